@@ -1,0 +1,155 @@
+"""The settings: `.env` and the environment come in, one frozen `Settings` goes out, or every problem at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.errors import SettingsError
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+ENV_FILE = PROJECT_DIR / ".env"
+PHOTO_SCHEMES = ("http://", "https://", "file://")
+MYSQL_DRIVER = "mysql+mysqlconnector"
+
+
+class Settings(BaseSettings):
+    """Every setting under the name it has in `.env`; the shell's environment wins over the file."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True, env_file_encoding="utf-8"
+    )
+
+    # Base de datos
+    DB_URL: SecretStr = SecretStr("")
+    DB_HOST: str = "localhost"
+    DB_PORT: int = Field(default=3306, ge=1, le=65535)
+    DB_USER: str = Field(default="", validate_default=True)
+    DB_PASSWORD: SecretStr = SecretStr("")
+    DB_NAME: str = Field(default="", validate_default=True)
+    DB_TLS: Literal["auto", "off", "required", "verify"] = "auto"
+    DB_TLS_CA: str = ""
+    DB_CONNECT_TIMEOUT_S: int = Field(default=10, ge=1)
+    DB_RETRY_TOTAL_S: float = Field(default=60.0, ge=0)
+
+    # Fotos
+    IMAGE_BASE_URL: str = Field(default="", validate_default=True)
+    HTTP_CONNECT_TIMEOUT_S: float = Field(default=5.0, gt=0)
+    HTTP_READ_TIMEOUT_S: float = Field(default=15.0, gt=0)
+    HTTP_TOTAL_TIMEOUT_S: float = Field(default=60.0, gt=0)
+    HTTP_ATTEMPTS: int = Field(default=4, ge=1)
+    DOWNLOAD_THREADS: int = Field(default=8, ge=1, le=64)
+    MAX_PHOTO_MB: float = Field(default=25.0, gt=0)
+    MAX_PHOTO_MEGAPIXELS: float = Field(default=100.0, gt=0)
+
+    # Padrón
+    ROSTER_TABLE: str = "tripulantes"
+    ROSTER_ID_COLUMN: str = "crew_id"
+    ROSTER_PHOTO_COLUMN: str = "imagen"
+    ROSTER_NAMES_COLUMN: str = "nombres"
+    ROSTER_SURNAMES_COLUMN: str = "apellidos"
+    ROSTER_STATUS_COLUMN: str = "estatus"
+    ROSTER_ACTIVE_VALUE: str = "1"
+
+    # Rostros
+    FACE_MODEL: str = "Facenet512"
+    FACE_DETECTOR: str = "mtcnn"
+    DECODE_MIN_SIDE: int = Field(default=1024, ge=160)
+    DETECTION_MAX_SIDE: int = Field(default=640, ge=80)
+    MIN_FACE_RATIO: float = Field(default=0.07, gt=0, le=0.5)
+    BATCH_SIZE: int = Field(default=32, ge=1, le=512)
+    WORKER_THREADS: int = Field(default=os.cpu_count() or 2, ge=1, le=64)
+    ONNX_PROVIDERS: str = "auto"
+    DEEPFACE_HOME: str = ""
+    WEIGHTS_MIRROR: str = ""
+
+    # Reconocimiento: umbrales para quien compare contra la galería
+    FACE_CONFIDENCE_THRESHOLD: float = Field(default=0.70, ge=0, le=1)
+    FACE_DISTANCE_THRESHOLD: float = Field(default=0.4, ge=0, le=2)
+    MAX_FACE_MATCHES: int = Field(default=5, ge=1)
+
+    # Archivos
+    LOG_DIR: Path = Path("logs")
+    LOG_MAX_MB: float = Field(default=10.0, gt=0)
+    LOG_BACKUPS: int = Field(default=5, ge=1)
+    TEMP_DIR: Path = Path("temp_uploads")
+
+    @field_validator("DB_URL")
+    @classmethod
+    def _readable_url(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            try:
+                make_url(value.get_secret_value())
+            except ArgumentError:
+                # The text may hold a password: it is not repeated.
+                raise ValueError("no es una URL de SQLAlchemy, como mysql://usuario:clave@host/base") from None
+        return value
+
+    @field_validator("DB_USER", "DB_NAME")
+    @classmethod
+    def _needed_without_url(cls, value: str, info: ValidationInfo) -> str:
+        url = info.data.get("DB_URL")
+        if not value and url is not None and not url.get_secret_value():
+            raise ValueError("falta (o indique DB_URL)")
+        return value
+
+    @field_validator("IMAGE_BASE_URL")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if not value:
+            raise ValueError("falta: la dirección de la que cuelgan las fotos")
+        if not value.startswith(PHOTO_SCHEMES):
+            raise ValueError(f"debe empezar por {', '.join(PHOTO_SCHEMES)}")
+        return value.rstrip("/")
+
+    @field_validator("LOG_DIR", "TEMP_DIR")
+    @classmethod
+    def _from_project(cls, value: Path) -> Path:
+        return PROJECT_DIR / value  # an absolute path stays as it is
+
+    def database_url(self) -> URL:
+        """The SQLAlchemy URL, with the driver that this program ships."""
+        if not self.DB_URL.get_secret_value():
+            secret = self.DB_PASSWORD.get_secret_value()
+            return URL.create(MYSQL_DRIVER, self.DB_USER, secret, self.DB_HOST, self.DB_PORT, self.DB_NAME)
+        url = make_url(self.DB_URL.get_secret_value())
+        return url.set(drivername=MYSQL_DRIVER) if url.drivername in ("mysql", "mariadb") else url
+
+    def with_values(self, **values: object) -> Settings:
+        """A copy with some settings replaced (what the command line says)."""
+        return self.model_copy(update=values)
+
+
+def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
+    """Read the settings; `overrides` win over everything. Raises SettingsError naming all problems."""
+    try:
+        return Settings(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        problems = "\n".join(f"  - {_describe(dict(problem))}" for problem in error.errors(include_input=False))
+        raise SettingsError(f"Configuración incompleta o incorrecta:\n{problems}", _how_to_fix(env_file)) from None
+
+
+def _how_to_fix(env_file: Path | None) -> str:
+    if env_file is not None and not env_file.exists():
+        return f"No existe {env_file.name}: copie .env.example como .env y complete los valores."
+    return "Corrija esos valores en .env (.env.example explica cada uno)."
+
+
+def _describe(problem: dict[str, Any]) -> str:
+    kind, limits = str(problem["type"]), problem.get("ctx", {})
+    texts = {
+        "int_parsing": "debe ser un número entero",
+        "float_parsing": "debe ser un número",
+        "greater_than": f"debe ser mayor que {limits.get('gt')}",
+        "greater_than_equal": f"debe ser {limits.get('ge')} o más",
+        "less_than_equal": f"debe ser {limits.get('le')} o menos",
+        "literal_error": f"debe ser uno de: {limits.get('expected', '').replace(' or ', ', ')}",
+        "value_error": str(limits.get("error", "")),
+    }
+    return f"{problem['loc'][0]}: {texts.get(kind, problem['msg'])}"

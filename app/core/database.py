@@ -1,0 +1,159 @@
+"""The connection to the database: settings come in, an engine and explained errors go out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.core.config import Settings
+from app.core.retry import RetryPolicy, call_with_retries
+from app.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+# MySQL and MariaDB error numbers, from their reference manuals.
+DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS = 1213, 1205, 1040
+SHUTDOWN, KILLED = 1053, 1927
+CONNECTION_LOST = {2002, 2003, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS}
+TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
+ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
+UNKNOWN_HOST, CANNOT_CONNECT = 2005, 2003
+TABLE_DENIED, COLUMN_DENIED = 1142, 1143
+
+# For both servers; the connector's own default, utf8mb4_0900_ai_ci, is unknown to MariaDB.
+COLLATION = "utf8mb4_general_ci"
+SQLITE_BUSY_TIMEOUT_S = 30
+
+ADVICE = {
+    ACCESS_DENIED: "Revise DB_USER y DB_PASSWORD en .env.",
+    ACCESS_DENIED_DATABASE: "El usuario no tiene permiso en esa base: el README trae el GRANT necesario.",
+    UNKNOWN_DATABASE: "Revise DB_NAME en .env, o cree la base.",
+    UNKNOWN_HOST: "Revise DB_HOST en .env: ese nombre no existe en la red.",
+    CANNOT_CONNECT: "Compruebe que MySQL esté en marcha y que DB_HOST y DB_PORT sean correctos.",
+    TABLE_DENIED: "Al usuario le falta ese permiso: el README trae el GRANT necesario.",
+    COLUMN_DENIED: "Al usuario le falta ese permiso: el README trae el GRANT necesario.",
+}
+DEFAULT_ADVICE = "Compruebe que la base esté disponible y vuelva a ejecutar: continuará donde quedó."
+
+
+class Database:
+    """An engine with our rules for connections, bounded retries, and errors that say where and what to do."""
+
+    def __init__(self, settings: Settings, stop: threading.Event | None = None) -> None:
+        self.url = settings.database_url()
+        self._policy = RetryPolicy(attempts=50, total_s=settings.DB_RETRY_TOTAL_S)
+        self._tls = settings.DB_TLS
+        self._stop = stop
+        arguments = _mysql_arguments(settings) if self.is_mysql else {"timeout": SQLITE_BUSY_TIMEOUT_S}
+        try:
+            self.engine: Engine = create_engine(self.url, pool_pre_ping=True, connect_args=arguments)
+        except (SQLAlchemyError, ModuleNotFoundError) as error:
+            raise self.explain(error) from error
+        event.listen(self.engine, "connect", self._prepare_connection)
+        if not self.is_mysql:
+            event.listen(self.engine, "begin", _begin_immediate)
+
+    @property
+    def is_mysql(self) -> bool:
+        return self.url.get_backend_name() in ("mysql", "mariadb")
+
+    def __repr__(self) -> str:
+        return f"Database({describe_url(self.url)})"
+
+    def transaction(self, work: Callable[[Connection], Result], *, retry: bool = True) -> Result:
+        """Run `work` in one transaction, again while the server's trouble is a passing one.
+
+        Raises DatabaseUnavailable when it did not pass; errors about the data itself come as they are.
+        """
+        policy = self._policy if retry else RetryPolicy(attempts=1, total_s=0)
+        try:
+            return call_with_retries(lambda: self._attempt(work), policy, _is_transient, self._stop)
+        except DBAPIError as error:
+            if is_about_the_data(error):
+                raise
+            raise self.explain(error) from error
+
+    def _attempt(self, work: Callable[[Connection], Result]) -> Result:
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    def explain(self, error: Exception) -> DatabaseUnavailable:
+        """The error with host, port, database and user (never the password), and what to do."""
+        number = _number(error)
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        message = f"Conexión a base de datos: {describe_url(self.url)}: {_first_line(str(cause))}"
+        return DatabaseUnavailable(message, ADVICE.get(number, DEFAULT_ADVICE))
+
+    def _prepare_connection(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
+        if not self.is_mysql:
+            connection.isolation_level = None  # we say BEGIN ourselves, see _begin_immediate
+            return
+        with connection.cursor() as cursor:
+            # A value too long is an error, never cut; gap locks keep two runs from both inserting a member.
+            cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            if self._tls in ("required", "verify"):
+                self._require_cipher(cursor)
+
+    def _require_cipher(self, cursor: Any) -> None:
+        cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
+        row = cursor.fetchone()
+        if not row or not row[1]:
+            where = describe_url(self.url)
+            message = f"Conexión a base de datos: {where}: la conexión no está cifrada y DB_TLS lo exige"
+            raise DatabaseUnavailable(message, "Active TLS en el servidor, o cambie DB_TLS.")
+
+
+def describe_url(url: URL) -> str:
+    """Where the database is, without the password."""
+    if not url.host:
+        return f"{url.get_backend_name()} {url.database or ''}".strip()
+    return f"{url.host}:{url.port or 3306}, base {url.database}, usuario {url.username}"
+
+
+def _mysql_arguments(settings: Settings) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "charset": "utf8mb4",
+        "collation": COLLATION,
+        "connection_timeout": settings.DB_CONNECT_TIMEOUT_S,
+    }
+    if settings.DB_TLS == "off":
+        arguments["ssl_disabled"] = True
+    if settings.DB_TLS_CA:
+        arguments["ssl_ca"] = settings.DB_TLS_CA
+    if settings.DB_TLS == "verify":
+        arguments |= {"ssl_verify_cert": True, "ssl_verify_identity": True}
+    return arguments
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # Taking SQLite's write lock at once: a transaction that reads first and writes later could not wait for it.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _number(error: Exception) -> int:
+    return int(getattr(getattr(error, "orig", error), "errno", 0) or 0)
+
+
+def _is_transient(error: BaseException) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    locked = "database is locked" in str(error.orig)
+    return error.connection_invalidated or _number(error) in TRANSIENT or locked
+
+
+def is_about_the_data(error: DBAPIError) -> bool:
+    """Whether one row was refused (too long, wrong type, a constraint), so that the others may still go in."""
+    return type(error).__name__ in ("DataError", "IntegrityError")
+
+
+def _first_line(message: str) -> str:
+    return message.strip().splitlines()[0] if message.strip() else "sin detalle"

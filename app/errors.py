@@ -1,0 +1,160 @@
+"""What can go wrong, as a tree: each leaf has a stable code, a Spanish sentence and what to do about it.
+
+ItemError            costs one member; becomes a `Failed` outcome
+├── NoPhoto, DuplicateMember, SeveralPhotos, BadName          roster: nothing that could be fetched
+├── PhotoNotFound, PhotoUnavailable                           download
+├── InvalidImage                                              decode
+│   └── OversizedPhoto, TruncatedDownload                     download
+├── NoFace                                                    detect
+├── BadVector                                                 embed
+├── RowRefused                                                store
+└── Unexpected                                                any stage: a defect of ours, the log has the traceback
+RunError             ends the run with its `exit_code`
+├── SettingsError, UnknownModel, MissingDependency            2: could not start
+├── MemberNotProcessable                                      1: the one member asked for cannot be done
+└── DatabaseUnavailable, WeightsUnavailable                   3: not available
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+EXIT_OK, EXIT_SOME_FAILED, EXIT_NOT_STARTED, EXIT_NOT_AVAILABLE = 0, 1, 2, 3
+
+
+class ItemError(Exception):
+    """Costs one member. `detail` (Spanish, may be empty) says what was seen in this very case."""
+
+    stage: str
+    code: str
+    title: str
+    advice: str
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NoPhoto(ItemError):
+    stage, code = "roster", "no_photo"
+    title = "Sin foto registrada"
+    advice = "Suba la foto de la persona y anote su nombre de archivo en el padrón."
+
+
+class DuplicateMember(ItemError):
+    stage, code = "roster", "duplicate_member"
+    title = "Identificador repetido en el padrón"
+    advice = "Deje en el padrón una sola fila activa por persona, con su foto."
+
+
+class SeveralPhotos(ItemError):
+    stage, code = "roster", "several_photos"
+    title = "Varias fotos en la carpeta"
+    advice = "Deje una sola foto en la carpeta de la persona."
+
+
+class BadName(ItemError):
+    stage, code = "roster", "bad_name"
+    title = "Nombre no permitido"
+    advice = "Quite del identificador o del nombre de archivo las barras, «..» y caracteres de control."
+
+
+class PhotoNotFound(ItemError):
+    stage, code = "download", "photo_not_found"
+    title = "Imagen no encontrada"
+    advice = "Compruebe que la foto esté en el servidor con ese nombre exacto y que sea pública."
+
+
+class PhotoUnavailable(ItemError):
+    stage, code = "download", "photo_unavailable"
+    title = "Imagen no disponible"
+    advice = "El servidor de fotos no respondió bien. Vuelva a ejecutar más tarde; si sigue, avise a su administrador."
+
+
+class InvalidImage(ItemError):
+    stage, code = "decode", "invalid_image"
+    title = "No es una imagen válida"
+    advice = "Abra la foto en su equipo, guárdela de nuevo como JPG y súbala otra vez."
+
+
+class OversizedPhoto(InvalidImage):
+    stage = "download"
+
+
+class TruncatedDownload(InvalidImage):
+    stage = "download"
+
+
+class NoFace(ItemError):
+    stage, code = "detect", "no_face"
+    title = "No se detectaron rostros"
+    advice = "Tome la foto de nuevo: de frente, con buena luz, la cara completa y sin nada que la cubra."
+
+
+class BadVector(ItemError):
+    stage, code = "embed", "bad_vector"
+    title = "El modelo devolvió un vector no válido"
+    advice = "Compruebe los pesos del modelo (bórrelos para descargarlos de nuevo) y vuelva a ejecutar."
+
+
+class RowRefused(ItemError):
+    stage, code = "store", "row_refused"
+    title = "La base de datos rechazó la fila"
+    advice = "Compare la fila con las columnas de face_embeddings (longitudes y tipos)."
+
+
+class Unexpected(ItemError):
+    stage, code = "run", "unexpected"
+    title = "Error inesperado"
+    advice = "Envíe a soporte el archivo logs/app.log."
+
+
+class RunError(Exception):
+    """Ends the run. `str(error)` is the Spanish sentence; `advice` says what to do."""
+
+    exit_code: int
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class SettingsError(RunError):
+    exit_code = EXIT_NOT_STARTED
+
+
+class UnknownModel(RunError):
+    exit_code = EXIT_NOT_STARTED
+
+
+class MissingDependency(RunError):
+    exit_code = EXIT_NOT_STARTED
+
+    @classmethod
+    def of(cls, error: ModuleNotFoundError) -> MissingDependency:
+        package = (error.name or "?").partition(".")[0]
+        return cls(f"Módulo no encontrado: {package}. Ejecute: pip install -r requirements.txt")
+
+
+class MemberNotProcessable(RunError):
+    exit_code = EXIT_SOME_FAILED
+
+
+class DatabaseUnavailable(RunError):
+    exit_code = EXIT_NOT_AVAILABLE
+
+
+class WeightsUnavailable(RunError):
+    exit_code = EXIT_NOT_AVAILABLE
+
+
+def item_errors(root: type[ItemError] = ItemError) -> Iterator[type[ItemError]]:
+    """Every kind of item error, the tree's leaves and branches alike."""
+    for kind in root.__subclasses__():
+        yield kind
+        yield from item_errors(kind)
+
+
+def kind_of(code: str) -> type[ItemError]:
+    """The error class that owns a code (subclasses share their parent's)."""
+    return next(kind for kind in item_errors() if kind.code == code)

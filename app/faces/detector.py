@@ -1,0 +1,193 @@
+"""Finds the face: a portrait comes in, the aligned and letterboxed face goes out.
+
+Detectors have DeepFace's interface (`detect_faces`: BGR image -> regions), so that ours and all of DeepFace's
+serve alike; alignment and letterbox are DeepFace's own.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import NoFace, UnknownModel, WeightsUnavailable
+from app.faces.engine import Detector, FacialAreaRegion, UnimplementedError, detection, modeling, preprocessing
+from app.faces.mtcnn import PYRAMID_FACTOR, Detection, Mtcnn
+from app.faces.sessions import SessionOptions
+from app.records import Face, Image, Portrait
+
+log = logging.getLogger(__name__)
+
+LIBRARY_MIN_FACE_PX = 20.0  # the `mtcnn` package's default, at which DeepFace uses it
+DEEPFACE_BORDER = 0.5  # DeepFace pads the photo by this much of its size on each side before detection
+OWN_MTCNN = "mtcnn"
+LIBRARY_MTCNN = "mtcnn-tensorflow"  # the reference: DeepFace's own way of calling the package
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionOptions:
+    """Which detector; the longer side (pixels) of the copy it looks at; the smallest face, as a fraction of the
+    photo's shorter side."""
+
+    detector: str = OWN_MTCNN
+    max_side_px: int = 640
+    min_face_ratio: float = 0.07
+
+
+class BoundedMtcnn(Detector):  # type: ignore[misc]  # deepface has no type information
+    """MTCNN on a copy of bounded size, its pyramid on the levels that it would have on the whole image."""
+
+    def __init__(self, options: DetectionOptions, sessions: SessionOptions) -> None:
+        self._options = options
+        self._nets = Mtcnn(sessions)
+
+    def detect_faces(self, img: Image) -> list[FacialAreaRegion]:
+        scale = min(1.0, self._options.max_side_px / max(img.shape[:2]))
+        size = (max(1, round(img.shape[1] * scale)), max(1, round(img.shape[0] * scale)))
+        copy = cv2.resize(img, size, interpolation=cv2.INTER_AREA) if scale < 1 else img
+        wanted = min(size) * self._options.min_face_ratio
+        found = self._nets.detect(copy, smallest_face(wanted, scale))
+        return [_region(face, 1 / scale) for face in found]
+
+
+def smallest_face(wanted_px: float, scale: float) -> float:
+    """The pyramid's smallest face near `wanted_px`, from the levels that the unscaled image would have.
+
+    On the same levels P-Net sees the same pixels as DeepFace's run at full size does, and proposes the same boxes.
+    """
+    base = LIBRARY_MIN_FACE_PX * scale
+    levels = math.ceil(math.log(max(wanted_px, LIBRARY_MIN_FACE_PX) / base) / -math.log(PYRAMID_FACTOR))
+    return float(base / PYRAMID_FACTOR ** max(0, levels))
+
+
+def _region(face: Detection, scale: float) -> FacialAreaRegion:
+    x1, y1, x2, y2 = (round(float(value)) for value in face.box * scale)
+    # DeepFace names the eyes from the person's side, MTCNN from the onlooker's.
+    right, left, nose, mouth_right, mouth_left = (tuple(map(float, point)) for point in face.landmarks * scale)
+    return FacialAreaRegion(
+        x=x1,
+        y=y1,
+        w=x2 - x1,
+        h=y2 - y1,
+        left_eye=left,
+        right_eye=right,
+        nose=nose,
+        mouth_right=mouth_right,
+        mouth_left=mouth_left,
+        confidence=face.confidence,
+    )
+
+
+class DeepFaceDetector(Detector):  # type: ignore[misc]
+    """One of DeepFace's detectors, on the photo padded as DeepFace pads it."""
+
+    def __init__(self, name: str) -> None:
+        registered = "mtcnn" if name == LIBRARY_MTCNN else name
+        try:
+            self._client = modeling.build_model("face_detector", registered)
+        except UnimplementedError as error:
+            names = sorted([*modeling.AVAILABLE_MODELS["face_detector"], LIBRARY_MTCNN])
+            raise UnknownModel(f"Detector desconocido: {name}", f"Use uno de: {', '.join(names)}.") from error
+        except (ValueError, ImportError, OSError) as error:
+            raise WeightsUnavailable(
+                f"No se pudo preparar el detector {name}: {error}",
+                "Instale lo que falta, o use el detector mtcnn, que no descarga nada.",
+            ) from error
+
+    def detect_faces(self, img: Image) -> list[FacialAreaRegion]:
+        top, left = int(DEEPFACE_BORDER * img.shape[0]), int(DEEPFACE_BORDER * img.shape[1])
+        padded = cv2.copyMakeBorder(img, top, top, left, left, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        return [_shift(region, -left, -top) for region in self._client.detect_faces(padded)]
+
+
+def build_detector(options: DetectionOptions, sessions: SessionOptions) -> Detector:
+    """The detector of that name. Raises UnknownModel, WeightsUnavailable."""
+    if options.detector == OWN_MTCNN:
+        return BoundedMtcnn(options, sessions)
+    return DeepFaceDetector(options.detector)
+
+
+class FaceFinder:
+    """Chooses a portrait's face and cuts it out as the network wants it, `input_size` (height, width)."""
+
+    def __init__(self, detector: Detector, input_size: tuple[int, int]) -> None:
+        self._detector = detector
+        self._input_size = input_size
+
+    def find(self, portrait: Portrait) -> Face:
+        """The largest face. Raises NoFace."""
+        regions = [region for region in self._detector.detect_faces(portrait.image) if region.w > 0 and region.h > 0]
+        if not regions:
+            raise NoFace()
+        region = choose_face(regions)
+        if len(regions) > 1:
+            log.info("%s: %d rostros, se toma el mayor", portrait.member.crew_id, len(regions))
+        pixels = align_face(portrait.image, region)
+        if not pixels.size:
+            raise NoFace("el rostro queda fuera de la foto")
+        x, y, width, height = (int(side) * portrait.reduction for side in (region.x, region.y, region.w, region.h))
+        confidence = min(1.0, max(0.0, float(region.confidence or 0.0)))
+        letterboxed = letterbox(pixels, self._input_size)
+        return Face(portrait.photo, letterboxed, (x, y, width, height), confidence, len(regions))
+
+
+def choose_face(regions: list[FacialAreaRegion]) -> FacialAreaRegion:
+    return max(regions, key=lambda region: region.w * region.h)
+
+
+def align_face(image: Image, region: FacialAreaRegion) -> Image:
+    """The face's box with the eyes turned level (DeepFace's `extract_face`), black where the photo ends."""
+    # Alignment turns a neighbourhood twice the box's size: only that is padded, not the whole photo.
+    margin_x, margin_y = int(region.w), int(region.h)
+    around = crop_with_black(image, int(region.x) - margin_x, int(region.y) - margin_y, margin_x * 3, margin_y * 3)
+    local = _shift(region, margin_x - int(region.x), margin_y - int(region.y))
+    found = detection.extract_face(
+        facial_area=local,
+        img=around,
+        align=True,
+        expand_percentage=0,
+        width_border=0,
+        height_border=0,
+        detector_backend="",  # any name but "opencv": missing eyes are then looked for
+    )
+    return np.asarray(found.img, np.uint8)
+
+
+def crop_with_black(image: Image, x: int, y: int, width: int, height: int) -> Image:
+    """The rectangle, also where it reaches beyond the image."""
+    rows, columns = image.shape[:2]
+    inside = image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
+    top, left = min(max(0, -y), height), min(max(0, -x), width)
+    bottom, right = height - top - inside.shape[0], width - left - inside.shape[1]
+    if (top, left, bottom, right) == (0, 0, 0, 0):
+        return inside
+    canvas = np.zeros((height, width, image.shape[2]), np.uint8)
+    canvas[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return canvas
+
+
+def letterbox(pixels: Image, input_size: tuple[int, int]) -> NDArray[np.float32]:
+    """The face scaled into (height, width), black around it, float32 in [0, 1] (DeepFace's `resize_image`)."""
+    return np.asarray(preprocessing.resize_image(pixels.astype(np.float32) / 255, input_size)[0], np.float32)
+
+
+def _shift(region: FacialAreaRegion, dx: int, dy: int) -> FacialAreaRegion:
+    def moved(point: tuple[float, float] | None) -> tuple[float, float] | None:
+        return None if point is None else (point[0] + dx, point[1] + dy)
+
+    return FacialAreaRegion(
+        x=region.x + dx,
+        y=region.y + dy,
+        w=region.w,
+        h=region.h,
+        left_eye=moved(region.left_eye),
+        right_eye=moved(region.right_eye),
+        nose=moved(region.nose),
+        mouth_right=moved(region.mouth_right),
+        mouth_left=moved(region.mouth_left),
+        confidence=region.confidence,
+    )

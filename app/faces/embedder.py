@@ -1,0 +1,123 @@
+"""Faces as vectors: a batch of network inputs comes in, one float32 vector for each goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import BadVector, UnknownModel, WeightsUnavailable
+from app.faces.engine import UnimplementedError, modeling
+from app.faces.sessions import SessionOptions, open_session
+from app.faces.weights import WeightsStore, describe_weights
+from app.records import Embedding, Face
+
+CHANNELS = 3
+
+Floats = NDArray[np.float32]
+
+
+class Network(Protocol):
+    """A loaded recognition model. `input_size` is (height, width), `dimensions` the vector's length."""
+
+    input_size: tuple[int, int]
+    dimensions: int
+
+    def forward(self, batch: Floats) -> Floats:
+        """(n, height, width, 3) BGR in [0, 1] -> (n, dimensions)."""
+
+
+class OnnxNetwork:
+    """One of DeepFace's ONNX graphs, in a session of ours. Raises ValueError when it has other shapes."""
+
+    def __init__(self, path: Path, options: SessionOptions) -> None:
+        self._session = open_session(path, options)
+        (source,), (target,) = self._session.get_inputs(), self._session.get_outputs()
+        if len(source.shape) != 4 or source.shape[3] != CHANNELS or len(target.shape) != 2:
+            raise ValueError(f"{path.name}: entrada {source.shape}, salida {target.shape}")
+        self._name = source.name
+        self.input_size = (int(source.shape[1]), int(source.shape[2]))
+        self.dimensions = int(target.shape[1])
+
+    def forward(self, batch: Floats) -> Floats:
+        return np.asarray(self._session.run(None, {self._name: batch})[0], np.float32)
+
+
+class DeepFaceNetwork:
+    """A model that DeepFace runs in its own way (Dlib, SFace, Buffalo_L)."""
+
+    def __init__(self, model: str) -> None:
+        self._client = modeling.build_model("facial_recognition", model)
+        width, height = self._client.input_shape
+        self.input_size = (int(height), int(width))
+        self.dimensions = int(self._client.output_shape)
+
+    def forward(self, batch: Floats) -> Floats:
+        vectors = np.asarray(self._client.forward(batch), np.float32)
+        return vectors.reshape(len(batch), -1)  # DeepFace drops the axis of a batch of one
+
+
+def load_network(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
+    """The network of that name, its weights in place. Raises UnknownModel, WeightsUnavailable."""
+    try:
+        client = modeling.get_model_class("facial_recognition", model)
+    except UnimplementedError as error:
+        names = ", ".join(modeling.AVAILABLE_MODELS["facial_recognition"])
+        raise UnknownModel(f"Modelo desconocido: {model}", f"Use uno de: {names}.") from error
+    if _runs_as_plain_graph(client):
+        return _load_graph(model, weights, options)
+    return _load_client(model, weights)
+
+
+def _runs_as_plain_graph(client: type) -> bool:
+    # SFace comes as a graph, too, but its client prepares the input in a way of its own.
+    base = client.__mro__[1]
+    return base.__name__ == "OnnxFacialRecognition" and "predict" not in vars(client)
+
+
+def _load_graph(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
+    file = describe_weights(model)
+    if file is None:
+        raise UnknownModel(f"DeepFace no indica los pesos de {model}", "Use el modelo Facenet512.")
+    loaded: dict[Path, OnnxNetwork] = {}
+    path = weights.ensure(file, lambda path: loaded.update({path: OnnxNetwork(path, options)}))
+    return loaded.get(path) or OnnxNetwork(path, options)
+
+
+def _load_client(model: str, weights: WeightsStore) -> Network:
+    file = describe_weights(model)
+    if file is not None:
+        weights.ensure(file, _is_not_empty)
+    try:
+        return DeepFaceNetwork(model)
+    except (ValueError, ImportError, OSError, RuntimeError) as error:
+        raise WeightsUnavailable(f"No se pudo preparar el modelo {model}: {error}") from error
+
+
+def _is_not_empty(path: Path) -> None:
+    if not path.stat().st_size:
+        raise ValueError(f"{path.name}: vacío")
+
+
+class Embedder:
+    """Computes embeddings with one network."""
+
+    def __init__(self, model: str, network: Network) -> None:
+        self.model = model
+        self.input_size = network.input_size
+        self._network = network
+
+    def embed(self, faces: Sequence[Face]) -> list[Embedding]:
+        """One embedding for each face, in order. Raises BadVector when any is not finite, or nothing but zeros."""
+        vectors = self._network.forward(np.stack([face.pixels for face in faces]))
+        if vectors.shape != (len(faces), self._network.dimensions):
+            raise BadVector(f"forma {vectors.shape}")
+        if not (np.isfinite(vectors).all() and vectors.any(axis=1).all()):
+            raise BadVector("contiene NaN o infinitos, o es nulo")
+        return [
+            Embedding(face.photo, vector, self.model, face.confidence)
+            for face, vector in zip(faces, vectors, strict=True)
+        ]

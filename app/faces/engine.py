@@ -1,0 +1,28 @@
+"""DeepFace's modules, imported with the engine that this program runs on.
+
+DeepFace reads its environment once, at import: every import of it goes through here.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("DEEPFACE_BACKEND_ENGINE", "onnx")  # half a second to import, and no TensorFlow
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # its TensorFlow detectors are written for Keras 2
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("DEEPFACE_LOG_LEVEL", "40")  # errors only: stdout is ours
+
+from deepface.commons import folder_utils
+from deepface.models.Detector import Detector, FacialAreaRegion
+from deepface.modules import detection, modeling, preprocessing
+from deepface.modules.exceptions import UnimplementedError
+
+__all__ = [
+    "Detector",
+    "FacialAreaRegion",
+    "UnimplementedError",
+    "detection",
+    "folder_utils",
+    "modeling",
+    "preprocessing",
+]

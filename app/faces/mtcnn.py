@@ -1,0 +1,102 @@
+"""MTCNN on ONNX Runtime: a BGR image comes in, its faces with five landmarks go out, as the `mtcnn` library's.
+
+Nets and thresholds: Zhang et al. 2016, by way of the `mtcnn` package 1.0.0 (weights, constants and conventions).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.faces import boxes as arithmetic
+from app.faces.boxes import NO_CANDIDATES, SCORE, Floats
+from app.faces.mtcnn_nets import build_onet, build_pnet, build_rnet
+from app.faces.sessions import SessionOptions, open_session
+
+PYRAMID_FACTOR = 0.709
+PNET_THRESHOLD, RNET_THRESHOLD, ONET_THRESHOLD = 0.6, 0.7, 0.8
+SCALE_OVERLAP = 0.5  # within one level of the pyramid
+STAGE_OVERLAP = 0.7  # everywhere else
+RNET_SIDE_PX, ONET_SIDE_PX = 24, 48
+PIXEL_MIDDLE, PIXEL_RANGE = 127.5, 128.0
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One face: `box` (x1, y1, x2, y2) and `landmarks` (5, 2: left eye, right eye, nose, mouth left, mouth right,
+    as the onlooker sees them), in pixels of the image; `confidence` 0 to 1."""
+
+    box: Floats
+    landmarks: Floats
+    confidence: float
+
+
+class Mtcnn:
+    """The three nets, loaded once; `detect` may be called from several threads."""
+
+    def __init__(self, options: SessionOptions | None = None) -> None:
+        options = options or SessionOptions()
+        self._pnet = open_session(build_pnet(), options)
+        self._rnet = open_session(build_rnet(), options)
+        self._onet = open_session(build_onet(), options)
+
+    def detect(self, image: Image, min_face_px: float = 20.0) -> list[Detection]:
+        """Faces in a BGR uint8 (h, w, 3) image, the surest first; an empty list when there is none."""
+        planes = _normalise(image)
+        candidates = self._propose(planes, min_face_px)
+        candidates = self._refine(planes, candidates)
+        return self._describe(planes, candidates)
+
+    def _propose(self, planes: NDArray[np.float32], min_face_px: float) -> Floats:
+        scales = arithmetic.pyramid_scales(min(planes.shape[:2]), min_face_px, PYRAMID_FACTOR)
+        levels = [self._scan(planes, scale) for scale in scales]
+        found = np.concatenate(levels) if levels else NO_CANDIDATES
+        return arithmetic.to_square(arithmetic.suppress(found, STAGE_OVERLAP))
+
+    def _scan(self, planes: NDArray[np.float32], scale: float) -> Floats:
+        height, width = (int(side * scale) for side in planes.shape[:2])
+        level = cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA)
+        offsets, score = self._pnet.run(["offsets", "score"], {"image": _as_batch(level)})
+        found = arithmetic.candidates_from_map(offsets[0], score[0], PNET_THRESHOLD)
+        found[:, :SCORE] /= scale
+        return arithmetic.suppress(found, SCALE_OVERLAP)
+
+    def _refine(self, planes: NDArray[np.float32], candidates: Floats) -> Floats:
+        if not len(candidates):
+            return NO_CANDIDATES
+        offsets, score = self._rnet.run(["offsets", "score"], _patches(planes, candidates, RNET_SIDE_PX))
+        candidates = np.column_stack([arithmetic.move(candidates, offsets)[:, :SCORE], score])
+        kept = candidates[score > RNET_THRESHOLD]
+        return arithmetic.to_square(arithmetic.suppress(kept, STAGE_OVERLAP))
+
+    def _describe(self, planes: NDArray[np.float32], candidates: Floats) -> list[Detection]:
+        if not len(candidates):
+            return []
+        names = ["offsets", "landmarks", "score"]
+        offsets, marks, score = self._onet.run(names, _patches(planes, candidates, ONET_SIDE_PX))
+        points = arithmetic.place_landmarks(candidates, marks).reshape(-1, 10)
+        faces = np.column_stack([arithmetic.move(candidates, offsets)[:, :SCORE], score, points])
+        faces = arithmetic.suppress(faces[score > ONET_THRESHOLD], STAGE_OVERLAP, of_smaller=True)
+        return [Detection(row[:4], row[5:].reshape(5, 2), float(row[SCORE])) for row in faces]
+
+
+def _normalise(image: Image) -> NDArray[np.float32]:
+    """BGR uint8 -> RGB float32 around zero, as the nets were trained."""
+    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.float32)
+    return np.asarray((rgb - PIXEL_MIDDLE) / PIXEL_RANGE, np.float32)
+
+
+def _as_batch(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
+
+
+def _patches(planes: NDArray[np.float32], candidates: Floats, side: int) -> dict[str, NDArray[np.generic]]:
+    height, width = planes.shape[:2]
+    regions, inside = arithmetic.sampling_regions(candidates, (height, width), side)
+    batch = np.zeros(len(regions), np.int64)
+    return {"image": _as_batch(planes), "regions": regions, "batch": batch, "inside": inside}

@@ -1,0 +1,177 @@
+"""MTCNN's three nets as ONNX graphs: the `mtcnn` wheel's weight arrays come in, serialised graphs go out.
+
+The wheel holds, for each net, the list of Keras arrays in the order of the layers (convolution kernels HWIO,
+dense kernels IO, PReLU slopes). R-Net and O-Net get their patches cut out of the image inside the graph
+(`RoiAlign`), so that cutting, too, runs in native code with the interpreter released.
+Architecture: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded CNNs", 2016.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import joblib
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 10  # understood by every onnxruntime in the tested range
+FACE_CLASS = 1  # the nets' softmax is (no face, face)
+
+Array = NDArray[np.float32]
+Tensors = dict[str, tuple[int, list[str | int]]]  # name -> element type, shape
+
+
+class GraphBuilder:
+    """Collects nodes and initialisers; each method adds one layer behind the last and takes its weights."""
+
+    def __init__(self, weights: list[Array], first: str) -> None:
+        self._weights: Iterator[Array] = iter(weights)
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self.last = first
+
+    def constant(self, array: NDArray[np.generic]) -> str:
+        name = f"w{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        return name
+
+    def add(self, kind: str, *others: str, output: str = "", **attributes: object) -> None:
+        name = output or f"x{len(self._nodes)}"
+        self._nodes.append(helper.make_node(kind, [self.last, *others], [name], **attributes))
+        self.last = name
+
+    def conv(self) -> None:
+        kernel, bias = next(self._weights), next(self._weights)
+        self.add("Conv", self.constant(kernel.transpose(3, 2, 0, 1)), self.constant(bias))
+
+    def prelu(self) -> None:
+        slope = next(self._weights).reshape(-1)
+        self.add("PRelu", self.constant(slope[:, None, None]))
+
+    def conv_prelu(self) -> None:
+        self.conv()
+        self.prelu()
+
+    def pool(self, size: int, *, same: bool) -> None:
+        padding = "SAME_UPPER" if same else "VALID"
+        self.add("MaxPool", kernel_shape=[size, size], strides=[2, 2], auto_pad=padding)
+
+    def flatten(self) -> None:
+        # The nets were trained in a column-first framework: Keras permutes to (width, height, channel) first.
+        self.add("Transpose", perm=[0, 3, 2, 1])
+        self.add("Flatten")
+
+    def dense(self) -> None:
+        kernel, bias = next(self._weights), next(self._weights)
+        self.add("Gemm", self.constant(kernel), self.constant(bias))
+
+    def dense_prelu(self) -> None:
+        self.dense()
+        self.add("PRelu", self.constant(next(self._weights).reshape(-1)))
+
+    def face_score(self, axis: int) -> None:
+        """Softmax over the two classes, of which only the face's score leaves the graph."""
+        self.add("Softmax", axis=axis)
+        self.add("Gather", self.constant(np.array(FACE_CLASS)), output="score", axis=axis)
+
+    def build(self, inputs: Tensors, outputs: Tensors) -> bytes:
+        described = [
+            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in tensors.items()]
+            for tensors in (inputs, outputs)
+        ]
+        graph = helper.make_graph(self._nodes, "mtcnn", *described, initializer=self._constants)
+        opset = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+        onnx.checker.check_model(model)
+        return model.SerializeToString()
+
+
+def read_weights(net: str) -> list[Array]:
+    """The arrays of `pnet`, `rnet` or `onet` out of the installed `mtcnn` package (TensorFlow stays out)."""
+    # Finding a package does not run it: importing `mtcnn` would import TensorFlow.
+    spec = importlib.util.find_spec("mtcnn")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("No module named 'mtcnn'", name="mtcnn")
+    path = Path(spec.submodule_search_locations[0], "assets", "weights", f"{net}.lz4")
+    return [np.asarray(array, np.float32) for array in joblib.load(path)]
+
+
+def build_pnet() -> bytes:
+    """P-Net: image (1, 3, h, w) -> offsets (1, 4, h', w'), score (1, h', w')."""
+    net = GraphBuilder(read_weights("pnet"), "image")
+    net.conv_prelu()
+    net.pool(2, same=True)
+    net.conv_prelu()
+    net.conv_prelu()
+    trunk = net.last
+    net.conv()
+    net.add("Identity", output="offsets")
+    net.last = trunk
+    net.conv()
+    net.face_score(axis=1)
+    outputs: Tensors = {
+        "offsets": (TensorProto.FLOAT, [1, 4, "rows", "columns"]),
+        "score": (TensorProto.FLOAT, [1, "rows", "columns"]),
+    }
+    return net.build({"image": (TensorProto.FLOAT, [1, 3, "h", "w"])}, outputs)
+
+
+def build_rnet() -> bytes:
+    """R-Net: image, regions, inside -> offsets (n, 4), score (n,). Patches of 24 x 24."""
+    net = _patch_net("rnet", side=24)
+    net.conv_prelu()
+    net.pool(3, same=True)
+    net.conv_prelu()
+    net.pool(3, same=False)
+    net.conv_prelu()
+    net.flatten()
+    net.dense_prelu()
+    return _finish_patch_net(net, {"offsets": 4})
+
+
+def build_onet() -> bytes:
+    """O-Net: image, regions, inside -> offsets (n, 4), landmarks (n, 10), score (n,). Patches of 48 x 48."""
+    net = _patch_net("onet", side=48)
+    net.conv_prelu()
+    net.pool(3, same=True)
+    net.conv_prelu()
+    net.pool(3, same=False)
+    net.conv_prelu()
+    net.pool(2, same=True)
+    net.conv_prelu()
+    net.flatten()
+    net.dense_prelu()
+    return _finish_patch_net(net, {"offsets": 4, "landmarks": 10})
+
+
+def _patch_net(name: str, side: int) -> GraphBuilder:
+    net = GraphBuilder(read_weights(name), "image")
+    size = {"output_height": side, "output_width": side, "sampling_ratio": 1}
+    mode = "output_half_pixel"
+    net.add("RoiAlign", "regions", "batch", coordinate_transformation_mode=mode, **size)
+    net.add("Mul", "inside")
+    return net
+
+
+def _finish_patch_net(net: GraphBuilder, heads: dict[str, int]) -> bytes:
+    trunk = net.last
+    for head in heads:
+        net.last = trunk
+        net.dense()
+        net.add("Identity", output=head)
+    net.last = trunk
+    net.dense()
+    net.face_score(axis=1)
+    inputs: Tensors = {
+        "image": (TensorProto.FLOAT, [1, 3, "h", "w"]),
+        "regions": (TensorProto.FLOAT, ["n", 4]),
+        "batch": (TensorProto.INT64, ["n"]),
+        "inside": (TensorProto.FLOAT, ["n", 1, "side", "side"]),
+    }
+    outputs: Tensors = {name: (TensorProto.FLOAT, ["n", size]) for name, size in heads.items()}
+    return net.build(inputs, outputs | {"score": (TensorProto.FLOAT, ["n"])})

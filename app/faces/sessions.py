@@ -1,0 +1,48 @@
+"""ONNX Runtime sessions: a graph on disk or in memory comes in, a checked `InferenceSession` goes out.
+
+The one place that decides on execution providers and threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime as ort
+
+LOG_ERRORS_ONLY = 3  # onnxruntime's severity scale: 0 verbose .. 4 fatal
+# In this order when the setting says `auto`: the first ones that the installed onnxruntime offers.
+AUTO_PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionProvider")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What a session may use: `providers` by ONNX Runtime's names (empty: automatic), CPU `threads`."""
+
+    providers: tuple[str, ...] = ()
+    threads: int = 1
+
+
+def choose_providers(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
+    """The providers to ask for, best first; the CPU always closes the list.
+
+    Raises ValueError when one was named that the installed onnxruntime does not offer.
+    """
+    missing = [name for name in wanted if name not in available]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} (instalados: {', '.join(available)})")
+    chosen = list(wanted) or [name for name in AUTO_PROVIDERS if name in available]
+    return [*dict.fromkeys([*chosen, "CPUExecutionProvider"])]
+
+
+def open_session(model: Path | bytes, options: SessionOptions) -> ort.InferenceSession:
+    """Load a graph (a file, or the serialised bytes). Raises onnxruntime's own errors when it is none."""
+    config = ort.SessionOptions()
+    config.log_severity_level = LOG_ERRORS_ONLY
+    config.intra_op_num_threads = options.threads
+    # A spinning pool takes the core away from the threads that decode and detect meanwhile.
+    config.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers = choose_providers(options.providers, ort.get_available_providers())
+    source = model if isinstance(model, bytes) else str(model)
+    return ort.InferenceSession(source, config, providers=providers)

@@ -1,0 +1,200 @@
+"""A model's weights on disk: found in DeepFace's folder or downloaded, and never half of them.
+
+A file is downloaded to a name of its own, checked, and only then renamed; its SHA-256 is kept beside it.
+"""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import requests
+
+from app.errors import WeightsUnavailable
+from app.faces.engine import folder_utils, modeling
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 1024 * 1024
+TIMEOUT_S = (10, 60)  # to connect, and between two chunks
+# Where DeepFace's client modules keep the address, when not under this name.
+ADDRESS_NAMES = {"Facenet": "FACENET128_WEIGHTS", "Facenet512": "FACENET512_WEIGHTS", "Dlib": "WEIGHT_URL"}
+DEFAULT_ADDRESS_NAME = "WEIGHTS_URL"
+# Megabytes, roughly, of the published files: for the message when there is no network to ask.
+SIZES_MB = {"Facenet512": 94, "Facenet": 92, "Dlib": 22, "ArcFace": 137, "VGG-Face": 580, "SFace": 39}
+
+Progress = Callable[[str, int, int], None]  # file name, bytes so far, bytes in all (0: unknown)
+Check = Callable[[Path], object]  # raises when the file is not what it should be
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsOptions:
+    """DeepFace's home (empty: its own default), and a mirror (http, https or file URL) asked before its addresses."""
+
+    home: str = ""
+    mirror: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """What DeepFace calls the file, and the addresses that it names for it."""
+
+    model: str
+    name: str
+    addresses: tuple[str, ...]
+
+    @property
+    def packed(self) -> bool:
+        return self.addresses[0].endswith(".bz2")
+
+    def sources(self, mirror: str) -> list[str]:
+        suffix = ".bz2" if self.packed else ""
+        mirrored = [f"{mirror.rstrip('/')}/{self.name}{suffix}"] if mirror else []
+        return [*mirrored, *self.addresses]
+
+
+def describe_weights(model: str) -> WeightsFile | None:
+    """The weights file of a DeepFace model; None for the ones that fetch several files in their own way."""
+    client = modeling.get_model_class("facial_recognition", model)
+    module = import_module(client.__module__)
+    addresses = getattr(module, ADDRESS_NAMES.get(model, DEFAULT_ADDRESS_NAME), None)
+    if not addresses:
+        return None
+    addresses = (addresses,) if isinstance(addresses, str) else tuple(addresses)
+    name = Path(urlsplit(addresses[0]).path).name.removesuffix(".bz2")
+    return WeightsFile(model, name, addresses)
+
+
+class WeightsStore:
+    """DeepFace's weights folder, with downloads that survive interruption and a hash that notices damage."""
+
+    def __init__(self, options: WeightsOptions, progress: Progress | None = None) -> None:
+        if options.home:
+            os.environ["DEEPFACE_HOME"] = options.home  # DeepFace's own loaders read it, too
+        self._folder = Path(folder_utils.get_deepface_home(), ".deepface", "weights")
+        self._mirror = options.mirror
+        self._progress = progress or (lambda name, done, total: None)
+
+    def path_of(self, file: WeightsFile) -> Path:
+        return self._folder / file.name
+
+    def ensure(self, file: WeightsFile, check: Check) -> Path:
+        """The file's path, once it is there and sound. Raises WeightsUnavailable."""
+        path = self.path_of(file)
+        if not path.exists():
+            self._download(file, check)
+        elif self._hash_path(path).exists():
+            self._compare(path)
+        else:
+            _check_file(path, check)
+            _write_beside(self._hash_path(path), digest(path).encode())
+        return path
+
+    def _compare(self, path: Path) -> None:
+        if digest(path) != self._hash_path(path).read_text().strip():
+            raise WeightsUnavailable(
+                f"El archivo de pesos cambió desde que se comprobó: {path}",
+                f"Si no lo cambió usted, bórrelo junto con {self._hash_path(path).name}: se descargará de nuevo.",
+            )
+
+    def _download(self, file: WeightsFile, check: Check) -> None:
+        path = self.path_of(file)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        problems = []
+        for address in file.sources(self._mirror):
+            try:
+                with _replacing(path) as partial:
+                    self._fetch(address, partial, file)
+                    _check_file(partial, check)
+                    _write_beside(self._hash_path(path), digest(partial).encode())
+                return
+            except (requests.RequestException, OSError, EOFError, WeightsUnavailable) as error:
+                log.warning("Pesos de %s: %s: %s", file.model, address, error)
+                problems.append(address)
+        raise self._unavailable(file, problems)
+
+    def _fetch(self, address: str, target: Path, file: WeightsFile) -> None:
+        unpack = bz2.BZ2Decompressor().decompress if file.packed else bytes
+        with target.open("wb") as out:
+            for chunk in self._chunks(address, file.name):
+                out.write(unpack(chunk))
+
+    def _chunks(self, address: str, name: str) -> Iterator[bytes]:
+        if address.startswith("file://"):
+            with open(url2pathname(urlsplit(address).path), "rb") as source:
+                yield from iter(lambda: source.read(CHUNK_BYTES), b"")
+            return
+        with requests.get(address, stream=True, timeout=TIMEOUT_S) as response:
+            response.raise_for_status()
+            total, done = int(response.headers.get("Content-Length", 0)), 0
+            for chunk in response.iter_content(CHUNK_BYTES):
+                done += len(chunk)
+                self._progress(name, done, total)
+                yield chunk
+
+    def _unavailable(self, file: WeightsFile, tried: list[str]) -> WeightsUnavailable:
+        size = f", unos {SIZES_MB[file.model]} MB" if file.model in SIZES_MB else ""
+        packed = " (descomprimido)" if file.packed else ""
+        return WeightsUnavailable(
+            f"No se pudieron descargar los pesos de {file.model}{size}: {', '.join(tried)}",
+            f"Descargue el archivo en un equipo con red y cópielo{packed} a {self.path_of(file)}, "
+            "o indique en WEIGHTS_MIRROR un servidor propio que lo tenga.",
+        )
+
+    @staticmethod
+    def _hash_path(path: Path) -> Path:
+        return path.with_name(f"{path.name}.sha256")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A name of this process's own beside `path`, renamed to it when all went well, else gone."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_beside(path: Path, content: bytes) -> None:
+    with _replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def _check_file(path: Path, check: Check) -> None:
+    try:
+        check(path)
+    except Exception as error:  # each engine has its own way of saying that a file is not a model
+        raise WeightsUnavailable(
+            f"El archivo de pesos está dañado o no es del modelo: {path}",
+            "Bórrelo: se descargará de nuevo en la próxima ejecución.",
+        ) from error
+
+
+def copy_weights(source: Path, file: WeightsFile, store: WeightsStore) -> None:
+    """Put a file that came with a package where DeepFace looks for it."""
+    target = store.path_of(file)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(target) as partial:
+        shutil.copyfile(source, partial)

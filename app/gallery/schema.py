@@ -1,0 +1,81 @@
+"""The table `face_embeddings`: created when missing, accepted as it stands when another program made it."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import (
+    TIMESTAMP,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    inspect,
+    text,
+    true,
+)
+from sqlalchemy.dialects.mysql import LONGTEXT
+from sqlalchemy.exc import NoSuchTableError
+
+from app.core.database import Database, describe_url
+from app.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+TABLE = "face_embeddings"
+NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
+
+
+def define_table(*, mysql: bool) -> Table:
+    """The table as this program creates it."""
+    now = "CURRENT_TIMESTAMP"
+    return Table(
+        TABLE,
+        MetaData(),
+        Column("id", Integer, primary_key=True, autoincrement=True),
+        Column("crew_id", String(10), nullable=False),
+        Column("embedding", Text().with_variant(LONGTEXT(), "mysql", "mariadb"), nullable=False),
+        Column("modelo", String(50), server_default="Facenet512"),
+        Column("confidence", Numeric(3, 2), server_default=text("1.00")),
+        Column("imagen_path", String(255)),
+        Column("active", Boolean, server_default=true()),
+        Column("created_at", TIMESTAMP, nullable=True, server_default=text(now)),
+        Column(
+            "updated_at",
+            TIMESTAMP,
+            nullable=True,
+            server_default=text(f"{now} ON UPDATE {now}" if mysql else now),
+        ),
+        Index("crew_active", "crew_id", "active"),
+    )
+
+
+def open_table(database: Database) -> Table:
+    """The table as it is in the database, created if need be. Raises DatabaseUnavailable when it cannot serve."""
+    try:
+        table = database.transaction(_reflect)
+    except NoSuchTableError:
+        create = define_table(mysql=database.is_mysql)
+        database.transaction(lambda connection: create.create(connection, checkfirst=True))
+        table = database.transaction(_reflect)
+    missing = [name for name in NEEDED_COLUMNS if name not in table.c]
+    if missing:
+        raise DatabaseUnavailable(
+            f"Conexión a base de datos: {describe_url(database.url)}: a la tabla {TABLE} le falta "
+            f"{', '.join(missing)}. Tiene: {', '.join(table.c.keys())}",
+            "Añada las columnas (el README trae la tabla), o renombre esa tabla para que se cree otra.",
+        )
+    return table
+
+
+def _reflect(connection: Connection) -> Table:
+    table = Table(TABLE, MetaData(), autoload_with=connection, resolve_fks=False)
+    if not any(index["column_names"][:1] == ["crew_id"] for index in inspect(connection).get_indexes(TABLE)):
+        log.warning("La tabla %s no tiene índice por crew_id: cada lote la recorrerá entera", TABLE)
+    return table

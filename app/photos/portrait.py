@@ -1,0 +1,85 @@
+"""From a file to pixels: the bytes decide what it is; upright by EXIF, and decoded no larger than needed."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+from app.errors import InvalidImage
+from app.records import Image, Photo, Portrait
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+# Decoders that can shrink while decoding: by how much, and OpenCV's word for it.
+REDUCTIONS = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+}
+PIXELS_PER_MEGAPIXEL = 1_000_000
+PillowImage.init()  # all readers now: loading them at first use is not safe among threads
+PillowImage.MAX_IMAGE_PIXELS = None  # it only reads headers here; our own limit decides
+HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
+HTML_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """The largest photo to accept, and the longer side (pixels) below which a photo is not reduced."""
+
+    max_megapixels: float
+    min_side_px: int
+
+
+def load_portrait(photo: Photo, options: DecodeOptions) -> Portrait:
+    """Decode the photo's file, upright, as BGR uint8. Raises InvalidImage with the reason."""
+    content = photo.path.read_bytes()
+    width, height = read_size(content)
+    if width * height > options.max_megapixels * PIXELS_PER_MEGAPIXEL:
+        limit = options.max_megapixels
+        raise InvalidImage(f"mide {width} x {height} píxeles; el límite son {limit:g} megapíxeles")
+    reduction = choose_reduction(max(width, height), options.min_side_px)
+    return Portrait(photo, decode(content, reduction), reduction)
+
+
+def read_size(content: bytes) -> tuple[int, int]:
+    """(width, height) out of the header, before anything is decoded. Raises InvalidImage when it is no image."""
+    try:
+        with PillowImage.open(io.BytesIO(content), formats=FORMATS) as image:
+            return image.size
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise InvalidImage(_what_it_is(content)) from error
+
+
+def choose_reduction(side_px: int, min_side_px: int) -> int:
+    """The strongest reduction that leaves the longer side at `min_side_px` or more."""
+    return next((factor for factor in REDUCTIONS if side_px // factor >= min_side_px), 1)
+
+
+def decode(content: bytes, reduction: int = 1) -> Image:
+    """Bytes -> BGR uint8 (h, w, 3), upright. OpenCV applies the EXIF orientation, as DeepFace's own reading does."""
+    data: NDArray[np.uint8] = np.frombuffer(content, np.uint8)
+    try:
+        image = cv2.imdecode(data, REDUCTIONS.get(reduction, cv2.IMREAD_COLOR))
+    except cv2.error as error:
+        raise InvalidImage("los datos están dañados") from error
+    if image is None:
+        raise InvalidImage("los datos están dañados o incompletos")
+    return np.asarray(image, np.uint8)
+
+
+def _what_it_is(content: bytes) -> str:
+    if not content:
+        return "el archivo está vacío"
+    if content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS:
+        return "es una foto HEIC de teléfono; guárdela como JPG"
+    if content.lstrip()[:9].lower().startswith(HTML_STARTS):
+        return "el servidor entregó una página web en lugar de una foto"
+    if content.startswith(b"%PDF"):
+        return "es un documento PDF"
+    return "no se reconoce como foto (JPG, PNG, WebP, BMP, GIF o TIFF)"

@@ -1,0 +1,93 @@
+"""The folder of downloads: files that only the owner reads and that no run, not even a dead one, leaves behind."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import secrets
+import threading
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+log = logging.getLogger(__name__)
+
+OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
+SAFE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+MAX_ID_CHARACTERS = 40  # of a crew id in a file name
+
+
+class TempFolder:
+    """One run's files in a folder that several runs may share.
+
+    Each run holds a lock file for as long as it lives; the system drops the lock of a process that died, so the
+    next run knows whose files are orphans.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
+        self._token = secrets.token_hex(4)
+        self._lock = FileLock(folder / f".run_{self._token}.lock", mode=OWNER_ONLY_FILE)
+        self._lock.acquire()
+        self._numbers = itertools.count(1)
+        self._guard = threading.Lock()
+        self._closed = False
+        self._remove_orphans()
+
+    def write(self, crew_id: str, content: bytes, ending: str = ".jpg") -> Path:
+        """Write one file `crew_<id>_<run>_<n><ending>`; raises FileNotFoundError once the folder was closed."""
+        name = f"crew_{_safe(crew_id)}_{self._token}_{next(self._numbers)}{ending}"
+        path = self._folder / name
+        with self._guard:  # a download that ends after `close` must not leave a file
+            if self._closed:
+                raise FileNotFoundError(f"{path.name}: la carpeta temporal ya se cerró")
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY_FILE)
+            with open(descriptor, "wb") as file:
+                file.write(content)
+        return path
+
+    def close(self) -> None:
+        """Remove what this run wrote. Calling it twice is fine."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+            self._remove(self._token)
+        self._lock.release()
+        self._lock_path(self._token).unlink(missing_ok=True)
+
+    def _remove_orphans(self) -> None:
+        for path in self._folder.glob("crew_*"):
+            parts = path.name.split("_")
+            owner = parts[2] if len(parts) > 3 else ""
+            if owner != self._token and self._is_dead(owner):
+                path.unlink(missing_ok=True)
+                log.info("Archivo temporal de una ejecución anterior eliminado: %s", path.name)
+        for path in self._folder.glob(".run_*.lock"):
+            owner = path.stem.removeprefix(".run_")
+            if owner != self._token and self._is_dead(owner):
+                path.unlink(missing_ok=True)
+
+    def _is_dead(self, token: str) -> bool:
+        path = self._lock_path(token)
+        if not path.exists():
+            return True
+        try:
+            with FileLock(path, timeout=0):
+                return True
+        except Timeout:
+            return False
+
+    def _remove(self, token: str) -> None:
+        for path in self._folder.glob(f"crew_*_{token}_*"):
+            path.unlink(missing_ok=True)
+
+    def _lock_path(self, token: str) -> Path:
+        return self._folder / f".run_{token}.lock"
+
+
+def _safe(crew_id: str) -> str:
+    """The id as part of a file name: anything but plain letters, digits and hyphens becomes a hyphen."""
+    return "".join(char if char in SAFE_CHARACTERS else "-" for char in crew_id)[:MAX_ID_CHARACTERS]

@@ -1,0 +1,109 @@
+"""What flows through the pipeline: small frozen values, each of which carries its `member`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]  # BGR, (h, w, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class CrewMember:
+    """One person of the roster. `photo_name` is a file name, such as `FAED(1).jpg`."""
+
+    crew_id: str
+    photo_name: str
+    full_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """The member's photo as a local file. `url` is what is stored; `temporary` files are ours to delete."""
+
+    member: CrewMember
+    url: str
+    path: Path
+    temporary: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """The decoded photo: upright, perhaps reduced; `reduction` original pixels make one of `image`."""
+
+    photo: Photo
+    image: Image
+    reduction: int = 1
+
+    @property
+    def member(self) -> CrewMember:
+        return self.photo.member
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The chosen face: `pixels` is the network's input (h, w, 3), float32 BGR in [0, 1], aligned and letterboxed;
+    `box` is (x, y, width, height) in pixels of the upright original; `confidence` the detector's, 0 to 1."""
+
+    photo: Photo
+    pixels: NDArray[np.float32]
+    box: tuple[int, int, int, int]
+    confidence: float
+    faces_seen: int = 1
+
+    @property
+    def member(self) -> CrewMember:
+        return self.photo.member
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised."""
+
+    photo: Photo
+    vector: NDArray[np.float32]
+    model: str
+    confidence: float
+
+    @property
+    def member(self) -> CrewMember:
+        return self.photo.member
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The member's vector is in the gallery. `timings_ms` by stage."""
+
+    member: CrewMember
+    embedding_id: int
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Nothing was to be done, or the run was told to stop before it was done; `code` says which."""
+
+    member: CrewMember
+    code: str
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The member could not be done. `code` is stable; `detail` (Spanish) says what was seen."""
+
+    member: CrewMember
+    stage: str
+    code: str
+    detail: str = ""
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+Outcome = Stored | Skipped | Failed
+
+SKIPPED_CURRENT = "current"  # an active row of this model and this photo exists
+SKIPPED_INTERRUPTED = "interrupted"  # the run was told to stop first

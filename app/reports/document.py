@@ -1,0 +1,75 @@
+"""The run as JSON: a summary, and one object for each member."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.errors import RunError
+from app.records import Failed, Outcome, Skipped, Stored
+from app.reports.summary import Summary, reason
+
+STDOUT = "-"
+
+
+def run_document(
+    outcomes: Sequence[Outcome], summary: Summary, model: str, exit_code: int, error: RunError | None
+) -> dict[str, Any]:
+    """The document, ready to serialise. Its keys are stable."""
+    return {
+        "summary": {
+            "model": model,
+            "exit_code": exit_code,
+            "error": str(error) if error else None,
+            "stored": summary.stored,
+            "failed": summary.failed,
+            "skipped": summary.skipped,
+            "interrupted": summary.interrupted,
+            "total": summary.total,
+            "seconds": round(summary.seconds, 3),
+            "errors_by_code": summary.by_code,
+            "stages_ms": summary.stages_ms,
+        },
+        "members": [describe(outcome) for outcome in outcomes],
+    }
+
+
+def describe(outcome: Outcome) -> dict[str, Any]:
+    """One member: which outcome, and where and why it ended."""
+    entry: dict[str, Any] = {
+        "crew_id": outcome.member.crew_id,
+        "outcome": type(outcome).__name__.lower(),
+        "stage": None,
+        "code": None,
+        "detail": None,
+        "embedding_id": None,
+        "timings_ms": dict(outcome.timings_ms),
+    }
+    if isinstance(outcome, Stored):
+        entry["embedding_id"] = outcome.embedding_id
+    elif isinstance(outcome, Failed):
+        entry |= {"stage": outcome.stage, "code": outcome.code, "detail": reason(outcome)}
+    elif isinstance(outcome, Skipped):
+        entry["code"] = outcome.code
+    return entry
+
+
+def write_document(document: Any, target: str) -> None:
+    """To a file, complete or not at all, or to stdout (`-`)."""
+    content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if target == STDOUT:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+        return
+    path = Path(target)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""What the console shows while a run goes on: one pair of lines for each member, and a bar on a terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from app.core.logs import printable
+from app.records import Failed, Outcome, Stored
+from app.reports.summary import reason
+
+MEGABYTE = 1_000_000
+
+
+def open_console(*, to_stderr: bool = False) -> Console:
+    """Plain text on a pipe, whatever the locale; nothing in the text is markup."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not so when a test replaced it
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    return Console(stderr=to_stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+class ConsoleProgress:
+    """Prints outcomes as they come. Used as a context manager, so that the bar is gone when the run is over."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("quedan"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._members: TaskID | None = None
+        self._download: TaskID | None = None
+        self._total = 0
+        self._seen = 0
+
+    def __enter__(self) -> ConsoleProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begin(self, pending: int, current: int) -> None:
+        self._total = pending
+        if current:
+            plural = "tripulantes ya tienen" if current > 1 else "tripulante ya tiene"
+            self._print(f"⏭️  {current} {plural} su embedding al día (con --force se regenera)")
+        self._members = self._bar.add_task("Fotos", total=pending, visible=pending > 0)
+
+    def outcome(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, Stored | Failed):
+            return
+        self._seen += 1
+        crew_id = printable(outcome.member.crew_id)
+        self._print(f"[{self._seen}/{self._total}] Procesando {crew_id}...")
+        if isinstance(outcome, Stored):
+            self._print(f"✅ Embedding generado exitosamente para {crew_id} (ID: {outcome.embedding_id})")
+        else:
+            self._print(f"❌ Error al extraer embedding para {crew_id}: {reason(outcome)}")
+        if self._members is not None:
+            self._bar.advance(self._members)
+
+    def download(self, name: str, done: int, total: int) -> None:
+        """Weights on their way: a bar on a terminal, one line otherwise."""
+        if self._download is None:
+            if not self._console.is_terminal:
+                self._print(f"Descargando los pesos del modelo: {name}")
+            self._download = self._bar.add_task(f"Descargando {name} (MB)")
+        self._bar.update(self._download, completed=done // MEGABYTE, total=total // MEGABYTE or None)
+        if done == total:
+            self._bar.update(self._download, visible=False)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line)

@@ -1,0 +1,113 @@
+"""The end of a run in words and numbers: outcomes come in, the lines that people read go out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from app.core.logs import printable
+from app.errors import kind_of
+from app.records import SKIPPED_INTERRUPTED, Failed, Outcome, Skipped, Stored
+
+SHOWN_MEMBERS = 10  # of each reason, on the console
+STAGE_NAMES = {
+    "download": "descarga",
+    "decode": "lectura",
+    "detect": "rostro",
+    "embed": "vector",
+    "store": "guardado",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts and times of a run. `stages_ms` is the mean of each stage over the members that reached it."""
+
+    stored: int
+    failed: int
+    skipped: int
+    interrupted: int
+    seconds: float
+    by_code: Mapping[str, int]
+    stages_ms: Mapping[str, float]
+
+    @property
+    def total(self) -> int:
+        return self.stored + self.failed + self.skipped
+
+    @property
+    def seconds_each(self) -> float:
+        """Per member that was really processed; those skipped cost nothing."""
+        return self.seconds / max(1, self.stored + self.failed)
+
+
+def summarise(outcomes: Sequence[Outcome], seconds: float) -> Summary:
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
+    return Summary(
+        stored=sum(isinstance(outcome, Stored) for outcome in outcomes),
+        failed=len(failures),
+        skipped=len(skipped),
+        interrupted=sum(outcome.code == SKIPPED_INTERRUPTED for outcome in skipped),
+        seconds=seconds,
+        by_code=dict(Counter(failure.code for failure in failures).most_common()),
+        stages_ms=mean_timings(outcomes),
+    )
+
+
+def mean_timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """Mean milliseconds of each stage, in the order of the stages."""
+    taken: dict[str, list[float]] = defaultdict(list)
+    for outcome in outcomes:
+        for stage, milliseconds in outcome.timings_ms.items():
+            taken[stage].append(milliseconds)
+    return {stage: round(fmean(taken[stage]), 2) for stage in STAGE_NAMES if stage in taken}
+
+
+def reason(failure: Failed) -> str:
+    """Why, in one Spanish sentence: the kind of error, and what was seen in this case."""
+    title = kind_of(failure.code).title
+    return printable(f"{title}: {failure.detail}" if failure.detail else title)
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """The block that closes every run."""
+    return [
+        "📊 RESUMEN FINAL",
+        "================",
+        f"✅ Exitosos: {summary.stored}",
+        f"❌ Errores: {summary.failed}",
+        f"⏭️  Saltados: {summary.skipped}",
+        f"📋 Total procesados: {summary.total}",
+        f"⏱️  Tiempo total: {summary.seconds:.2f} segundos",
+        f"⚡ Promedio: {summary.seconds_each:.2f} seg/tripulante",
+    ]
+
+
+def error_lines(outcomes: Iterable[Outcome]) -> list[str]:
+    """Failures grouped by reason, the most frequent first, each with what to do. Empty without failures."""
+    groups: dict[str, list[Failed]] = defaultdict(list)
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            groups[outcome.code].append(outcome)
+    lines = ["", "ERRORES POR MOTIVO", "=================="] if groups else []
+    for code, failures in sorted(groups.items(), key=lambda group: -len(group[1])):
+        kind = kind_of(code)
+        lines += [f"❌ {kind.title} ({len(failures)})", f"   Quiénes: {_names(failures)}"]
+        lines += [f"   Qué hacer: {kind.advice}"]
+    return lines
+
+
+def _names(failures: Sequence[Failed]) -> str:
+    shown = ", ".join(printable(failure.member.crew_id) for failure in failures[:SHOWN_MEMBERS])
+    more = len(failures) - SHOWN_MEMBERS
+    return f"{shown} y {more} más" if more > 0 else shown
+
+
+def timing_line(summary: Summary) -> str:
+    """What each stage costs, for the log and for --debug."""
+    costs = ", ".join(f"{STAGE_NAMES[stage]} {value:.1f}" for stage, value in summary.stages_ms.items())
+    rate = (summary.stored + summary.failed) / summary.seconds if summary.seconds else 0.0
+    return f"Milisegundos por foto: {costs or 'ninguna etapa'}; {rate:.1f} fotos por segundo"

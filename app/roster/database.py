@@ -1,0 +1,135 @@
+"""The roster in a database table: `active()` gives its members, each with exactly one photo to look at."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Column, Connection, MetaData, Row, Select, Table, inspect, select
+from sqlalchemy.exc import NoSuchTableError
+
+from app.core.database import Database, describe_url
+from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto
+from app.records import CrewMember, Failed
+
+log = logging.getLogger(__name__)
+
+SHOWN_NAMES = 20  # of tables or columns in a message
+
+
+@dataclass(frozen=True, slots=True)
+class RosterLayout:
+    """What the customer's table and columns are called, and the status of an active member."""
+
+    table: str
+    crew_id: str
+    photo: str
+    names: str
+    surnames: str
+    status: str
+    active_value: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.crew_id, self.photo, self.names, self.surnames, self.status)
+
+
+class DatabaseRoster:
+    """Reads the crew. Raises DatabaseUnavailable, saying what exists instead, when the table is not as described."""
+
+    def __init__(self, database: Database, layout: RosterLayout) -> None:
+        self._database = database
+        self._layout = layout
+
+    def active(self) -> list[CrewMember | Failed]:
+        """All active members in the order of their ids; those that no photo can be fetched for come as Failed."""
+        rows = self._database.transaction(lambda connection: self._read(connection, None))
+        return list(_one_entry_each(rows))
+
+    def find(self, crew_id: str) -> CrewMember | Failed:
+        """One active member. Raises MemberNotProcessable: unknown, inactive or without photo."""
+        rows = self._database.transaction(lambda connection: self._read(connection, crew_id))
+        if not rows:
+            raise MemberNotProcessable(
+                f"El tripulante {crew_id} no existe en la tabla {self._layout.table}",
+                "Revise el identificador.",
+            )
+        active = [row for row in rows if row.is_active]
+        if not active:
+            raise MemberNotProcessable(
+                f"El tripulante {crew_id} está inactivo ({self._layout.status} distinto de "
+                f"{self._layout.active_value})",
+                "Solo se procesan tripulantes activos: actívelo en el padrón si corresponde.",
+            )
+        entry = next(iter(_one_entry_each(active)))
+        if isinstance(entry, Failed) and entry.code == NoPhoto.code:
+            raise MemberNotProcessable(f"El tripulante {crew_id} no tiene foto registrada", NoPhoto.advice)
+        return entry
+
+    def _read(self, connection: Connection, crew_id: str | None) -> list[Row[tuple[object, ...]]]:
+        return list(connection.execute(self._query(self._reflect(connection), crew_id)))
+
+    def _query(self, table: Table, crew_id: str | None) -> Select[tuple[object, ...]]:
+        layout = self._layout
+        is_active = table.c[layout.status] == _typed(table.c[layout.status], layout.active_value)
+        query = select(
+            table.c[layout.crew_id].label("crew_id"),
+            table.c[layout.photo].label("photo_name"),
+            table.c[layout.names].label("names"),
+            table.c[layout.surnames].label("surnames"),
+            is_active.label("is_active"),
+        ).order_by(table.c[layout.crew_id])
+        return query.where(is_active if crew_id is None else table.c[layout.crew_id] == crew_id)
+
+    def _reflect(self, connection: Connection) -> Table:
+        layout = self._layout
+        try:
+            table = Table(layout.table, MetaData(), autoload_with=connection, resolve_fks=False)
+        except NoSuchTableError:
+            tables = inspect(connection).get_table_names()
+            raise self._missing(f"no existe la tabla {layout.table}", tables, "ROSTER_TABLE") from None
+        missing = [name for name in layout.columns if name not in table.c]
+        if missing:
+            text = f"la tabla {layout.table} no tiene la columna {', '.join(missing)}"
+            raise self._missing(text, list(table.c.keys()), "ROSTER_*_COLUMN")
+        return table
+
+    def _missing(self, what: str, existing: list[str], setting: str) -> DatabaseUnavailable:
+        shown = ", ".join(sorted(existing)[:SHOWN_NAMES]) or "nada que este usuario pueda ver"
+        where = describe_url(self._database.url)
+        message = f"Conexión a base de datos: {where}: {what}. Existen: {shown}"
+        return DatabaseUnavailable(message, f"Corrija {setting} en .env, o el permiso SELECT del usuario.")
+
+
+def _typed(column: Column[object], value: str) -> object:
+    """The configured value as the column's own type, so that `1` finds the number 1 on every database."""
+    try:
+        return column.type.python_type(value) if column.type.python_type is not bool else value == "1"
+    except (NotImplementedError, ValueError):
+        return value
+
+
+def _one_entry_each(rows: Iterable[Row[tuple[object, ...]]]) -> Iterable[CrewMember | Failed]:
+    """One entry for each crew id; an id that stands twice with different photos is nobody's to guess."""
+    by_id: dict[str, list[CrewMember]] = {}
+    for row in rows:
+        member = _member(row)
+        by_id.setdefault(member.crew_id, []).append(member)
+    for members in by_id.values():
+        photos = sorted({member.photo_name for member in members})
+        if len(photos) > 1:
+            yield _failed(members[0], DuplicateMember(f"{len(members)} filas con fotos distintas: {', '.join(photos)}"))
+        elif not photos[0]:
+            yield _failed(members[0], NoPhoto())
+        else:
+            yield members[0]
+
+
+def _member(row: Row[tuple[object, ...]]) -> CrewMember:
+    crew_id, photo_name, names, surnames = ("" if value is None else str(value).strip() for value in row[:4])
+    return CrewMember(crew_id, photo_name, f"{names} {surnames}".strip())
+
+
+def _failed(member: CrewMember, error: ItemError) -> Failed:
+    return Failed(member, error.stage, error.code, error.detail)

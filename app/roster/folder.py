@@ -1,0 +1,52 @@
+"""The roster as a folder of photos: each `DIR/<crew_id>/<photo>` is a member."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.errors import MemberNotProcessable, NoPhoto, SeveralPhotos
+from app.records import CrewMember, Failed
+
+
+class FolderRoster:
+    """Reads the crew from the folders' names. Hidden files and files beside the folders do not count."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def active(self) -> list[CrewMember | Failed]:
+        """All members in the order of their ids; those without exactly one photo come as Failed."""
+        folders = sorted(path for path in _visible(self._folder) if path.is_dir())
+        return [_entry(path) for path in folders]
+
+    def find(self, crew_id: str) -> CrewMember | Failed:
+        """One member. Raises MemberNotProcessable: unknown, or without photo."""
+        entries = {_member_of(entry).crew_id: entry for entry in self.active()}
+        if crew_id not in entries:
+            raise MemberNotProcessable(
+                f"El tripulante {crew_id} no existe: no hay carpeta {self._folder / crew_id}",
+                "Revise el identificador.",
+            )
+        entry = entries[crew_id]
+        if isinstance(entry, Failed) and entry.code == NoPhoto.code:
+            raise MemberNotProcessable(f"El tripulante {crew_id} no tiene foto en su carpeta", NoPhoto.advice)
+        return entry
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _entry(folder: Path) -> CrewMember | Failed:
+    photos = sorted(path.name for path in _visible(folder) if path.is_file())
+    member = CrewMember(folder.name, photos[0] if photos else "")
+    if not photos:
+        return Failed(member, NoPhoto.stage, NoPhoto.code)
+    if len(photos) > 1:
+        return Failed(member, SeveralPhotos.stage, SeveralPhotos.code, ", ".join(photos))
+    return member
+
+
+def _member_of(entry: CrewMember | Failed) -> CrewMember:
+    return entry.member if isinstance(entry, Failed) else entry

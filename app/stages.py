@@ -1,0 +1,161 @@
+"""Builds the stages from the settings: for the command line, for library use, and for every worker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+
+from app.core.config import Settings, load_settings
+from app.core.database import Database
+from app.errors import PhotoNotFound
+from app.faces.detector import DetectionOptions, FaceFinder, build_detector
+from app.faces.embedder import Embedder, load_network
+from app.faces.sessions import SessionOptions
+from app.faces.weights import Progress, WeightsOptions, WeightsStore
+from app.gallery.store import GalleryStore
+from app.photos.portrait import DecodeOptions, load_portrait
+from app.photos.source import BYTES_PER_MB, FetchOptions, FolderSource, HttpSource
+from app.photos.tempfiles import TempFolder
+from app.pipeline import PipelineOptions, Stages
+from app.records import CrewMember, Photo, Portrait
+from app.roster.database import DatabaseRoster, RosterLayout
+
+AUTOMATIC = "auto"
+PROCESSED_ENDING = "_processed.jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceStages:
+    """The part of the way that needs no network and no database: a photo's file in, its vector out."""
+
+    decode_options: DecodeOptions
+    finder: FaceFinder
+    embedder: Embedder
+
+    def decode(self, photo: Photo) -> Portrait:
+        return load_portrait(photo, self.decode_options)
+
+
+def build_face_stages(settings: Settings, progress: Progress | None = None) -> FaceStages:
+    """Load the nets. Raises UnknownModel, WeightsUnavailable."""
+    # OpenCV's own threads would only compete with ours, which each take a photo.
+    cv2.setNumThreads(1)
+    weights = WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress)
+    providers = _providers(settings.ONNX_PROVIDERS)
+    network = load_network(settings.FACE_MODEL, weights, SessionOptions(providers, settings.WORKER_THREADS))
+    detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
+    # One thread a photo: several photos are looked at side by side.
+    detector = build_detector(detection, SessionOptions(providers, threads=1))
+    return FaceStages(
+        DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),
+        FaceFinder(detector, network.input_size),
+        Embedder(settings.FACE_MODEL, network),
+    )
+
+
+def build_roster(settings: Settings, database: Database) -> DatabaseRoster:
+    """The roster table under the names that the customer gave it."""
+    layout = RosterLayout(
+        table=settings.ROSTER_TABLE,
+        crew_id=settings.ROSTER_ID_COLUMN,
+        photo=settings.ROSTER_PHOTO_COLUMN,
+        names=settings.ROSTER_NAMES_COLUMN,
+        surnames=settings.ROSTER_SURNAMES_COLUMN,
+        status=settings.ROSTER_STATUS_COLUMN,
+        active_value=settings.ROSTER_ACTIVE_VALUE,
+    )
+    return DatabaseRoster(database, layout)
+
+
+@contextmanager
+def open_stages(
+    settings: Settings, faces: FaceStages, store: GalleryStore, stop: threading.Event, *, keep_processed: bool
+) -> Iterator[Stages]:
+    """All stages of a run; on leaving, its temporary files are gone. `keep_processed` writes what the detector saw
+    beside each download, for as long as the run lasts."""
+    temp = TempFolder(settings.TEMP_DIR)
+    try:
+        yield Stages(
+            fetch=build_source(settings, temp, stop).fetch,
+            decode=_keeping_copies(faces, temp) if keep_processed else faces.decode,
+            find=faces.finder.find,
+            embed=faces.embedder.embed,
+            store=store.save,
+            discard=_keep if keep_processed else _discard,
+        )
+    finally:
+        temp.close()
+
+
+def build_source(settings: Settings, temp: TempFolder, stop: threading.Event) -> FolderSource | HttpSource:
+    """Where photos come from, by the scheme of IMAGE_BASE_URL."""
+    options = FetchOptions(
+        base_url=settings.IMAGE_BASE_URL,
+        connect_timeout_s=settings.HTTP_CONNECT_TIMEOUT_S,
+        read_timeout_s=settings.HTTP_READ_TIMEOUT_S,
+        total_timeout_s=settings.HTTP_TOTAL_TIMEOUT_S,
+        attempts=settings.HTTP_ATTEMPTS,
+        threads=settings.DOWNLOAD_THREADS,
+        max_bytes=int(settings.MAX_PHOTO_MB * BYTES_PER_MB),
+    )
+    if settings.IMAGE_BASE_URL.startswith("file://"):
+        return FolderSource(options)
+    return HttpSource(options, temp, stop)
+
+
+def pipeline_options(settings: Settings) -> PipelineOptions:
+    return PipelineOptions(settings.DOWNLOAD_THREADS, settings.WORKER_THREADS, settings.BATCH_SIZE)
+
+
+def extract_face_embedding(
+    image_path: str | Path, model_name: str = "Facenet512", detector_backend: str = "mtcnn"
+) -> list[float]:
+    """The vector of the face in one photo, on the batch's own code path: 512 numbers, not normalised.
+
+    Raises ItemError (no file, no image, no face), UnknownModel, WeightsUnavailable. The nets stay loaded.
+    """
+    path = Path(image_path)
+    if not path.is_file():
+        raise PhotoNotFound(f"no existe {path}")
+    faces = _loaded_faces(model_name, detector_backend)
+    photo = Photo(CrewMember(path.stem, path.name), path.resolve().as_uri(), path, temporary=False)
+    (embedding,) = faces.embedder.embed([faces.finder.find(faces.decode(photo))])
+    return [float(value) for value in embedding.vector]
+
+
+@lru_cache(maxsize=2)
+def _loaded_faces(model: str, detector: str) -> FaceStages:
+    # Neither database nor photo server is touched: what those settings say does not matter here.
+    nowhere = {"DB_URL": "sqlite://", "IMAGE_BASE_URL": "file:///"}
+    return build_face_stages(load_settings(FACE_MODEL=model, FACE_DETECTOR=detector, **nowhere))
+
+
+def _providers(setting: str) -> tuple[str, ...]:
+    if setting == AUTOMATIC:
+        return ()
+    return tuple(name.strip() for name in setting.split(",") if name.strip())
+
+
+def _keeping_copies(faces: FaceStages, temp: TempFolder) -> Callable[[Photo], Portrait]:
+    def decode(photo: Photo) -> Portrait:
+        portrait = faces.decode(photo)
+        _, encoded = cv2.imencode(".jpg", portrait.image)
+        temp.write(photo.member.crew_id, encoded.tobytes(), PROCESSED_ENDING)
+        return portrait
+
+    return decode
+
+
+def _discard(photo: Photo) -> None:
+    if photo.temporary:
+        photo.path.unlink(missing_ok=True)
+
+
+def _keep(photo: Photo) -> None:
+    """A run with --debug leaves the files in place until it ends."""
