@@ -2,6 +2,8 @@
 
 OLDEST="3.10"
 TOO_NEW="3.14" # no TensorFlow for it yet
+IMPORTED="import app.cli, mysql.connector.constants, sqlalchemy.dialects.mysql.mysqlconnector
+import deepface.models.facial_recognition.onnx.Facenet"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 suits() { # is this command a Python that the requirements can be installed for?
@@ -58,5 +60,7 @@ install() {
     echo "No se pudo instalar $file: revise la conexión a la red y el mensaje de arriba." >&2
     exit 2
   fi
+  # ... but what a run does import is compiled here, once: cron may run as somebody who cannot write to venv/.
+  env -u PYTHONDONTWRITEBYTECODE venv/bin/python -c "$IMPORTED"
   cp "$file" "$stamp"
 }

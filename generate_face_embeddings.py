@@ -2,18 +2,36 @@
 """Entry script: `python generate_face_embeddings.py --help`. Also the home of `extract_face_embedding`."""
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+from app.arguments import parse_arguments
 from app.errors import MissingDependency
 
-try:
-    from app.cli import main
-    from app.stages import extract_face_embedding
-except ModuleNotFoundError as error:
-    missing = MissingDependency.of(error)
-    print(f"❌ {missing}", file=sys.stderr)
-    sys.exit(missing.exit_code)
 
-__all__ = ["extract_face_embedding", "main"]
+def extract_face_embedding(
+    image_path: str | Path, model_name: str = "Facenet512", detector_backend: str = "mtcnn"
+) -> list[float]:
+    """The vector of the face in one photo, on the batch's own code path: 512 numbers, not normalised.
+
+    Raises app.errors.ItemError (no file, no image, no face), or RunError when the model cannot be had.
+    """
+    from app.stages import extract_face_embedding as extract  # loads the nets: not before it is needed
+
+    return extract(image_path, model_name, detector_backend)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the program with these arguments (by default the command line's); returns its exit code."""
+    options = parse_arguments(words)
+    try:
+        from app.cli import run  # all of the program: after the arguments, so that --help answers at once
+    except ModuleNotFoundError as error:
+        missing = MissingDependency.of(error)
+        print(f"❌ {missing}", file=sys.stderr)
+        return missing.exit_code
+    return run(options)
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,109 +1,43 @@
-"""The command line: arguments come in, an exit code goes out. Wiring only."""
+"""The program: arguments come in, an exit code goes out. Wiring only."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import re
 import signal
-import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
 
 from rich.console import Console
 
+from app.arguments import STDOUT
 from app.batch import Request, RunResult, run_batch
 from app.core.config import ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs, printable_lines
 from app.demo import NEXT_STEPS, open_demo
-from app.errors import EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED, MissingDependency, RunError, SettingsError
-from app.reports.document import STDOUT, run_document, write_document
+from app.errors import EXIT_OK, EXIT_SOME_FAILED, MissingDependency, RunError, SettingsError
+from app.reports.document import run_document, write_document
 from app.reports.progress import ConsoleProgress, open_console
 from app.reports.summary import Summary, error_lines, summarise, summary_lines, timing_line
 from app.roster.folder import FolderRoster
 
 log = logging.getLogger(__name__)
 
-PROGRAM = "./run_embeddings.sh"
 EXIT_BY_SIGNAL = 128  # plus the signal's number, as shells count
-HELP_WIDTH = 96
 BYTES_PER_MB = 1_000_000
 FOLDER_DATABASE = "embeddings.db"
-# argparse speaks English; these are all the complaints that our arguments can cause.
-TRANSLATIONS = (
-    (r"argument (\S+): expected one argument", r"a \1 le falta su valor"),
-    (r"argument (\S+): not allowed with argument (\S+)", r"\1 no se puede usar junto con \2"),
-    (r"argument (\S+): ignored explicit argument (.+)", r"\1 no lleva valor (sobra \2)"),
-    (r"unrecognized arguments: (.+)", r"argumentos desconocidos: \1"),
-    (r"ambiguous option: (\S+) could match (.+)", r"\1 es ambiguo: puede ser \2"),
-)
 
 
-class SpanishFormatter(argparse.RawDescriptionHelpFormatter):
-    """A fixed width, so that the README can hold the text; `uso` instead of `usage`."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=HELP_WIDTH, max_help_position=28)
-
-    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
-        super().add_usage(usage, actions, groups, prefix or "uso: ")
-
-
-class SpanishParser(argparse.ArgumentParser):
-    """Complains in Spanish, with exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        for english, spanish in TRANSLATIONS:
-            message = re.sub(english, spanish, message)
-        self.print_usage(sys.stderr)
-        self.exit(EXIT_NOT_STARTED, f"Error: {message}\n")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = SpanishParser(
-        prog=PROGRAM,
-        formatter_class=SpanishFormatter,
-        add_help=False,
-        description="Genera los embeddings faciales de los tripulantes activos y los guarda en face_embeddings.",
-        epilog=(
-            "Sin opciones hace lo mismo que --all. Códigos de salida: 0 todo bien; 1 algunos tripulantes con "
-            "error;\n2 no se pudo empezar; 3 base de datos o pesos no disponibles; 130 y 143 interrumpido."
-        ),
-    )
-    who = parser.add_argument_group("a quién procesar").add_mutually_exclusive_group()
-    who.add_argument("--all", action="store_true", help="todos los tripulantes activos sin embedding al día")
-    who.add_argument("--crew-id", metavar="ID", help="solo este tripulante")
-    who.add_argument("--demo", action="store_true", help="demostración completa, sin configurar nada")
-    how = parser.add_argument_group("cómo")
-    how.add_argument("--force", action="store_true", help="regenera también los que están al día")
-    how.add_argument(
-        "--photos",
-        metavar="DIR",
-        type=Path,
-        help="sin MySQL ni servidor web: fotos en DIR/<crew_id>/<foto>, embeddings en DIR/embeddings.db",
-    )
-    how.add_argument("--model", metavar="NOMBRE", help="modelo de DeepFace (por omisión, FACE_MODEL: Facenet512)")
-    how.add_argument("--detector", metavar="NOMBRE", help="detector de rostros (por omisión, FACE_DETECTOR: mtcnn)")
-    what = parser.add_argument_group("qué mostrar")
-    what.add_argument("--json", metavar="ARCHIVO", help="escribe la ejecución como JSON («-»: salida estándar)")
-    what.add_argument("--debug", action="store_true", help="registro detallado y tiempos de cada etapa")
-    what.add_argument("-h", "--help", action="help", help="muestra esta ayuda y termina")
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run the program; returns its exit code."""
-    options = build_parser().parse_args(arguments)
     console = open_console(to_stderr=options.json == STDOUT)
     try:
-        with open_demo(console.print) if options.demo else nullcontext({}) as values:
-            exit_code = _run(options, _read_settings(options, values), console)
-            return _end_demo(console, exit_code) if options.demo else exit_code
+        if options.demo:
+            return _run_demo(options, console)
+        return _run(options, _read_settings(options, {}), console)
     except RunError as error:
         return _complain(console, error)
     except ModuleNotFoundError as error:
@@ -113,9 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_BY_SIGNAL + signal.SIGINT
 
 
-def _end_demo(console: Console, exit_code: int) -> int:
-    """The errors that the demonstration shows on purpose do not make it a failure."""
+def _run_demo(options: argparse.Namespace, console: Console) -> int:
+    with open_demo(console.print) as values:
+        exit_code = _run(options, _read_settings(options, values), console)
     console.print(NEXT_STEPS)
+    # The errors that the demonstration shows on purpose do not make it a failure.
     return EXIT_OK if exit_code == EXIT_SOME_FAILED else exit_code
 
 

@@ -38,6 +38,7 @@ run_log = logging.getLogger("app.run")
 # A batch that is not full is taken all the same when nothing came for this long: the processor would idle.
 BATCH_WAIT_S = 0.05
 
+
 @dataclass(frozen=True, slots=True)
 class Stages:
     """What is done to a member, as callables. Each raises ItemError for what costs one member, RunError for what
@@ -132,9 +133,7 @@ class Pipeline:
         if trouble is not None:
             raise trouble
 
-    def _work_off(
-        self, waiting: Iterator[CrewMember], downloads: ThreadPool, workers: ThreadPool
-    ) -> Iterator[Outcome]:
+    def _work_off(self, waiting: Iterator[CrewMember], downloads: ThreadPool, workers: ThreadPool) -> Iterator[Outcome]:
         batch: list[Journey] = []
         while not self._stop.is_set():
             free = self._options.in_flight - len(self._under_way)

@@ -132,8 +132,8 @@ def extract_face_embedding(
 @lru_cache(maxsize=2)
 def _loaded_faces(model: str, detector: str) -> FaceStages:
     # Neither database nor photo server is touched: what those settings say does not matter here.
-    nowhere = {"DB_URL": "sqlite://", "IMAGE_BASE_URL": "file:///"}
-    return build_face_stages(load_settings(FACE_MODEL=model, FACE_DETECTOR=detector, **nowhere))
+    settings = load_settings(DB_URL="sqlite://", IMAGE_BASE_URL="file:///", FACE_MODEL=model, FACE_DETECTOR=detector)
+    return build_face_stages(settings)
 
 
 def _providers(setting: str) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def overlaps(boxes: Floats, *, of_smaller: bool = False) -> Floats:
     height = np.minimum.outer(y2, y2) - np.maximum.outer(y1, y1)
     shared = np.maximum(width, 0) * np.maximum(height, 0)
     whole = np.minimum.outer(area, area) if of_smaller else np.add.outer(area, area) - shared
-    return shared / whole
+    return np.asarray(shared / whole)
 
 
 def suppress(boxes: Floats, threshold: float, *, of_smaller: bool = False) -> Floats:

@@ -50,7 +50,7 @@ class BoundedMtcnn(Detector):  # type: ignore[misc]  # deepface has no type info
         size = (max(1, round(img.shape[1] * scale)), max(1, round(img.shape[0] * scale)))
         copy = cv2.resize(img, size, interpolation=cv2.INTER_AREA) if scale < 1 else img
         wanted = min(size) * self._options.min_face_ratio
-        found = self._nets.detect(copy, smallest_face(wanted, scale))
+        found = self._nets.detect(np.asarray(copy, np.uint8), smallest_face(wanted, scale))
         return [_region(face, 1 / scale) for face in found]
 
 
@@ -159,7 +159,6 @@ def align_face(image: Image, region: FacialAreaRegion) -> Image:
 
 def crop_with_black(image: Image, x: int, y: int, width: int, height: int) -> Image:
     """The rectangle, also where it reaches beyond the image."""
-    rows, columns = image.shape[:2]
     inside = image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
     top, left = min(max(0, -y), height), min(max(0, -x), width)
     bottom, right = height - top - inside.shape[0], width - left - inside.shape[1]

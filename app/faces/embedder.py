@@ -36,7 +36,7 @@ class OnnxNetwork:
     def __init__(self, path: Path, options: SessionOptions) -> None:
         self._session = open_session(path, options)
         (source,), (target,) = self._session.get_inputs(), self._session.get_outputs()
-        if len(source.shape) != 4 or source.shape[3] != CHANNELS or len(target.shape) != 2:
+        if source.shape[3:] != [CHANNELS] or len(target.shape) != len(("faces", "dimensions")):
             raise ValueError(f"{path.name}: entrada {source.shape}, salida {target.shape}")
         self._name = source.name
         self.input_size = (int(source.shape[1]), int(source.shape[2]))

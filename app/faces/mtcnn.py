@@ -60,7 +60,7 @@ class Mtcnn:
 
     def _scan(self, planes: NDArray[np.float32], scale: float) -> Floats:
         height, width = (int(side * scale) for side in planes.shape[:2])
-        level = cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA)
+        level = np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA), np.float32)
         offsets, score = self._pnet.run(["offsets", "score"], {"image": _as_batch(level)})
         found = arithmetic.candidates_from_map(offsets[0], score[0], PNET_THRESHOLD)
         found[:, :SCORE] /= scale

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -40,7 +41,7 @@ class GraphBuilder:
         self._constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
-    def add(self, kind: str, *others: str, output: str = "", **attributes: object) -> None:
+    def add(self, kind: str, *others: str, output: str = "", **attributes: Any) -> None:
         name = output or f"x{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, [self.last, *others], [name], **attributes))
         self.last = name
@@ -80,15 +81,15 @@ class GraphBuilder:
         self.add("Gather", self.constant(np.array(FACE_CLASS)), output="score", axis=axis)
 
     def build(self, inputs: Tensors, outputs: Tensors) -> bytes:
-        described = [
+        ends = [
             [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in tensors.items()]
             for tensors in (inputs, outputs)
         ]
-        graph = helper.make_graph(self._nodes, "mtcnn", *described, initializer=self._constants)
+        graph = helper.make_graph(self._nodes, "mtcnn", ends[0], ends[1], self._constants)
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
         onnx.checker.check_model(model)
-        return model.SerializeToString()
+        return bytes(model.SerializeToString())
 
 
 def read_weights(net: str) -> list[Array]:
@@ -151,9 +152,15 @@ def build_onet() -> bytes:
 
 def _patch_net(name: str, side: int) -> GraphBuilder:
     net = GraphBuilder(read_weights(name), "image")
-    size = {"output_height": side, "output_width": side, "sampling_ratio": 1}
-    mode = "output_half_pixel"
-    net.add("RoiAlign", "regions", "batch", coordinate_transformation_mode=mode, **size)
+    net.add(
+        "RoiAlign",
+        "regions",
+        "batch",
+        coordinate_transformation_mode="output_half_pixel",
+        output_height=side,
+        output_width=side,
+        sampling_ratio=1,
+    )
     net.add("Mul", "inside")
     return net
 

@@ -82,7 +82,7 @@ class GalleryStore:
         for row in rows:
             if row["crew_id"] not in newest:
                 result = connection.execute(insert(self._table).values(**row, active=True))
-                newest[row["crew_id"]] = int(result.inserted_primary_key[0])
+                newest[row["crew_id"]] = int(result.lastrowid)
         return [newest[row["crew_id"]] for row in rows]
 
     def _lock(self, connection: Connection, crew_ids: list[str]) -> tuple[dict[str, int], list[int]]:

@@ -8,13 +8,21 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import (  # noqa: F401  # each registers its reader; at first use that would not be safe among threads
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
 from app.errors import InvalidImage
 from app.records import Image, Photo, Portrait
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 # Decoders that can shrink while decoding: by how much, and OpenCV's word for it.
 REDUCTIONS = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -22,7 +30,6 @@ REDUCTIONS = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
 }
 PIXELS_PER_MEGAPIXEL = 1_000_000
-PillowImage.init()  # all readers now: loading them at first use is not safe among threads
 PillowImage.MAX_IMAGE_PIXELS = None  # it only reads headers here; our own limit decides
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
 HTML_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")

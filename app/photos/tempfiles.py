@@ -60,8 +60,7 @@ class TempFolder:
 
     def _remove_orphans(self) -> None:
         for path in self._folder.glob("crew_*"):
-            parts = path.name.split("_")
-            owner = parts[2] if len(parts) > 3 else ""
+            _, _, owner, *_ = f"{path.name}___".split("_")  # a foreign file has no owner
             if owner != self._token and self._is_dead(owner):
                 path.unlink(missing_ok=True)
                 log.info("Archivo temporal de una ejecución anterior eliminado: %s", path.name)

@@ -10,11 +10,10 @@ from typing import Any
 
 import orjson
 
+from app.arguments import STDOUT
 from app.errors import RunError
 from app.records import Failed, Outcome, Skipped, Stored
 from app.reports.summary import Summary, reason
-
-STDOUT = "-"
 
 
 def run_document(
