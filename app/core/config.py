@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +18,7 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 ENV_FILE = PROJECT_DIR / ".env"
 PHOTO_SCHEMES = ("http://", "https://", "file://")
 MYSQL_DRIVER = "mysql+mysqlconnector"
+URL_EXAMPLE = "mysql://usuario:clave@host/base (en la clave, @ : / # se escriben %40 %3A %2F %23)"
 
 
 class Settings(BaseSettings):
@@ -85,10 +87,12 @@ class Settings(BaseSettings):
     def _readable_url(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value():
             try:
-                make_url(value.get_secret_value())
-            except ArgumentError:
-                # The text may hold a password: it is not repeated.
-                raise ValueError("no es una URL de SQLAlchemy, como mysql://usuario:clave@host/base") from None
+                host = make_url(value.get_secret_value()).host or ""
+            except (ArgumentError, ValueError):
+                # The text may hold a password: no part of it is repeated, and the port may be the end of one.
+                raise ValueError(f"no es una URL de SQLAlchemy, como {URL_EXAMPLE}") from None
+            if "@" in host:
+                raise ValueError(f"la clave lleva una arroba: debe ser como {URL_EXAMPLE}")
         return value
 
     @field_validator("DB_USER", "DB_NAME")
@@ -106,6 +110,8 @@ class Settings(BaseSettings):
             raise ValueError("falta: la dirección de la que cuelgan las fotos")
         if not value.startswith(PHOTO_SCHEMES):
             raise ValueError(f"debe empezar por {', '.join(PHOTO_SCHEMES)}")
+        if not value.startswith("file://") and not _has_host(value):
+            raise ValueError("le falta el servidor, o el puerto no es un número válido")
         return value.rstrip("/")
 
     @field_validator("LOG_DIR", "TEMP_DIR")
@@ -133,6 +139,16 @@ def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Setting
     except ValidationError as error:
         problems = "\n".join(f"  - {_describe(dict(problem))}" for problem in error.errors(include_input=False))
         raise SettingsError(f"Configuración incompleta o incorrecta:\n{problems}", _how_to_fix(env_file)) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{env_file} no está en UTF-8", "Guárdelo de nuevo con la codificación UTF-8.") from None
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number, or too large
+        return False
 
 
 def _how_to_fix(env_file: Path | None) -> str:
@@ -145,6 +161,7 @@ def _describe(problem: dict[str, Any]) -> str:
     kind, limits = str(problem["type"]), problem.get("ctx", {})
     texts = {
         "int_parsing": "debe ser un número entero",
+        "int_parsing_size": "es un número demasiado largo",
         "float_parsing": "debe ser un número",
         "greater_than": f"debe ser mayor que {limits.get('gt')}",
         "greater_than_equal": f"debe ser {limits.get('ge')} o más",

@@ -24,6 +24,7 @@ DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS = 1213, 1205, 1040
 SHUTDOWN, KILLED = 1053, 1927
 CONNECTION_LOST = {2002, 2003, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS}
 TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
+WRONG_VALUE = 1366  # a word for a number: MySQL's SQLSTATE for it says nothing
 ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
 UNKNOWN_HOST, CANNOT_CONNECT = 2005, 2003
 TABLE_DENIED, COLUMN_DENIED = 1142, 1143
@@ -152,7 +153,7 @@ def _is_transient(error: BaseException) -> bool:
 
 def is_about_the_data(error: DBAPIError) -> bool:
     """Whether one row was refused (too long, wrong type, a constraint), so that the others may still go in."""
-    return type(error).__name__ in ("DataError", "IntegrityError")
+    return type(error).__name__ in ("DataError", "IntegrityError") or _number(error) == WRONG_VALUE
 
 
 def _first_line(message: str) -> str:

@@ -75,7 +75,9 @@ def open_table(database: Database) -> Table:
 
 
 def _reflect(connection: Connection) -> Table:
-    table = Table(TABLE, MetaData(), autoload_with=connection, resolve_fks=False)
+    # As text whatever its type: SQLAlchemy would wrap our JSON once more for a column of type JSON.
+    embedding = Column("embedding", Text)
+    table = Table(TABLE, MetaData(), embedding, autoload_with=connection, resolve_fks=False)
     if not any(index["column_names"][:1] == ["crew_id"] for index in inspect(connection).get_indexes(TABLE)):
         log.warning("La tabla %s no tiene índice por crew_id: cada lote la recorrerá entera", TABLE)
     return table

@@ -97,6 +97,9 @@ class GalleryStore:
         newest: dict[str, int] = {}
         further: list[int] = []
         for row_id, crew_id in connection.execute(query):
+            if str(crew_id) not in crew_ids:
+                # Without regard to case, or as a number: a row beside it would be the member's second active one.
+                raise RowRefused(f"para la base es igual que «{crew_id}», que ya tiene la fila {row_id}")
             if str(crew_id) in newest:
                 further.append(newest[str(crew_id)])
             newest[str(crew_id)] = int(row_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 
 import cv2
@@ -31,6 +32,9 @@ REDUCTIONS = {
 }
 PIXELS_PER_MEGAPIXEL = 1_000_000
 PillowImage.MAX_IMAGE_PIXELS = None  # it only reads headers here; our own limit decides
+# What is wrong with a photo we say ourselves, in its member's line: neither library shall write beside it.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
 HTML_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 

@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import BadName, OversizedPhoto, PhotoNotFound, PhotoUnavailable, TruncatedDownload
@@ -130,13 +131,13 @@ class HttpSource:
             return self._follow(url, deadline)
         except requests.exceptions.SSLError as error:
             raise PhotoUnavailable("el certificado del servidor no es válido") from error
-        except requests.exceptions.ChunkedEncodingError as error:
-            raise TransientFailure("la descarga llegó incompleta", truncated=True) from error
-        except requests.exceptions.Timeout as error:
+        except (requests.exceptions.Timeout, ReadTimeoutError) as error:
             raise TransientFailure("el servidor tardó demasiado en responder") from error
+        except ProtocolError as error:
+            raise TransientFailure("la descarga llegó incompleta", truncated=True) from error
         except requests.exceptions.ConnectionError as error:
             raise TransientFailure("no se pudo conectar, o se cortó la conexión") from error
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, HTTPError) as error:
             raise PhotoUnavailable(f"respuesta ilegible ({type(error).__name__})") from error
 
     def _follow(self, url: str, deadline: float) -> bytes:
@@ -157,7 +158,8 @@ class HttpSource:
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         limit = self._options.max_bytes
         body = bytearray()
-        for chunk in response.iter_content(CHUNK_BYTES):
+        # As it arrives: `iter_content` waits for a whole chunk, however slowly the server drips.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
             body += chunk
             if len(body) > limit:
                 raise OversizedPhoto(_too_large(limit))
@@ -199,8 +201,12 @@ def _retry_after_s(response: requests.Response) -> float | None:
 
 
 def _same_origin(url: str, location: str) -> str:
-    target = urljoin(url, location)
-    if not location or _origin(urlsplit(target)) != _origin(urlsplit(url)):
+    try:
+        target = urljoin(url, location)
+        same = _origin(urlsplit(target)) == _origin(urlsplit(url))
+    except ValueError as error:  # no address at all
+        raise PhotoUnavailable("el servidor redirige a una dirección ilegible") from error
+    if not location or not same:
         raise PhotoUnavailable("el servidor redirige a otro sitio")
     return urlsplit(target)._replace(netloc=urlsplit(url).netloc).geturl()
 

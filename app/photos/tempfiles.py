@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import re
 import secrets
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
 SAFE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 MAX_ID_CHARACTERS = 40  # of a crew id in a file name
+OURS = re.compile(r"crew_[^_]*_(?P<owner>[0-9a-f]{8})_\d+\D.*")
 
 
 class TempFolder:
@@ -60,8 +62,8 @@ class TempFolder:
 
     def _remove_orphans(self) -> None:
         for path in self._folder.glob("crew_*"):
-            _, _, owner, *_ = f"{path.name}___".split("_")  # a foreign file has no owner
-            if owner != self._token and self._is_dead(owner):
+            match = OURS.fullmatch(path.name)  # the folder may hold files of other people
+            if match and match["owner"] != self._token and self._is_dead(match["owner"]):
                 path.unlink(missing_ok=True)
                 log.info("Archivo temporal de una ejecución anterior eliminado: %s", path.name)
         for path in self._folder.glob(".run_*.lock"):

@@ -5,12 +5,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, Row, Select, Table, inspect, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    MetaData,
+    Numeric,
+    Row,
+    Select,
+    String,
+    Table,
+    cast,
+    inspect,
+    select,
+)
+from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.exc import NoSuchTableError
 
 from app.core.database import Database, describe_url
-from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto
+from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
 
 log = logging.getLogger(__name__)
@@ -80,7 +97,7 @@ class DatabaseRoster:
             table.c[layout.surnames].label("surnames"),
             is_active.label("is_active"),
         ).order_by(table.c[layout.crew_id])
-        return query.where(is_active if crew_id is None else table.c[layout.crew_id] == crew_id)
+        return query.where(is_active if crew_id is None else _as_text(table.c[layout.crew_id]) == crew_id)
 
     def _reflect(self, connection: Connection) -> Table:
         layout = self._layout
@@ -102,12 +119,24 @@ class DatabaseRoster:
         return DatabaseUnavailable(message, f"Corrija {setting} en .env, o el permiso SELECT del usuario.")
 
 
-def _typed(column: Column[object], value: str) -> object:
-    """The configured value as the column's own type, so that `1` finds the number 1 on every database."""
-    try:
-        return column.type.python_type(value) if column.type.python_type is not bool else value == "1"
-    except (NotImplementedError, ValueError):
+def _typed(column: Column[Any], value: str) -> object:
+    """The status as a number where the column holds numbers, so that `1` finds it on every database.
+
+    Raises SettingsError for a word there: MySQL would take it for 0, and those who left for active.
+    """
+    if not isinstance(column.type, Integer | Numeric | Boolean | BIT):
         return value
+    try:
+        number = float(value)
+    except ValueError:
+        kind = f"la columna {column.name} guarda números ({column.type})"
+        raise SettingsError(f"ROSTER_ACTIVE_VALUE: «{value}» no puede ser: {kind}") from None
+    return bool(number) if isinstance(column.type, Boolean) else number
+
+
+def _as_text(column: Column[Any]) -> ColumnElement[Any]:
+    """The ids as text: MySQL would find the number 789 when asked for `789x`."""
+    return cast(column, String) if isinstance(column.type, Integer) else column
 
 
 def _one_entry_each(rows: Iterable[Row[tuple[object, ...]]]) -> Iterable[CrewMember | Failed]:
