@@ -2,7 +2,7 @@
 
 Run as a program (`python facenet_weights.py FOLDER`), since TensorFlow and our ONNX engine do not share a process.
 The vectors recognise nobody; architecture, shapes, sizes and speed are the real ones. It also writes what the
-TensorFlow network makes of the seeded batch of faces, as the reference for the ONNX one.
+TensorFlow network makes of a batch of seeded faces (`faces.npy`, `vectors.npy`): the reference for the ONNX one.
 """
 
 from __future__ import annotations
@@ -132,6 +132,7 @@ def _spread(model) -> None:
 
 
 def main(folder: Path) -> None:
+    # TensorFlow: only where the weights are really to be made.
     from deepface.models.facial_recognition.tf.Facenet import InceptionResNetV1
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +140,8 @@ def main(folder: Path) -> None:
     seed_weights(model)
     model.save_weights(folder / "facenet512_weights.h5")
     onnx.save(convert(model), folder / "facenet512_weights.onnx")
-    np.save(folder / "tensorflow_vectors.npy", model(seeded_faces(), training=False).numpy())
+    np.save(folder / "faces.npy", seeded_faces())
+    np.save(folder / "vectors.npy", model(seeded_faces(), training=False).numpy())
 
 
 if __name__ == "__main__":

@@ -77,10 +77,10 @@ class Settings(BaseSettings):
     MAX_FACE_MATCHES: int = Field(default=5, ge=1)
 
     # Archivos
-    LOG_DIR: Path = Path("logs")
+    LOG_DIR: Path = Field(default=Path("logs"), validate_default=True)
     LOG_MAX_MB: float = Field(default=10.0, gt=0)
     LOG_BACKUPS: int = Field(default=5, ge=1)
-    TEMP_DIR: Path = Path("temp_uploads")
+    TEMP_DIR: Path = Field(default=Path("temp_uploads"), validate_default=True)
 
     @field_validator("DB_URL")
     @classmethod

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.config import Settings
@@ -26,12 +27,14 @@ CONNECTION_LOST = {2002, 2003, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONN
 TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
 WRONG_VALUE = 1366  # a word for a number: MySQL's SQLSTATE for it says nothing
 ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
-UNKNOWN_HOST, CANNOT_CONNECT = 2005, 2003
+UNKNOWN_HOST, CANNOT_CONNECT, NO_TLS = 2005, 2003, 2026
 TABLE_DENIED, COLUMN_DENIED = 1142, 1143
 
 # For both servers; the connector's own default, utf8mb4_0900_ai_ci, is unknown to MariaDB.
 COLLATION = "utf8mb4_general_ci"
 SQLITE_BUSY_TIMEOUT_S = 30
+# A customer's column of a type that SQLAlchemy does not know is compared as it is: nobody has to read of it.
+warnings.filterwarnings("ignore", "(Could not instantiate|Did not recognize) type", SAWarning)
 
 ADVICE = {
     ACCESS_DENIED: "Revise DB_USER y DB_PASSWORD en .env.",
@@ -42,6 +45,7 @@ ADVICE = {
     TABLE_DENIED: "Al usuario le falta ese permiso: el README trae el GRANT necesario.",
     COLUMN_DENIED: "Al usuario le falta ese permiso: el README trae el GRANT necesario.",
 }
+TLS_ADVICE = "Revise DB_TLS y DB_TLS_CA en .env, o el certificado del servidor."
 DEFAULT_ADVICE = "Compruebe que la base esté disponible y vuelva a ejecutar: continuará donde quedó."
 
 
@@ -88,10 +92,10 @@ class Database:
 
     def explain(self, error: Exception) -> DatabaseUnavailable:
         """The error with host, port, database and user (never the password), and what to do."""
-        number = _number(error)
         cause = error.orig if isinstance(error, DBAPIError) else error
         message = f"Conexión a base de datos: {describe_url(self.url)}: {_first_line(str(cause))}"
-        return DatabaseUnavailable(message, ADVICE.get(number, DEFAULT_ADVICE))
+        advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), DEFAULT_ADVICE)
+        return DatabaseUnavailable(message, advice)
 
     def _prepare_connection(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         if not self.is_mysql:
@@ -145,10 +149,15 @@ def _number(error: Exception) -> int:
 
 
 def _is_transient(error: BaseException) -> bool:
-    if not isinstance(error, DBAPIError):
+    if not isinstance(error, DBAPIError) or _is_about_trust(error):
         return False
     locked = "database is locked" in str(error.orig)
     return error.connection_invalidated or _number(error) in TRANSIENT or locked
+
+
+def _is_about_trust(error: Exception) -> bool:
+    """Whether the server's certificate, or its want of one, is the trouble: the connector says so in words only."""
+    return _number(error) == NO_TLS or "certificate" in str(getattr(error, "orig", error)).lower()
 
 
 def is_about_the_data(error: DBAPIError) -> bool:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 RUN_LOGGER = "app.run"  # what happened to whom
 APP_LOGGER = "app"  # everything else that our modules say
@@ -34,11 +35,15 @@ def printable_lines(text: str) -> str:
 
 
 class OneLineFormatter(logging.Formatter):
-    """Keeps a message on its line; a traceback, which is ours, follows on its own lines."""
+    """Keeps a message on its line; a traceback follows, indented: no line of it passes for another entry."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = printable(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        lines = super().formatException(ei).split("\n")  # an error's message may hold a value of the roster
+        return "\n".join(f"    {printable(line)}" for line in lines)
 
 
 def configure_logs(options: LogOptions) -> None:

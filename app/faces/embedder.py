@@ -35,7 +35,7 @@ class OnnxNetwork:
 
     def __init__(self, path: Path, options: SessionOptions) -> None:
         self._session = open_session(path, options)
-        (source,), (target,) = self._session.get_inputs(), self._session.get_outputs()
+        source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
         if source.shape[3:] != [CHANNELS] or len(target.shape) != len(("faces", "dimensions")):
             raise ValueError(f"{path.name}: entrada {source.shape}, salida {target.shape}")
         self._name = source.name

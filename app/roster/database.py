@@ -22,6 +22,7 @@ from sqlalchemy import (
     cast,
     inspect,
     select,
+    type_coerce,
 )
 from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.exc import NoSuchTableError
@@ -89,7 +90,7 @@ class DatabaseRoster:
 
     def _query(self, table: Table, crew_id: str | None) -> Select[tuple[object, ...]]:
         layout = self._layout
-        is_active = table.c[layout.status] == _typed(table.c[layout.status], layout.active_value)
+        is_active = _has_status(table.c[layout.status], layout.active_value)
         query = select(
             table.c[layout.crew_id].label("crew_id"),
             table.c[layout.photo].label("photo_name"),
@@ -119,19 +120,18 @@ class DatabaseRoster:
         return DatabaseUnavailable(message, f"Corrija {setting} en .env, o el permiso SELECT del usuario.")
 
 
-def _typed(column: Column[Any], value: str) -> object:
-    """The status as a number where the column holds numbers, so that `1` finds it on every database.
+def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
+    """Whether the column holds the value, given as a number where the column holds numbers.
 
     Raises SettingsError for a word there: MySQL would take it for 0, and those who left for active.
     """
     if not isinstance(column.type, Integer | Numeric | Boolean | BIT):
-        return value
+        return column == value
     try:
-        number = float(value)
+        return type_coerce(column, Integer) == int(value)
     except ValueError:
         kind = f"la columna {column.name} guarda números ({column.type})"
         raise SettingsError(f"ROSTER_ACTIVE_VALUE: «{value}» no puede ser: {kind}") from None
-    return bool(number) if isinstance(column.type, Boolean) else number
 
 
 def _as_text(column: Column[Any]) -> ColumnElement[Any]:

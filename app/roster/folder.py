@@ -8,9 +8,14 @@ from pathlib import Path
 from app.errors import MemberNotProcessable, NoPhoto, SeveralPhotos
 from app.records import CrewMember, Failed
 
+LEFT_BY_WINDOWS = {"Thumbs.db", "desktop.ini"}
+
 
 class FolderRoster:
-    """Reads the crew from the folders' names. Hidden files and files beside the folders do not count."""
+    """Reads the crew from the folders' names. Hidden files and files beside the folders do not count.
+
+    Hidden are also the files that Windows leaves in every folder of pictures.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,7 +40,7 @@ class FolderRoster:
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if not path.name.startswith("."))
+    return (path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in LEFT_BY_WINDOWS)
 
 
 def _entry(folder: Path) -> CrewMember | Failed:
