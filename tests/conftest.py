@@ -1,0 +1,171 @@
+"""What the tests stand on: a real database of each kind, a real web server, real portraits, settings of their own."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.config import Settings, load_settings
+from app.core.database import Database
+from app.core.logs import APP_LOGGER, RUN_LOGGER, close_handlers
+from app.records import Image
+from tests.mariadb import MariaDb, missing_programs, running_mariadb
+from tests.models import prepare_home
+from tests.pictures import encode_picture, package_file, read_picture
+from tests.webserver import PhotoServer, serving_photos
+
+DIALECTS = ("sqlite", "mariadb")
+NOT_OURS = {"DEEPFACE_HOME", "WEIGHTS_MIRROR"}  # where this machine's weights are is for the machine to say
+MakeSettings = Callable[..., Settings]
+OpenDatabase = Callable[..., Database]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the settings nor the proxy of whoever runs the tests reach them."""
+    for name in Settings.model_fields.keys() - NOT_OURS:
+        monkeypatch.delenv(name, raising=False)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
+
+
+@pytest.fixture(autouse=True)
+def closed_logs() -> Iterator[None]:
+    """A run in this process leaves its log files open: not for the next test."""
+    yield
+    for name in (RUN_LOGGER, APP_LOGGER):
+        close_handlers(logging.getLogger(name))
+        logging.getLogger(name).propagate = True
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """A private server for the whole session. Skips where it is not installed, unless REQUIRE_MARIADB=1."""
+    missing = missing_programs()
+    if missing:
+        reason = f"falta el servidor MariaDB ({', '.join(missing)}): apt-get install mariadb-server"
+        (pytest.fail if os.environ.get("REQUIRE_MARIADB") == "1" else pytest.skip)(reason)
+    folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
+    try:
+        with running_mariadb(folder) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def mariadb_name(mariadb: MariaDb) -> Iterator[str]:
+    """The name of a fresh, empty database on the server."""
+    name = f"prueba_{next(_numbers)}"
+    mariadb.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+    yield name
+    mariadb.execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> MakeSettings:
+    """Settings for a test: everything under its own folder, short patience. Overrides win."""
+
+    def make(**overrides: Any) -> Settings:
+        values: dict[str, Any] = {
+            "DB_URL": f"sqlite:///{tmp_path / 'prueba.db'}",
+            "DB_CONNECT_TIMEOUT_S": 3,
+            "DB_RETRY_TOTAL_S": 5,
+            "IMAGE_BASE_URL": "http://127.0.0.1:9",
+            "HTTP_CONNECT_TIMEOUT_S": 2,
+            "HTTP_READ_TIMEOUT_S": 1,
+            "HTTP_TOTAL_TIMEOUT_S": 10,
+            "HTTP_ATTEMPTS": 3,
+            "WORKER_THREADS": 2,
+            "LOG_DIR": tmp_path / "logs",
+            "TEMP_DIR": tmp_path / "temp_uploads",
+        }
+        return load_settings(None, **values | overrides)
+
+    return make
+
+
+@pytest.fixture(params=DIALECTS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database; a test that uses it, or `database`, runs once for each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'prueba.db'}"
+    server: MariaDb = request.getfixturevalue("mariadb")
+    return server.url(request.getfixturevalue("mariadb_name")).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def open_database(make_settings: MakeSettings) -> Iterator[OpenDatabase]:
+    """Opens databases from settings, and closes them after the test."""
+    opened: list[Database] = []
+
+    def open_one(**overrides: Any) -> Database:
+        opened.append(Database(make_settings(**overrides)))
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        database.engine.dispose()
+
+
+@pytest.fixture
+def database(database_url: str, open_database: OpenDatabase) -> Database:
+    """An empty database of each kind."""
+    return open_database(DB_URL=database_url)
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path, open_database: OpenDatabase) -> Database:
+    """An empty SQLite database."""
+    return open_database(DB_URL=f"sqlite:///{tmp_path / 'prueba.db'}")
+
+
+@pytest.fixture
+def mariadb_database(mariadb: MariaDb, mariadb_name: str, open_database: OpenDatabase) -> Database:
+    """An empty MariaDB database, entered as root."""
+    return open_database(DB_URL=mariadb.url(mariadb_name).render_as_string(hide_password=False))
+
+
+@pytest.fixture
+def web() -> Iterator[PhotoServer]:
+    """A web server of photos; `default_photo` is what its well-behaved routes serve."""
+    with serving_photos() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Image:
+    """Eileen Collins, NASA: BGR uint8 (512, 512, 3)."""
+    return _frozen(read_picture(package_file("skimage", "data", "astronaut.png")))
+
+
+@pytest.fixture(scope="session")
+def admiral() -> Image:
+    """Grace Hopper, US Navy: BGR uint8 (600, 512, 3)."""
+    return _frozen(read_picture(package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg")))
+
+
+@pytest.fixture(scope="session")
+def portrait_jpeg(astronaut: Image) -> bytes:
+    """The astronaut as a JPEG file's bytes."""
+    return encode_picture(astronaut)
+
+
+def _frozen(image: Image) -> Image:
+    image.setflags(write=False)  # one array for the whole session: no test may paint on it
+    return image
+
+
+@pytest.fixture(scope="session")
+def weights_home() -> Path:
+    """A DEEPFACE_HOME with both models; see tests/models.py."""
+    return prepare_home()

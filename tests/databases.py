@@ -1,0 +1,31 @@
+"""SQL for the tests: rows in, rows out, and the roster's table as the organisation has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from app.core.database import Database
+
+ROSTER_COLUMNS = "crew_id VARCHAR(10), nombres VARCHAR(60), apellidos VARCHAR(60), imagen VARCHAR(120), estatus INT"
+Row = tuple[Any, ...]
+
+
+def run_sql(database: Database, sql: str, *rows: dict[str, Any]) -> list[Row]:
+    """Run one statement in a transaction of its own, once for each of `rows`; returns what it gave."""
+
+    def work(connection: Connection) -> list[Row]:
+        result = connection.execute(text(sql), list(rows) or None)
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+    return database.transaction(work)
+
+
+def create_roster(database: Database, rows: Sequence[Row], columns: str = ROSTER_COLUMNS) -> None:
+    """The table `tripulantes` with these rows: (crew_id, nombres, apellidos, imagen, estatus)."""
+    run_sql(database, f"CREATE TABLE tripulantes ({columns})")
+    insert = "INSERT INTO tripulantes (crew_id, nombres, apellidos, imagen, estatus) VALUES (:a, :b, :c, :d, :e)"
+    if rows:
+        run_sql(database, insert, *(dict(zip("abcde", row, strict=True)) for row in rows))

@@ -1,0 +1,114 @@
+"""A private MariaDB: a folder comes in, a running server on loopback goes out, and is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 60
+SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin"  # where Debian keeps mariadbd; not in everybody's PATH
+OPTIONS = (
+    f"--bind-address={HOST}",
+    "--skip-name-resolve=OFF",
+    "--skip-log-bin",
+    "--innodb-buffer-pool-size=32M",
+    "--innodb-flush-log-at-trx-commit=0",  # nothing here has to outlive the machine
+    "--innodb-lock-wait-timeout=10",
+    "--performance-schema=OFF",
+)
+
+
+@dataclass(frozen=True)
+class MariaDb:
+    """A running server that anybody may enter as root, without a password, from this machine."""
+
+    port: int
+
+    def url(self, database: str = "", user: str = "root", password: str = "") -> URL:
+        """The SQLAlchemy URL of one of its databases."""
+        return URL.create("mysql+mysqlconnector", user, password, HOST, self.port, database or None)
+
+    def execute(self, sql: str, database: str = "", **values: Any) -> list[tuple[Any, ...]]:
+        """Run one statement as root; returns its rows."""
+        arguments = {"charset": "utf8mb4", "collation": "utf8mb4_general_ci"}
+        engine = create_engine(self.url(database), poolclass=NullPool, connect_args=arguments)
+        with engine.begin() as connection:
+            result = connection.exec_driver_sql(sql, values or None)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    def create_user(self, name: str, password: str, *grants: str) -> None:
+        """A user with a password, and nothing but these grants, such as `SELECT ON base.*`."""
+        self.execute(f"CREATE OR REPLACE USER {name}@'%' IDENTIFIED BY '{password}'")
+        for grant in grants:
+            self.execute(f"GRANT {grant} TO {name}@'%'")
+
+
+def find_program(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}")
+
+
+def missing_programs() -> list[str]:
+    """What of the server is not installed."""
+    return [name for name in ("mariadb-install-db", "mariadbd") if find_program(name) is None]
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_mariadb(folder: Path, *options: str) -> Iterator[MariaDb]:
+    """Initialise a server in `folder` (a short path: it holds a socket), and run it while inside."""
+    data = folder / "data"
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    _initialise(data, user)
+    server = MariaDb(free_port())
+    log = folder / "mariadbd.log"
+    words = [
+        *(str(find_program("mariadbd")), "--no-defaults", *user, *OPTIONS, *options),
+        *(f"--datadir={data}", f"--port={server.port}", f"--socket={folder}/s", f"--pid-file={folder}/pid"),
+    ]
+    with log.open("wb") as output, subprocess.Popen(words, stdout=output, stderr=output) as process:
+        try:
+            _wait_until_ready(server, process, log)
+            yield server
+        finally:
+            process.terminate()
+
+
+def _initialise(data: Path, user: list[str]) -> None:
+    words = [
+        *(str(find_program("mariadb-install-db")), "--no-defaults", *user, f"--datadir={data}"),
+        *("--auth-root-authentication-method=normal", "--skip-test-db"),
+    ]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"mariadb-install-db: {result.stdout}{result.stderr}")
+
+
+def _wait_until_ready(server: MariaDb, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            server.execute("SELECT 1")
+        except DBAPIError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"mariadbd: {log.read_text()}") from error
+            time.sleep(0.05)
+        else:
+            return

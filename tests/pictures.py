@@ -1,0 +1,53 @@
+"""Pictures for the tests: real portraits out of packages, and encoders with what cameras write into files."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+
+from app.records import Image
+
+EXIF_ORIENTATION = 0x0112
+UPRIGHT = 1
+
+
+def package_file(package: str, *parts: str) -> Path:
+    """A data file of a package. Nothing is imported: these packages are installed without what they require."""
+    spec = importlib.util.find_spec(package)
+    assert spec and spec.submodule_search_locations, "pip install --no-deps -r requirements-demo.txt"
+    return Path(spec.submodule_search_locations[0], *parts)
+
+
+def read_picture(path: Path) -> Image:
+    """A picture's pixels: BGR uint8 (h, w, 3)."""
+    return np.asarray(cv2.imread(str(path)), np.uint8)
+
+
+def encode_picture(image: Image, kind: str = "JPEG", *, orientation: int = UPRIGHT, **options: object) -> bytes:
+    """BGR (or grey) pixels as the bytes of a file; `orientation` is what EXIF says of it, `options` are Pillow's."""
+    exif = PillowImage.Exif()
+    if orientation != UPRIGHT:
+        exif[EXIF_ORIENTATION] = orientation
+    pixels = image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1])
+    return encode_pillow(PillowImage.fromarray(pixels), kind, exif=exif, **options)
+
+
+def encode_pillow(picture: PillowImage.Image, kind: str, **options: object) -> bytes:
+    """A Pillow image as the bytes of a file."""
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def write_picture(
+    path: Path, image: Image, kind: str = "JPEG", *, orientation: int = UPRIGHT, **options: object
+) -> Path:
+    """The same, into a file whose folder is made if need be; returns its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_picture(image, kind, orientation=orientation, **options))
+    return path

@@ -1,0 +1,80 @@
+"""The layers of the house: an import points to a lower layer, and the folders of layer 2 never import each other."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.core.config import PROJECT_DIR
+
+LAYERS = {
+    **{"records": 0, "errors": 0},
+    **{"core": 1, "arguments": 1},
+    **{"roster": 2, "photos": 2, "faces": 2, "gallery": 2},
+    **{"pipeline": 3},
+    **{"stages": 4, "demo": 4, "reports": 4},
+    **{"batch": 5, "scale": 5},
+    **{"cli": 6},
+}
+MAX_FUNCTION_LINES, MAX_FILE_LINES = 40, 250
+FILES = sorted((PROJECT_DIR / "app").rglob("*.py"))
+NAMES = [str(path.relative_to(PROJECT_DIR)) for path in FILES]
+
+
+def room_of(module: str) -> str:
+    """The part of the house that a module is in: `photos` for `app.photos.source`."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports_of_ours(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "app")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute, so that they can be read here"
+            if node.module == "app":
+                yield from (f"app.{alias.name}" for alias in node.names)
+            elif (node.module or "").startswith("app."):
+                yield str(node.module)
+
+
+def forbidden_imports(module: str, source: str) -> list[str]:
+    """What a module imports out of its own layer or a higher one; its own room's modules are its own affair."""
+    room = room_of(module)
+    others = [name for name in imports_of_ours(ast.parse(source)) if room_of(name) != room]
+    return [name for name in others if LAYERS[room_of(name)] >= LAYERS[room]]
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_an_import_points_to_a_lower_layer(path: Path) -> None:
+    module = ".".join(path.relative_to(PROJECT_DIR).with_suffix("").parts).removesuffix(".__init__")
+    if module == "app":
+        assert list(imports_of_ours(ast.parse(path.read_text(encoding="utf-8")))) == []
+    else:
+        assert forbidden_imports(module, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "found"),
+    [
+        ("app.photos.source", "from app.photos.tempfiles import TempFolder\nimport app.core.retry", []),
+        ("app.photos.source", "from app.faces.boxes import Box", ["app.faces.boxes"]),
+        ("app.core.retry", "def late():\n    import app.cli", ["app.cli"]),
+        ("app.errors", "from app import records", ["app.records"]),
+        ("app.pipeline", "from app.stages import build_roster", ["app.stages"]),
+    ],
+)
+def test_this_check_finds_what_it_looks_for(module: str, source: str, found: list[str]) -> None:
+    assert forbidden_imports(module, source) == found
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_files_and_functions_stay_short(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= MAX_FILE_LINES
+    functions = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    lengths = {function.name: (function.end_lineno or 0) - function.lineno + 1 for function in functions}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}

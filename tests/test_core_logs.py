@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from app.core.logs import LogOptions, configure_logs, printable, printable_lines
+
+RUN, APP = "generate_embeddings.log", "app.log"
+STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
+
+
+def lines(folder: Path, name: str) -> list[str]:
+    path = folder / name
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def without_stamps(entries: list[str]) -> list[str]:
+    assert all(re.match(STAMP, entry) for entry in entries)
+    return [re.sub(f"^{STAMP}", "", entry) for entry in entries]
+
+
+def test_what_happened_to_whom_and_all_else_go_to_a_file_each(tmp_path: Path) -> None:
+    configure_logs(LogOptions(tmp_path, 10_000, 2))
+    logging.getLogger("app.run").info("✅ 789123 Peña")
+    logging.getLogger("app.photos.source").warning("lento")
+    assert without_stamps(lines(tmp_path, RUN)) == ["INFO    ✅ 789123 Peña"]
+    assert without_stamps(lines(tmp_path, APP)) == ["WARNING app.photos.source: lento"]
+
+
+@pytest.mark.parametrize(("debug", "expected"), [(False, []), (True, ["DEBUG   app.roster: detalle"])])
+def test_details_are_logged_when_asked_for(tmp_path: Path, debug: bool, expected: list[str]) -> None:
+    configure_logs(LogOptions(tmp_path, 10_000, 2, debug))
+    logging.getLogger("app.roster").debug("detalle")
+    assert without_stamps(lines(tmp_path, APP)) == expected
+
+
+def test_no_value_of_the_roster_can_forge_an_entry(tmp_path: Path) -> None:
+    configure_logs(LogOptions(tmp_path, 10_000, 2))
+    logging.getLogger("app.run").info("789\n2026-01-01 INFO ✅ \x1b[2J\u2028falso\x85")
+    assert without_stamps(lines(tmp_path, RUN)) == [r"INFO    789\n2026-01-01 INFO ✅ \x1b[2J\u2028falso\x85"]
+
+
+def test_a_traceback_follows_indented_and_cannot_forge_an_entry_either(tmp_path: Path) -> None:
+    configure_logs(LogOptions(tmp_path, 10_000, 2))
+    try:
+        raise ValueError("789\n2026-01-01 00:00:00,000 INFO    ✅ falso\x1b[2J")
+    except ValueError:
+        logging.getLogger("app.pipeline").exception("Error inesperado")
+    first, *traceback = lines(tmp_path, APP)
+    assert without_stamps([first]) == ["ERROR   app.pipeline: Error inesperado"]
+    assert traceback[0] == "    Traceback (most recent call last):"
+    assert traceback[-2:] == ["    ValueError: 789", r"    2026-01-01 00:00:00,000 INFO    ✅ falso\x1b[2J"]
+
+
+def test_files_rotate_by_size_and_the_oldest_go(tmp_path: Path) -> None:
+    configure_logs(LogOptions(tmp_path, max_bytes=300, backups=2))
+    for number in range(50):
+        logging.getLogger("app.run").info("línea %d", number)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == [RUN, f"{RUN}.1", f"{RUN}.2"]
+    assert all((tmp_path / name).stat().st_size <= 300 for name in files)
+    assert lines(tmp_path, RUN)[-1].endswith("línea 49")
+
+
+def test_configuring_twice_writes_each_line_once_and_to_the_new_place(tmp_path: Path) -> None:
+    configure_logs(LogOptions(tmp_path / "a", 10_000, 2))
+    configure_logs(LogOptions(tmp_path / "b", 10_000, 2))
+    logging.getLogger("app.run").info("una vez")
+    assert lines(tmp_path / "a", RUN) == []
+    assert without_stamps(lines(tmp_path / "b", RUN)) == ["INFO    una vez"]
+
+
+def test_other_libraries_keep_their_own_ways(tmp_path: Path) -> None:
+    before = [*logging.getLogger().handlers], logging.getLogger().level
+    configure_logs(LogOptions(tmp_path, 10_000, 2))
+    logging.getLogger("urllib3").warning("de otros")
+    assert (logging.getLogger().handlers, logging.getLogger().level) == before
+    assert lines(tmp_path, APP) == []
+
+
+def test_control_characters_are_shown_and_all_else_stays() -> None:
+    assert printable("Ñandú ✅ «a»\t\x00") == "Ñandú ✅ «a»\\t\\x00"
+    assert printable_lines("uno\x1b\ndos") == "uno\\x1b\ndos"

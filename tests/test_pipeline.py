@@ -1,0 +1,196 @@
+"""The order of the stages, with tiny real stages whose results one can compute by hand."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.errors import BadVector, DatabaseUnavailable, NoFace, PhotoNotFound, RunError
+from app.pipeline import Pipeline, PipelineOptions, Stages
+from app.records import CrewMember, Embedding, Face, Failed, Outcome, Photo, Portrait, Skipped, Stored
+
+OPTIONS = PipelineOptions(download_threads=3, worker_threads=2, batch_size=4)
+STAGES = ("download", "decode", "detect", "embed", "store")
+
+
+def crew(count: int) -> list[CrewMember]:
+    return [CrewMember(str(number), "a.jpg") for number in range(count)]
+
+
+class Recorder:
+    """Stages that do next to nothing, and remember what they were given."""
+
+    def __init__(self) -> None:
+        self.fetched: list[str] = []
+        self.discarded: list[str] = []
+        self.batches: list[int] = []
+        self.rows: list[str] = []
+
+    def fetch(self, member: CrewMember) -> Photo:
+        self.fetched.append(member.crew_id)
+        return Photo(member, f"http://x/{member.crew_id}", Path("a.jpg"))
+
+    def decode(self, photo: Photo) -> Portrait:
+        return Portrait(photo, np.full((2, 2, 3), int(photo.member.crew_id) % 256, np.uint8))
+
+    def find(self, portrait: Portrait) -> Face:
+        return Face(portrait.photo, portrait.image.astype(np.float32), (0, 0, 2, 2), 1.0)
+
+    def embed(self, faces: Sequence[Face]) -> list[Embedding]:
+        self.batches.append(len(faces))
+        return [Embedding(face.photo, face.pixels.mean(axis=(0, 1)), "mean", 1.0) for face in faces]
+
+    def store(self, embeddings: Sequence[Embedding]) -> list[int]:
+        self.rows += [embedding.member.crew_id for embedding in embeddings]
+        return [1000 + int(embedding.vector[0]) for embedding in embeddings]
+
+    def discard(self, photo: Photo) -> None:
+        self.discarded.append(photo.member.crew_id)
+
+    def stages(self, **changed: Callable[..., Any]) -> Stages:
+        stages = Stages(self.fetch, self.decode, self.find, self.embed, self.store, self.discard)
+        return replace(stages, **changed)
+
+
+def run(stages: Stages, members: list[CrewMember], options: PipelineOptions = OPTIONS) -> list[Outcome]:
+    return list(Pipeline(stages, options).run(members))
+
+
+def failing(stage: Callable[[Any], Any], crew_id: str, error: Exception) -> Callable[[Any], Any]:
+    """The stage, but for one member."""
+
+    def call(item: Any) -> Any:
+        items = item if isinstance(item, list) else [item]
+        if crew_id in {getattr(one, "member", one).crew_id for one in items}:
+            raise error
+        return stage(item)
+
+    return call
+
+
+def test_every_member_is_stored_with_its_own_vector_and_every_stage_is_timed() -> None:
+    outcomes = run(Recorder().stages(), crew(50))
+    assert {outcome.member.crew_id: outcome.embedding_id for outcome in outcomes} == {
+        str(number): 1000 + number for number in range(50)
+    }
+    assert all(tuple(outcome.timings_ms) == STAGES for outcome in outcomes)
+
+
+def test_nobody_in_nobody_out() -> None:
+    assert run(Recorder().stages(), []) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "error", "code"),
+    [
+        ("fetch", "download", PhotoNotFound("404"), "photo_not_found"),
+        ("decode", "decode", ValueError("odd"), "unexpected"),
+        ("find", "detect", NoFace(), "no_face"),
+        ("embed", "embed", BadVector("NaN"), "bad_vector"),
+        ("store", "store", TypeError("odd"), "unexpected"),
+    ],
+)
+def test_one_members_trouble_costs_that_member_alone(stage: str, name: str, error: Exception, code: str) -> None:
+    recorder = Recorder()
+    stages = recorder.stages(**{stage: failing(getattr(recorder, stage), "3", error)})
+    outcomes = run(stages, crew(9))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert [(outcome.member.crew_id, outcome.stage, outcome.code) for outcome in failed] == [("3", name, code)]
+    assert sum(isinstance(outcome, Stored) for outcome in outcomes) == 8
+
+
+def test_the_traceback_of_what_was_not_foreseen_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder()
+    run(recorder.stages(find=failing(recorder.find, "1", ValueError("odd"))), crew(2))
+    assert "raise error\nValueError: odd" in caplog.text
+
+
+def test_faces_are_embedded_in_batches_and_never_more_than_asked() -> None:
+    recorder = Recorder()
+    run(recorder.stages(), crew(41))
+    assert max(recorder.batches) == OPTIONS.batch_size
+    assert sum(recorder.batches) == 41
+
+
+def test_a_photo_is_discarded_once_whatever_became_of_it() -> None:
+    recorder = Recorder()
+    run(recorder.stages(decode=failing(recorder.decode, "2", NoFace())), crew(5))
+    assert sorted(recorder.discarded) == ["0", "1", "2", "3", "4"]
+
+
+def test_a_fixed_number_is_under_way_whatever_the_rosters_length() -> None:
+    recorder, handed_out = Recorder(), 0
+    most = 0
+
+    def members() -> Iterator[CrewMember]:
+        nonlocal handed_out
+        for member in crew(300):
+            handed_out += 1
+            yield member
+
+    for done, _ in enumerate(Pipeline(recorder.stages(), OPTIONS).run(members())):
+        most = max(most, handed_out - done)
+    assert most <= OPTIONS.in_flight
+
+
+def test_a_slow_photo_holds_up_nobody_else() -> None:
+    recorder, release = Recorder(), threading.Event()
+
+    def fetch(member: CrewMember) -> Photo:
+        if member.crew_id == "0":
+            assert release.wait(20)
+        return recorder.fetch(member)
+
+    order = []
+    for outcome in Pipeline(recorder.stages(fetch=fetch), OPTIONS).run(crew(30)):
+        order.append(outcome.member.crew_id)
+        if len(order) == 29:
+            release.set()  # only after all others are through
+    assert order[-1] == "0"
+    assert len(order) == 30
+
+
+def test_the_end_of_the_run_still_gives_everyone_an_outcome() -> None:
+    recorder = Recorder()
+
+    def store(embeddings: Sequence[Embedding]) -> list[int]:
+        if recorder.rows:
+            raise DatabaseUnavailable("gone")
+        return recorder.store(embeddings)
+
+    outcomes: list[Outcome] = []
+    with pytest.raises(RunError, match="gone"):
+        outcomes.extend(Pipeline(recorder.stages(store=store), OPTIONS).run(crew(100)))
+    assert sorted(int(outcome.member.crew_id) for outcome in outcomes) == list(range(100))
+    stored = [outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Stored)]
+    assert sorted(stored) == sorted(recorder.rows)
+    assert {outcome.code for outcome in outcomes if isinstance(outcome, Skipped)} == {"interrupted"}
+
+
+def test_a_run_error_in_a_thread_ends_the_run_too() -> None:
+    recorder = Recorder()
+    with pytest.raises(RunError, match="gone"):
+        run(recorder.stages(find=failing(recorder.find, "5", DatabaseUnavailable("gone"))), crew(20))
+
+
+def test_told_to_stop_it_takes_nobody_new_and_does_not_wait_for_a_hanging_download() -> None:
+    recorder, stop, never = Recorder(), threading.Event(), threading.Event()
+
+    def fetch(member: CrewMember) -> Photo:
+        if member.crew_id == "0":
+            never.wait(60)
+        return recorder.fetch(member)
+
+    outcomes = []
+    for outcome in Pipeline(recorder.stages(fetch=fetch), OPTIONS, stop).run(crew(500)):
+        outcomes.append(outcome)
+        stop.set()
+    never.set()
+    assert len(outcomes) == 500
+    assert len(recorder.fetched) < 60
+    assert all(isinstance(outcome, Stored | Skipped) for outcome in outcomes)
+    assert {outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Stored)} == set(recorder.rows)
