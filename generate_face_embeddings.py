@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.arguments import parse_arguments
-from app.errors import MissingDependency
+from app.errors import EXIT_INTERRUPTED, MissingDependency
 
 
 def extract_face_embedding(
@@ -28,8 +28,10 @@ def main(words: Sequence[str] | None = None) -> int:
         from app.cli import run  # all of the program: after the arguments, so that --help answers at once
     except ModuleNotFoundError as error:
         missing = MissingDependency.of(error)
-        print(f"❌ {missing}", file=sys.stderr)
+        print(f"❌ {missing}\n   Qué hacer: {missing.advice}", file=sys.stderr)
         return missing.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     return run(options)
 
 

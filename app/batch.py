@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.logs import RUN_LOGGER
 from app.errors import RunError
 from app.gallery.reconcile import Entry, split_current
 from app.gallery.store import GalleryStore
@@ -18,9 +20,10 @@ from app.photos.source import photo_url
 from app.pipeline import Pipeline
 from app.records import CrewMember, Failed, Outcome
 from app.roster.folder import FolderRoster
-from app.stages import build_face_stages, build_roster, open_stages, pipeline_options
+from app.stages import FaceStages, build_face_stages, build_roster, open_stages, pipeline_options
 
 log = logging.getLogger(__name__)
+run_log = logging.getLogger(RUN_LOGGER)
 
 
 class Roster(Protocol):
@@ -66,7 +69,7 @@ def run_batch(settings: Settings, request: Request, observer: Observer, stop: th
     result = RunResult()
     started = time.perf_counter()
     try:
-        for outcome in _outcomes(settings, request, observer, stop):
+        for outcome in _Run(settings, request, observer, stop).outcomes():
             result.outcomes.append(outcome)
     except RunError as error:
         log.error("%s", error, exc_info=request.debug)
@@ -75,35 +78,50 @@ def run_batch(settings: Settings, request: Request, observer: Observer, stop: th
     return result
 
 
-def _outcomes(settings: Settings, request: Request, observer: Observer, stop: threading.Event) -> Iterator[Outcome]:
-    database = Database(settings, stop)
-    store = GalleryStore(database)
-    roster: Roster = request.folder or build_roster(settings, database)
-    entries = roster.active() if request.crew_id is None else [roster.find(request.crew_id)]
-    stored_urls = {} if request.force else store.current(settings.FACE_MODEL)
-    pending, current = split_current(entries, stored_urls, lambda member: photo_url(settings.IMAGE_BASE_URL, member))
-    observer.begin(len(pending), len(current))
-    yield from current
-    done = 0
-    for outcome in _process(settings, request, observer, stop, store, pending):
-        observer.outcome(outcome)
-        done += 1
-        yield outcome
-    assert done == len(pending), f"{len(pending)} members in, {done} outcomes out"
+class _Run:
+    """What the steps of one run share."""
+
+    def __init__(self, settings: Settings, request: Request, observer: Observer, stop: threading.Event) -> None:
+        self._settings = settings
+        self._request = request
+        self._observer = observer
+        self._stop = stop
+        self._database = Database(settings, stop)
+        self._store = GalleryStore(self._database)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """One for each member of the roster that was asked for."""
+        stored_urls = {} if self._request.force else self._store.current(self._settings.FACE_MODEL)
+        pending, current = split_current(self._entries(), stored_urls, self._url_of)
+        members = [entry for entry in pending if isinstance(entry, CrewMember)]
+        # Before anybody is counted in: without the nets nobody is processed, whatever the roster says of them.
+        faces = build_face_stages(self._settings, self._observer.download) if members else None
+        self._observer.begin(len(pending), len(current))
+        yield from current
+        done = 0
+        for outcome in itertools.chain(_unprocessable(pending), self._process(faces, members)):
+            self._observer.outcome(outcome)
+            done += 1
+            yield outcome
+        assert done == len(pending), f"{len(pending)} members in, {done} outcomes out"
+
+    def _entries(self) -> list[Entry]:
+        roster: Roster = self._request.folder or build_roster(self._settings, self._database)
+        return roster.active() if self._request.crew_id is None else [roster.find(self._request.crew_id)]
+
+    def _url_of(self, member: CrewMember) -> str:
+        return photo_url(self._settings.IMAGE_BASE_URL, member)
+
+    def _process(self, faces: FaceStages | None, members: list[CrewMember]) -> Iterator[Outcome]:
+        if faces is None:
+            return
+        debug = self._request.debug
+        with open_stages(self._settings, faces, self._store, self._stop, keep_processed=debug) as stages:
+            yield from Pipeline(stages, pipeline_options(self._settings), self._stop).run(members)
 
 
-def _process(
-    settings: Settings,
-    request: Request,
-    observer: Observer,
-    stop: threading.Event,
-    store: GalleryStore,
-    pending: list[Entry],
-) -> Iterator[Outcome]:
-    yield from (entry for entry in pending if isinstance(entry, Failed))
-    members = [entry for entry in pending if isinstance(entry, CrewMember)]
-    if not members:
-        return
-    faces = build_face_stages(settings, observer.download)
-    with open_stages(settings, faces, store, stop, keep_processed=request.debug) as stages:
-        yield from Pipeline(stages, pipeline_options(settings), stop).run(members)
+def _unprocessable(pending: Iterable[Entry]) -> Iterator[Failed]:
+    for entry in pending:
+        if isinstance(entry, Failed):
+            run_log.info("%s %s: %s %s", entry.member.crew_id, entry.stage, entry.code, entry.detail)
+            yield entry

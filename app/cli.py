@@ -18,15 +18,22 @@ from app.batch import Request, RunResult, run_batch
 from app.core.config import ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs, printable_lines
 from app.demo import NEXT_STEPS, open_demo
-from app.errors import EXIT_OK, EXIT_SOME_FAILED, MissingDependency, RunError, SettingsError
-from app.reports.document import run_document, write_document
+from app.errors import (
+    EXIT_BY_SIGNAL,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_SOME_FAILED,
+    MissingDependency,
+    RunError,
+    SettingsError,
+)
+from app.reports.document import check_target, run_document, write_document
 from app.reports.progress import ConsoleProgress, open_console
 from app.reports.summary import Summary, error_lines, summarise, summary_lines, timing_line
 from app.roster.folder import FolderRoster
 
 log = logging.getLogger(__name__)
 
-EXIT_BY_SIGNAL = 128  # plus the signal's number, as shells count
 BYTES_PER_MB = 1_000_000
 FOLDER_DATABASE = "embeddings.db"
 
@@ -35,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     """Run the program; returns its exit code."""
     console = open_console(to_stderr=options.json == STDOUT)
     try:
+        if options.json:
+            check_target(options.json)
         if options.demo:
             return _run_demo(options, console)
         return _run(options, _read_settings(options, {}), console)
@@ -44,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         return _complain(console, MissingDependency.of(error))
     except KeyboardInterrupt:
         console.print("Interrumpido")
-        return EXIT_BY_SIGNAL + signal.SIGINT
+        return EXIT_INTERRUPTED
 
 
 def _run_demo(options: argparse.Namespace, console: Console) -> int:

@@ -17,9 +17,12 @@ RunError             ends the run with its `exit_code`
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 EXIT_OK, EXIT_SOME_FAILED, EXIT_NOT_STARTED, EXIT_NOT_AVAILABLE = 0, 1, 2, 3
+EXIT_BY_SIGNAL = 128  # plus the signal's number, as shells count
+EXIT_INTERRUPTED = EXIT_BY_SIGNAL + signal.SIGINT
 
 
 class ItemError(Exception):
@@ -133,7 +136,10 @@ class MissingDependency(RunError):
     @classmethod
     def of(cls, error: ModuleNotFoundError) -> MissingDependency:
         package = (error.name or "?").partition(".")[0]
-        return cls(f"Módulo no encontrado: {package}. Ejecute: pip install -r requirements.txt")
+        return cls(
+            f"Módulo no encontrado: {package}. Ejecute: pip install -r requirements.txt",
+            "Si usa run_embeddings.sh, basta con borrar la carpeta venv y ejecutarlo de nuevo.",
+        )
 
 
 class MemberNotProcessable(RunError):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
+from app.core.logs import RUN_LOGGER
 from app.errors import ItemError, RunError, Unexpected
 from app.records import (
     SKIPPED_INTERRUPTED,
@@ -33,7 +34,7 @@ from app.records import (
 )
 
 log = logging.getLogger(__name__)
-run_log = logging.getLogger("app.run")
+run_log = logging.getLogger(RUN_LOGGER)
 
 # A batch that is not full is taken all the same when nothing came for this long: the processor would idle.
 BATCH_WAIT_S = 0.05
@@ -119,15 +120,16 @@ class Pipeline:
         waiting = iter(members)
         trouble: RunError | None = None
         # Daemon threads: an interrupted run does not wait for a server that keeps a download hanging.
-        with (
-            ThreadPool(self._options.download_threads) as downloads,
-            ThreadPool(self._options.worker_threads) as workers,
-        ):
-            try:
-                yield from self._work_off(waiting, downloads, workers)
-            except RunError as error:
-                self._stop.set()
-                trouble = error
+        downloads, workers = ThreadPool(self._options.download_threads), ThreadPool(self._options.worker_threads)
+        try:
+            yield from self._work_off(waiting, downloads, workers)
+        except RunError as error:
+            self._stop.set()
+            trouble = error
+        finally:
+            downloads.terminate()
+            workers.terminate()
+            workers.join()  # a net still computing while the interpreter goes away would abort the process
         left = [journey.member for journey in self._under_way]
         yield from (Skipped(member, SKIPPED_INTERRUPTED) for member in itertools.chain(left, waiting))
         if trouble is not None:

@@ -40,7 +40,7 @@ class MariaDb:
         """The SQLAlchemy URL of one of its databases."""
         return URL.create("mysql+mysqlconnector", user, password, HOST, self.port, database or None)
 
-    def execute(self, sql: str, database: str = "", **values: Any) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, database: str = "", /, **values: Any) -> list[tuple[Any, ...]]:
         """Run one statement as root; returns its rows."""
         arguments = {"charset": "utf8mb4", "collation": "utf8mb4_general_ci"}
         engine = create_engine(self.url(database), poolclass=NullPool, connect_args=arguments)

@@ -60,10 +60,12 @@ def test_the_web_server_fails_first_where_it_is_flaky(web: PhotoServer) -> None:
     assert answers == [503, 503, 200]
 
 
-@pytest.mark.parametrize("route", ["reset", "truncated"])
-def test_the_web_server_breaks_off(web: PhotoServer, route: str) -> None:
+@pytest.mark.parametrize(
+    ("route", "reason"), [("reset", "reset by peer"), ("truncated", "IncompleteRead"), ("cut", "ended prematurely")]
+)
+def test_the_web_server_breaks_off(web: PhotoServer, route: str, reason: str) -> None:
     web.default_photo = b"photo"
-    with pytest.raises(requests.exceptions.RequestException):
+    with pytest.raises(requests.exceptions.RequestException, match=reason):
         requests.get(f"{web.base_url}/{route}/a.jpg", timeout=5)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.errors import BadVector, UnknownModel, WeightsUnavailable
+from app.errors import BadVector, SettingsError, UnknownModel, WeightsUnavailable
 from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_nets import build_pnet
 from app.faces.sessions import SessionOptions, choose_providers
@@ -146,5 +146,5 @@ def test_providers_are_the_best_there_are_unless_named() -> None:
     assert choose_providers((), [cuda, cpu]) == [cuda, cpu]
     assert choose_providers((), ["AzureExecutionProvider", cpu]) == [cpu]
     assert choose_providers((cpu,), [cuda, cpu]) == [cpu]
-    with pytest.raises(ValueError, match=cuda):
+    with pytest.raises(SettingsError, match=cuda):
         choose_providers((cuda,), [cpu])

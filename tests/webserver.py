@@ -44,6 +44,8 @@ class PhotoServer(ThreadingHTTPServer):
         self.credentials: str | None = None  # `user:password`, where the server asks for one
         self.redirect_target = ""  # of /elsewhere
         self.requests: list[str] = []  # the paths as they came over the wire
+        self.errors: list[BaseException | None] = []  # the server's own
+        self.to_reset: set[socket.socket] = set()
         self.closing = threading.Event()
         self._guard = threading.Lock()
         self._connections: set[socket.socket] = set()
@@ -71,11 +73,15 @@ class PhotoServer(ThreadingHTTPServer):
     def shutdown_request(self, request) -> None:  # type: ignore[no-untyped-def]
         with self._guard:
             self._connections.discard(request)
-        super().shutdown_request(request)
+        if request in self.to_reset:
+            self.close_request(request)  # without the farewell of a shutdown
+        else:
+            super().shutdown_request(request)
 
     def handle_error(self, request, client_address) -> None:  # type: ignore[no-untyped-def]
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)  # a client that hangs up is not an error of ours
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):  # a client that hangs up is not an error of ours
+            self.errors.append(error)
 
     def close(self) -> None:
         """Stop, and hang up on whoever is still connected."""
@@ -138,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
-        for name, value in ({"Content-Type": "image/jpeg", "Content-Length": str(len(body))} | headers).items():
+        for name, value in ({"Content_Type": "image/jpeg", "Content_Length": str(len(body))} | headers).items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(body)
@@ -182,10 +188,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITH_RESET)
+        self.server.to_reset.add(self.connection)
         self.close_connection = True
-        self.wfile.close()
-        self.rfile.close()
-        self.connection.close()
 
     def _huge(self) -> None:
         self._begin_endless()
@@ -250,3 +254,4 @@ def serving_photos() -> Iterator[PhotoServer]:
     finally:
         server.close()
         thread.join()
+    assert server.errors == []

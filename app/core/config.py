@@ -17,6 +17,7 @@ from app.errors import SettingsError
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 ENV_FILE = PROJECT_DIR / ".env"
 PHOTO_SCHEMES = ("http://", "https://", "file://")
+BACKENDS = ("mysql", "mariadb", "sqlite")
 MYSQL_DRIVER = "mysql+mysqlconnector"
 URL_EXAMPLE = "mysql://usuario:clave@host/base (en la clave, @ : / # se escriben %40 %3A %2F %23)"
 
@@ -87,12 +88,14 @@ class Settings(BaseSettings):
     def _readable_url(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value():
             try:
-                host = make_url(value.get_secret_value()).host or ""
+                url = make_url(value.get_secret_value())
             except (ArgumentError, ValueError):
                 # The text may hold a password: no part of it is repeated, and the port may be the end of one.
                 raise ValueError(f"no es una URL de SQLAlchemy, como {URL_EXAMPLE}") from None
-            if "@" in host:
+            if "@" in (url.host or ""):
                 raise ValueError(f"la clave lleva una arroba: debe ser como {URL_EXAMPLE}")
+            if url.get_backend_name() not in BACKENDS:
+                raise ValueError(f"solo se admiten {', '.join(BACKENDS)}")
         return value
 
     @field_validator("DB_USER", "DB_NAME")
@@ -127,15 +130,13 @@ class Settings(BaseSettings):
         url = make_url(self.DB_URL.get_secret_value())
         return url.set(drivername=MYSQL_DRIVER) if url.drivername in ("mysql", "mariadb") else url
 
-    def with_values(self, **values: object) -> Settings:
-        """A copy with some settings replaced (what the command line says)."""
-        return self.model_copy(update=values)
-
 
 def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
     """Read the settings; `overrides` win over everything. Raises SettingsError naming all problems."""
     try:
         return Settings(_env_file=env_file, **overrides)
+    except OSError as error:
+        raise SettingsError(f"No se puede leer {env_file}: {error.strerror}", "Revise sus permisos.") from error
     except ValidationError as error:
         problems = "\n".join(f"  - {_describe(dict(problem))}" for problem in error.errors(include_input=False))
         raise SettingsError(f"Configuración incompleta o incorrecta:\n{problems}", _how_to_fix(env_file)) from None
@@ -166,7 +167,7 @@ def _describe(problem: dict[str, Any]) -> str:
         "greater_than": f"debe ser mayor que {limits.get('gt')}",
         "greater_than_equal": f"debe ser {limits.get('ge')} o más",
         "less_than_equal": f"debe ser {limits.get('le')} o menos",
-        "literal_error": f"debe ser uno de: {limits.get('expected', '').replace(' or ', ', ')}",
+        "literal_error": "debe ser uno de: " + limits.get("expected", "").replace(" or ", ", ").replace("'", ""),
         "value_error": str(limits.get("error", "")),
     }
     return f"{problem['loc'][0]}: {texts.get(kind, problem['msg'])}"

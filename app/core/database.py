@@ -38,12 +38,12 @@ warnings.filterwarnings("ignore", "(Could not instantiate|Did not recognize) typ
 
 ADVICE = {
     ACCESS_DENIED: "Revise DB_USER y DB_PASSWORD en .env.",
-    ACCESS_DENIED_DATABASE: "El usuario no tiene permiso en esa base: el README trae el GRANT necesario.",
+    ACCESS_DENIED_DATABASE: "Revise DB_NAME en .env, o dé permiso al usuario: el README trae el GRANT necesario.",
     UNKNOWN_DATABASE: "Revise DB_NAME en .env, o cree la base.",
     UNKNOWN_HOST: "Revise DB_HOST en .env: ese nombre no existe en la red.",
     CANNOT_CONNECT: "Compruebe que MySQL esté en marcha y que DB_HOST y DB_PORT sean correctos.",
-    TABLE_DENIED: "Al usuario le falta ese permiso: el README trae el GRANT necesario.",
-    COLUMN_DENIED: "Al usuario le falta ese permiso: el README trae el GRANT necesario.",
+    TABLE_DENIED: "Al usuario le falta ese permiso, o la tabla no existe: revise ROSTER_TABLE y el GRANT del README.",
+    COLUMN_DENIED: "Al usuario le falta permiso en esa columna: el README trae el GRANT necesario.",
 }
 TLS_ADVICE = "Revise DB_TLS y DB_TLS_CA en .env, o el certificado del servidor."
 DEFAULT_ADVICE = "Compruebe que la base esté disponible y vuelva a ejecutar: continuará donde quedó."

@@ -8,6 +8,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from app.errors import SettingsError
+
 RUN_LOGGER = "app.run"  # what happened to whom
 APP_LOGGER = "app"  # everything else that our modules say
 LINE = "%(asctime)s %(levelname)-7s %(message)s"
@@ -47,10 +49,18 @@ class OneLineFormatter(logging.Formatter):
 
 
 def configure_logs(options: LogOptions) -> None:
-    """Send our loggers to their files. Only ours: other libraries keep their own ways."""
-    options.folder.mkdir(parents=True, exist_ok=True)
-    _attach(logging.getLogger(RUN_LOGGER), "generate_embeddings.log", LINE, options)
-    _attach(logging.getLogger(APP_LOGGER), "app.log", MODULE_LINE, options)
+    """Send our loggers to their files; only ours: other libraries keep their own ways. Raises SettingsError."""
+    try:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        _attach(logging.getLogger(RUN_LOGGER), "generate_embeddings.log", LINE, options)
+        _attach(logging.getLogger(APP_LOGGER), "app.log", MODULE_LINE, options)
+    except OSError as error:
+        raise SettingsError(*cannot_write(options.folder, error, "LOG_DIR")) from error
+
+
+def cannot_write(path: Path, error: OSError, setting: str) -> tuple[str, str]:
+    """What to say, and what to do, when a folder or file of ours cannot be written."""
+    return f"No se puede escribir en {path}: {error.strerror}", f"Revise {setting} y los permisos de esa carpeta."
 
 
 def _attach(logger: logging.Logger, file_name: str, line: str, options: LogOptions) -> None:
@@ -60,7 +70,6 @@ def _attach(logger: logging.Logger, file_name: str, line: str, options: LogOptio
         maxBytes=options.max_bytes,
         backupCount=options.backups,
         encoding="utf-8",
-        delay=True,
     )
     handler.setFormatter(OneLineFormatter(line))
     logger.addHandler(handler)

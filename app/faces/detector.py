@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 LIBRARY_MIN_FACE_PX = 20.0  # the `mtcnn` package's default, at which DeepFace uses it
 DEEPFACE_BORDER = 0.5  # DeepFace pads the photo by this much of its size on each side before detection
+DECORATION = r"^\W+"  # DeepFace begins some of its messages with emojis
 OWN_MTCNN = "mtcnn"
 LIBRARY_MTCNN = "mtcnn-tensorflow"  # the reference: DeepFace's own way of calling the package
 
@@ -104,7 +106,7 @@ class DeepFaceDetector(Detector):  # type: ignore[misc]
             raise UnknownModel(f"Detector desconocido: {name}", f"Use uno de: {', '.join(names)}.") from error
         except (ValueError, ImportError, OSError) as error:
             raise WeightsUnavailable(
-                f"No se pudo preparar el detector {name}: {error}",
+                f"No se pudo preparar el detector {name}: {re.sub(DECORATION, '', str(error))}",
                 "Instale lo que falta, o use el detector mtcnn, que no descarga nada.",
             ) from error
 

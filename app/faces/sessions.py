@@ -11,6 +11,8 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from app.errors import SettingsError
+
 LOG_ERRORS_ONLY = 3  # onnxruntime's severity scale: 0 verbose .. 4 fatal
 # In this order when the setting says `auto`: the first ones that the installed onnxruntime offers.
 AUTO_PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionProvider")
@@ -27,11 +29,14 @@ class SessionOptions:
 def choose_providers(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
     """The providers to ask for, best first; the CPU always closes the list.
 
-    Raises ValueError when one was named that the installed onnxruntime does not offer.
+    Raises SettingsError when one was named that the installed onnxruntime does not offer.
     """
     missing = [name for name in wanted if name not in available]
     if missing:
-        raise ValueError(f"{', '.join(missing)} (instalados: {', '.join(available)})")
+        raise SettingsError(
+            f"ONNX_PROVIDERS: {', '.join(missing)} no está disponible (instalados: {', '.join(available)})",
+            "Use auto, o vea en el README cómo instalar onnxruntime-gpu.",
+        )
     chosen = list(wanted) or [name for name in AUTO_PROVIDERS if name in available]
     return [*dict.fromkeys([*chosen, "CPUExecutionProvider"])]
 

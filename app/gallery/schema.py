@@ -16,7 +16,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     inspect,
+    select,
     text,
     true,
 )
@@ -29,6 +31,8 @@ from app.errors import DatabaseUnavailable
 log = logging.getLogger(__name__)
 
 TABLE = "face_embeddings"
+LOCK_TIMEOUT_S = 30
+MAX_LOCK_CHARACTERS = 64  # MySQL's limit
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
 
 
@@ -61,8 +65,7 @@ def open_table(database: Database) -> Table:
     try:
         table = database.transaction(_reflect)
     except NoSuchTableError:
-        create = define_table(mysql=database.is_mysql)
-        database.transaction(lambda connection: create.create(connection, checkfirst=True))
+        database.transaction(lambda connection: _create(connection, mysql=database.is_mysql))
         table = database.transaction(_reflect)
     missing = [name for name in NEEDED_COLUMNS if name not in table.c]
     if missing:
@@ -74,10 +77,23 @@ def open_table(database: Database) -> Table:
     return table
 
 
+def _create(connection: Connection, *, mysql: bool) -> None:
+    """Create the table, unless another run does so at this very moment: a transaction does not hold that off."""
+    name = f"{TABLE} {connection.engine.url.database}"[:MAX_LOCK_CHARACTERS]
+    if mysql:
+        connection.execute(select(func.get_lock(name, LOCK_TIMEOUT_S)))
+    try:
+        define_table(mysql=mysql).create(connection, checkfirst=True)
+    finally:
+        if mysql:
+            connection.execute(select(func.release_lock(name)))
+
+
 def _reflect(connection: Connection) -> Table:
-    # As text whatever its type: SQLAlchemy would wrap our JSON once more for a column of type JSON.
-    embedding = Column("embedding", Text)
-    table = Table(TABLE, MetaData(), embedding, autoload_with=connection, resolve_fks=False)
+    table = Table(TABLE, MetaData(), autoload_with=connection, resolve_fks=False)
+    if "embedding" in table.c:
+        # As text whatever its type: SQLAlchemy would wrap our JSON once more for a column of type JSON.
+        table.c.embedding.type = Text()
     if not any(index["column_names"][:1] == ["crew_id"] for index in inspect(connection).get_indexes(TABLE)):
         log.warning("La tabla %s no tiene índice por crew_id: cada lote la recorrerá entera", TABLE)
     return table

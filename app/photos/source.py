@@ -104,7 +104,7 @@ class HttpSource:
         self._temp = temp
         self._stop = stop
         self._policy = RetryPolicy(options.attempts, options.total_timeout_s)
-        self._session = requests.Session()
+        self._session = _Session()
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=options.threads)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
@@ -168,6 +168,11 @@ class HttpSource:
             if self._stop.is_set():
                 raise PhotoUnavailable("ejecución interrumpida")
         return bytes(body)
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """No redirect is requests' affair: it would read all of the answer's body to prepare the next request."""
 
 
 def _too_large(limit: int) -> str:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from app.core.logs import cannot_write
+from app.errors import SettingsError
+
 log = logging.getLogger(__name__)
 
 OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
@@ -24,15 +27,18 @@ class TempFolder:
     """One run's files in a folder that several runs may share.
 
     Each run holds a lock file for as long as it lives; the system drops the lock of a process that died, so the
-    next run knows whose files are orphans.
+    next run knows whose files are orphans. Raises SettingsError when the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
         self._token = secrets.token_hex(4)
         self._lock = FileLock(folder / f".run_{self._token}.lock", mode=OWNER_ONLY_FILE)
-        self._lock.acquire()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
+            self._lock.acquire()
+        except OSError as error:
+            raise SettingsError(*cannot_write(folder, error, "TEMP_DIR")) from error
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
         self._closed = False

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from app.arguments import STDOUT
-from app.errors import RunError
+from app.errors import RunError, SettingsError
 from app.records import Failed, Outcome, Skipped, Stored
 from app.reports.summary import Summary, reason
 
@@ -56,6 +56,13 @@ def describe(outcome: Outcome) -> dict[str, Any]:
     elif isinstance(outcome, Skipped):
         entry["code"] = outcome.code
     return entry
+
+
+def check_target(target: str) -> None:
+    """Notice before the run that its document could not be written. Raises SettingsError."""
+    folder = Path(target).resolve().parent
+    if target != STDOUT and not os.access(folder, os.W_OK):
+        raise SettingsError(f"No se puede escribir en {target}", "Indique en --json una carpeta que exista y sea suya.")
 
 
 def write_document(document: Any, target: str) -> None:
