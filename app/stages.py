@@ -16,7 +16,7 @@ from app.core.database import Database
 from app.errors import PhotoNotFound
 from app.faces.detector import DetectionOptions, FaceFinder, build_detector
 from app.faces.embedder import Embedder, load_network
-from app.faces.sessions import SessionOptions
+from app.faces.sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
 from app.gallery.store import GalleryStore
 from app.photos.portrait import DecodeOptions, load_portrait
@@ -110,7 +110,8 @@ def build_source(settings: Settings, temp: TempFolder, stop: threading.Event) ->
 
 
 def pipeline_options(settings: Settings) -> PipelineOptions:
-    return PipelineOptions(settings.DOWNLOAD_THREADS, settings.WORKER_THREADS, settings.BATCH_SIZE)
+    batch_size = settings.BATCH_SIZE or choose_batch_size(_providers(settings.ONNX_PROVIDERS))
+    return PipelineOptions(settings.DOWNLOAD_THREADS, settings.WORKER_THREADS, batch_size)
 
 
 def extract_face_embedding(

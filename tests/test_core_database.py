@@ -12,14 +12,23 @@ import pytest
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app.core.database import Database, describe_url
+from app.core.database import (
+    ACCESS_DENIED,
+    ACCESS_DENIED_DATABASE,
+    ADVICE,
+    CANNOT_CONNECT,
+    TABLE_DENIED,
+    TLS_ADVICE,
+    UNKNOWN_DATABASE,
+    Database,
+    describe_url,
+)
 from app.errors import DatabaseUnavailable
 from tests.conftest import OpenDatabase
 from tests.databases import run_sql
 from tests.mariadb import MariaDb, running_mariadb
 
 PASSWORD = "p@ss:w/rd #%ñ'2"
-GRANT_ADVICE = "Al usuario le falta ese permiso: el README trae el GRANT necesario."
 
 
 def connect(open_database: OpenDatabase, server: MariaDb, name: str, **overrides: object) -> Database:
@@ -163,14 +172,18 @@ def test_sqlite_transactions_wait_for_each_other(sqlite_database: Database) -> N
 @pytest.mark.parametrize(
     ("overrides", "cause", "advice"),
     [
-        ({"DB_PASSWORD": f"{PASSWORD}x"}, "1045 (28000): Access denied for user 'ana'", "Revise DB_USER y DB_PASSWORD"),
-        ({"DB_USER": "nadie"}, "1045 (28000): Access denied for user 'nadie'", "Revise DB_USER y DB_PASSWORD"),
-        ({"DB_NAME": "nada"}, "1044 (42000): Access denied for user 'ana'", "El usuario no tiene permiso en esa base"),
-        ({"DB_USER": "root", "DB_PASSWORD": "", "DB_NAME": "nada"}, "1049 (42000): Unknown", "Revise DB_NAME en .env"),
-        ({"DB_PORT": 1}, "2003: Can't connect", "Compruebe que MySQL esté en marcha"),
-        ({"DB_HOST": "no-such-host.invalid"}, "2003: Can't connect", "Compruebe que MySQL esté en marcha"),
-        ({"DB_TLS": "required"}, "la conexión no está cifrada y DB_TLS lo exige", "Active TLS en el servidor"),
-        ({"DB_TLS": "verify"}, "2026: SSL is required", "Revise DB_TLS y DB_TLS_CA"),
+        ({"DB_PASSWORD": f"{PASSWORD}x"}, "1045 (28000): Access denied for user 'ana'", ADVICE[ACCESS_DENIED]),
+        ({"DB_USER": "nadie"}, "1045 (28000): Access denied for user 'nadie'", ADVICE[ACCESS_DENIED]),
+        ({"DB_NAME": "nada"}, "1044 (42000): Access denied for user 'ana'", ADVICE[ACCESS_DENIED_DATABASE]),
+        ({"DB_USER": "root", "DB_PASSWORD": "", "DB_NAME": "nada"}, "1049 (42000): Unknown", ADVICE[UNKNOWN_DATABASE]),
+        ({"DB_PORT": 1}, "2003: Can't connect", ADVICE[CANNOT_CONNECT]),
+        ({"DB_HOST": "no-such-host.invalid"}, "2003: Can't connect", ADVICE[CANNOT_CONNECT]),
+        (
+            {"DB_TLS": "required"},
+            "la conexión no está cifrada y DB_TLS lo exige",
+            "Active TLS en el servidor, o cambie DB_TLS.",
+        ),
+        ({"DB_TLS": "verify"}, "2026: SSL is required", TLS_ADVICE),
     ],
     ids=["password", "user", "right to base", "base", "port", "host", "tls required", "tls verify"],
 )
@@ -190,7 +203,7 @@ def test_what_is_wrong_is_said_with_where_and_what_to_do(
     where = f"{host}:{port}, base {overrides.get('DB_NAME', mariadb_name)}, usuario {values['DB_USER']}"
     assert str(error).startswith(f"Conexión a base de datos: {where}: {cause}")
     assert "\n" not in str(error)
-    assert error.advice.startswith(advice)
+    assert error.advice == advice
     assert error.exit_code == 3
     shown = f"{error!r}{database!r}{''.join(traceback.format_exception(error))}"
     assert PASSWORD not in shown
@@ -215,7 +228,7 @@ def test_a_missing_privilege_is_named(
     mariadb.create_user("leo", "x", f"DELETE ON {mariadb_name}.t")
     error = trouble(connect(open_database, mariadb, mariadb_name, DB_USER="leo", DB_PASSWORD="x"), sql)
     assert f"1142 (42000): {command} command denied to user 'leo'" in str(error)
-    assert error.advice == GRANT_ADVICE
+    assert error.advice == ADVICE[TABLE_DENIED]
 
 
 def test_a_file_that_cannot_be_a_database_is_explained(tmp_path: Path, open_database: OpenDatabase) -> None:
@@ -227,17 +240,11 @@ def test_a_file_that_cannot_be_a_database_is_explained(tmp_path: Path, open_data
     assert str(other).endswith("foto.db: file is not a database")
 
 
-@pytest.mark.parametrize(
-    ("url", "cause"),
-    [
-        ("mysqll://ana:S3creta@h/b", "Can't load plugin: sqlalchemy.dialects:mysqll"),
-        ("mysql+pymysqll://ana:S3creta@h/b", "Can't load plugin: sqlalchemy.dialects:mysql.pymysqll"),
-    ],
-)
-def test_a_driver_that_is_not_there_is_explained(open_database: OpenDatabase, url: str, cause: str) -> None:
+def test_a_driver_that_is_not_there_is_explained(open_database: OpenDatabase) -> None:
     with pytest.raises(DatabaseUnavailable) as caught:
-        open_database(DB_URL=url)
-    assert str(caught.value) == f"Conexión a base de datos: h:3306, base b, usuario ana: {cause}"
+        open_database(DB_URL="mysql+otro://ana:S3creta@h/b")
+    message = "Conexión a base de datos: h:3306, base b, usuario ana: Can't load plugin: sqlalchemy.dialects:mysql.otro"
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
@@ -329,4 +336,4 @@ def test_a_server_that_cannot_prove_who_it_is_is_refused(
     values = overrides | {"DB_TLS_CA": authority, "DB_TLS": "verify"}
     error = trouble(connect(open_database, tls_server, "mysql", **values))
     assert "certificate" in str(error).lower()
-    assert error.advice == "Revise DB_TLS y DB_TLS_CA en .env, o el certificado del servidor."
+    assert error.advice == TLS_ADVICE

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.logs import LogOptions, configure_logs, printable, printable_lines
+from app.errors import SettingsError
 
 RUN, APP = "generate_embeddings.log", "app.log"
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
@@ -60,7 +61,7 @@ def test_files_rotate_by_size_and_the_oldest_go(tmp_path: Path) -> None:
     for number in range(50):
         logging.getLogger("app.run").info("línea %d", number)
     files = sorted(path.name for path in tmp_path.iterdir())
-    assert files == [RUN, f"{RUN}.1", f"{RUN}.2"]
+    assert files == [APP, RUN, f"{RUN}.1", f"{RUN}.2"]
     assert all((tmp_path / name).stat().st_size <= 300 for name in files)
     assert lines(tmp_path, RUN)[-1].endswith("línea 49")
 
@@ -84,3 +85,11 @@ def test_other_libraries_keep_their_own_ways(tmp_path: Path) -> None:
 def test_control_characters_are_shown_and_all_else_stays() -> None:
     assert printable("Ñandú ✅ «a»\t\x00") == "Ñandú ✅ «a»\\t\\x00"
     assert printable_lines("uno\x1b\ndos") == "uno\\x1b\ndos"
+
+
+def test_a_folder_that_cannot_be_written_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    with pytest.raises(SettingsError) as caught:
+        configure_logs(LogOptions(tmp_path / "logs", 10_000, 2))
+    assert str(caught.value) == f"No se puede escribir en {tmp_path / 'logs'}: File exists"
+    assert caught.value.advice == "Revise LOG_DIR y los permisos de esa carpeta."

@@ -12,7 +12,7 @@ import pytest
 from app.errors import BadVector, SettingsError, UnknownModel, WeightsUnavailable
 from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_nets import build_pnet
-from app.faces.sessions import SessionOptions, choose_providers
+from app.faces.sessions import CPU_BATCH, SessionOptions, choose_batch_size, choose_providers
 from app.faces.weights import WeightsOptions, WeightsStore
 from app.records import CrewMember, Face, Image, Photo
 from app.stages import build_face_stages
@@ -148,3 +148,7 @@ def test_providers_are_the_best_there_are_unless_named() -> None:
     assert choose_providers((cpu,), [cuda, cpu]) == [cpu]
     with pytest.raises(SettingsError, match=cuda):
         choose_providers((cuda,), [cpu])
+
+
+def test_the_batch_size_follows_the_provider() -> None:
+    assert choose_batch_size(("CPUExecutionProvider",)) == CPU_BATCH

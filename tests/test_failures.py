@@ -150,7 +150,7 @@ RUN_CASES = {
     "no value": (["--crew-id"], {}, NOT_STARTED, "a --crew-id le falta su valor"),
     "settings": (
         ["--all"],
-        {"DB_PORT": "x", "IMAGE_BASE_URL": "ftp://a", "BATCH_SIZE": "0"},
+        {"DB_PORT": "x", "IMAGE_BASE_URL": "ftp://a", "BATCH_SIZE": "-1"},
         NOT_STARTED,
         "BATCH_SIZE",
     ),

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from app.core.database import Database
+from app.core.database import ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable
 from app.gallery.schema import open_table
 from tests.conftest import OpenDatabase
@@ -128,7 +128,7 @@ def test_a_user_who_may_not_make_the_table_is_told_so(
     database = open_database(DB_URL=mariadb.url(mariadb_name, "rita", "x").render_as_string(hide_password=False))
     with pytest.raises(DatabaseUnavailable, match=r"1142 .42000.: CREATE command denied to user 'rita'") as caught:
         open_table(database)
-    assert caught.value.advice == "Al usuario le falta ese permiso: el README trae el GRANT necesario."
+    assert caught.value.advice == ADVICE[TABLE_DENIED]
 
 
 def test_two_runs_may_make_the_table_at_once(database: Database) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import PROJECT_DIR
+from app.errors import SettingsError
 from app.photos.tempfiles import TempFolder
 
 # A run that has written a file, says which, and waits for what is done to it.
@@ -150,3 +151,11 @@ def test_two_runs_in_one_folder_do_not_disturb_each_other(folder: Path) -> None:
     assert theirs.read_bytes() == b"two"
     second.close()
     assert names(folder) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused_with_the_setting_to_change(folder: Path) -> None:
+    folder.touch()
+    with pytest.raises(SettingsError) as caught:
+        TempFolder(folder)
+    assert str(caught.value) == f"No se puede escribir en {folder}: File exists"
+    assert caught.value.advice == "Revise TEMP_DIR y los permisos de esa carpeta."

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.database import Database
+from app.core.database import ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
 from app.roster.database import DatabaseRoster, RosterLayout
@@ -226,4 +226,4 @@ def test_a_missing_right_to_read_is_named(
     assert f"{where}: 1142 (42000): " in str(error)
     assert "command denied to user 'lola'" in str(error)
     assert f"`{mariadb_name}`.`tripulantes`" in str(error)
-    assert error.advice == "Al usuario le falta ese permiso: el README trae el GRANT necesario."
+    assert error.advice == ADVICE[TABLE_DENIED]

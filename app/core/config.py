@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     DECODE_MIN_SIDE: int = Field(default=1024, ge=160)
     DETECTION_MAX_SIDE: int = Field(default=640, ge=80)
     MIN_FACE_RATIO: float = Field(default=0.07, gt=0, le=0.5)
-    BATCH_SIZE: int = Field(default=32, ge=1, le=512)
+    BATCH_SIZE: int = Field(default=0, ge=0, le=512)  # 0: what suits the processor
     WORKER_THREADS: int = Field(default=os.cpu_count() or 2, ge=1, le=64)
     ONNX_PROVIDERS: str = "auto"
     DEEPFACE_HOME: str = ""

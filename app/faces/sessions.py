@@ -15,7 +15,12 @@ from app.errors import SettingsError
 
 LOG_ERRORS_ONLY = 3  # onnxruntime's severity scale: 0 verbose .. 4 fatal
 # In this order when the setting says `auto`: the first ones that the installed onnxruntime offers.
-AUTO_PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionProvider")
+CPU = "CPUExecutionProvider"
+AUTO_PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", CPU)
+
+
+# Faces at a time. A processor gains nothing from more; a card is idle with less.
+CPU_BATCH, ACCELERATOR_BATCH = 32, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,12 @@ class SessionOptions:
 
     providers: tuple[str, ...] = ()
     threads: int = 1
+
+
+def choose_batch_size(wanted: Sequence[str]) -> int:
+    """How many faces the provider that will be used likes at a time."""
+    on_processor = choose_providers(wanted, ort.get_available_providers())[0] == CPU
+    return CPU_BATCH if on_processor else ACCELERATOR_BATCH
 
 
 def choose_providers(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
@@ -38,7 +49,7 @@ def choose_providers(wanted: Sequence[str], available: Sequence[str]) -> list[st
             "Use auto, o vea en el README cómo instalar onnxruntime-gpu.",
         )
     chosen = list(wanted) or [name for name in AUTO_PROVIDERS if name in available]
-    return [*dict.fromkeys([*chosen, "CPUExecutionProvider"])]
+    return [*dict.fromkeys([*chosen, CPU])]
 
 
 def open_session(model: Path | bytes, options: SessionOptions) -> ort.InferenceSession:
