@@ -30,11 +30,15 @@ stamp_of() { # the file that says which version of a requirements file is instal
   echo "venv/.installed-$1"
 }
 
+is_installed() { # a stamp alone says little once the system's Python was replaced
+  cmp -s "$1" "$2" && venv/bin/python -c "import rich" 2>/dev/null
+}
+
 prepare() { # prepare FILE [PIP OPTIONS]: install FILE into venv/ unless this very version of it is
   local file=$1 stamp
   shift
   stamp=$(stamp_of "$file")
-  if cmp -s "$file" "$stamp"; then
+  if is_installed "$file" "$stamp"; then
     return
   fi
   (
@@ -43,14 +47,14 @@ prepare() { # prepare FILE [PIP OPTIONS]: install FILE into venv/ unless this ve
       exec 9>.venv.lock
       flock 9
     fi
-    cmp -s "$file" "$stamp" || install "$file" "$stamp" "$@"
+    is_installed "$file" "$stamp" || install "$file" "$stamp" "$@"
   )
 }
 
 install() {
   local file=$1 stamp=$2 python
   shift 2
-  if ! venv/bin/python -c "" 2>/dev/null; then
+  if ! venv/bin/python -m pip --version &>/dev/null; then
     python=$(find_python)
     "$python" -m venv --clear venv
   fi

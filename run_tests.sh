@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything a fresh machine needs, then lint, types and tests. Arguments go to pytest: ./run_tests.sh -k retry
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 source ./environment.sh
 
 # The server's programs alone, without the package that would also start it as a service.

@@ -23,7 +23,6 @@ TRANSLATIONS = (
     (r"argument (\S+): not allowed with argument (\S+)", r"\1 no se puede usar junto con \2"),
     (r"argument (\S+): ignored explicit argument (.+)", r"\1 no lleva valor (sobra \2)"),
     (r"unrecognized arguments: (.+)", r"argumentos desconocidos: \1"),
-    (r"ambiguous option: (\S+) could match (.+)", r"\1 es ambiguo: puede ser \2"),
 )
 
 
@@ -52,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         formatter_class=SpanishFormatter,
         add_help=False,
+        allow_abbrev=False,  # run_embeddings.sh looks for --demo as it is written
         description="Genera los embeddings faciales de los tripulantes activos y los guarda en face_embeddings.",
         epilog=(
             "Sin opciones hace lo mismo que --all. Códigos de salida: 0 todo bien; 1 algunos tripulantes con "

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from app.photos.source import photo_url
 from app.pipeline import Pipeline
 from app.records import CrewMember, Failed, Outcome
 from app.roster.folder import FolderRoster
-from app.stages import FaceStages, build_face_stages, build_roster, open_stages, pipeline_options
+from app.stages import build_face_stages, build_roster, open_stages, pipeline_options
 
 log = logging.getLogger(__name__)
 run_log = logging.getLogger(RUN_LOGGER)
@@ -91,19 +92,21 @@ class _Run:
 
     def outcomes(self) -> Iterator[Outcome]:
         """One for each member of the roster that was asked for."""
-        stored_urls = {} if self._request.force else self._store.current(self._settings.FACE_MODEL)
+        stored_urls = {} if self._request.force else self._stored_urls()
         pending, current = split_current(self._entries(), stored_urls, self._url_of)
         members = [entry for entry in pending if isinstance(entry, CrewMember)]
-        # Before anybody is counted in: without the nets nobody is processed, whatever the roster says of them.
-        faces = build_face_stages(self._settings, self._observer.download) if members else None
-        self._observer.begin(len(pending), len(current))
-        yield from current
-        done = 0
-        for outcome in itertools.chain(_unprocessable(pending), self._process(faces, members)):
-            self._observer.outcome(outcome)
-            done += 1
-            yield outcome
+        with self._pipeline(members) as processed:
+            self._observer.begin(len(pending), len(current))
+            yield from current
+            done = 0
+            for outcome in itertools.chain(_unprocessable(pending), processed):
+                self._observer.outcome(outcome)
+                done += 1
+                yield outcome
         assert done == len(pending), f"{len(pending)} members in, {done} outcomes out"
+
+    def _stored_urls(self) -> dict[str, str]:
+        return self._store.current(self._settings.FACE_MODEL, self._request.crew_id)
 
     def _entries(self) -> list[Entry]:
         roster: Roster = self._request.folder or build_roster(self._settings, self._database)
@@ -112,12 +115,17 @@ class _Run:
     def _url_of(self, member: CrewMember) -> str:
         return photo_url(self._settings.IMAGE_BASE_URL, member)
 
-    def _process(self, faces: FaceStages | None, members: list[CrewMember]) -> Iterator[Outcome]:
-        if faces is None:
+    @contextmanager
+    def _pipeline(self, members: list[CrewMember]) -> Iterator[Iterator[Outcome]]:
+        """The members' outcomes to come. What they need is made ready before anybody is counted in: without it
+        nobody is processed."""
+        if not members:
+            yield iter(())
             return
-        debug = self._request.debug
-        with open_stages(self._settings, faces, self._store, self._stop, keep_processed=debug) as stages:
-            yield from Pipeline(stages, pipeline_options(self._settings), self._stop).run(members)
+        settings, stop = self._settings, self._stop
+        faces = build_face_stages(settings, self._observer.download, stop)
+        with open_stages(settings, faces, self._store, stop, keep_processed=self._request.debug) as stages:
+            yield Pipeline(stages, pipeline_options(settings), stop).run(members)
 
 
 def _unprocessable(pending: Iterable[Entry]) -> Iterator[Failed]:

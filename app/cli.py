@@ -17,7 +17,7 @@ from app.arguments import STDOUT
 from app.batch import Request, RunResult, run_batch
 from app.core.config import ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs, printable_lines
-from app.demo import NEXT_STEPS, open_demo
+from app.demo import EXPECTED_ERRORS, EXPECTED_STORED, NEXT_STEPS, open_demo
 from app.errors import (
     EXIT_BY_SIGNAL,
     EXIT_INTERRUPTED,
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
             check_target(options.json)
         if options.demo:
             return _run_demo(options, console)
-        return _run(options, _read_settings(options, {}), console)
+        return _run(options, _read_settings(options, {}), console)[0]
     except RunError as error:
         return _complain(console, error)
     except ModuleNotFoundError as error:
@@ -58,10 +58,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_demo(options: argparse.Namespace, console: Console) -> int:
     with open_demo(console.print) as values:
-        exit_code = _run(options, _read_settings(options, values), console)
+        exit_code, summary = _run(options, _read_settings(options, values), console)
+    if (summary.stored, dict(summary.by_code)) != (EXPECTED_STORED, EXPECTED_ERRORS):
+        console.print("\n❌ La demostración no salió como debía: los errores de arriba dicen por qué.")
+        return exit_code or EXIT_SOME_FAILED
     console.print(NEXT_STEPS)
-    # The errors that the demonstration shows on purpose do not make it a failure.
-    return EXIT_OK if exit_code == EXIT_SOME_FAILED else exit_code
+    return EXIT_OK  # the errors that it shows on purpose do not make it a failure
 
 
 def _read_settings(options: argparse.Namespace, values: Mapping[str, object]) -> Settings:
@@ -77,7 +79,7 @@ def _read_settings(options: argparse.Namespace, values: Mapping[str, object]) ->
     return load_settings(None if options.demo else ENV_FILE, **overrides)
 
 
-def _run(options: argparse.Namespace, settings: Settings, console: Console) -> int:
+def _run(options: argparse.Namespace, settings: Settings, console: Console) -> tuple[int, Summary]:
     log_bytes = int(settings.LOG_MAX_MB * BYTES_PER_MB)
     configure_logs(LogOptions(settings.LOG_DIR, log_bytes, settings.LOG_BACKUPS, options.debug))
     folder = FolderRoster(options.photos) if options.photos else None
@@ -90,7 +92,7 @@ def _run(options: argparse.Namespace, settings: Settings, console: Console) -> i
     if options.json:
         document = run_document(result.outcomes, summary, settings.FACE_MODEL, exit_code, result.error)
         write_document(document, options.json)
-    return exit_code
+    return exit_code, summary
 
 
 def decide_exit_code(result: RunResult, summary: Summary, signal_number: int | None) -> int:

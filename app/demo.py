@@ -6,6 +6,7 @@ What runs on it is the real program. Portraits: two public-domain NASA and US Na
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -30,6 +31,10 @@ DEMO_DIR = PROJECT_DIR / "demo"
 FALLBACK_MODEL = "Dlib"
 SMALL_SIDE_PX, LARGE_FACTOR = 240, 5
 EXIF_ORIENTATION, TURNED_RIGHT = 0x0112, 6  # "the camera was turned": viewers turn it 90 degrees clockwise
+
+# What the photos are made to show; see lay_out_photos.
+EXPECTED_STORED = 7
+EXPECTED_ERRORS = {"no_face": 1, "invalid_image": 1, "photo_not_found": 1}
 
 NEXT_STEPS = """
 Eso fue la demostración: los errores de arriba son parte de ella. El padrón, las fotos y los vectores están en demo/.
@@ -133,6 +138,8 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 def _serving(folder: Path) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Where the network asks for a proxy, this machine's own server is still to be asked directly.
+    os.environ["no_proxy"] = f"127.0.0.1,{os.environ.get('no_proxy') or os.environ.get('NO_PROXY', '')}"
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
@@ -143,7 +150,8 @@ def _serving(folder: Path) -> Iterator[str]:
 def _choose_model(say: Callable[[str], None]) -> dict[str, object]:
     """Facenet512 when its weights are here or can be had; else, and said so, the model that comes in a package."""
     try:
-        load_network("Facenet512", WeightsStore(WeightsOptions()), SessionOptions())
+        mirror = os.environ.get("WEIGHTS_MIRROR", "")
+        load_network("Facenet512", WeightsStore(WeightsOptions(mirror=mirror)), SessionOptions())
     except WeightsUnavailable:
         say("Sin red para descargar Facenet512: la demostración usa el modelo Dlib (una ejecución real no lo haría).\n")
         return {"FACE_MODEL": FALLBACK_MODEL, "DEEPFACE_HOME": str(_home_with_packaged_weights())}

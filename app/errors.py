@@ -12,7 +12,8 @@ ItemError            costs one member; becomes a `Failed` outcome
 RunError             ends the run with its `exit_code`
 ├── SettingsError, UnknownModel, MissingDependency            2: could not start
 ├── MemberNotProcessable                                      1: the one member asked for cannot be done
-└── DatabaseUnavailable, WeightsUnavailable                   3: not available
+├── DatabaseUnavailable, WeightsUnavailable                   3: not available
+└── Interrupted                                               130: before there was anybody to process
 """
 
 from __future__ import annotations
@@ -152,6 +153,10 @@ class DatabaseUnavailable(RunError):
 
 class WeightsUnavailable(RunError):
     exit_code = EXIT_NOT_AVAILABLE
+
+
+class Interrupted(RunError):
+    exit_code = EXIT_INTERRUPTED
 
 
 def item_errors(root: type[ItemError] = ItemError) -> Iterator[type[ItemError]]:

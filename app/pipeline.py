@@ -99,7 +99,13 @@ class Journey:
         run_log.info("%s %s %.1f ms: %s", self.member.crew_id, stage, seconds * 1000, state)
 
     def _fail(self, error: ItemError, stage: str) -> None:
+        self.item = None  # a decoded photo is large, and a failed member may wait long for its turn
         self.failure = Failed(self.member, stage, error.code, error.detail, self.timings_ms)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do: it failed, or has become the id of its row."""
+        return self.failure is not None or isinstance(self.item, int)
 
     def outcome(self) -> Outcome:
         return self.failure or Stored(self.member, self.item, self.timings_ms)
@@ -162,11 +168,17 @@ class Pipeline:
             journey.step("decode", self._stages.decode)
             journey.step("detect", self._stages.find)
             if photo is not None:
-                self._stages.discard(photo)
+                self._discard(photo)
             self._ready.put(journey)
 
         self._under_way[journey] = None
         downloads.apply_async(self._handing_over_errors, (fetch,))
+
+    def _discard(self, photo: Photo) -> None:
+        try:
+            self._stages.discard(photo)
+        except OSError:  # the file goes with the folder, at the latest when the next run begins
+            log.warning("No se pudo borrar %s", photo.path.name, exc_info=True)
 
     def _handing_over_errors(self, work: Callable[[], None]) -> None:
         try:
@@ -189,10 +201,17 @@ class Pipeline:
         return None
 
     def _write(self, batch: list[Journey]) -> Iterator[Outcome]:
-        _in_batch(batch, "embed", self._stages.embed)
-        _in_batch([journey for journey in batch if journey.failure is None], "store", self._stages.store)
+        trouble: RunError | None = None
+        try:
+            _in_batch(batch, "embed", self._stages.embed)
+            _in_batch([journey for journey in batch if journey.failure is None], "store", self._stages.store)
+        except RunError as error:
+            trouble = error
         for journey in batch:
-            yield self._finish(journey)
+            if journey.is_done:
+                yield self._finish(journey)
+        if trouble is not None:
+            raise trouble
 
     def _finish(self, journey: Journey) -> Outcome:
         del self._under_way[journey]

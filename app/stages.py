@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from app.roster.database import DatabaseRoster, RosterLayout
 
 AUTOMATIC = "auto"
 PROCESSED_ENDING = "_processed.jpg"
+MAX_PROCESSED_COPIES = 200  # kept while a run with --debug lasts: not as many as fill a disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +44,18 @@ class FaceStages:
         return load_portrait(photo, self.decode_options)
 
 
-def build_face_stages(settings: Settings, progress: Progress | None = None) -> FaceStages:
+def build_face_stages(
+    settings: Settings, progress: Progress | None = None, stop: threading.Event | None = None
+) -> FaceStages:
     """Load the nets. Raises UnknownModel, WeightsUnavailable."""
     # OpenCV's own threads would only compete with ours, which each take a photo.
     cv2.setNumThreads(1)
-    weights = WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress)
     providers = _providers(settings.ONNX_PROVIDERS)
-    network = load_network(settings.FACE_MODEL, weights, SessionOptions(providers, settings.WORKER_THREADS))
     detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
     # One thread a photo: several photos are looked at side by side.
     detector = build_detector(detection, SessionOptions(providers, threads=1))
+    weights = WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)
+    network = load_network(settings.FACE_MODEL, weights, SessionOptions(providers, settings.WORKER_THREADS))
     return FaceStages(
         DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),
         FaceFinder(detector, network.input_size),
@@ -77,8 +81,8 @@ def build_roster(settings: Settings, database: Database) -> DatabaseRoster:
 def open_stages(
     settings: Settings, faces: FaceStages, store: GalleryStore, stop: threading.Event, *, keep_processed: bool
 ) -> Iterator[Stages]:
-    """All stages of a run; on leaving, its temporary files are gone. `keep_processed` writes what the detector saw
-    beside each download, for as long as the run lasts."""
+    """All stages of a run; on leaving, its temporary files are gone. `keep_processed` keeps what the detector saw
+    of the first photos for as long as the run lasts."""
     temp = TempFolder(settings.TEMP_DIR)
     try:
         yield Stages(
@@ -87,7 +91,7 @@ def open_stages(
             find=faces.finder.find,
             embed=faces.embedder.embed,
             store=store.save,
-            discard=_keep if keep_processed else _discard,
+            discard=_discard,
         )
     finally:
         temp.close()
@@ -144,10 +148,13 @@ def _providers(setting: str) -> tuple[str, ...]:
 
 
 def _keeping_copies(faces: FaceStages, temp: TempFolder) -> Callable[[Photo], Portrait]:
+    numbers = itertools.count(1)
+
     def decode(photo: Photo) -> Portrait:
         portrait = faces.decode(photo)
-        _, encoded = cv2.imencode(".jpg", portrait.image)
-        temp.write(photo.member.crew_id, encoded.tobytes(), PROCESSED_ENDING)
+        if next(numbers) <= MAX_PROCESSED_COPIES:
+            _, encoded = cv2.imencode(".jpg", portrait.image)
+            temp.write(photo.member.crew_id, encoded.tobytes(), PROCESSED_ENDING)
         return portrait
 
     return decode
@@ -156,7 +163,3 @@ def _keeping_copies(faces: FaceStages, temp: TempFolder) -> Callable[[Photo], Po
 def _discard(photo: Photo) -> None:
     if photo.temporary:
         photo.path.unlink(missing_ok=True)
-
-
-def _keep(photo: Photo) -> None:
-    """A run with --debug leaves the files in place until it ends."""

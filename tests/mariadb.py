@@ -42,7 +42,7 @@ class MariaDb:
 
     def execute(self, sql: str, database: str = "", /, **values: Any) -> list[tuple[Any, ...]]:
         """Run one statement as root; returns its rows."""
-        arguments = {"charset": "utf8mb4", "collation": "utf8mb4_general_ci"}
+        arguments = {"use_pure": True, "charset": "utf8mb4", "collation": "utf8mb4_general_ci"}
         engine = create_engine(self.url(database), poolclass=NullPool, connect_args=arguments)
         with engine.begin() as connection:
             result = connection.exec_driver_sql(sql, values or None)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mysql.connector.connection import MySQLConnection
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -17,13 +18,14 @@ from app.core.database import (
     ACCESS_DENIED_DATABASE,
     ADVICE,
     CANNOT_CONNECT,
+    REFUSED_ADVICE,
     TABLE_DENIED,
     TLS_ADVICE,
     UNKNOWN_DATABASE,
     Database,
     describe_url,
 )
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseUnavailable, MissingDependency
 from tests.conftest import OpenDatabase
 from tests.databases import run_sql
 from tests.mariadb import MariaDb, running_mariadb
@@ -93,6 +95,12 @@ def test_text_of_any_language_goes_in_and_out(database: Database) -> None:
     run_sql(database, "CREATE TABLE t (a VARCHAR(40))")
     run_sql(database, "INSERT INTO t VALUES (:a)", {"a": "Ñandú «ß» 🙂 100% \\ ' \" :a"})
     assert run_sql(database, "SELECT a FROM t") == [("Ñandú «ß» 🙂 100% \\ ' \" :a",)]
+
+
+def test_every_machine_connects_with_the_connector_s_python_part(mariadb_database: Database) -> None:
+    """Its C part gives other error numbers, and can be loaded or not depending on the machine's OpenSSL."""
+    with mariadb_database.engine.connect() as connection:
+        assert type(connection.connection.dbapi_connection) is MySQLConnection
 
 
 def test_a_connection_killed_between_two_transactions_is_not_noticed(
@@ -241,10 +249,35 @@ def test_a_file_that_cannot_be_a_database_is_explained(tmp_path: Path, open_data
 
 
 def test_a_driver_that_is_not_there_is_explained(open_database: OpenDatabase) -> None:
-    with pytest.raises(DatabaseUnavailable) as caught:
+    with pytest.raises(DatabaseUnavailable) as unknown:
         open_database(DB_URL="mysql+otro://ana:S3creta@h/b")
     message = "Conexión a base de datos: h:3306, base b, usuario ana: Can't load plugin: sqlalchemy.dialects:mysql.otro"
-    assert str(caught.value) == message
+    assert str(unknown.value) == message
+    with pytest.raises(MissingDependency, match=r"^Módulo no encontrado: cymysql"):
+        open_database(DB_URL="mysql+cymysql://ana:S3creta@h/b")
+
+
+def test_an_order_that_the_server_refuses_is_for_its_administrator(database: Database) -> None:
+    error = trouble(database, "SELECT no_hay FROM nada")
+    assert "nada" in str(error)
+    assert error.advice == REFUSED_ADVICE
+
+
+def test_no_message_carries_the_values_that_were_sent(database: Database) -> None:
+    """They are faces."""
+    run_sql(database, "CREATE TABLE t (n INT PRIMARY KEY, v TEXT)")
+    run_sql(database, "INSERT INTO t VALUES (1, 'x')")
+    with pytest.raises(IntegrityError) as caught:
+        run_sql(database, "INSERT INTO t VALUES (1, :v)", {"v": str([1 / 8])})
+    assert "0.125" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_server_that_does_not_answer_is_given_up_and_its_late_answer_never_taken_for_another(
+    mariadb: MariaDb, mariadb_name: str, open_database: OpenDatabase
+) -> None:
+    database = connect(open_database, mariadb, mariadb_name, DB_ANSWER_TIMEOUT_S=1)
+    assert trouble(database, "SELECT SLEEP(3)").exit_code == 3
+    assert run_sql(database, "SELECT 'otra'") == [("otra",)]
 
 
 @pytest.mark.parametrize(

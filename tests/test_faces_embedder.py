@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.core.config import PROJECT_DIR
 from app.errors import BadVector, SettingsError, UnknownModel, WeightsUnavailable
 from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_nets import build_pnet
@@ -152,3 +153,11 @@ def test_providers_are_the_best_there_are_unless_named() -> None:
 
 def test_the_batch_size_follows_the_provider() -> None:
     assert choose_batch_size(("CPUExecutionProvider",)) == CPU_BATCH
+
+
+def test_nothing_is_reported_to_anybody(tmp_path: Path) -> None:
+    """onnxruntime would keep a device id in the home folder, and send its use to Microsoft."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    words = [sys.executable, "-c", "import app.faces.sessions"]
+    subprocess.run(words, check=True, env=environment | {"HOME": str(tmp_path)}, cwd=PROJECT_DIR)
+    assert list(tmp_path.rglob("*")) == []

@@ -33,8 +33,10 @@ NAMES = [
     ("..a.jpg", "..a.jpg"),
     ("%2e%2e", "%252e%252e"),
     ("~a_b-c.jpg", "~a_b-c.jpg"),
+    ("Captura 10.30\u202fa.m.jpg", "Captura%2010.30%E2%80%AFa.m.jpg"),  # as a Mac names them
+    ("pen\u0303a.jpg", "pen%CC%83a.jpg"),  # an ñ in two characters, likewise
 ]
-REFUSED = ["", ".", "..", "/", "a/b.jpg", "../a.jpg", "..\\a.jpg", "a\nb.jpg", "a\x00.jpg", "a\x7f.jpg", "a\u202e.jpg"]
+REFUSED = ["", ".", "..", "/", "a/b.jpg", "../a.jpg", "..\\a.jpg", "a\nb.jpg", "a\x00.jpg", "a\x7f.jpg", "a\u2028b.jpg"]
 
 
 def options(base_url: str, **values: object) -> FetchOptions:
@@ -154,6 +156,7 @@ def test_what_the_server_gives_in_whatever_way_is_what_the_file_holds(fetch: Fet
         ("503", PhotoUnavailable, "el servidor respondió 503", 3),
         ("reset", PhotoUnavailable, "no se pudo conectar, o se cortó la conexión", 3),
         ("truncated", TruncatedDownload, "la descarga llegó incompleta", 3),
+        ("broken", PhotoUnavailable, "se cortó la conexión", 3),
         ("cut", TruncatedDownload, "la descarga llegó incompleta", 3),
         ("huge", OversizedPhoto, "pesa más de 1 MB", 1),
         ("garbled", PhotoUnavailable, "respuesta ilegible (DecodeError)", 1),
@@ -257,9 +260,10 @@ def test_a_redirect_to_nowhere_or_by_other_means_is_not_followed(fetch: Fetch, w
     assert failure(fetch, "elsewhere") == (PhotoUnavailable, "el servidor redirige a otro sitio")
 
 
-@pytest.mark.parametrize("route", ["ok", "moved"])
+@pytest.mark.parametrize("route", ["ok", "moved", "elsewhere"])
 def test_credentials_are_for_the_server_and_not_for_the_table(fetch: Fetch, web: PhotoServer, route: str) -> None:
     web.credentials = "ana:S3cr@ta"
+    web.redirect_target = f"{web.base_url}/ok/foto.jpg"  # the same site, whole address
     base_url = web.base_url.replace("http://", "http://ana:S3cr%40ta@")
     photo = fetch(route, base_url=base_url)
     assert photo.path.read_bytes() == PHOTO
@@ -316,3 +320,10 @@ def test_nothing_outside_the_folder_is_read(folder: Path, name: str) -> None:
     for member in (CrewMember("789123", name), CrewMember(name, "a.jpg")):
         with pytest.raises(BadName):
             source.fetch(member)
+
+
+def test_two_spellings_of_a_letter_are_two_names(folder: Path) -> None:
+    """The roster's spelling is the file's: nobody's name is corrected."""
+    (folder / "789123" / "pen\u0303a.jpg").write_bytes(PHOTO)
+    with pytest.raises(PhotoNotFound):
+        FolderSource(options(folder.as_uri())).fetch(CrewMember("789123", "pe\u00f1a.jpg"))

@@ -194,3 +194,30 @@ def test_told_to_stop_it_takes_nobody_new_and_does_not_wait_for_a_hanging_downlo
     assert len(recorder.fetched) < 60
     assert all(isinstance(outcome, Stored | Skipped) for outcome in outcomes)
     assert {outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Stored)} == set(recorder.rows)
+
+
+def test_a_file_that_cannot_be_deleted_holds_up_nobody() -> None:
+    recorder = Recorder()
+
+    def discard(photo: Photo) -> None:
+        raise PermissionError(13, "in use", "a.jpg")
+
+    assert all(isinstance(outcome, Stored) for outcome in run(recorder.stages(discard=discard), crew(6)))
+
+
+def test_rows_written_before_the_database_went_away_are_told_as_stored() -> None:
+    """A refused batch is taken one by one; after two the database is gone."""
+    recorder = Recorder()
+
+    def store(embeddings: Sequence[Embedding]) -> list[int]:
+        if len(embeddings) > 1:
+            raise ValueError("one of these")
+        if len(recorder.rows) == 2:
+            raise DatabaseUnavailable("gone")
+        return recorder.store(embeddings)
+
+    told: list[Outcome] = []
+    with pytest.raises(RunError):
+        told.extend(Pipeline(recorder.stages(store=store), OPTIONS).run(crew(30)))
+    assert sorted(outcome.member.crew_id for outcome in told if isinstance(outcome, Stored)) == sorted(recorder.rows)
+    assert len(told) == 30

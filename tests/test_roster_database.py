@@ -70,7 +70,7 @@ def test_an_id_that_stands_twice_counts_once_and_with_two_photos_not_at_all(data
 
 
 def test_tables_and_columns_may_have_any_names(database: Database) -> None:
-    columns = '"el id" VARCHAR(9), "select" VARCHAR(9), "año" VARCHAR(9), "a%b" VARCHAR(9), "x:y" VARCHAR(9)'
+    columns = '"el id" VARCHAR(9), "select" VARCHAR(9), "año" VARCHAR(9), "a.b(c)" VARCHAR(9), "x:y" VARCHAR(9)'
     if database.is_mysql:
         columns = columns.replace('"', "`")
     quote = "`" if database.is_mysql else '"'
@@ -78,7 +78,7 @@ def test_tables_and_columns_may_have_any_names(database: Database) -> None:
     insert = f"INSERT INTO {quote}mi personal{quote} VALUES (:a, :b, :c, :d, :e)"  # noqa: S608
     run_sql(database, insert, {"a": "7", "b": "f.jpg", "c": "Ana", "d": "Paz", "e": "ALTA"})
     run_sql(database, insert, {"a": "8", "b": "g.jpg", "c": "Eva", "d": "Sol", "e": "BAJA"})
-    layout = RosterLayout("mi personal", "el id", "select", "año", "a%b", "x:y", "ALTA")
+    layout = RosterLayout("mi personal", "el id", "select", "año", "a.b(c)", "x:y", "ALTA")
     assert DatabaseRoster(database, layout).active() == [CrewMember("7", "f.jpg", "Ana Paz")]
 
 

@@ -14,7 +14,7 @@ import threading
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
@@ -25,7 +25,7 @@ TOO_MANY_REQUESTS, SERVER_ERROR, UNAVAILABLE = 429, 500, 503
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time at all
 PIECE = b"x" * 65536
 CHUNK_BYTES = 5000
-DRIP_PAUSE_S = 0.05
+DRIP_PAUSE_S, BREAK_PAUSE_S = 0.05, 0.1
 
 
 class PhotoServer(ThreadingHTTPServer):
@@ -89,7 +89,8 @@ class PhotoServer(ThreadingHTTPServer):
         self.shutdown()
         with self._guard:
             for connection in self._connections:
-                connection.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # the client was faster
+                    connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
 
@@ -112,6 +113,7 @@ class Handler(BaseHTTPRequestHandler):
         "busy": "_busy",
         "truncated": "_truncated",
         "reset": "_reset",
+        "broken": "_broken",
         "huge": "_huge",
         "drip": "_drip",
         "html": "_html",
@@ -190,6 +192,11 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITH_RESET)
         self.server.to_reset.add(self.connection)
         self.close_connection = True
+
+    def _broken(self) -> None:
+        self._begin_chunks()
+        self.server.closing.wait(BREAK_PAUSE_S)  # until the client has what was sent: a reset takes it back
+        self._reset()
 
     def _huge(self) -> None:
         self._begin_endless()

@@ -16,10 +16,17 @@ from app.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 ENV_FILE = PROJECT_DIR / ".env"
+MAX_WORKER_THREADS = 64
 PHOTO_SCHEMES = ("http://", "https://", "file://")
 BACKENDS = ("mysql", "mariadb", "sqlite")
 MYSQL_DRIVER = "mysql+mysqlconnector"
 URL_EXAMPLE = "mysql://usuario:clave@host/base (en la clave, @ : / # se escriben %40 %3A %2F %23)"
+
+
+def _usable_cores() -> int:
+    """Those that this process may use: a container may have been given fewer than the machine has."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+    return min(usable, MAX_WORKER_THREADS)
 
 
 class Settings(BaseSettings):
@@ -39,6 +46,7 @@ class Settings(BaseSettings):
     DB_TLS: Literal["auto", "off", "required", "verify"] = "auto"
     DB_TLS_CA: str = ""
     DB_CONNECT_TIMEOUT_S: int = Field(default=10, ge=1)
+    DB_ANSWER_TIMEOUT_S: int = Field(default=30, ge=1)
     DB_RETRY_TOTAL_S: float = Field(default=60.0, ge=0)
 
     # Fotos
@@ -67,7 +75,7 @@ class Settings(BaseSettings):
     DETECTION_MAX_SIDE: int = Field(default=640, ge=80)
     MIN_FACE_RATIO: float = Field(default=0.07, gt=0, le=0.5)
     BATCH_SIZE: int = Field(default=0, ge=0, le=512)  # 0: what suits the processor
-    WORKER_THREADS: int = Field(default=os.cpu_count() or 2, ge=1, le=64)
+    WORKER_THREADS: int = Field(default_factory=_usable_cores, ge=1, le=MAX_WORKER_THREADS)
     ONNX_PROVIDERS: str = "auto"
     DEEPFACE_HOME: str = ""
     WEIGHTS_MIRROR: str = ""

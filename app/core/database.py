@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.config import Settings
 from app.core.retry import RetryPolicy, call_with_retries
-from app.errors import DatabaseUnavailable
-
-log = logging.getLogger(__name__)
+from app.errors import DatabaseUnavailable, MissingDependency
 
 Result = TypeVar("Result")
 
 # MySQL and MariaDB error numbers, from their reference manuals.
 DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS = 1213, 1205, 1040
 SHUTDOWN, KILLED = 1053, 1927
-CONNECTION_LOST = {2002, 2003, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS}
+NO_ANSWER = {-1, 3024}  # the connector's own, after its read or write timeout
+CONNECTION_LOST = {2002, 2003, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS} | NO_ANSWER
 TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
 WRONG_VALUE = 1366  # a word for a number: MySQL's SQLSTATE for it says nothing
 ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
@@ -46,6 +44,7 @@ ADVICE = {
     COLUMN_DENIED: "Al usuario le falta permiso en esa columna: el README trae el GRANT necesario.",
 }
 TLS_ADVICE = "Revise DB_TLS y DB_TLS_CA en .env, o el certificado del servidor."
+REFUSED_ADVICE = "La base rechazó la orden: muestre este mensaje a quien la administra."
 DEFAULT_ADVICE = "Compruebe que la base esté disponible y vuelva a ejecutar: continuará donde quedó."
 
 
@@ -56,13 +55,20 @@ class Database:
         self.url = settings.database_url()
         self._policy = RetryPolicy(attempts=50, total_s=settings.DB_RETRY_TOTAL_S)
         self._tls = settings.DB_TLS
+        self._answer_timeout_s = settings.DB_ANSWER_TIMEOUT_S
         self._stop = stop
         arguments = _mysql_arguments(settings) if self.is_mysql else {"timeout": SQLITE_BUSY_TIMEOUT_S}
         try:
-            self.engine: Engine = create_engine(self.url, pool_pre_ping=True, connect_args=arguments)
-        except (SQLAlchemyError, ModuleNotFoundError) as error:
+            # Parameters are faces' vectors: no error message may carry them into a log.
+            self.engine: Engine = create_engine(
+                self.url, pool_pre_ping=True, connect_args=arguments, hide_parameters=True
+            )
+        except SQLAlchemyError as error:
             raise self.explain(error) from error
+        except ModuleNotFoundError as error:
+            raise MissingDependency.of(error) from error
         event.listen(self.engine, "connect", self._prepare_connection)
+        event.listen(self.engine, "handle_error", _notice_lost_connection)
         if not self.is_mysql:
             event.listen(self.engine, "begin", _begin_immediate)
 
@@ -94,7 +100,8 @@ class Database:
         """The error with host, port, database and user (never the password), and what to do."""
         cause = error.orig if isinstance(error, DBAPIError) else error
         message = f"Conexión a base de datos: {describe_url(self.url)}: {_first_line(str(cause))}"
-        advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), DEFAULT_ADVICE)
+        usual = DEFAULT_ADVICE if _is_transient(error) else REFUSED_ADVICE
+        advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), usual)
         return DatabaseUnavailable(message, advice)
 
     def _prepare_connection(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
@@ -105,6 +112,8 @@ class Database:
             # A value too long is an error, never cut; gap locks keep two runs from both inserting a member.
             cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            # By default a table locked by a backup would be waited for a whole day.
+            cursor.execute(f"SET SESSION lock_wait_timeout = {self._answer_timeout_s}")
             if self._tls in ("required", "verify"):
                 self._require_cipher(cursor)
 
@@ -126,9 +135,13 @@ def describe_url(url: URL) -> str:
 
 def _mysql_arguments(settings: Settings) -> dict[str, Any]:
     arguments: dict[str, Any] = {
+        # The connector's C part can be loaded or not as the machine's OpenSSL will have it: the same everywhere.
+        "use_pure": True,
         "charset": "utf8mb4",
         "collation": COLLATION,
         "connection_timeout": settings.DB_CONNECT_TIMEOUT_S,
+        "read_timeout": settings.DB_ANSWER_TIMEOUT_S,
+        "write_timeout": settings.DB_ANSWER_TIMEOUT_S,
     }
     if settings.DB_TLS == "off":
         arguments["ssl_disabled"] = True
@@ -144,7 +157,13 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _number(error: Exception) -> int:
+def _notice_lost_connection(context: ExceptionContext) -> None:
+    """Not to be used again: what a late answer would say belongs to an earlier question."""
+    if _number(context.original_exception) in NO_ANSWER:
+        context.is_disconnect = True
+
+
+def _number(error: BaseException) -> int:
     return int(getattr(getattr(error, "orig", error), "errno", 0) or 0)
 
 

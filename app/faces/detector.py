@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import threading
 from dataclasses import dataclass
 
 import cv2
@@ -98,6 +99,8 @@ class DeepFaceDetector(Detector):  # type: ignore[misc]
     """One of DeepFace's detectors, on the photo padded as DeepFace pads it."""
 
     def __init__(self, name: str) -> None:
+        # Some keep the photo of the moment in the net itself: two at once would get each other's boxes.
+        self._one_at_a_time = threading.Lock()
         registered = "mtcnn" if name == LIBRARY_MTCNN else name
         try:
             self._client = modeling.build_model("face_detector", registered)
@@ -111,6 +114,10 @@ class DeepFaceDetector(Detector):  # type: ignore[misc]
             ) from error
 
     def detect_faces(self, img: Image) -> list[FacialAreaRegion]:
+        with self._one_at_a_time:
+            return self._detect(img)
+
+    def _detect(self, img: Image) -> list[FacialAreaRegion]:
         top, left = int(DEEPFACE_BORDER * img.shape[0]), int(DEEPFACE_BORDER * img.shape[1])
         padded = cv2.copyMakeBorder(img, top, top, left, left, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         return [_move(region, -left, -top) for region in self._client.detect_faces(padded)]
@@ -129,6 +136,7 @@ class FaceFinder:
     def __init__(self, detector: Detector, input_size: tuple[int, int]) -> None:
         self._detector = detector
         self._input_size = input_size
+        self._one_at_a_time = threading.Lock()
 
     def find(self, portrait: Portrait) -> Face:
         """The largest face. Raises NoFace."""
@@ -138,13 +146,20 @@ class FaceFinder:
         region = choose_face(regions)
         if len(regions) > 1:
             log.info("%s: %d rostros, se toma el mayor", portrait.member.crew_id, len(regions))
-        pixels = align_face(portrait.image, region, max(self._input_size))
+        pixels = self._align(portrait.image, region)
         if not pixels.size:
             raise NoFace("el rostro queda fuera de la foto")
         x, y, width, height = (int(side) * portrait.reduction for side in (region.x, region.y, region.w, region.h))
         confidence = min(1.0, max(0.0, float(region.confidence or 0.0)))
         letterboxed = letterbox(pixels, self._input_size)
         return Face(portrait.photo, letterboxed, (x, y, width, height), confidence, len(regions))
+
+    def _align(self, image: Image, region: FacialAreaRegion) -> Image:
+        side = max(self._input_size)
+        if region.left_eye is not None and region.right_eye is not None:
+            return align_face(image, region, side)
+        with self._one_at_a_time:  # DeepFace then looks for the eyes with a net that all threads share
+            return align_face(image, region, side)
 
 
 def choose_face(regions: list[FacialAreaRegion]) -> FacialAreaRegion:

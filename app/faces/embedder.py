@@ -69,7 +69,7 @@ def load_network(model: str, weights: WeightsStore, options: SessionOptions) -> 
         raise UnknownModel(f"Modelo desconocido: {model}", f"Use uno de: {names}.") from error
     if _runs_as_plain_graph(client):
         return _load_graph(model, weights, options)
-    return _load_client(model, weights)
+    return _load_client(model, weights, options)
 
 
 def _runs_as_plain_graph(client: type) -> bool:
@@ -87,19 +87,25 @@ def _load_graph(model: str, weights: WeightsStore, options: SessionOptions) -> N
     return loaded.get(path) or OnnxNetwork(path, options)
 
 
-def _load_client(model: str, weights: WeightsStore) -> Network:
+def _load_client(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
     file = describe_weights(model)
     if file is not None:
-        weights.ensure(file, _is_not_empty)
+        weights.ensure(file, lambda path: _load_alone(path, file.name, options))
     try:
         return DeepFaceNetwork(model)
     except (ValueError, ImportError, OSError, RuntimeError) as error:
-        raise WeightsUnavailable(f"No se pudo preparar el modelo {model}: {error}") from error
+        advice = "Instale lo que falta, borre los pesos si están dañados, o use el modelo Facenet512."
+        raise WeightsUnavailable(f"No se pudo preparar el modelo {model}: {error}", advice) from error
 
 
-def _is_not_empty(path: Path) -> None:
-    if not path.stat().st_size:
-        raise ValueError(f"{path.name}: vacío")
+def _load_alone(path: Path, name: str, options: SessionOptions) -> None:
+    """Whether the file loads at all; its shapes are DeepFace's client's affair."""
+    if name.endswith(".onnx"):
+        open_session(path, options)
+    elif name.endswith(".dat"):
+        import dlib  # noqa: PLC0415  # optional, and only here
+
+        dlib.face_recognition_model_v1(str(path))
 
 
 class Embedder:

@@ -16,7 +16,7 @@ from app.errors import SettingsError
 LOG_ERRORS_ONLY = 3  # onnxruntime's severity scale: 0 verbose .. 4 fatal
 # In this order when the setting says `auto`: the first ones that the installed onnxruntime offers.
 CPU = "CPUExecutionProvider"
-AUTO_PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", CPU)
+AUTO_PROVIDERS = ("CUDAExecutionProvider", CPU)
 
 
 # Faces at a time. A processor gains nothing from more; a card is idle with less.

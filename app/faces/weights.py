@@ -11,6 +11,8 @@ import logging
 import os
 import secrets
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +23,13 @@ from urllib.request import url2pathname
 
 import requests
 
-from app.errors import WeightsUnavailable
+from app.errors import Interrupted, RunError, WeightsUnavailable
 from app.faces.engine import folder_utils, modeling
 
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
+ABANDONED_S = 24 * 3600
 TIMEOUT_S = (10, 60)  # to connect, and between two chunks
 # Where DeepFace's client modules keep the address, when not under this name.
 ADDRESS_NAMES = {"Facenet": "FACENET128_WEIGHTS", "Facenet512": "FACENET512_WEIGHTS", "Dlib": "WEIGHT_URL"}
@@ -79,11 +82,14 @@ def describe_weights(model: str) -> WeightsFile | None:
 class WeightsStore:
     """DeepFace's weights folder, with downloads that survive interruption and a hash that notices damage."""
 
-    def __init__(self, options: WeightsOptions, progress: Progress | None = None) -> None:
+    def __init__(
+        self, options: WeightsOptions, progress: Progress | None = None, stop: threading.Event | None = None
+    ) -> None:
         if options.home:
             os.environ["DEEPFACE_HOME"] = options.home  # DeepFace's own loaders read it, too
         self._folder = Path(folder_utils.get_deepface_home(), ".deepface", "weights")
         self._mirror = options.mirror
+        self._stop = stop or threading.Event()
         self._progress = progress or (lambda name, done, total: None)
 
     def path_of(self, file: WeightsFile) -> Path:
@@ -92,14 +98,29 @@ class WeightsStore:
     def ensure(self, file: WeightsFile, check: Check) -> Path:
         """The file's path, once it is there and sound. Raises WeightsUnavailable."""
         path = self.path_of(file)
+        try:
+            self._ensure(file, path, check)
+        except OSError as error:
+            raise WeightsUnavailable(
+                f"No se puede usar {error.filename or path}: {error.strerror}",
+                "Revise los permisos de esa carpeta, o indique otra en DEEPFACE_HOME.",
+            ) from error
+        return path
+
+    def _ensure(self, file: WeightsFile, path: Path, check: Check) -> None:
         if not path.exists():
             self._download(file, check)
         elif self._hash_path(path).exists():
             self._compare(path)
         else:
             _check_file(path, check)
+            self._record_hash(path)
+
+    def _record_hash(self, path: Path) -> None:
+        try:
             _write_beside(self._hash_path(path), digest(path).encode())
-        return path
+        except OSError:  # a folder shared by several users may be readable only
+            log.warning("No se pudo anotar la suma de %s", path, exc_info=True)
 
     def _compare(self, path: Path) -> None:
         if digest(path) != self._hash_path(path).read_text().strip():
@@ -111,6 +132,7 @@ class WeightsStore:
     def _download(self, file: WeightsFile, check: Check) -> None:
         path = self.path_of(file)
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._remove_abandoned(path)
         problems = []
         for address in file.sources(self._mirror):
             try:
@@ -125,10 +147,20 @@ class WeightsStore:
         raise self._unavailable(file, problems)
 
     def _fetch(self, address: str, target: Path, file: WeightsFile) -> None:
-        unpack = bz2.BZ2Decompressor().decompress if file.packed else bytes
+        unpacker = bz2.BZ2Decompressor() if file.packed else None
         with target.open("wb") as out:
             for chunk in self._chunks(address, file.name):
-                out.write(unpack(chunk))
+                if self._stop.is_set():
+                    raise Interrupted("Descarga de los pesos interrumpida")
+                out.write(unpacker.decompress(chunk) if unpacker else chunk)
+        if unpacker and not unpacker.eof:
+            raise EOFError(f"{address}: incompleto")
+
+    def _remove_abandoned(self, path: Path) -> None:
+        """What a killed download left; a living one has written to its file within a day."""
+        for partial in self._folder.glob(f"{path.name}.*.part"):
+            if time.time() - partial.stat().st_mtime > ABANDONED_S:
+                partial.unlink(missing_ok=True)
 
     def _chunks(self, address: str, name: str) -> Iterator[bytes]:
         if address.startswith("file://"):
@@ -185,6 +217,8 @@ def _write_beside(path: Path, content: bytes) -> None:
 def _check_file(path: Path, check: Check) -> None:
     try:
         check(path)
+    except RunError:
+        raise
     except Exception as error:  # each engine has its own way of saying that a file is not a model
         raise WeightsUnavailable(
             f"El archivo de pesos está dañado o no es del modelo: {path}",

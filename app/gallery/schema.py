@@ -63,7 +63,7 @@ def define_table(*, mysql: bool) -> Table:
 def open_table(database: Database) -> Table:
     """The table as it is in the database, created if need be. Raises DatabaseUnavailable when it cannot serve."""
     try:
-        table = database.transaction(_reflect)
+        table = database.transaction(_reflect, retry=False)  # the first contact: a wrong port is said at once
     except NoSuchTableError:
         database.transaction(lambda connection: _create(connection, mysql=database.is_mysql))
         table = database.transaction(_reflect)

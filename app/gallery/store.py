@@ -33,13 +33,15 @@ class GalleryStore:
         self._database = database
         self._table = open_table(database)
 
-    def current(self, model: str) -> dict[str, str]:
-        """crew_id -> photo URL of the members whose one active row is of that model.
+    def current(self, model: str, crew_id: str | None = None) -> dict[str, str]:
+        """crew_id -> photo URL of the members (or of this one) whose one active row is of that model.
 
         A member with several active rows is not among them: writing the member anew leaves one.
         """
         columns = self._table.c
         query = select(columns.crew_id, columns.modelo, columns.imagen_path).where(columns.active)
+        if crew_id is not None:
+            query = query.where(columns.crew_id == crew_id)
         rows = self._database.transaction(lambda connection: connection.execute(query).all())
         counts = Counter(str(row.crew_id) for row in rows)
         mine = (row for row in rows if row.modelo == model and counts[str(row.crew_id)] == 1)

@@ -20,7 +20,7 @@ from PIL import (  # noqa: F401  # each registers its reader; at first use that 
 )
 from PIL import Image as PillowImage
 
-from app.errors import InvalidImage
+from app.errors import InvalidImage, PhotoUnavailable
 from app.records import Image, Photo, Portrait
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -49,20 +49,24 @@ class DecodeOptions:
 
 def load_portrait(photo: Photo, options: DecodeOptions) -> Portrait:
     """Decode the photo's file, upright, as BGR uint8. Raises InvalidImage with the reason."""
-    content = photo.path.read_bytes()
-    width, height = read_size(content)
+    try:
+        content = photo.path.read_bytes()
+    except OSError as error:
+        raise PhotoUnavailable(f"no se puede leer el archivo: {error.strerror}") from error
+    width, height, kind = read_header(content)
     if width * height > options.max_megapixels * PIXELS_PER_MEGAPIXEL:
         limit = options.max_megapixels
         raise InvalidImage(f"mide {width} x {height} píxeles; el límite son {limit:g} megapíxeles")
-    reduction = choose_reduction(max(width, height), options.min_side_px)
+    # OpenCV forgets a TIFF's orientation when it reduces.
+    reduction = 1 if kind == "TIFF" else choose_reduction(max(width, height), options.min_side_px)
     return Portrait(photo, decode(content, reduction), reduction)
 
 
-def read_size(content: bytes) -> tuple[int, int]:
-    """(width, height) out of the header, before anything is decoded. Raises InvalidImage when it is no image."""
+def read_header(content: bytes) -> tuple[int, int, str]:
+    """(width, height, format) out of the header, before anything is decoded. Raises InvalidImage when it is none."""
     try:
         with PillowImage.open(io.BytesIO(content), formats=FORMATS) as image:
-            return image.size
+            return (*image.size, str(image.format))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise InvalidImage(_what_it_is(content)) from error
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.client import IncompleteRead
 from pathlib import Path
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 import requests
@@ -21,14 +22,13 @@ from app.errors import BadName, OversizedPhoto, PhotoNotFound, PhotoUnavailable,
 from app.photos.tempfiles import TempFolder
 from app.records import CrewMember, Photo
 
-log = logging.getLogger(__name__)
-
 CHUNK_BYTES = 256 * 1024
 MAX_REDIRECTS = 5
 NOT_THERE = {401, 403, 404, 410}
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 REDIRECTS = {301, 302, 303, 307, 308}
 FORBIDDEN_IN_NAMES = ("/", "\\")
+FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's: control, format, half a character, line ends
 BYTES_PER_MB = 1_000_000
 
 
@@ -69,7 +69,7 @@ def check_segment(name: str) -> None:
     """Raises BadName unless the name is one plain path segment."""
     if name in ("", ".", ".."):
         raise BadName(f"«{name}»")
-    if any(char in FORBIDDEN_IN_NAMES or not char.isprintable() for char in name):
+    if any(char in FORBIDDEN_IN_NAMES or unicodedata.category(char) in FORBIDDEN_CATEGORIES for char in name):
         raise BadName(f"«{name}» contiene una barra o un carácter de control")
 
 
@@ -83,7 +83,9 @@ class FolderSource:
 
     def __init__(self, options: FetchOptions) -> None:
         self._options = options
-        self._folder = Path(url2pathname(unquote(urlsplit(options.base_url).path)))
+        parts = urlsplit(options.base_url)
+        server = f"//{parts.netloc}" if parts.netloc else ""  # a Windows share
+        self._folder = Path(url2pathname(f"{server}{parts.path}"))
 
     def fetch(self, member: CrewMember) -> Photo:
         """The member's file. Raises BadName, PhotoNotFound, OversizedPhoto."""
@@ -134,7 +136,9 @@ class HttpSource:
         except (requests.exceptions.Timeout, ReadTimeoutError) as error:
             raise TransientFailure("el servidor tardó demasiado en responder") from error
         except ProtocolError as error:
-            raise TransientFailure("la descarga llegó incompleta", truncated=True) from error
+            truncated = isinstance(error.args[-1], IncompleteRead)
+            detail = "la descarga llegó incompleta" if truncated else "se cortó la conexión"
+            raise TransientFailure(detail, truncated=truncated) from error
         except requests.exceptions.ConnectionError as error:
             raise TransientFailure("no se pudo conectar, o se cortó la conexión") from error
         except (requests.exceptions.RequestException, HTTPError) as error:

@@ -70,12 +70,12 @@ class TempFolder:
         for path in self._folder.glob("crew_*"):
             match = OURS.fullmatch(path.name)  # the folder may hold files of other people
             if match and match["owner"] != self._token and self._is_dead(match["owner"]):
-                path.unlink(missing_ok=True)
+                _remove_if_allowed(path)
                 log.info("Archivo temporal de una ejecución anterior eliminado: %s", path.name)
         for path in self._folder.glob(".run_*.lock"):
             owner = path.stem.removeprefix(".run_")
             if owner != self._token and self._is_dead(owner):
-                path.unlink(missing_ok=True)
+                _remove_if_allowed(path)
 
     def _is_dead(self, token: str) -> bool:
         path = self._lock_path(token)
@@ -84,7 +84,7 @@ class TempFolder:
         try:
             with FileLock(path, timeout=0):
                 return True
-        except Timeout:
+        except (Timeout, PermissionError):  # another user's run is that user's to clean up
             return False
 
     def _remove(self, token: str) -> None:
@@ -93,6 +93,13 @@ class TempFolder:
 
     def _lock_path(self, token: str) -> Path:
         return self._folder / f".run_{token}.lock"
+
+
+def _remove_if_allowed(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        log.warning("No se pudo borrar %s: es de otro usuario", path.name)
 
 
 def _safe(crew_id: str) -> str:

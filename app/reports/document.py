@@ -41,7 +41,7 @@ def run_document(
 def describe(outcome: Outcome) -> dict[str, Any]:
     """One member: which outcome, and where and why it ended."""
     entry: dict[str, Any] = {
-        "crew_id": outcome.member.crew_id,
+        "crew_id": encodable(outcome.member.crew_id),
         "outcome": type(outcome).__name__.lower(),
         "stage": None,
         "code": None,
@@ -52,16 +52,22 @@ def describe(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Stored):
         entry["embedding_id"] = outcome.embedding_id
     elif isinstance(outcome, Failed):
-        entry |= {"stage": outcome.stage, "code": outcome.code, "detail": reason(outcome)}
+        entry |= {"stage": outcome.stage, "code": outcome.code, "detail": encodable(reason(outcome))}
     elif isinstance(outcome, Skipped):
         entry["code"] = outcome.code
     return entry
 
 
+def encodable(text: str) -> str:
+    """A folder's name may hold bytes that are no text; JSON has no place for them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def check_target(target: str) -> None:
     """Notice before the run that its document could not be written. Raises SettingsError."""
-    folder = Path(target).resolve().parent
-    if target != STDOUT and not os.access(folder, os.W_OK):
+    path = Path(target).resolve()
+    writable = path if path.exists() else path.parent
+    if target != STDOUT and (path.is_dir() or not os.access(writable, os.W_OK)):
         raise SettingsError(f"No se puede escribir en {target}", "Indique en --json una carpeta que exista y sea suya.")
 
 
@@ -73,6 +79,9 @@ def write_document(document: Any, target: str) -> None:
         sys.stdout.flush()
         return
     path = Path(target)
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # a pipe or a device, which must not become a file
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         partial.write_bytes(content)

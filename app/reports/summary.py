@@ -9,7 +9,7 @@ from statistics import fmean
 
 from app.core.logs import printable
 from app.errors import kind_of
-from app.records import SKIPPED_INTERRUPTED, Failed, Outcome, Skipped, Stored
+from app.records import SKIPPED_INTERRUPTED, CrewMember, Failed, Outcome, Skipped, Stored
 
 SHOWN_MEMBERS = 10  # of each reason, on the console
 STAGE_NAMES = {
@@ -101,9 +101,13 @@ def error_lines(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def _names(failures: Sequence[Failed]) -> str:
-    shown = ", ".join(printable(failure.member.crew_id) for failure in failures[:SHOWN_MEMBERS])
+    shown = ", ".join(_who(failure.member) for failure in failures[:SHOWN_MEMBERS])
     more = len(failures) - SHOWN_MEMBERS
     return f"{shown} y {more} más" if more > 0 else shown
+
+
+def _who(member: CrewMember) -> str:
+    return printable(f"{member.crew_id} ({member.full_name})" if member.full_name else member.crew_id)
 
 
 def timing_line(summary: Summary) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -30,8 +29,6 @@ from sqlalchemy.exc import NoSuchTableError
 from app.core.database import Database, describe_url
 from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
-
-log = logging.getLogger(__name__)
 
 SHOWN_NAMES = 20  # of tables or columns in a message
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.errors import MemberNotProcessable, NoPhoto, SeveralPhotos
+from app.errors import MemberNotProcessable, NoPhoto, PhotoUnavailable, SeveralPhotos
 from app.records import CrewMember, Failed
 
 LEFT_BY_WINDOWS = {"Thumbs.db", "desktop.ini"}
@@ -44,7 +44,11 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 
 def _entry(folder: Path) -> CrewMember | Failed:
-    photos = sorted(path.name for path in _visible(folder) if path.is_file())
+    try:
+        photos = sorted(path.name for path in _visible(folder) if path.is_file())
+    except OSError as error:
+        detail = f"no se puede leer su carpeta: {error.strerror}"
+        return Failed(CrewMember(folder.name, ""), PhotoUnavailable.stage, PhotoUnavailable.code, detail)
     member = CrewMember(folder.name, photos[0] if photos else "")
     if not photos:
         return Failed(member, NoPhoto.stage, NoPhoto.code)

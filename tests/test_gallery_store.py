@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+import json
+import threading
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sqlalchemy import Connection, event, text
+
+from app.core.database import Database
+from app.errors import RowRefused
+from app.gallery.store import GalleryStore, to_json
+from app.records import CrewMember, Embedding, Photo
+from tests.conftest import OpenDatabase
+from tests.databases import Row, run_sql
+from tests.mariadb import MariaDb
+
+VECTOR = np.array([0.1, -2.5, 3.0], np.float32)
+URL = "http://fotos/{}/a.jpg"
+FOREIGN = {
+    "sqlite": "id INTEGER PRIMARY KEY AUTOINCREMENT",
+    "mariadb": "id INT AUTO_INCREMENT PRIMARY KEY",
+}
+OTHERS = "embedding TEXT, modelo VARCHAR(50), confidence DECIMAL(3,2), imagen_path VARCHAR(255), active BOOLEAN"
+
+
+def embedding(crew_id: str, vector: NDArray[np.float32] = VECTOR, **values: Any) -> Embedding:
+    url = values.get("url", URL.format(crew_id))
+    photo = Photo(CrewMember(crew_id, "a.jpg"), url, values.get("path", "/tmp/a.jpg"))  # noqa: S108  # never read
+    return Embedding(photo, vector, values.get("model", "Facenet512"), values.get("confidence", 0.987))
+
+
+def rows(database: Database) -> list[Row]:
+    """(id, crew_id, vector, modelo, confidence, imagen_path, active) of every row, in the order of the ids."""
+    query = "SELECT id, crew_id, embedding, modelo, confidence, imagen_path, active FROM face_embeddings ORDER BY id"
+    found = run_sql(database, query)
+    return [(row[0], row[1], json.loads(row[2]), row[3], float(row[4] or 0), row[5], bool(row[6])) for row in found]
+
+
+def row(row_id: int, crew_id: object, **values: Any) -> Row:
+    """What a row saved from `embedding(crew_id)` reads like."""
+    defaults = {
+        **{"vector": [0.1, -2.5, 3.0], "model": "Facenet512", "confidence": 0.99},
+        **{"url": URL.format(crew_id), "active": True},
+    }
+    return (row_id, crew_id, *(defaults | values).values())
+
+
+def insert(database: Database, *found: tuple[object, ...]) -> None:
+    """Rows as another program writes them: (crew_id, modelo, imagen_path, active)."""
+    run_sql(
+        database,
+        "INSERT INTO face_embeddings (crew_id, embedding, modelo, imagen_path, active) VALUES (:c, '[1]', :m, :i, :a)",
+        *(dict(zip("cmia", values, strict=True)) for values in found),
+    )
+
+
+def run_at_once(*calls: Any) -> list[Any]:
+    """The results of the calls, each in a thread of its own, begun together."""
+    together = threading.Barrier(len(calls))
+    results: list[Any] = [None] * len(calls)
+
+    def run(number: int) -> None:
+        together.wait()
+        try:
+            results[number] = calls[number]()
+        except Exception as error:
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+# ----------------------------------------------------------------------------------------------------- the text
+
+
+def test_the_text_reads_back_to_the_same_float32() -> None:
+    chance = np.random.default_rng(7)
+    bits = chance.integers(0, 2**32, 20_000, dtype=np.uint32).view(np.float32)
+    edges = [0.0, -0.0, 1e-45, 1.1754944e-38, 3.4028235e38, 0.1, 1 / 3, 16777216.0, 1e10]
+    vector = np.concatenate([bits[np.isfinite(bits)], np.array(edges, np.float32)])
+    back = np.array(json.loads(to_json(vector)), np.float32)
+    assert (back.view(np.uint32) == vector.view(np.uint32)).all()
+
+
+def test_the_text_is_the_shortest_that_does() -> None:
+    """Against numpy's own shortest digits; 0.1 as a float64 would take eighteen more."""
+    vector = np.random.default_rng(7).normal(0, 1, 2000).astype(np.float32)
+    numbers = to_json(vector)[1:-1].split(",")
+    digits = [len(Decimal(number).normalize().as_tuple().digits) for number in numbers]
+    shortest = [len(Decimal(np.format_float_scientific(value, unique=True)).as_tuple().digits) for value in vector]
+    assert digits == shortest
+    assert to_json(VECTOR) == "[0.1,-2.5,3.0]"
+
+
+def test_any_view_of_a_vector_is_written_in_its_order() -> None:
+    assert to_json(np.arange(6, dtype=np.float32)[::-2]) == "[5.0,3.0,1.0]"
+
+
+# -------------------------------------------------------------------------------------------------------- writing
+
+
+def test_new_members_get_a_row_each_and_the_ids_come_in_their_order(database: Database) -> None:
+    store = GalleryStore(database)
+    assert store.save([embedding("2"), embedding("1", confidence=1.0)]) == [1, 2]
+    assert rows(database) == [row(1, "2"), row(2, "1", confidence=1.0)]
+
+
+def test_a_known_member_keeps_its_id_and_everything_else_is_new(database: Database) -> None:
+    store = GalleryStore(database)
+    store.save([embedding("1"), embedding("2")])
+    vector = np.array([7, 8], np.float32)
+    again = embedding("1", vector, url="http://fotos/1/b.jpg", model="Dlib", confidence=0.5)
+    assert store.save([embedding("3"), again]) == [3, 1]
+    assert rows(database) == [
+        row(1, "1", vector=[7.0, 8.0], model="Dlib", confidence=0.5, url="http://fotos/1/b.jpg"),
+        row(2, "2"),
+        row(3, "3"),
+    ]
+
+
+def test_saving_again_marks_when_and_keeps_when_it_was_made(database: Database) -> None:
+    store = GalleryStore(database)
+    store.save([embedding("1")])
+    before = "2020-01-02 03:04:05"
+    run_sql(database, "UPDATE face_embeddings SET created_at = :a, updated_at = :a", {"a": before})
+    store.save([embedding("1")])
+    (times,) = run_sql(database, "SELECT created_at, updated_at FROM face_embeddings")
+    created, updated = map(str, times)
+    assert created == before
+    assert updated > "2026"
+
+
+def test_of_several_active_rows_the_newest_is_written_and_the_others_are_deactivated(database: Database) -> None:
+    store = GalleryStore(database)
+    insert(database, ("1", "Facenet512", "a", 1), ("2", "Facenet512", "b", 1), ("1", "Facenet512", "c", 1))
+    insert(database, ("1", "Facenet512", "d", 0))
+    assert store.save([embedding("1")]) == [3]
+    assert rows(database) == [
+        row(1, "1", vector=[1], confidence=1.0, url="a", active=False),
+        row(2, "2", vector=[1], confidence=1.0, url="b"),
+        row(3, "1"),
+        row(4, "1", vector=[1], confidence=1.0, url="d", active=False),
+    ]
+
+
+def test_a_member_whose_rows_are_all_inactive_gets_a_new_one(database: Database) -> None:
+    """The service deactivates rows: what it put away stays put away."""
+    store = GalleryStore(database)
+    insert(database, ("1", "Facenet512", "a", 0))
+    assert store.save([embedding("1")]) == [2]
+    assert rows(database) == [row(1, "1", vector=[1], confidence=1.0, url="a", active=False), row(2, "1")]
+
+
+def test_a_real_vector_of_512_numbers_goes_in_and_out_unchanged(database: Database) -> None:
+    vector = np.random.default_rng(7).normal(0, 1, 512).astype(np.float32)
+    GalleryStore(database).save([embedding("1", vector)])
+    ((stored,),) = run_sql(database, "SELECT embedding FROM face_embeddings")
+    assert (np.array(json.loads(stored), np.float32) == vector).all()
+
+
+def test_text_with_any_character_is_stored_as_it_is(database: Database) -> None:
+    store = GalleryStore(database)
+    store.save([embedding("ñ'\"\\%s:x", url="http://h/100%25/'a'%s:b")])
+    assert rows(database) == [row(1, "ñ'\"\\%s:x", url="http://h/100%25/'a'%s:b")]
+
+
+@pytest.mark.parametrize(
+    ("values", "detail"),
+    [
+        ({"crew_id": "12345678901"}, "crew_id tiene 11 caracteres y caben 10"),
+        ({"url": "http://h/" + "x" * 247}, "imagen_path tiene 256 caracteres y caben 255"),
+        ({"model": "x" * 51}, "modelo tiene 51 caracteres y caben 50"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_written(
+    database: Database, values: dict[str, str], detail: str
+) -> None:
+    store = GalleryStore(database)
+    with pytest.raises(RowRefused) as caught:
+        store.save([embedding("1"), embedding(**{"crew_id": "2"} | values)])
+    assert caught.value.detail == detail
+    assert rows(database) == []
+
+
+def test_what_just_fits_is_written(database: Database) -> None:
+    url = "http://h/" + "x" * 246
+    GalleryStore(database).save([embedding("1234567890", url=url)])
+    assert rows(database) == [row(1, "1234567890", url=url)]
+
+
+def test_a_value_that_the_database_refuses_costs_its_batch_and_leaves_no_trace(database: Database) -> None:
+    GalleryStore(database)
+    check = "CHECK (crew_id <> '3')"
+    run_sql(database, "DROP TABLE face_embeddings")
+    run_sql(database, f"CREATE TABLE face_embeddings ({_foreign(database)}, crew_id VARCHAR(10) {check}, {OTHERS})")
+    store = GalleryStore(database)
+    store.save([embedding("1")])
+    with pytest.raises(RowRefused, match=r"CONSTRAINT|CHECK"):
+        store.save([embedding("1", np.zeros(1, np.float32)), embedding("2"), embedding("3")])
+    assert rows(database) == [row(1, "1")]
+
+
+def test_an_empty_batch_is_nothing(database: Database) -> None:
+    assert GalleryStore(database).save([]) == []
+
+
+# --------------------------------------------------------------------------------- tables of other programs' making
+
+
+def _foreign(database: Database) -> str:
+    return FOREIGN["mariadb" if database.is_mysql else "sqlite"]
+
+
+def test_a_table_with_more_columns_and_no_index_is_used_and_the_rest_of_its_rows_stays(database: Database) -> None:
+    extra = "nota VARCHAR(20) DEFAULT 'suya', calidad INT"
+    run_sql(database, f"CREATE TABLE face_embeddings ({_foreign(database)}, crew_id VARCHAR(10), {OTHERS}, {extra})")
+    insert(database, ("1", "Facenet512", "a", 1))
+    run_sql(database, "UPDATE face_embeddings SET nota = 'mía', calidad = 7")
+    assert GalleryStore(database).save([embedding("1"), embedding("2")]) == [1, 2]
+    assert rows(database) == [row(1, "1"), row(2, "2")]
+    notes = run_sql(database, "SELECT nota, calidad FROM face_embeddings ORDER BY id")
+    assert notes == [("mía", 7), ("suya", None)]
+
+
+def test_ids_may_be_numbers(database: Database) -> None:
+    run_sql(database, f"CREATE TABLE face_embeddings ({_foreign(database)}, crew_id INT, {OTHERS})")
+    store = GalleryStore(database)
+    assert store.save([embedding("789123"), embedding("7")]) == [1, 2]
+    assert store.save([embedding("7"), embedding("8")]) == [2, 3]
+    assert [found[:2] for found in rows(database)] == [(1, 789123), (2, 7), (3, 8)]
+    assert store.current("Facenet512") == {crew_id: URL.format(crew_id) for crew_id in ("789123", "7", "8")}
+
+
+def test_an_id_that_is_no_number_is_refused_where_ids_are_numbers(mariadb_database: Database) -> None:
+    run_sql(mariadb_database, f"CREATE TABLE face_embeddings ({FOREIGN['mariadb']}, crew_id INT, {OTHERS})")
+    with pytest.raises(RowRefused, match="1366"):
+        GalleryStore(mariadb_database).save([embedding("A7")])
+    assert rows(mariadb_database) == []
+
+
+@pytest.mark.parametrize(("kind", "there", "crew_id"), [("INT", "7", "007"), ("VARCHAR(10)", "abc", "ABC")])
+def test_an_id_that_only_the_database_holds_for_another_gets_no_second_row(
+    mariadb_database: Database, kind: str, there: str, crew_id: str
+) -> None:
+    run_sql(mariadb_database, f"CREATE TABLE face_embeddings ({FOREIGN['mariadb']}, crew_id {kind}, {OTHERS})")
+    insert(mariadb_database, (there, "Facenet512", "a", 1))
+    before = rows(mariadb_database)
+    with pytest.raises(RowRefused) as caught:
+        GalleryStore(mariadb_database).save([embedding(crew_id)])
+    assert caught.value.detail == f"para la base es igual que «{there}», que ya tiene la fila 1"
+    assert rows(mariadb_database) == before
+
+
+def test_a_column_of_type_json_holds_the_array_and_not_a_text_of_it(sqlite_database: Database) -> None:
+    columns = OTHERS.replace("embedding TEXT", "embedding JSON")
+    run_sql(sqlite_database, f"CREATE TABLE face_embeddings ({FOREIGN['sqlite']}, crew_id TEXT, {columns})")
+    GalleryStore(sqlite_database).save([embedding("1")])
+    assert run_sql(sqlite_database, "SELECT embedding FROM face_embeddings") == [("[0.1,-2.5,3.0]",)]
+
+
+# -------------------------------------------------------------------------------------------------------- reading
+
+
+def test_current_are_those_whose_one_active_row_is_of_the_model(database: Database) -> None:
+    store = GalleryStore(database)
+    insert(database, ("1", "Facenet512", "uno", 1), ("2", "Facenet512", "dos", 1), ("2", "Facenet512", "dos", 1))
+    insert(database, ("3", "Dlib", "tres", 1), ("4", "Facenet512", "cuatro", 0), ("5", "Facenet512", None, 1))
+    insert(database, ("6", "Facenet512", "seis", 1), ("6", "Dlib", "seis", 1), ("7", None, "siete", 1))
+    insert(database, ("8", "Facenet512", "antes", 0), ("8", "Facenet512", "ocho", 1))
+    assert store.current("Facenet512") == {"1": "uno", "5": "None", "8": "ocho"}
+    assert store.current("Dlib") == {"3": "tres"}
+
+
+def test_one_member_may_be_asked_for(database: Database) -> None:
+    store = GalleryStore(database)
+    store.save([embedding("1"), embedding("2"), embedding("3", model="Dlib")])
+    assert [store.current("Facenet512", crew_id) for crew_id in ("1", "3", "4")] == [{"1": URL.format("1")}, {}, {}]
+
+
+def test_what_was_saved_is_current(database: Database) -> None:
+    store = GalleryStore(database)
+    store.save([embedding("1"), embedding("2", model="Dlib")])
+    assert store.current("Facenet512") == {"1": URL.format("1")}
+
+
+# ---------------------------------------------------------------------------------------- others at the same time
+
+
+def test_two_runs_that_save_the_same_new_member_leave_one_active_row(
+    mariadb_database: Database, mariadb: MariaDb, mariadb_name: str, open_database: OpenDatabase
+) -> None:
+    url = mariadb.url(mariadb_name).render_as_string(hide_password=False)
+    stores = [GalleryStore(mariadb_database), GalleryStore(open_database(DB_URL=url))]
+    for number in range(6):
+        batch = [embedding(f"{number}a"), embedding(f"{number}b")]
+        saved = run_at_once(*(lambda store=store, batch=batch: store.save(batch) for store in stores))
+        assert saved[0] == saved[1], saved
+    active = run_sql(mariadb_database, "SELECT crew_id, COUNT(*) FROM face_embeddings WHERE active GROUP BY crew_id")
+    assert sorted(active) == sorted((f"{number}{letter}", 1) for number in range(6) for letter in "ab")
+
+
+def test_threads_that_save_the_same_new_member_leave_one_active_row_in_sqlite(sqlite_database: Database) -> None:
+    store = GalleryStore(sqlite_database)
+    assert run_at_once(*[lambda: store.save([embedding("1")])] * 4) == [[1]] * 4
+    assert rows(sqlite_database) == [row(1, "1")]
+
+
+def test_batches_in_opposite_orders_are_both_written(mariadb_database: Database) -> None:
+    """The order of the members in a batch is the roster's business: two orders may meet in a deadlock."""
+    store = GalleryStore(mariadb_database)
+    members = [embedding(str(number)) for number in range(1, 9)]
+    ids = store.save(members)
+    for _ in range(10):
+        saved = run_at_once(lambda: store.save(members), lambda: store.save(members[::-1]))
+        assert saved == [ids, ids[::-1]]
+    assert rows(mariadb_database) == [row(number, str(number)) for number in range(1, 9)]
+
+
+def test_a_row_that_somebody_else_holds_is_waited_for(mariadb_database: Database) -> None:
+    store = GalleryStore(mariadb_database)
+    store.save([embedding("1")])
+    waiting = threading.Thread(target=store.save, args=([embedding("1", np.ones(1, np.float32))],))
+
+    def hold(connection: Connection) -> None:
+        connection.execute(text("UPDATE face_embeddings SET modelo = 'Otro' WHERE crew_id = '1'"))
+        waiting.start()
+        waiting.join(timeout=0.3)
+        assert waiting.is_alive()
+
+    mariadb_database.transaction(hold)
+    waiting.join()
+    assert rows(mariadb_database) == [row(1, "1", vector=[1.0])]
+
+
+def test_a_batch_whose_connection_is_killed_in_the_middle_is_written_whole_and_once(
+    mariadb: MariaDb, mariadb_database: Database
+) -> None:
+    store = GalleryStore(mariadb_database)
+    store.save([embedding("1")])
+    killed: list[int] = []
+
+    def kill_before_insert(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT") and not killed:
+            killed.append(int(connection.connection.dbapi_connection.connection_id))  # type: ignore[union-attr]
+            mariadb.execute(f"KILL {killed[0]}")
+
+    event.listen(mariadb_database.engine, "before_cursor_execute", kill_before_insert)
+    again = np.ones(1, np.float32)
+    first, second = store.save([embedding("1", again), embedding("2", again)])
+    assert len(killed) == 1
+    assert rows(mariadb_database) == [row(first, "1", vector=[1.0]), row(second, "2", vector=[1.0])]
+
+
+def test_a_connection_killed_between_two_batches_is_not_noticed(mariadb: MariaDb, mariadb_database: Database) -> None:
+    store = GalleryStore(mariadb_database)
+    store.save([embedding("1")])
+    ((connection_id,),) = run_sql(mariadb_database, "SELECT CONNECTION_ID()")
+    mariadb.execute(f"KILL {connection_id}")
+    assert store.save([embedding("1"), embedding("2")]) == [1, 2]
