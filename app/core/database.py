@@ -99,7 +99,8 @@ class Database:
     def explain(self, error: Exception) -> DatabaseUnavailable:
         """The error with host, port, database and user (never the password), and what to do."""
         cause = error.orig if isinstance(error, DBAPIError) else error
-        message = f"Conexión a base de datos: {describe_url(self.url)}: {_first_line(str(cause))}"
+        text = "el servidor no respondió a tiempo" if _number(error) in NO_ANSWER else _first_line(str(cause))
+        message = f"Conexión a base de datos: {describe_url(self.url)}: {text}"
         usual = DEFAULT_ADVICE if _is_transient(error) else REFUSED_ADVICE
         advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), usual)
         return DatabaseUnavailable(message, advice)
