@@ -1,0 +1,1 @@
+"""Measured against DeepFace in the same run: `compare` (speed and memory), `accuracy` (vectors), `scale` (members)."""

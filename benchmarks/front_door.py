@@ -1,0 +1,122 @@
+"""This program through its real front door: a roster in MariaDB and photos on a web server come in, a run goes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert
+
+from app.core.config import load_settings
+from app.core.database import Database
+from app.errors import EXIT_OK, EXIT_SOME_FAILED
+from benchmarks.machine import child_environment
+from benchmarks.photo_server import serving
+from benchmarks.processes import Finished, run_process, tail
+from tests.mariadb import MariaDb, missing_programs, running_mariadb
+
+PROGRAM = ("generate_face_embeddings.py",)
+DATABASE = "medida"
+ROSTER = "tripulantes"
+LOG_MB = 2000  # one log file for the whole run: the steady rate is read from it
+LOG_TIME = "%Y-%m-%d %H:%M:%S,%f"
+LOG_TIME_CHARACTERS = len("2025-01-31 23:59:59,999")
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramRun:
+    """One run: the process as a whole, and what the program itself says in `--json` and in its log."""
+
+    process: Finished
+    document: dict[str, Any]
+    stored_at_s: list[float]
+
+    @property
+    def members(self) -> int:
+        return int(self.document["summary"]["total"])
+
+    @property
+    def stages_ms(self) -> dict[str, float]:
+        return dict(self.document["summary"]["stages_ms"])
+
+    @property
+    def ms_each(self) -> float:
+        """Of the whole process, start and end included."""
+        return self.process.wall_s * 1000 / self.members
+
+    def steady_ms_each(self, batch: int) -> float | None:
+        """From the end of the first batch to the end of the last one: no start, no loading. None for one batch."""
+        times = sorted(self.stored_at_s)
+        if len(times) <= batch:
+            return None
+        return (times[-1] - times[batch - 1]) * 1000 / (len(times) - batch)
+
+
+class FrontDoor:
+    """The program's surroundings: a database server, a photo server, a DeepFace home, a folder for its files."""
+
+    def __init__(self, server: MariaDb, base_url: str, folder: Path, home: Path) -> None:
+        self._server = server
+        self._folder = folder
+        self._log = folder / "logs" / "generate_embeddings.log"
+        self._environment = child_environment(
+            {
+                "DB_URL": server.url(DATABASE).render_as_string(hide_password=False),
+                "IMAGE_BASE_URL": base_url,
+                "DEEPFACE_HOME": home,
+                "LOG_DIR": folder / "logs",
+                "LOG_MAX_MB": LOG_MB,
+                "TEMP_DIR": folder / "temp_uploads",
+            }
+        )
+
+    def enrol(self, photo_names: Sequence[str], members: int) -> None:
+        """A new database whose roster has that many members; the photos go round."""
+        self._server.execute(f"CREATE OR REPLACE DATABASE {DATABASE} CHARACTER SET utf8mb4")
+        names = ("crew_id", "imagen", "nombres", "apellidos")
+        id_column = Column(names[0], String(10), primary_key=True)
+        texts = (Column(name, String(100)) for name in names[1:])
+        table = Table(ROSTER, MetaData(), id_column, *texts, Column("estatus", Integer))
+        rows = [
+            {"crew_id": str(number), "imagen": photo_names[number % len(photo_names)], "estatus": 1}
+            | {"nombres": "Nombre", "apellidos": f"Apellido {number}"}
+            for number in range(members)
+        ]
+        database = Database(load_settings(None, DB_URL=self._environment["DB_URL"], IMAGE_BASE_URL="file:///"))
+        database.transaction(table.create)
+        database.transaction(lambda connection: connection.execute(insert(table), rows))
+        database.engine.dispose()
+
+    def run(self, *words: str, program: Sequence[str] = PROGRAM, **settings: object) -> ProgramRun:
+        """Run the program with these arguments. Raises RuntimeError when it did not do its work."""
+        document, output = self._folder / "run.json", self._folder / "run.txt"
+        for left in (document, self._log):
+            left.unlink(missing_ok=True)
+        environment = self._environment | {name: str(value) for name, value in settings.items()}
+        finished = run_process([*program, *words, "--json", str(document)], environment, output)
+        if finished.exit_code not in (EXIT_OK, EXIT_SOME_FAILED) or not document.exists():
+            raise RuntimeError(f"{words}: {tail(output)}")
+        return ProgramRun(finished, json.loads(document.read_text()), self._stored_at_s())
+
+    def _stored_at_s(self) -> list[float]:
+        """When each member was stored (seconds since 1970), from the run's log."""
+        if not self._log.exists():
+            return []
+        with self._log.open(encoding="utf-8") as lines:
+            times = [line[:LOG_TIME_CHARACTERS] for line in lines if " store " in line]
+        return [datetime.strptime(time, LOG_TIME).timestamp() for time in times]
+
+
+@contextmanager
+def open_front_door(folder: Path, photos: Path, home: Path) -> Iterator[FrontDoor]:
+    """Servers of our own, while inside; `photos` is the folder that the web server serves."""
+    missing = missing_programs()
+    if missing:
+        raise SystemExit(f"{', '.join(missing)} not found: apt-get install mariadb-server-core mariadb-client-core")
+    with running_mariadb(folder) as server, serving(photos) as base_url:
+        yield FrontDoor(server, base_url, folder, home)

@@ -1,0 +1,157 @@
+"""Runs a program as its own process: words come in; time, peak memory of the whole process tree, exit code go out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.config import PROJECT_DIR
+
+SAMPLE_S = 0.05
+PROGRESS_S = 0.5
+KB_PER_MB = 1000 / 1.024  # /proc counts in KiB; a MB is a million bytes
+SHOWN_LINES = 20  # of a program that failed
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a process went. `started_at` is the wall clock's (seconds since 1970) just before it began."""
+
+    started_at: float
+    wall_s: float
+    peak_mb: float
+    exit_code: int
+
+
+class PeakMemory:
+    """Follows a process and all its descendants while inside.
+
+    The most that the tree was seen to hold together; for the process itself the kernel keeps the high-water mark, so
+    that no peak of its own falls between two samples.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._peak_kb = 0
+        self._known: set[int] = set()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def peak_mb(self) -> float:
+        return self._peak_kb / KB_PER_MB
+
+    def _watch(self) -> None:
+        while not self._over.wait(SAMPLE_S):
+            self._sample()
+
+    def _sample(self) -> None:
+        tree = process_tree(self._pid)
+        # A child counts from its second sample on: until it starts its own program it shows its parent's memory.
+        grown_up = [pid for pid in tree[1:] if pid in self._known]
+        self._known = set(tree)
+        own_kb, children_kb = memory_kb(self._pid), [memory_kb(pid)["VmRSS"] for pid in grown_up]
+        self._peak_kb = max(self._peak_kb, own_kb["VmHWM"], own_kb["VmRSS"] + sum(children_kb))
+
+
+def process_tree(pid: int) -> list[int]:
+    """The process and its descendants that are alive."""
+    found = [pid]
+    for parent in found:  # grows while it is walked
+        for thread in _threads(parent):
+            found += [int(child) for child in _read(Path(f"/proc/{parent}/task/{thread}/children")).split()]
+    return found
+
+
+def memory_kb(pid: int) -> dict[str, int]:
+    """What a process holds (VmRSS) and the most that it ever held (VmHWM), in KiB; zeros when it is gone."""
+    found = {"VmRSS": 0, "VmHWM": 0}
+    for line in _read(Path(f"/proc/{pid}/status")).splitlines():
+        name, _, value = line.partition(":")
+        if name in found:
+            found[name] = int(value.split()[0])
+    return found
+
+
+def _threads(pid: int) -> list[str]:
+    try:
+        return [path.name for path in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:  # the process ended in this moment
+        return []
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def run_process(words: Sequence[str], environment: Mapping[str, str], output: Path) -> Finished:
+    """Run `python WORDS` to its end; stdout goes to a file, stderr too."""
+    with output.open("wb") as target:
+        started_at, started = time.time(), time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *words], env=dict(environment), cwd=PROJECT_DIR, stdout=target, stderr=subprocess.STDOUT
+        )
+        with PeakMemory(process.pid) as memory:
+            exit_code = process.wait()
+            wall_s = time.perf_counter() - started
+    return Finished(started_at, wall_s, memory.peak_mb, exit_code)
+
+
+def run_worker(module: str, job: Mapping[str, Any], environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """Run one of the benchmark's own programs on a job; its result, with `peak_mb`, `started_at` and `wall_s`.
+
+    Raises RuntimeError with the end of what it printed when it failed.
+    """
+    request, result, output = (folder / f"{module}.{ending}" for ending in ("job.json", "result.json", "txt"))
+    request.write_text(json.dumps(job))
+    result.unlink(missing_ok=True)
+    finished = run_process(["-m", f"benchmarks.{module}", str(request), str(result)], environment, output)
+    if finished.exit_code or not result.exists():
+        raise RuntimeError(f"benchmarks.{module}: {tail(output)}")
+    measured = {"peak_mb": finished.peak_mb, "started_at": finished.started_at, "wall_s": finished.wall_s}
+    return json.loads(result.read_text()) | measured
+
+
+def tail(output: Path) -> str:
+    """The end of what a program printed."""
+    return "\n".join(output.read_text(errors="replace").splitlines()[-SHOWN_LINES:])
+
+
+@contextmanager
+def following(file: Path) -> Iterator[None]:
+    """Print the lines that another process appends to a file, while inside."""
+    file.write_text("")
+    over = threading.Event()
+
+    def follow() -> None:
+        with file.open() as lines:
+            while not over.wait(PROGRESS_S):
+                print(lines.read(), end="", flush=True)
+            print(lines.read(), end="", flush=True)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

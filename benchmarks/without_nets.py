@@ -1,0 +1,50 @@
+"""The program with stand-ins for its nets that take no time: what is left is what every member costs besides.
+
+`python -m benchmarks.without_nets ARGUMENTS`: the arguments of `generate_face_embeddings.py`. Roster, download,
+decoding, pipeline, database, logs and reports are the real ones.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+import app.batch
+from app.arguments import parse_arguments
+from app.cli import run
+from app.core.config import Settings
+from app.photos.portrait import DecodeOptions
+from app.records import Embedding, Face, Portrait
+from app.stages import FaceStages
+
+PIXELS = np.zeros((160, 160, 3), np.float32)
+VECTOR = np.random.default_rng(512).normal(size=512).astype(np.float32)
+
+
+class NoFinder:
+    """Finds a face in every portrait without looking."""
+
+    def find(self, portrait: Portrait) -> Face:
+        return Face(portrait.photo, PIXELS, (0, 0, 160, 160), 1.0)
+
+
+class NoEmbedder:
+    """Gives everybody the same vector."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def embed(self, faces: Sequence[Face]) -> list[Embedding]:
+        return [Embedding(face.photo, VECTOR, self._model, face.confidence) for face in faces]
+
+
+def build_stand_ins(settings: Settings, *_: object) -> FaceStages:
+    options = DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE)
+    return FaceStages(options, NoFinder(), NoEmbedder(settings.FACE_MODEL))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    app.batch.build_face_stages = build_stand_ins
+    sys.exit(run(parse_arguments()))
