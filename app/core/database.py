@@ -20,8 +20,10 @@ Result = TypeVar("Result")
 # MySQL and MariaDB error numbers, from their reference manuals.
 DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS = 1213, 1205, 1040
 SHUTDOWN, KILLED = 1053, 1927
-NO_ANSWER = {-1, 3024}  # the connector's own, after its read or write timeout
-CONNECTION_LOST = {2002, 2003, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS} | NO_ANSWER
+QUERY_TIMEOUT = 3024
+# The connector's own, after its read or write timeout; they share the number -1 with all of its errors without one.
+TIMEOUT_ERRORS = ("ReadTimeoutError", "WriteTimeoutError")
+CONNECTION_LOST = {2002, 2003, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS, QUERY_TIMEOUT}
 TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
 WRONG_VALUE = 1366  # a word for a number: MySQL's SQLSTATE for it says nothing
 ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
@@ -99,7 +101,7 @@ class Database:
     def explain(self, error: Exception) -> DatabaseUnavailable:
         """The error with host, port, database and user (never the password), and what to do."""
         cause = error.orig if isinstance(error, DBAPIError) else error
-        text = "el servidor no respondió a tiempo" if _number(error) in NO_ANSWER else _first_line(str(cause))
+        text = "el servidor no respondió a tiempo" if _is_unanswered(error) else _first_line(str(cause))
         message = f"Conexión a base de datos: {describe_url(self.url)}: {text}"
         usual = DEFAULT_ADVICE if _is_transient(error) else REFUSED_ADVICE
         advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), usual)
@@ -160,8 +162,13 @@ def _begin_immediate(connection: Connection) -> None:
 
 def _notice_lost_connection(context: ExceptionContext) -> None:
     """Not to be used again: what a late answer would say belongs to an earlier question."""
-    if _number(context.original_exception) in NO_ANSWER:
+    if _is_unanswered(context.original_exception):
         context.is_disconnect = True
+
+
+def _is_unanswered(error: BaseException) -> bool:
+    cause = getattr(error, "orig", error)
+    return type(cause).__name__ in TIMEOUT_ERRORS or _number(error) == QUERY_TIMEOUT
 
 
 def _number(error: BaseException) -> int:
@@ -172,7 +179,7 @@ def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError) or _is_about_trust(error):
         return False
     locked = "database is locked" in str(error.orig)
-    return error.connection_invalidated or _number(error) in TRANSIENT or locked
+    return error.connection_invalidated or _number(error) in TRANSIENT or _is_unanswered(error) or locked
 
 
 def _is_about_trust(error: Exception) -> bool:

@@ -107,6 +107,7 @@ class HttpSource:
         self._stop = stop
         self._policy = RetryPolicy(options.attempts, options.total_timeout_s)
         self._session = _Session()
+        self._session.read_environment_once(options.base_url)
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=options.threads)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
@@ -175,6 +176,15 @@ class HttpSource:
 
 
 class _Session(requests.Session):
+    """requests without the work that it would do anew for each photo."""
+
+    def read_environment_once(self, base_url: str) -> None:
+        """Proxies, certificates and netrc as the environment has them for this one site."""
+        found = self.merge_environment_settings(base_url, {}, None, None, None)
+        self.proxies, self.verify = found["proxies"], found["verify"]
+        self.auth = requests.utils.get_netrc_auth(base_url)
+        self.trust_env = False
+
     def get_redirect_target(self, resp: requests.Response) -> None:
         """No redirect is requests' affair: it would read all of the answer's body to prepare the next request."""
 
