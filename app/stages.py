@@ -55,7 +55,9 @@ def build_face_stages(
     # One thread a photo: several photos are looked at side by side.
     detector = build_detector(detection, SessionOptions(providers, threads=1))
     weights = WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)
-    network = load_network(settings.FACE_MODEL, weights, SessionOptions(providers, settings.WORKER_THREADS))
+    # A face costs its network as much as decoding and detection together: half of the cores for either side.
+    network_threads = max(1, settings.WORKER_THREADS // 2)
+    network = load_network(settings.FACE_MODEL, weights, SessionOptions(providers, network_threads))
     return FaceStages(
         DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),
         FaceFinder(detector, network.input_size),

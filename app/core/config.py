@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     FACE_DETECTOR: str = "mtcnn"
     DECODE_MIN_SIDE: int = Field(default=1024, ge=160)
     DETECTION_MAX_SIDE: int = Field(default=640, ge=80)
-    MIN_FACE_RATIO: float = Field(default=0.07, gt=0, le=0.5)
+    MIN_FACE_RATIO: float = Field(default=0.1, gt=0, le=0.5)
     BATCH_SIZE: int = Field(default=0, ge=0, le=512)  # 0: what suits the processor
     WORKER_THREADS: int = Field(default_factory=_usable_cores, ge=1, le=MAX_WORKER_THREADS)
     ONNX_PROVIDERS: str = "auto"

@@ -38,7 +38,7 @@ class DetectionOptions:
 
     detector: str = OWN_MTCNN
     max_side_px: int = 640
-    min_face_ratio: float = 0.07
+    min_face_ratio: float = 0.1
 
 
 class BoundedMtcnn(Detector):  # type: ignore[misc]  # deepface has no type information

@@ -49,8 +49,8 @@ class Mtcnn:
         """Faces in a BGR uint8 (h, w, 3) image, the surest first; an empty list when there is none."""
         planes = _normalise(image)
         candidates = self._propose(planes, min_face_px)
-        candidates = self._refine(planes, candidates)
-        return self._describe(planes, candidates)
+        batch = _as_batch(planes)
+        return self._describe(batch, self._refine(batch, candidates))
 
     def _propose(self, planes: NDArray[np.float32], min_face_px: float) -> Floats:
         scales = arithmetic.pyramid_scales(min(planes.shape[:2]), min_face_px, PYRAMID_FACTOR)
@@ -66,19 +66,19 @@ class Mtcnn:
         found[:, :SCORE] /= scale
         return arithmetic.suppress(found, SCALE_OVERLAP)
 
-    def _refine(self, planes: NDArray[np.float32], candidates: Floats) -> Floats:
+    def _refine(self, batch: NDArray[np.float32], candidates: Floats) -> Floats:
         if not len(candidates):
             return NO_CANDIDATES
-        offsets, score = self._rnet.run(["offsets", "score"], _patches(planes, candidates, RNET_SIDE_PX))
+        offsets, score = self._rnet.run(["offsets", "score"], _patches(batch, candidates, RNET_SIDE_PX))
         candidates = np.column_stack([arithmetic.move(candidates, offsets)[:, :SCORE], score])
         kept = candidates[score > RNET_THRESHOLD]
         return arithmetic.to_square(arithmetic.suppress(kept, STAGE_OVERLAP))
 
-    def _describe(self, planes: NDArray[np.float32], candidates: Floats) -> list[Detection]:
+    def _describe(self, batch: NDArray[np.float32], candidates: Floats) -> list[Detection]:
         if not len(candidates):
             return []
         names = ["offsets", "landmarks", "score"]
-        offsets, marks, score = self._onet.run(names, _patches(planes, candidates, ONET_SIDE_PX))
+        offsets, marks, score = self._onet.run(names, _patches(batch, candidates, ONET_SIDE_PX))
         points = arithmetic.place_landmarks(candidates, marks).reshape(-1, 10)
         faces = np.column_stack([arithmetic.move(candidates, offsets)[:, :SCORE], score, points])
         faces = arithmetic.suppress(faces[score > ONET_THRESHOLD], STAGE_OVERLAP, of_smaller=True)
@@ -95,8 +95,7 @@ def _as_batch(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
 
 
-def _patches(planes: NDArray[np.float32], candidates: Floats, side: int) -> dict[str, NDArray[np.generic]]:
-    height, width = planes.shape[:2]
+def _patches(image: NDArray[np.float32], candidates: Floats, side: int) -> dict[str, NDArray[np.generic]]:
+    height, width = image.shape[2:]
     regions, inside = arithmetic.sampling_regions(candidates, (height, width), side)
-    batch = np.zeros(len(regions), np.int64)
-    return {"image": _as_batch(planes), "regions": regions, "batch": batch, "inside": inside}
+    return {"image": image, "regions": regions, "batch": np.zeros(len(regions), np.int64), "inside": inside}

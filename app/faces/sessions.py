@@ -19,8 +19,8 @@ CPU = "CPUExecutionProvider"
 AUTO_PROVIDERS = ("CUDAExecutionProvider", CPU)
 
 
-# Faces at a time. A processor gains nothing from more; a card is idle with less.
-CPU_BATCH, ACCELERATOR_BATCH = 32, 128
+# Faces at a time. A processor gains nothing from more, and each costs memory; a card is idle with less.
+CPU_BATCH, ACCELERATOR_BATCH = 16, 128
 
 
 @dataclass(frozen=True, slots=True)
