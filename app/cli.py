@@ -15,7 +15,7 @@ from rich.console import Console
 
 from app.arguments import STDOUT
 from app.batch import Request, RunResult, run_batch
-from app.core.config import ENV_FILE, Settings, load_settings
+from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs, printable_lines
 from app.demo import EXPECTED_ERRORS, EXPECTED_STORED, NEXT_STEPS, open_demo
 from app.errors import (
@@ -34,7 +34,6 @@ from app.roster.folder import FolderRoster
 
 log = logging.getLogger(__name__)
 
-BYTES_PER_MB = 1_000_000
 FOLDER_DATABASE = "embeddings.db"
 
 

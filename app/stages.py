@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 
-from app.core.config import Settings, load_settings
+from app.core.config import BYTES_PER_MB, Settings, load_settings
 from app.core.database import Database
 from app.errors import PhotoNotFound
 from app.faces.detector import DetectionOptions, FaceFinder, build_detector
@@ -21,7 +21,7 @@ from app.faces.sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
 from app.gallery.store import GalleryStore
 from app.photos.portrait import DecodeOptions, load_portrait
-from app.photos.source import BYTES_PER_MB, FetchOptions, FolderSource, HttpSource
+from app.photos.source import FetchOptions, FolderSource, HttpSource
 from app.photos.tempfiles import TempFolder
 from app.pipeline import PipelineOptions, Stages
 from app.records import CrewMember, Photo, Portrait

@@ -17,6 +17,7 @@ from app.errors import SettingsError
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 ENV_FILE = PROJECT_DIR / ".env"
 MAX_WORKER_THREADS = 64
+BYTES_PER_MB = 1_000_000  # in every setting that ends in _MB
 PHOTO_SCHEMES = ("http://", "https://", "file://")
 BACKENDS = ("mysql", "mariadb", "sqlite")
 MYSQL_DRIVER = "mysql+mysqlconnector"

@@ -15,6 +15,7 @@ from app.faces import boxes as arithmetic
 from app.faces.boxes import NO_CANDIDATES, SCORE, Floats
 from app.faces.mtcnn_nets import build_onet, build_pnet, build_rnet
 from app.faces.sessions import SessionOptions, open_session
+from app.records import Image
 
 PYRAMID_FACTOR = 0.709
 PNET_THRESHOLD, RNET_THRESHOLD, ONET_THRESHOLD = 0.6, 0.7, 0.8
@@ -22,8 +23,6 @@ SCALE_OVERLAP = 0.5  # within one level of the pyramid
 STAGE_OVERLAP = 0.7  # everywhere else
 RNET_SIDE_PX, ONET_SIDE_PX = 24, 48
 PIXEL_MIDDLE, PIXEL_RANGE = 127.5, 128.0
-
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
+from app.core.config import BYTES_PER_MB
 from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import BadName, OversizedPhoto, PhotoNotFound, PhotoUnavailable, TruncatedDownload
 from app.photos.tempfiles import TempFolder
@@ -29,7 +30,6 @@ PASSING = {408, 425, 429, 500, 502, 503, 504}
 REDIRECTS = {301, 302, 303, 307, 308}
 FORBIDDEN_IN_NAMES = ("/", "\\")
 FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's: control, format, half a character, line ends
-BYTES_PER_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

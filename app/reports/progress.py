@@ -7,11 +7,10 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from app.core.config import BYTES_PER_MB
 from app.core.logs import printable
 from app.records import Failed, Outcome, Stored
 from app.reports.summary import reason
-
-MEGABYTE = 1_000_000
 
 
 def open_console(*, to_stderr: bool = False) -> Console:
@@ -75,7 +74,7 @@ class ConsoleProgress:
             if not self._console.is_terminal:
                 self._print(f"Descargando los pesos del modelo: {name}")
             self._download = self._bar.add_task(f"Descargando {name} (MB)")
-        self._bar.update(self._download, completed=done // MEGABYTE, total=total // MEGABYTE or None)
+        self._bar.update(self._download, completed=done // BYTES_PER_MB, total=total // BYTES_PER_MB or None)
         if done == total:
             self._bar.update(self._download, visible=False)
 
