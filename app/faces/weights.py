@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -159,8 +159,9 @@ class WeightsStore:
     def _remove_abandoned(self, path: Path) -> None:
         """What a killed download left; a living one has written to its file within a day."""
         for partial in self._folder.glob(f"{path.name}.*.part"):
-            if time.time() - partial.stat().st_mtime > ABANDONED_S:
-                partial.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another run's, done in this very moment
+                if time.time() - partial.stat().st_mtime > ABANDONED_S:
+                    partial.unlink()
 
     def _chunks(self, address: str, name: str) -> Iterator[bytes]:
         if address.startswith("file://"):
