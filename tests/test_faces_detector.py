@@ -50,22 +50,30 @@ class Fixed(Detector):  # type: ignore[misc]
         return self.regions
 
 
-def test_the_same_face_as_deepface_cuts_out_for_the_same_region(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
-    """Alignment is DeepFace's: its `extract_face` on the whole padded photo gives the very same pixels."""
-    (region,) = mtcnn.detect_faces(astronaut)
+@pytest.mark.parametrize("degrees", [0, -8, 25, 45, -90])
+def test_the_same_face_as_deepface_cuts_out_for_the_same_region(astronaut: Image, degrees: int) -> None:
+    """Alignment is DeepFace's: its `extract_face` on the whole padded photo gives the same pixels, but for one grey
+    level in one of a thousand (interpolation counts in fractions of a pixel from another corner)."""
+    eyes = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]) * 20
+    middle = np.array([225, 110])
+    places = {"x": 178, "y": 67, "w": 95, "h": 122}
+    region = FacialAreaRegion(**places, left_eye=tuple(middle + eyes), right_eye=tuple(middle - eyes), confidence=1.0)
     top, left = astronaut.shape[0] // 2, astronaut.shape[1] // 2
     padded = cv2.copyMakeBorder(astronaut, top, top, left, left, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    shift = np.array([left, top])
     shifted = FacialAreaRegion(
         x=region.x + left,
         y=region.y + top,
         w=region.w,
         h=region.h,
-        left_eye=(region.left_eye[0] + left, region.left_eye[1] + top),
-        right_eye=(region.right_eye[0] + left, region.right_eye[1] + top),
-        confidence=region.confidence,
+        left_eye=tuple(region.left_eye + shift),
+        right_eye=tuple(region.right_eye + shift),
+        confidence=1.0,
     )
     expected = detection.extract_face(shifted, padded, True, 0, left, top, "mtcnn").img
-    np.testing.assert_array_equal(align_face(astronaut, region, 160), expected)
+    difference = np.abs(align_face(astronaut, region, 160).astype(int) - expected)
+    assert difference.max() <= 1
+    assert np.mean(difference > 0) < 1e-3
 
 
 def test_the_eyes_are_named_from_the_persons_side(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
