@@ -1,9 +1,12 @@
 """The order of the stages, and nothing else: members come in, exactly one outcome for each goes out.
 
     member -> fetch -> decode -> find -> embed -> store
-              (download threads) (worker threads) (this thread, in batches)
+              (download threads)
+                       (worker threads)  (worker threads, in batches)
+                                                  (this thread, in batches)
 
 A fixed number of members is under way at any time, whatever the roster's length; each finishes when it is ready.
+One thread for each core does whatever comes next, a photo or a batch: none waits for another, and none competes.
 """
 
 from __future__ import annotations
@@ -38,6 +41,8 @@ run_log = logging.getLogger(RUN_LOGGER)
 
 # A batch that is not full is taken all the same when nothing came for this long: the processor would idle.
 BATCH_WAIT_S = 0.05
+
+Batch = list["Journey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,8 @@ class Pipeline:
         self._stages = stages
         self._options = options
         self._stop = stop or threading.Event()
-        self._ready: queue.SimpleQueue[Journey | RunError] = queue.SimpleQueue()
+        # Back from the worker threads: a member ready for the network, or a batch that has been through it.
+        self._ready: queue.SimpleQueue[Journey | Batch | RunError] = queue.SimpleQueue()
         self._under_way: dict[Journey, None] = {}  # a set that keeps its order
 
     def run(self, members: Iterable[CrewMember]) -> Iterator[Outcome]:
@@ -142,20 +148,22 @@ class Pipeline:
             raise trouble
 
     def _work_off(self, waiting: Iterator[CrewMember], downloads: ThreadPool, workers: ThreadPool) -> Iterator[Outcome]:
-        batch: list[Journey] = []
+        batch: Batch = []
         while not self._stop.is_set():
             free = self._options.in_flight - len(self._under_way)
             for member in itertools.islice(waiting, free):
                 self._start(Journey(member), downloads, workers)
             if not self._under_way:
                 return
-            journey = self._next_ready(patient=not batch)
-            if journey is not None and journey.failure is not None:
-                yield self._finish(journey)
-            elif journey is not None:
-                batch.append(journey)
-            if batch and (journey is None or len(batch) == self._options.batch_size):
-                yield from self._write(batch)
+            ready = self._next_ready(patient=not batch)
+            if isinstance(ready, list):
+                yield from self._write(ready)
+            elif ready is not None and ready.failure is not None:
+                yield self._finish(ready)
+            elif ready is not None:
+                batch.append(ready)
+            if batch and (ready is None or len(batch) == self._options.batch_size):
+                workers.apply_async(self._handing_over_errors, (self._embed, batch))
                 batch = []
 
     def _start(self, journey: Journey, downloads: ThreadPool, workers: ThreadPool) -> None:
@@ -180,14 +188,18 @@ class Pipeline:
         except OSError:  # the file goes with the folder, at the latest when the next run begins
             log.warning("No se pudo borrar %s", photo.path.name, exc_info=True)
 
-    def _handing_over_errors(self, work: Callable[[], None]) -> None:
+    def _embed(self, batch: Batch) -> None:
+        _in_batch(batch, "embed", self._stages.embed)
+        self._ready.put(batch)
+
+    def _handing_over_errors(self, work: Callable[..., None], *arguments: Any) -> None:
         try:
-            work()
+            work(*arguments)
         except RunError as error:
             self._ready.put(error)
 
-    def _next_ready(self, *, patient: bool) -> Journey | None:
-        """The next prepared member; None when none came in time, or when the run is to stop."""
+    def _next_ready(self, *, patient: bool) -> Journey | Batch | None:
+        """What is prepared or embedded next; None when nothing came in time, or when the run is to stop."""
         while not self._stop.is_set():
             try:
                 ready = self._ready.get(timeout=BATCH_WAIT_S)
@@ -200,10 +212,9 @@ class Pipeline:
             return ready
         return None
 
-    def _write(self, batch: list[Journey]) -> Iterator[Outcome]:
+    def _write(self, batch: Batch) -> Iterator[Outcome]:
         trouble: RunError | None = None
         try:
-            _in_batch(batch, "embed", self._stages.embed)
             _in_batch([journey for journey in batch if journey.failure is None], "store", self._stages.store)
         except RunError as error:
             trouble = error
@@ -218,7 +229,7 @@ class Pipeline:
         return journey.outcome()
 
 
-def _in_batch(batch: list[Journey], stage: str, call: Callable[[list[Any]], list[Any]]) -> None:
+def _in_batch(batch: Batch, stage: str, call: Callable[[list[Any]], list[Any]]) -> None:
     """Take all through a stage at once; a batch that fails is taken item by item, so that one bad face costs
     one row."""
     if not batch:

@@ -52,12 +52,11 @@ def build_face_stages(
     cv2.setNumThreads(1)
     providers = _providers(settings.ONNX_PROVIDERS)
     detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
-    # One thread a photo: several photos are looked at side by side.
-    detector = build_detector(detection, SessionOptions(providers, threads=1))
+    # One thread a photo or batch: several are computed side by side.
+    sessions = SessionOptions(providers, threads=1)
+    detector = build_detector(detection, sessions)
     weights = WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)
-    # A face costs its network as much as decoding and detection together: half of the cores for either side.
-    network_threads = max(1, settings.WORKER_THREADS // 2)
-    network = load_network(settings.FACE_MODEL, weights, SessionOptions(providers, network_threads))
+    network = load_network(settings.FACE_MODEL, weights, sessions)
     return FaceStages(
         DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),
         FaceFinder(detector, network.input_size),
