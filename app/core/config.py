@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     # Rostros
     FACE_MODEL: str = "Facenet512"
     FACE_DETECTOR: str = "mtcnn"
-    DECODE_MIN_SIDE: int = Field(default=1024, ge=160)
+    DECODE_MIN_SIDE: int = Field(default=900, ge=160)
     DETECTION_MAX_SIDE: int = Field(default=640, ge=80)
     MIN_FACE_RATIO: float = Field(default=0.1, gt=0, le=0.5)
     BATCH_SIZE: int = Field(default=0, ge=0, le=512)  # 0: what suits the processor

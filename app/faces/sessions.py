@@ -17,10 +17,8 @@ LOG_ERRORS_ONLY = 3  # onnxruntime's severity scale: 0 verbose .. 4 fatal
 # In this order when the setting says `auto`: the first ones that the installed onnxruntime offers.
 CPU = "CPUExecutionProvider"
 AUTO_PROVIDERS = ("CUDAExecutionProvider", CPU)
-
-
-# Faces at a time. A processor gains nothing from more, and each costs memory; a card is idle with less.
-CPU_BATCH, ACCELERATOR_BATCH = 16, 128
+# Faces at a time. With more, a layer's values no longer fit a processor's cache; a card is idle with less.
+CPU_BATCH, ACCELERATOR_BATCH = 8, 128
 
 
 @dataclass(frozen=True, slots=True)
