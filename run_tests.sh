@@ -7,26 +7,51 @@ source ./environment.sh
 # The server's programs alone, without the package that would also start it as a service.
 MARIADB_PACKAGES=(mariadb-server-core mariadb-client-core)
 
+# The browser that the report's page is tested in, and what drives it.
+BROWSER_PACKAGES=(chromium chromium-driver)
+
 have_mariadb() {
   PATH="$PATH:/usr/sbin:/usr/local/sbin" type mariadbd mariadb-install-db &>/dev/null
+}
+
+have_browser() {
+  type chromedriver &>/dev/null &&
+    { type chromium &>/dev/null || type chromium-browser &>/dev/null || type google-chrome &>/dev/null; }
 }
 
 apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2
 }
 
+apt_install_if_root() { # apt_install_if_root WHAT PACKAGES
+  local what=$1
+  shift
+  if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    echo "Instalando $what..." >&2
+    # A machine that was just set up has no list of packages yet.
+    apt_install "$@" || { apt-get update -q >&2 && apt_install "$@"; } || true
+  fi
+}
+
 prepare_mariadb() {
   if have_mariadb; then
     return
   fi
-  if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
-    echo "Instalando MariaDB para las pruebas (ningún servicio se pone en marcha)..." >&2
-    # A machine that was just set up has no list of packages yet.
-    apt_install "${MARIADB_PACKAGES[@]}" || { apt-get update -q >&2 && apt_install "${MARIADB_PACKAGES[@]}"; } || true
-  fi
+  apt_install_if_root "MariaDB para las pruebas (ningún servicio se pone en marcha)" "${MARIADB_PACKAGES[@]}"
   if ! have_mariadb; then
     echo "Falta el servidor MariaDB: las pruebas que lo usan se omiten." >&2
     echo "Instálelo (en Debian y Ubuntu: sudo apt install mariadb-server) y vuelva a ejecutar." >&2
+  fi
+}
+
+prepare_browser() {
+  if have_browser; then
+    return
+  fi
+  apt_install_if_root "Chromium para las pruebas de la página del informe" "${BROWSER_PACKAGES[@]}"
+  if ! have_browser; then
+    echo "Falta Chromium o chromedriver: las pruebas de la página se omiten." >&2
+    echo "Instálelos (en Debian: sudo apt install chromium chromium-driver) y vuelva a ejecutar." >&2
   fi
 }
 
@@ -34,6 +59,7 @@ prepare requirements.txt
 prepare requirements-demo.txt --no-deps
 prepare requirements-dev.txt
 prepare_mariadb
+prepare_browser
 
 venv/bin/ruff check
 venv/bin/ruff format --check

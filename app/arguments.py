@@ -72,8 +72,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--model", metavar="NOMBRE", help="modelo de DeepFace (por omisión, FACE_MODEL: Facenet512)")
     how.add_argument("--detector", metavar="NOMBRE", help="detector de rostros (por omisión, FACE_DETECTOR: mtcnn)")
+    how.add_argument(
+        "--accept-low-quality",
+        action="store_true",
+        help="guarda también las fotos de calidad insuficiente, marcadas en face_photos",
+    )
     what = parser.add_argument_group("qué mostrar")
     what.add_argument("--json", metavar="ARCHIVO", help="escribe la ejecución como JSON («-»: salida estándar)")
+    what.add_argument("--no-thumbnails", action="store_true", help="el informe logs/report.html no lleva fotos")
     what.add_argument("--debug", action="store_true", help="registro detallado y tiempos de cada etapa")
     what.add_argument("-h", "--help", action="help", help="muestra esta ayuda y termina")
     return parser

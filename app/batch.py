@@ -6,21 +6,24 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.logs import RUN_LOGGER
-from app.errors import RunError
+from app.errors import BadName, RunError
+from app.gallery.ledger import Ledger, Remembered
 from app.gallery.reconcile import Entry, split_current
 from app.gallery.store import GalleryStore
 from app.photos.source import photo_url
 from app.pipeline import Pipeline
-from app.records import CrewMember, Failed, Outcome
+from app.records import CrewMember, Failed, Outcome, Stored
 from app.roster.folder import FolderRoster
+from app.screening import Screening, note_quality, open_pictures
 from app.stages import build_face_stages, build_roster, open_stages, pipeline_options
 
 log = logging.getLogger(__name__)
@@ -42,36 +45,44 @@ class Observer(Protocol):
 
     def outcome(self, outcome: Outcome) -> None: ...
 
+    def withdrawn(self, outcome: Stored) -> None: ...
+
     def download(self, name: str, done: int, total: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What was asked for: everyone or one `crew_id`; `force` regenerates what is current; a `folder` roster
-    instead of the table; `debug` keeps intermediate files while the run lasts."""
+    instead of the table; `accept_low_quality` stores photos below the limits; `thumbnails` for the report; `debug`
+    keeps intermediate files while the run lasts."""
 
     crew_id: str | None = None
     force: bool = False
     folder: FolderRoster | None = None
+    accept_low_quality: bool = False
+    thumbnails: bool = True
     debug: bool = False
 
 
 @dataclass(slots=True)
 class RunResult:
-    """How the run went: an outcome for each member that entered, and the error that ended it, if any."""
+    """How the run went: an outcome for each member that entered, and the error that ended it, if any. `reported` are
+    members in the gallery whose photo somebody else has, too; `previous` those that failed in the run before."""
 
+    started_at: datetime
     outcomes: list[Outcome] = field(default_factory=list)
+    reported: list[tuple[CrewMember, str]] = field(default_factory=list)
+    previous: frozenset[str] | None = None
     seconds: float = 0.0
     error: RunError | None = None
 
 
 def run_batch(settings: Settings, request: Request, observer: Observer, stop: threading.Event) -> RunResult:
     """Bring the gallery up to the roster. Never raises RunError: it is in the result, after what was done."""
-    result = RunResult()
+    result = RunResult(datetime.now().astimezone())
     started = time.perf_counter()
     try:
-        for outcome in _Run(settings, request, observer, stop).outcomes():
-            result.outcomes.append(outcome)
+        _Run(settings, request, observer, stop).execute(result)
     except RunError as error:
         log.error("%s", error, exc_info=request.debug)
         result.error = error
@@ -87,23 +98,35 @@ class _Run:
         self._request = request
         self._observer = observer
         self._stop = stop
+        self._limits = settings.quality_limits()
         self._database = Database(settings, stop)
-        self._store = GalleryStore(self._database)
+        self._ledger = Ledger(self._database, lambda sighting: note_quality(sighting, self._limits))
+        self._store = GalleryStore(self._database, self._ledger)
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """One for each member of the roster that was asked for."""
+    def execute(self, result: RunResult) -> None:
+        """An outcome for each member of the roster that was asked for."""
         stored_urls = {} if self._request.force else self._stored_urls()
         pending, current = split_current(self._entries(), stored_urls, self._url_of)
+        remembered = self._ledger.remembered()
+        result.previous = (
+            frozenset(crew_id for crew_id, photo in remembered.items() if photo.code) if remembered else None
+        )
         members = [entry for entry in pending if isinstance(entry, CrewMember)]
-        with self._pipeline(members) as processed:
+        screening = self._screening(members, remembered)
+        with self._pipeline(members, screening) as processed:
             self._observer.begin(len(pending), len(current))
-            yield from current
-            done = 0
-            for outcome in itertools.chain(_unprocessable(pending), processed):
-                self._observer.outcome(outcome)
-                done += 1
-                yield outcome
+            result.outcomes += current
+            try:
+                for outcome in itertools.chain(_unprocessable(pending), processed):
+                    self._observer.outcome(outcome)
+                    result.outcomes.append(outcome)
+                    self._withdraw_late(screening, result.outcomes)
+            finally:
+                screening.settle(result.outcomes)
+        done = len(result.outcomes) - len(current)
         assert done == len(pending), f"{len(pending)} members in, {done} outcomes out"
+        result.reported = list(screening.reported(result.outcomes))
+        self._ledger.record_failures([each for each in result.outcomes if isinstance(each, Failed)], self._known_url)
 
     def _stored_urls(self) -> dict[str, str]:
         return self._store.current(self._settings.FACE_MODEL, self._request.crew_id)
@@ -115,16 +138,40 @@ class _Run:
     def _url_of(self, member: CrewMember) -> str:
         return photo_url(self._settings.IMAGE_BASE_URL, member)
 
+    def _known_url(self, member: CrewMember) -> str:
+        """The photo's URL, empty for a name that makes none."""
+        try:
+            return self._url_of(member)
+        except BadName:
+            return ""
+
+    def _screening(self, members: list[CrewMember], remembered: Mapping[str, Remembered]) -> Screening:
+        urls = {member.crew_id: self._known_url(member) for member in members}
+        return Screening(
+            open_pictures(remembered, urls),
+            self._limits,
+            reject=self._settings.SHARED_PHOTOS == "reject",
+            thumbnails=self._request.thumbnails,
+        )
+
+    def _withdraw_late(self, screening: Screening, outcomes: list[Outcome]) -> None:
+        for place, stored in screening.take_late(outcomes):
+            self._store.withdraw(stored.embedding_id)
+            outcomes[place] = screening.withdrawn(stored)
+            self._observer.withdrawn(stored)
+
     @contextmanager
-    def _pipeline(self, members: list[CrewMember]) -> Iterator[Iterator[Outcome]]:
+    def _pipeline(self, members: list[CrewMember], screening: Screening) -> Iterator[Iterator[Outcome]]:
         """The members' outcomes to come. What they need is made ready before anybody is counted in: without it
         nobody is processed."""
         if not members:
             yield iter(())
             return
-        settings, stop = self._settings, self._stop
-        faces = build_face_stages(settings, self._observer.download, stop)
-        with open_stages(settings, faces, self._store, stop, keep_processed=self._request.debug) as stages:
+        settings, request, stop = self._settings, self._request, self._stop
+        faces = build_face_stages(
+            settings, self._observer.download, stop, accept_low_quality=request.accept_low_quality
+        )
+        with open_stages(settings, faces, self._store, screening, stop, keep_processed=request.debug) as stages:
             yield Pipeline(stages, pipeline_options(settings), stop).run(members)
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -26,15 +27,19 @@ from app.errors import (
     MissingDependency,
     RunError,
     SettingsError,
+    SharedPhoto,
 )
 from app.reports.document import check_target, run_document, write_document
+from app.reports.page import REPORT, write_report
 from app.reports.progress import ConsoleProgress, open_console
-from app.reports.summary import Summary, error_lines, summarise, summary_lines, timing_line
+from app.reports.review import Notice, Review, RunFacts, build_review
+from app.reports.summary import Summary, error_lines, summary_lines, timing_line
 from app.roster.folder import FolderRoster
 
 log = logging.getLogger(__name__)
 
 FOLDER_DATABASE = "embeddings.db"
+INDIVIDUAL_REPORT = "report_individual"  # a run for one person leaves the list of all the others as it is
 
 
 def run(options: argparse.Namespace) -> int:
@@ -82,16 +87,46 @@ def _run(options: argparse.Namespace, settings: Settings, console: Console) -> t
     log_bytes = int(settings.LOG_MAX_MB * BYTES_PER_MB)
     configure_logs(LogOptions(settings.LOG_DIR, log_bytes, settings.LOG_BACKUPS, options.debug))
     folder = FolderRoster(options.photos) if options.photos else None
-    request = Request(options.crew_id, options.force, folder, options.debug)
+    request = Request(
+        options.crew_id,
+        options.force,
+        folder,
+        accept_low_quality=options.accept_low_quality,
+        thumbnails=not options.no_thumbnails,
+        debug=options.debug,
+    )
     with stopping_on_signals() as stopper, ConsoleProgress(console) as progress:
         result = run_batch(settings, request, progress, stopper.event)
-    summary = summarise(result.outcomes, result.seconds)
+    limits = settings.quality_limits()
+    review = build_review(result.outcomes, _facts(result), limits)
+    summary = review.summary
     exit_code = decide_exit_code(result, summary, stopper.signal_number)
     _report(console, result, summary, debug=options.debug)
+    if result.outcomes:
+        _write_report(console, review, settings.LOG_DIR, options)
     if options.json:
-        document = run_document(result.outcomes, summary, settings.FACE_MODEL, exit_code, result.error)
-        write_document(document, options.json)
+        error = str(result.error) if result.error else None
+        ending = {"model": settings.FACE_MODEL, "exit_code": exit_code, "error": error}
+        write_document(run_document(result.outcomes, review, limits, ending), options.json)
     return exit_code, summary
+
+
+def _facts(result: RunResult) -> RunFacts:
+    notices = [Notice(member, SharedPhoto.code, detail) for member, detail in result.reported]
+    return RunFacts(result.started_at, result.seconds, result.error, result.previous, notices)
+
+
+def _write_report(console: Console, review: Review, folder: Path, options: argparse.Namespace) -> None:
+    """The page for those who never saw this console; that it cannot be written does not undo the run."""
+    name = REPORT if options.crew_id is None else INDIVIDUAL_REPORT
+    try:
+        page = write_report(review, folder, thumbnails=not options.no_thumbnails, name=name)
+    except OSError as error:
+        log.error("No se pudo escribir el informe", exc_info=True)
+        console.print(printable_lines(f"\n⚠️  No se pudo escribir el informe en {folder}: {error.strerror}"))
+        return
+    if review.entries:
+        console.print(printable_lines(f"\n📄 Fotos por corregir, con su imagen y qué hacer: {page}"))
 
 
 def decide_exit_code(result: RunResult, summary: Summary, signal_number: int | None) -> int:

@@ -29,12 +29,26 @@ from app.records import Image
 
 DEMO_DIR = PROJECT_DIR / "demo"
 FALLBACK_MODEL = "Dlib"
-SMALL_SIDE_PX, LARGE_FACTOR = 240, 5
+SMALL_SIDE_PX, LARGE_FACTOR = 240, 11
 EXIF_ORIENTATION, TURNED_RIGHT = 0x0112, 6  # "the camera was turned": viewers turn it 90 degrees clockwise
 
-# What the photos are made to show; see lay_out_photos.
+# What the photos are made to show; see _pictures. crew_id, imagen, nombres, apellidos
+CREW = [
+    ("100001", "FAED(1).jpg", "Eileen", "Collins"),
+    ("100002", "retrato.jpg", "Grace", "Hopper"),
+    ("100003", "espejo.jpg", "Eileen", "en el espejo"),
+    ("100004", "espejo ñ.png", "Grace", "en el espejo"),
+    ("100005", "girada por EXIF.jpg", "Eileen", "girada"),
+    ("100006", "pequeña.jpg", "Grace", "pequeña"),
+    ("100007", "grande.jpg", "Eileen", "de 7 megapíxeles"),
+    ("100008", "taza.jpg", "Taza", "de café"),
+    ("100009", "dañada.jpg", "Foto", "dañada"),
+    ("100010", "perdida.jpg", "Foto", "perdida"),
+    ("100011", "repetida.jpg", "Grace", "por error"),
+    ("100012", "repetida.jpg", "Eileen", "con la foto de Grace"),
+]
 EXPECTED_STORED = 7
-EXPECTED_ERRORS = {"no_face": 1, "invalid_image": 1, "photo_not_found": 1}
+EXPECTED_ERRORS = {"no_face": 1, "invalid_image": 1, "photo_not_found": 1, "shared_photo": 2}
 
 NEXT_STEPS = """
 Eso fue la demostración: los errores de arriba son parte de ella. El padrón, las fotos y los vectores están en demo/.
@@ -51,50 +65,49 @@ def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
     """Prepare everything and serve the photos while inside; yields the settings for the run."""
     shutil.rmtree(DEMO_DIR, ignore_errors=True)
     photos = DEMO_DIR / "fotos"
-    crew = lay_out_photos(photos)
+    lay_out_photos(photos)
     database_url = f"sqlite:///{DEMO_DIR / 'demo.db'}"
-    _create_roster(database_url, crew)
-    say(f"Demostración con {len(crew)} tripulantes inventados, en {DEMO_DIR.name}/\n")
+    _create_roster(database_url)
+    say(f"Demostración con {len(CREW)} tripulantes inventados, en {DEMO_DIR.name}/\n")
     with _serving(photos) as base_url:
         yield {"DB_URL": database_url, "IMAGE_BASE_URL": base_url} | _choose_model(say)
 
 
-def lay_out_photos(folder: Path) -> list[tuple[str, str, str, str]]:
-    """Write the photos; returns the roster's rows (crew_id, imagen, nombres, apellidos)."""
+def _pictures() -> dict[str, Image]:
+    """By crew id. Cuttings differ enough to be other pictures: the same one under several ids is refused."""
     astronaut = _read(_package_file("skimage", "data", "astronaut.png"))
     admiral = _read(_package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
     coffee = _read(_package_file("skimage", "data", "coffee.png"))
-    crew = [
-        ("100001", "FAED(1).jpg", "Eileen", "Collins"),
-        ("100002", "retrato.jpg", "Grace", "Hopper"),
-        ("100003", "espejo.jpg", "Eileen", "en el espejo"),
-        ("100004", "espejo ñ.png", "Grace", "en el espejo"),
-        ("100005", "girada por EXIF.jpg", "Eileen", "girada"),
-        ("100006", "pequeña.jpg", "Grace", "pequeña"),
-        ("100007", "grande.jpg", "Eileen", "de 6,5 megapíxeles"),
-        ("100008", "taza.jpg", "Taza", "de café"),
-        ("100009", "dañada.jpg", "Foto", "dañada"),
-        ("100010", "perdida.jpg", "Foto", "perdida"),
-    ]
-    small = SMALL_SIDE_PX / max(admiral.shape[:2])
-    pixels = {
+    close, closer = astronaut[:330, 60:390], astronaut[20:260, 110:350]
+    nearby, nearer = admiral[:400, 80:430], admiral[20:330, 130:400]
+    small = SMALL_SIDE_PX / max(nearby.shape[:2])
+    return {
         "100001": astronaut,
         "100002": admiral,
         "100003": np.ascontiguousarray(astronaut[:, ::-1]),
         "100004": np.ascontiguousarray(admiral[:, ::-1]),
-        "100005": np.ascontiguousarray(np.rot90(astronaut)),
-        "100006": cv2.resize(admiral, None, fx=small, fy=small, interpolation=cv2.INTER_AREA),
-        "100007": cv2.resize(astronaut, None, fx=LARGE_FACTOR, fy=LARGE_FACTOR, interpolation=cv2.INTER_CUBIC),
+        "100005": np.ascontiguousarray(np.rot90(close)),
+        "100006": _resized(nearby, small, cv2.INTER_AREA),
+        "100007": _resized(closer, LARGE_FACTOR, cv2.INTER_CUBIC),
         "100008": coffee,
+        "100011": nearer,
+        "100012": nearer,
     }
-    names = {crew_id: name for crew_id, name, _, _ in crew}
-    for crew_id, image in pixels.items():
+
+
+def _resized(image: Image, scale: float, interpolation: int) -> Image:
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation), np.uint8)
+
+
+def lay_out_photos(folder: Path) -> None:
+    """Write the photos of CREW."""
+    names = {crew_id: name for crew_id, name, _, _ in CREW}
+    for crew_id, image in _pictures().items():
         _write(folder / crew_id / names[crew_id], np.asarray(image, np.uint8), turned=crew_id == "100005")
     whole = (folder / "100001" / names["100001"]).read_bytes()
     damaged = folder / "100009" / names["100009"]
     damaged.parent.mkdir()
     damaged.write_bytes(whole[: len(whole) // 2])
-    return crew
 
 
 def _package_file(package: str, *parts: str) -> Path:
@@ -119,13 +132,13 @@ def _write(path: Path, image: Image, *, turned: bool) -> None:
     PillowImage.fromarray(np.ascontiguousarray(image[:, :, ::-1])).save(path, exif=exif, quality=92)
 
 
-def _create_roster(database_url: str, crew: list[tuple[str, str, str, str]]) -> None:
+def _create_roster(database_url: str) -> None:
     names = ("crew_id", "imagen", "nombres", "apellidos")
     table = Table("tripulantes", MetaData(), *(Column(name, String(100)) for name in names), Column("estatus", Integer))
     engine = create_engine(database_url)
     with engine.begin() as connection:
         table.create(connection)
-        connection.execute(insert(table), [dict(zip(names, row, strict=True)) | {"estatus": 1} for row in crew])
+        connection.execute(insert(table), [dict(zip(names, row, strict=True)) | {"estatus": 1} for row in CREW])
     engine.dispose()
 
 

@@ -5,7 +5,8 @@ ItemError            costs one member; becomes a `Failed` outcome
 ├── PhotoNotFound, PhotoUnavailable                           download
 ├── InvalidImage                                              decode
 │   └── OversizedPhoto, TruncatedDownload                     download
-├── NoFace                                                    detect
+├── SharedPhoto, PlaceholderPhoto                             decode: the same picture as somebody else's
+├── NoFace, SeveralFaces, LowQuality                          detect
 ├── BadVector                                                 embed
 ├── RowRefused                                                store
 └── Unexpected                                                any stage: a defect of ours, the log has the traceback
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 EXIT_OK, EXIT_SOME_FAILED, EXIT_NOT_STARTED, EXIT_NOT_AVAILABLE = 0, 1, 2, 3
 EXIT_BY_SIGNAL = 128  # plus the signal's number, as shells count
@@ -27,16 +29,18 @@ EXIT_INTERRUPTED = EXIT_BY_SIGNAL + signal.SIGINT
 
 
 class ItemError(Exception):
-    """Costs one member. `detail` (Spanish, may be empty) says what was seen in this very case."""
+    """Costs one member. `detail` (Spanish, may be empty) says what was seen in this very case; `sighting`
+    (`records.Sighting`) is what is known of the photo, for the reports."""
 
     stage: str
     code: str
     title: str
     advice: str
 
-    def __init__(self, detail: str = "") -> None:
+    def __init__(self, detail: str = "", sighting: Any = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.sighting = sighting
 
 
 class NoPhoto(ItemError):
@@ -89,10 +93,34 @@ class TruncatedDownload(InvalidImage):
     stage = "download"
 
 
+class SharedPhoto(ItemError):
+    stage, code = "decode", "shared_photo"
+    title = "La misma foto en varias personas"
+    advice = "Averigüe de quién es la foto y suba a cada una de las demás la suya."
+
+
+class PlaceholderPhoto(ItemError):
+    stage, code = "decode", "placeholder_photo"
+    title = "Imagen de relleno, no la foto de la persona"
+    advice = "Tome una foto de la persona y súbala en lugar de esa imagen."
+
+
 class NoFace(ItemError):
     stage, code = "detect", "no_face"
     title = "No se detectaron rostros"
     advice = "Tome la foto de nuevo: de frente, con buena luz, la cara completa y sin nada que la cubra."
+
+
+class SeveralFaces(ItemError):
+    stage, code = "detect", "several_faces"
+    title = "Varias personas en la foto"
+    advice = "Tome la foto de nuevo con una sola persona, o recórtela."
+
+
+class LowQuality(ItemError):
+    stage, code = "detect", "low_quality"
+    title = "La foto no sirve para reconocer a la persona"
+    advice = "Tome la foto de nuevo: de frente, de cerca, enfocada y con luz pareja."
 
 
 class BadVector(ItemError):

@@ -15,34 +15,19 @@ import itertools
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
-from app.core.logs import RUN_LOGGER
-from app.errors import ItemError, RunError, Unexpected
-from app.records import (
-    SKIPPED_INTERRUPTED,
-    CrewMember,
-    Embedding,
-    Face,
-    Failed,
-    Outcome,
-    Photo,
-    Portrait,
-    Skipped,
-    Stored,
-)
+from app.errors import RunError
+from app.journey import Batch, Journey, take_batch
+from app.records import SKIPPED_INTERRUPTED, CrewMember, Embedding, Face, Outcome, Photo, Portrait, Skipped
 
 log = logging.getLogger(__name__)
-run_log = logging.getLogger(RUN_LOGGER)
 
 # A batch that is not full is taken all the same when nothing came for this long: the processor would idle.
 BATCH_WAIT_S = 0.05
-
-Batch = list["Journey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,50 +55,6 @@ class PipelineOptions:
     def in_flight(self) -> int:
         """Enough that a batch fills while another is computed and every thread has work; no more than that."""
         return 2 * self.batch_size + self.download_threads + self.worker_threads
-
-
-@dataclass(eq=False, slots=True)
-class Journey:
-    """One member on the way: what it has become so far, what each stage took, and why it ended early."""
-
-    member: CrewMember
-    item: Any = None
-    timings_ms: dict[str, float] = field(default_factory=dict)
-    failure: Failed | None = None
-
-    def step(self, stage: str, call: Callable[[Any], Any]) -> None:
-        """Take the member through one stage, unless it failed before. This is the border where one member's
-        trouble ends: anything but a RunError becomes its outcome."""
-        if self.failure is not None:
-            return
-        started = time.perf_counter()
-        try:
-            self.item = call(self.item)
-        except ItemError as error:
-            self._fail(error, error.stage)
-        except RunError:
-            raise
-        except Exception as error:
-            log.exception("%s: error inesperado en la etapa %s", self.member.crew_id, stage)
-            self._fail(Unexpected(f"{type(error).__name__}: {error}"), stage)
-        self.took(stage, time.perf_counter() - started)
-
-    def took(self, stage: str, seconds: float) -> None:
-        self.timings_ms[stage] = round(seconds * 1000, 3)
-        state = "bien" if self.failure is None else f"{self.failure.code} {self.failure.detail}".strip()
-        run_log.info("%s %s %.1f ms: %s", self.member.crew_id, stage, seconds * 1000, state)
-
-    def _fail(self, error: ItemError, stage: str) -> None:
-        self.item = None  # a decoded photo is large, and a failed member may wait long for its turn
-        self.failure = Failed(self.member, stage, error.code, error.detail, self.timings_ms)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing is left to do: it failed, or has become the id of its row."""
-        return self.failure is not None or isinstance(self.item, int)
-
-    def outcome(self) -> Outcome:
-        return self.failure or Stored(self.member, self.item, self.timings_ms)
 
 
 class Pipeline:
@@ -189,7 +130,7 @@ class Pipeline:
             log.warning("No se pudo borrar %s", photo.path.name, exc_info=True)
 
     def _embed(self, batch: Batch) -> None:
-        _in_batch(batch, "embed", self._stages.embed)
+        take_batch(batch, "embed", self._stages.embed)
         self._ready.put(batch)
 
     def _handing_over_errors(self, work: Callable[..., None], *arguments: Any) -> None:
@@ -215,7 +156,7 @@ class Pipeline:
     def _write(self, batch: Batch) -> Iterator[Outcome]:
         trouble: RunError | None = None
         try:
-            _in_batch([journey for journey in batch if journey.failure is None], "store", self._stages.store)
+            take_batch([journey for journey in batch if journey.failure is None], "store", self._stages.store)
         except RunError as error:
             trouble = error
         for journey in batch:
@@ -227,24 +168,3 @@ class Pipeline:
     def _finish(self, journey: Journey) -> Outcome:
         del self._under_way[journey]
         return journey.outcome()
-
-
-def _in_batch(batch: Batch, stage: str, call: Callable[[list[Any]], list[Any]]) -> None:
-    """Take all through a stage at once; a batch that fails is taken item by item, so that one bad face costs
-    one row."""
-    if not batch:
-        return
-    started = time.perf_counter()
-    try:
-        results = call([journey.item for journey in batch])
-    except RunError:
-        raise
-    except Exception:
-        log.debug("El lote de %d falló en la etapa %s: uno a uno", len(batch), stage, exc_info=True)
-        for journey in batch:
-            journey.step(stage, lambda item: call([item])[0])
-        return
-    share = (time.perf_counter() - started) / len(batch)
-    for journey, result in zip(batch, results, strict=True):
-        journey.item = result
-        journey.took(stage, share)

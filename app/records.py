@@ -31,12 +31,34 @@ class Photo:
     temporary: bool = True
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """What was seen of a photo, as far as it came: for the reports and the ledger, whatever becomes of the member.
+
+    Everything in pixels of the upright original: `size` (width, height), `box` (x, y, width, height), `landmarks`
+    (5, 2) float32: left eye, right eye, nose, mouth left, mouth right, as the onlooker sees them. `quality` is
+    float32, by `app.faces.quality.COMPONENTS`, NaN where not assessed. `thumbnail` is a small JPEG of the whole photo.
+    """
+
+    size: tuple[int, int]
+    sha256: str = ""
+    perceptual_hash: int = 0
+    faces_seen: int = 0
+    box: tuple[int, int, int, int] | None = None
+    landmarks: NDArray[np.float32] | None = None
+    confidence: float = 0.0
+    attempt: str = ""
+    quality: NDArray[np.float32] | None = None
+    thumbnail: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Portrait:
     """The decoded photo: upright, perhaps reduced; `reduction` original pixels make one of `image`."""
 
     photo: Photo
     image: Image
+    sighting: Sighting
     reduction: int = 1
 
     @property
@@ -46,14 +68,11 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """The chosen face: `pixels` is the network's input (h, w, 3), float32 BGR in [0, 1], aligned and letterboxed;
-    `box` is (x, y, width, height) in pixels of the upright original; `confidence` the detector's, 0 to 1."""
+    """The chosen face: `pixels` is the network's input (h, w, 3), float32 BGR in [0, 1], aligned and letterboxed."""
 
     photo: Photo
     pixels: NDArray[np.float32]
-    box: tuple[int, int, int, int]
-    confidence: float
-    faces_seen: int = 1
+    sighting: Sighting
 
     @property
     def member(self) -> CrewMember:
@@ -67,7 +86,7 @@ class Embedding:
     photo: Photo
     vector: NDArray[np.float32]
     model: str
-    confidence: float
+    sighting: Sighting
 
     @property
     def member(self) -> CrewMember:
@@ -81,6 +100,7 @@ class Stored:
     member: CrewMember
     embedding_id: int
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    sighting: Sighting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +121,7 @@ class Failed:
     code: str
     detail: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    sighting: Sighting | None = None
 
 
 Outcome = Stored | Skipped | Failed

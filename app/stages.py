@@ -15,8 +15,9 @@ import cv2
 from app.core.config import BYTES_PER_MB, Settings, load_settings
 from app.core.database import Database
 from app.errors import PhotoNotFound
-from app.faces.detector import DetectionOptions, FaceFinder, build_detector
+from app.faces.detector import DetectionOptions, build_detector
 from app.faces.embedder import Embedder, load_network
+from app.faces.finder import FaceFinder, FindOptions
 from app.faces.sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
 from app.gallery.store import GalleryStore
@@ -26,6 +27,7 @@ from app.photos.tempfiles import TempFolder
 from app.pipeline import PipelineOptions, Stages
 from app.records import CrewMember, Photo, Portrait
 from app.roster.database import DatabaseRoster, RosterLayout
+from app.screening import Screening
 
 AUTOMATIC = "auto"
 PROCESSED_ENDING = "_processed.jpg"
@@ -45,7 +47,11 @@ class FaceStages:
 
 
 def build_face_stages(
-    settings: Settings, progress: Progress | None = None, stop: threading.Event | None = None
+    settings: Settings,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+    *,
+    accept_low_quality: bool = False,
 ) -> FaceStages:
     """Load the nets. Raises UnknownModel, WeightsUnavailable."""
     # OpenCV's own threads would only compete with ours, which each take a photo.
@@ -57,9 +63,11 @@ def build_face_stages(
     detector = build_detector(detection, sessions)
     weights = WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)
     network = load_network(settings.FACE_MODEL, weights, sessions)
+    limits = settings.quality_limits()
+    find_options = FindOptions(settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, limits, accept_low_quality)
     return FaceStages(
         DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),
-        FaceFinder(detector, network.input_size),
+        FaceFinder(detector, network.input_size, find_options),
         Embedder(settings.FACE_MODEL, network),
     )
 
@@ -80,18 +88,25 @@ def build_roster(settings: Settings, database: Database) -> DatabaseRoster:
 
 @contextmanager
 def open_stages(
-    settings: Settings, faces: FaceStages, store: GalleryStore, stop: threading.Event, *, keep_processed: bool
+    settings: Settings,
+    faces: FaceStages,
+    store: GalleryStore,
+    screening: Screening,
+    stop: threading.Event,
+    *,
+    keep_processed: bool,
 ) -> Iterator[Stages]:
-    """All stages of a run; on leaving, its temporary files are gone. `keep_processed` keeps what the detector saw
-    of the first photos for as long as the run lasts."""
+    """All stages of a run, with its screening; on leaving, its temporary files are gone. `keep_processed` keeps what
+    the detector saw of the first photos for as long as the run lasts."""
     temp = TempFolder(settings.TEMP_DIR)
+    decode = _keeping_copies(faces, temp) if keep_processed else faces.decode
     try:
         yield Stages(
             fetch=build_source(settings, temp, stop).fetch,
-            decode=_keeping_copies(faces, temp) if keep_processed else faces.decode,
-            find=faces.finder.find,
+            decode=lambda photo: screening.admit(decode(photo)),
+            find=lambda portrait: screening.watch(faces.finder.find, portrait),
             embed=faces.embedder.embed,
-            store=store.save,
+            store=lambda embeddings: store.save(screening.still_alone(embeddings)),
             discard=_discard,
         )
     finally:

@@ -72,6 +72,8 @@ class FrontDoor:
                 "LOG_DIR": folder / "logs",
                 "LOG_MAX_MB": LOG_MB,
                 "TEMP_DIR": folder / "temp_uploads",
+                "SHARED_PHOTOS": "report",  # a few photos go round among many members
+                "MULTIPLE_FACES": "largest",  # as DeepFace's side takes them
             }
         )
 

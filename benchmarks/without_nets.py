@@ -27,7 +27,7 @@ class NoFinder:
     """Finds a face in every portrait without looking."""
 
     def find(self, portrait: Portrait) -> Face:
-        return Face(portrait.photo, PIXELS, (0, 0, 160, 160), 1.0)
+        return Face(portrait.photo, PIXELS, portrait.sighting)
 
 
 class NoEmbedder:
@@ -37,10 +37,10 @@ class NoEmbedder:
         self._model = model
 
     def embed(self, faces: Sequence[Face]) -> list[Embedding]:
-        return [Embedding(face.photo, VECTOR, self._model, face.confidence) for face in faces]
+        return [Embedding(face.photo, VECTOR, self._model, face.sighting) for face in faces]
 
 
-def build_stand_ins(settings: Settings, *_: object) -> FaceStages:
+def build_stand_ins(settings: Settings, *_: object, **__: object) -> FaceStages:
     options = DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE)
     return FaceStages(options, NoFinder(), NoEmbedder(settings.FACE_MODEL))  # type: ignore[arg-type]
 

@@ -101,6 +101,7 @@ def live_in(world: World, monkeypatch: pytest.MonkeyPatch, **settings: object) -
         "WORKER_THREADS": 2,
         "LOG_DIR": world.folder / "logs",
         "TEMP_DIR": world.folder / "temp",
+        "SHARED_PHOTOS": "report",  # these tests make do with few pictures; test_shared_photos.py has its own
     }
     for name, value in (values | settings).items():
         monkeypatch.setenv(name, str(value))

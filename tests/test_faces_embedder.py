@@ -15,7 +15,7 @@ from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_nets import build_pnet
 from app.faces.sessions import CPU_BATCH, SessionOptions, choose_batch_size, choose_providers
 from app.faces.weights import WeightsOptions, WeightsStore
-from app.records import CrewMember, Face, Image, Photo
+from app.records import CrewMember, Face, Image, Photo, Sighting
 from app.stages import build_face_stages
 from tests.conftest import MakeSettings
 from tests.pictures import write_picture
@@ -27,7 +27,7 @@ def cosine_distance(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def face(pixels: np.ndarray) -> Face:
-    return Face(Photo(CrewMember("1", "a.jpg"), "u", Path("a.jpg")), pixels, (0, 0, 1, 1), 0.9)
+    return Face(Photo(CrewMember("1", "a.jpg"), "u", Path("a.jpg")), pixels, Sighting((1, 1), confidence=0.9))
 
 
 class MeanColour:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -93,6 +94,18 @@ CASES = {
         "No se detectaron rostros",
         content=lambda image: encode_picture(np.full((200, 200, 3), 120, np.uint8)),
     ),
+    "two people": Case(
+        "detect",
+        "several_faces",
+        "Varias personas en la foto: se ven 2",
+        content=lambda image: encode_picture(np.hstack([image, image[:, ::-1]])),
+    ),
+    "blurred": Case(
+        "detect",
+        "low_quality",
+        "La foto no sirve para reconocer a la persona: La cara está borrosa (Sharpness: ",
+        content=lambda image: encode_picture(np.asarray(cv2.GaussianBlur(image, (0, 0), 8), np.uint8)),
+    ),
     "no photo": Case("roster", "no_photo", "Sin foto registrada", photo=None),
     "climbing name": Case("roster", "bad_name", "Nombre no permitido", photo="../../etc/passwd"),
     "backslash": Case("roster", "bad_name", "Nombre no permitido", photo="..\\a.jpg"),
@@ -130,6 +143,7 @@ def test_a_members_failure(name: str, world: World, astronaut: Image, portrait_j
 
 def test_every_kind_of_failure_is_in_the_table_or_tested_elsewhere() -> None:
     elsewhere = {"duplicate_member", "several_photos", "bad_vector", "unexpected"}  # roster, folder, embedder, pipeline
+    elsewhere |= {"shared_photo", "placeholder_photo"}  # screening
     assert {kind.code for kind in item_errors()} == {case.code for case in CASES.values()} | elsewhere
 
 
@@ -163,7 +177,12 @@ RUN_CASES = {
         NOT_AVAILABLE,
         "Conexión a base de datos",
     ),
-    "no roster": (["--all"], {"ROSTER_TABLE": "gente"}, NOT_AVAILABLE, "Existen: face_embeddings, tripulantes"),
+    "no roster": (
+        ["--all"],
+        {"ROSTER_TABLE": "gente"},
+        NOT_AVAILABLE,
+        "Existen: face_embeddings, face_photos, tripulantes",
+    ),
     "no column": (["--all"], {"ROSTER_PHOTO_COLUMN": "foto"}, NOT_AVAILABLE, "no tiene la columna foto"),
     "provider": (["--all"], {"ONNX_PROVIDERS": "TpuProvider"}, NOT_STARTED, "ONNX_PROVIDERS: TpuProvider no está"),
     "json nowhere": (

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, event, text
 
 from app.core.database import Database
 from app.errors import RowRefused
+from app.gallery.ledger import Ledger
 from app.gallery.store import GalleryStore, to_json
-from app.records import CrewMember, Embedding, Photo
+from app.records import CrewMember, Embedding, Photo, Sighting
 from tests.conftest import OpenDatabase
 from tests.databases import Row, run_sql
 from tests.mariadb import MariaDb
@@ -27,10 +28,15 @@ FOREIGN = {
 OTHERS = "embedding TEXT, modelo VARCHAR(50), confidence DECIMAL(3,2), imagen_path VARCHAR(255), active BOOLEAN"
 
 
+def open_store(database: Database) -> GalleryStore:
+    return GalleryStore(database, Ledger(database, lambda _: None))
+
+
 def embedding(crew_id: str, vector: NDArray[np.float32] = VECTOR, **values: Any) -> Embedding:
     url = values.get("url", URL.format(crew_id))
     photo = Photo(CrewMember(crew_id, "a.jpg"), url, values.get("path", "/tmp/a.jpg"))  # noqa: S108  # never read
-    return Embedding(photo, vector, values.get("model", "Facenet512"), values.get("confidence", 0.987))
+    sighting = Sighting((640, 480), confidence=values.get("confidence", 0.987))
+    return Embedding(photo, vector, values.get("model", "Facenet512"), sighting)
 
 
 def rows(database: Database) -> list[Row]:
@@ -108,13 +114,13 @@ def test_any_view_of_a_vector_is_written_in_its_order() -> None:
 
 
 def test_new_members_get_a_row_each_and_the_ids_come_in_their_order(database: Database) -> None:
-    store = GalleryStore(database)
+    store = open_store(database)
     assert store.save([embedding("2"), embedding("1", confidence=1.0)]) == [1, 2]
     assert rows(database) == [row(1, "2"), row(2, "1", confidence=1.0)]
 
 
 def test_a_known_member_keeps_its_id_and_everything_else_is_new(database: Database) -> None:
-    store = GalleryStore(database)
+    store = open_store(database)
     store.save([embedding("1"), embedding("2")])
     vector = np.array([7, 8], np.float32)
     again = embedding("1", vector, url="http://fotos/1/b.jpg", model="Dlib", confidence=0.5)
@@ -127,7 +133,7 @@ def test_a_known_member_keeps_its_id_and_everything_else_is_new(database: Databa
 
 
 def test_saving_again_marks_when_and_keeps_when_it_was_made(database: Database) -> None:
-    store = GalleryStore(database)
+    store = open_store(database)
     store.save([embedding("1")])
     before = "2020-01-02 03:04:05"
     run_sql(database, "UPDATE face_embeddings SET created_at = :a, updated_at = :a", {"a": before})
@@ -139,7 +145,7 @@ def test_saving_again_marks_when_and_keeps_when_it_was_made(database: Database) 
 
 
 def test_of_several_active_rows_the_newest_is_written_and_the_others_are_deactivated(database: Database) -> None:
-    store = GalleryStore(database)
+    store = open_store(database)
     insert(database, ("1", "Facenet512", "a", 1), ("2", "Facenet512", "b", 1), ("1", "Facenet512", "c", 1))
     insert(database, ("1", "Facenet512", "d", 0))
     assert store.save([embedding("1")]) == [3]
@@ -153,7 +159,7 @@ def test_of_several_active_rows_the_newest_is_written_and_the_others_are_deactiv
 
 def test_a_member_whose_rows_are_all_inactive_gets_a_new_one(database: Database) -> None:
     """The service deactivates rows: what it put away stays put away."""
-    store = GalleryStore(database)
+    store = open_store(database)
     insert(database, ("1", "Facenet512", "a", 0))
     assert store.save([embedding("1")]) == [2]
     assert rows(database) == [row(1, "1", vector=[1], confidence=1.0, url="a", active=False), row(2, "1")]
@@ -161,13 +167,13 @@ def test_a_member_whose_rows_are_all_inactive_gets_a_new_one(database: Database)
 
 def test_a_real_vector_of_512_numbers_goes_in_and_out_unchanged(database: Database) -> None:
     vector = np.random.default_rng(7).normal(0, 1, 512).astype(np.float32)
-    GalleryStore(database).save([embedding("1", vector)])
+    open_store(database).save([embedding("1", vector)])
     ((stored,),) = run_sql(database, "SELECT embedding FROM face_embeddings")
     assert (np.array(json.loads(stored), np.float32) == vector).all()
 
 
 def test_text_with_any_character_is_stored_as_it_is(database: Database) -> None:
-    store = GalleryStore(database)
+    store = open_store(database)
     store.save([embedding("ñ'\"\\%s:x", url="http://h/100%25/'a'%s:b")])
     assert rows(database) == [row(1, "ñ'\"\\%s:x", url="http://h/100%25/'a'%s:b")]
 
@@ -183,7 +189,7 @@ def test_text_with_any_character_is_stored_as_it_is(database: Database) -> None:
 def test_what_does_not_fit_is_refused_and_nothing_is_written(
     database: Database, values: dict[str, str], detail: str
 ) -> None:
-    store = GalleryStore(database)
+    store = open_store(database)
     with pytest.raises(RowRefused) as caught:
         store.save([embedding("1"), embedding(**{"crew_id": "2"} | values)])
     assert caught.value.detail == detail
@@ -192,16 +198,16 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
 
 def test_what_just_fits_is_written(database: Database) -> None:
     url = "http://h/" + "x" * 246
-    GalleryStore(database).save([embedding("1234567890", url=url)])
+    open_store(database).save([embedding("1234567890", url=url)])
     assert rows(database) == [row(1, "1234567890", url=url)]
 
 
 def test_a_value_that_the_database_refuses_costs_its_batch_and_leaves_no_trace(database: Database) -> None:
-    GalleryStore(database)
+    open_store(database)
     check = "CHECK (crew_id <> '3')"
     run_sql(database, "DROP TABLE face_embeddings")
     run_sql(database, f"CREATE TABLE face_embeddings ({_foreign(database)}, crew_id VARCHAR(10) {check}, {OTHERS})")
-    store = GalleryStore(database)
+    store = open_store(database)
     store.save([embedding("1")])
     with pytest.raises(RowRefused, match=r"CONSTRAINT|CHECK"):
         store.save([embedding("1", np.zeros(1, np.float32)), embedding("2"), embedding("3")])
@@ -209,7 +215,7 @@ def test_a_value_that_the_database_refuses_costs_its_batch_and_leaves_no_trace(d
 
 
 def test_an_empty_batch_is_nothing(database: Database) -> None:
-    assert GalleryStore(database).save([]) == []
+    assert open_store(database).save([]) == []
 
 
 # --------------------------------------------------------------------------------- tables of other programs' making
@@ -224,7 +230,7 @@ def test_a_table_with_more_columns_and_no_index_is_used_and_the_rest_of_its_rows
     run_sql(database, f"CREATE TABLE face_embeddings ({_foreign(database)}, crew_id VARCHAR(10), {OTHERS}, {extra})")
     insert(database, ("1", "Facenet512", "a", 1))
     run_sql(database, "UPDATE face_embeddings SET nota = 'mía', calidad = 7")
-    assert GalleryStore(database).save([embedding("1"), embedding("2")]) == [1, 2]
+    assert open_store(database).save([embedding("1"), embedding("2")]) == [1, 2]
     assert rows(database) == [row(1, "1"), row(2, "2")]
     notes = run_sql(database, "SELECT nota, calidad FROM face_embeddings ORDER BY id")
     assert notes == [("mía", 7), ("suya", None)]
@@ -232,7 +238,7 @@ def test_a_table_with_more_columns_and_no_index_is_used_and_the_rest_of_its_rows
 
 def test_ids_may_be_numbers(database: Database) -> None:
     run_sql(database, f"CREATE TABLE face_embeddings ({_foreign(database)}, crew_id INT, {OTHERS})")
-    store = GalleryStore(database)
+    store = open_store(database)
     assert store.save([embedding("789123"), embedding("7")]) == [1, 2]
     assert store.save([embedding("7"), embedding("8")]) == [2, 3]
     assert [found[:2] for found in rows(database)] == [(1, 789123), (2, 7), (3, 8)]
@@ -242,7 +248,7 @@ def test_ids_may_be_numbers(database: Database) -> None:
 def test_an_id_that_is_no_number_is_refused_where_ids_are_numbers(mariadb_database: Database) -> None:
     run_sql(mariadb_database, f"CREATE TABLE face_embeddings ({FOREIGN['mariadb']}, crew_id INT, {OTHERS})")
     with pytest.raises(RowRefused, match="1366"):
-        GalleryStore(mariadb_database).save([embedding("A7")])
+        open_store(mariadb_database).save([embedding("A7")])
     assert rows(mariadb_database) == []
 
 
@@ -254,7 +260,7 @@ def test_an_id_that_only_the_database_holds_for_another_gets_no_second_row(
     insert(mariadb_database, (there, "Facenet512", "a", 1))
     before = rows(mariadb_database)
     with pytest.raises(RowRefused) as caught:
-        GalleryStore(mariadb_database).save([embedding(crew_id)])
+        open_store(mariadb_database).save([embedding(crew_id)])
     assert caught.value.detail == f"para la base es igual que «{there}», que ya tiene la fila 1"
     assert rows(mariadb_database) == before
 
@@ -262,7 +268,7 @@ def test_an_id_that_only_the_database_holds_for_another_gets_no_second_row(
 def test_a_column_of_type_json_holds_the_array_and_not_a_text_of_it(sqlite_database: Database) -> None:
     columns = OTHERS.replace("embedding TEXT", "embedding JSON")
     run_sql(sqlite_database, f"CREATE TABLE face_embeddings ({FOREIGN['sqlite']}, crew_id TEXT, {columns})")
-    GalleryStore(sqlite_database).save([embedding("1")])
+    open_store(sqlite_database).save([embedding("1")])
     assert run_sql(sqlite_database, "SELECT embedding FROM face_embeddings") == [("[0.1,-2.5,3.0]",)]
 
 
@@ -270,7 +276,7 @@ def test_a_column_of_type_json_holds_the_array_and_not_a_text_of_it(sqlite_datab
 
 
 def test_current_are_those_whose_one_active_row_is_of_the_model(database: Database) -> None:
-    store = GalleryStore(database)
+    store = open_store(database)
     insert(database, ("1", "Facenet512", "uno", 1), ("2", "Facenet512", "dos", 1), ("2", "Facenet512", "dos", 1))
     insert(database, ("3", "Dlib", "tres", 1), ("4", "Facenet512", "cuatro", 0), ("5", "Facenet512", None, 1))
     insert(database, ("6", "Facenet512", "seis", 1), ("6", "Dlib", "seis", 1), ("7", None, "siete", 1))
@@ -280,13 +286,13 @@ def test_current_are_those_whose_one_active_row_is_of_the_model(database: Databa
 
 
 def test_one_member_may_be_asked_for(database: Database) -> None:
-    store = GalleryStore(database)
+    store = open_store(database)
     store.save([embedding("1"), embedding("2"), embedding("3", model="Dlib")])
     assert [store.current("Facenet512", crew_id) for crew_id in ("1", "3", "4")] == [{"1": URL.format("1")}, {}, {}]
 
 
 def test_what_was_saved_is_current(database: Database) -> None:
-    store = GalleryStore(database)
+    store = open_store(database)
     store.save([embedding("1"), embedding("2", model="Dlib")])
     assert store.current("Facenet512") == {"1": URL.format("1")}
 
@@ -298,7 +304,7 @@ def test_two_runs_that_save_the_same_new_member_leave_one_active_row(
     mariadb_database: Database, mariadb: MariaDb, mariadb_name: str, open_database: OpenDatabase
 ) -> None:
     url = mariadb.url(mariadb_name).render_as_string(hide_password=False)
-    stores = [GalleryStore(mariadb_database), GalleryStore(open_database(DB_URL=url))]
+    stores = [open_store(mariadb_database), open_store(open_database(DB_URL=url))]
     for number in range(6):
         batch = [embedding(f"{number}a"), embedding(f"{number}b")]
         saved = run_at_once(*(lambda store=store, batch=batch: store.save(batch) for store in stores))
@@ -308,14 +314,14 @@ def test_two_runs_that_save_the_same_new_member_leave_one_active_row(
 
 
 def test_threads_that_save_the_same_new_member_leave_one_active_row_in_sqlite(sqlite_database: Database) -> None:
-    store = GalleryStore(sqlite_database)
+    store = open_store(sqlite_database)
     assert run_at_once(*[lambda: store.save([embedding("1")])] * 4) == [[1]] * 4
     assert rows(sqlite_database) == [row(1, "1")]
 
 
 def test_batches_in_opposite_orders_are_both_written(mariadb_database: Database) -> None:
     """The order of the members in a batch is the roster's business: two orders may meet in a deadlock."""
-    store = GalleryStore(mariadb_database)
+    store = open_store(mariadb_database)
     members = [embedding(str(number)) for number in range(1, 9)]
     ids = store.save(members)
     for _ in range(10):
@@ -325,7 +331,7 @@ def test_batches_in_opposite_orders_are_both_written(mariadb_database: Database)
 
 
 def test_a_row_that_somebody_else_holds_is_waited_for(mariadb_database: Database) -> None:
-    store = GalleryStore(mariadb_database)
+    store = open_store(mariadb_database)
     store.save([embedding("1")])
     waiting = threading.Thread(target=store.save, args=([embedding("1", np.ones(1, np.float32))],))
 
@@ -343,7 +349,7 @@ def test_a_row_that_somebody_else_holds_is_waited_for(mariadb_database: Database
 def test_a_batch_whose_connection_is_killed_in_the_middle_is_written_whole_and_once(
     mariadb: MariaDb, mariadb_database: Database
 ) -> None:
-    store = GalleryStore(mariadb_database)
+    store = open_store(mariadb_database)
     store.save([embedding("1")])
     killed: list[int] = []
 
@@ -360,7 +366,7 @@ def test_a_batch_whose_connection_is_killed_in_the_middle_is_written_whole_and_o
 
 
 def test_a_connection_killed_between_two_batches_is_not_noticed(mariadb: MariaDb, mariadb_database: Database) -> None:
-    store = GalleryStore(mariadb_database)
+    store = open_store(mariadb_database)
     store.save([embedding("1")])
     ((connection_id,),) = run_sql(mariadb_database, "SELECT CONNECTION_ID()")
     mariadb.execute(f"KILL {connection_id}")

@@ -11,10 +11,12 @@ import pytest
 
 from app.errors import BadVector, DatabaseUnavailable, NoFace, PhotoNotFound, RunError
 from app.pipeline import Pipeline, PipelineOptions, Stages
-from app.records import CrewMember, Embedding, Face, Failed, Outcome, Photo, Portrait, Skipped, Stored
+from app.records import CrewMember, Embedding, Face, Failed, Outcome, Photo, Portrait, Sighting, Skipped, Stored
 
 OPTIONS = PipelineOptions(download_threads=3, worker_threads=2, batch_size=4)
 STAGES = ("download", "decode", "detect", "embed", "store")
+
+SEEN = Sighting((2, 2))
 
 
 def crew(count: int) -> list[CrewMember]:
@@ -35,14 +37,14 @@ class Recorder:
         return Photo(member, f"http://x/{member.crew_id}", Path("a.jpg"))
 
     def decode(self, photo: Photo) -> Portrait:
-        return Portrait(photo, np.full((2, 2, 3), int(photo.member.crew_id) % 256, np.uint8))
+        return Portrait(photo, np.full((2, 2, 3), int(photo.member.crew_id) % 256, np.uint8), SEEN)
 
     def find(self, portrait: Portrait) -> Face:
-        return Face(portrait.photo, portrait.image.astype(np.float32), (0, 0, 2, 2), 1.0)
+        return Face(portrait.photo, portrait.image.astype(np.float32), SEEN)
 
     def embed(self, faces: Sequence[Face]) -> list[Embedding]:
         self.batches.append(len(faces))
-        return [Embedding(face.photo, face.pixels.mean(axis=(0, 1)), "mean", 1.0) for face in faces]
+        return [Embedding(face.photo, face.pixels.mean(axis=(0, 1)), "mean", SEEN) for face in faces]
 
     def store(self, embeddings: Sequence[Embedding]) -> list[int]:
         self.rows += [embedding.member.crew_id for embedding in embeddings]

@@ -8,10 +8,11 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.core.quality_settings import QualitySettings
 from app.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ def _usable_cores() -> int:
     return min(usable, MAX_WORKER_THREADS)
 
 
-class Settings(BaseSettings):
+class Settings(QualitySettings):
     """Every setting under the name it has in `.env`; the shell's environment wins over the file."""
 
     model_config = SettingsConfigDict(
@@ -75,6 +76,9 @@ class Settings(BaseSettings):
     DECODE_MIN_SIDE: int = Field(default=900, ge=160)
     DETECTION_MAX_SIDE: int = Field(default=640, ge=80)
     MIN_FACE_RATIO: float = Field(default=0.1, gt=0, le=0.5)
+    MULTIPLE_FACES: Literal["dominant", "largest", "reject"] = "dominant"
+    MAX_SECOND_FACE: float = Field(default=0.4, gt=0, le=1)
+    SHARED_PHOTOS: Literal["reject", "report"] = "reject"
     BATCH_SIZE: int = Field(default=0, ge=0, le=512)  # 0: what suits the processor
     WORKER_THREADS: int = Field(default_factory=_usable_cores, ge=1, le=MAX_WORKER_THREADS)
     ONNX_PROVIDERS: str = "auto"

@@ -1,33 +1,28 @@
-"""Finds the face: a portrait comes in, the aligned and letterboxed face goes out.
+"""Finds faces: a BGR image comes in, regions with landmarks go out.
 
 Detectors have DeepFace's interface (`detect_faces`: BGR image -> regions), so that ours and all of DeepFace's
-serve alike; alignment and letterbox are DeepFace's own.
+serve alike.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 import re
 import threading
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
-from app.errors import NoFace, UnknownModel, WeightsUnavailable
-from app.faces.engine import Detector, FacialAreaRegion, UnimplementedError, detection, modeling, preprocessing
+from app.core.pixels import reduce
+from app.errors import UnknownModel, WeightsUnavailable
+from app.faces.engine import Detector, FacialAreaRegion, UnimplementedError, modeling
 from app.faces.mtcnn import PYRAMID_FACTOR, Detection, Mtcnn
 from app.faces.sessions import SessionOptions
-from app.records import Face, Image, Portrait
-
-log = logging.getLogger(__name__)
+from app.records import Image
 
 LIBRARY_MIN_FACE_PX = 20.0  # the `mtcnn` package's default, at which DeepFace uses it
 DEEPFACE_BORDER = 0.5  # DeepFace pads the photo by this much of its size on each side before detection
-CUBIC_REACH_PX = 3  # interpolation looks two pixels further, and the middle of an odd side is half a pixel off
 DECORATION = r"^\W+"  # DeepFace begins some of its messages with emojis
 OWN_MTCNN = "mtcnn"
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -56,18 +51,6 @@ class BoundedMtcnn(Detector):  # type: ignore[misc]  # deepface has no type info
         copy = reduce(img, factor)
         wanted = min(copy.shape[:2]) * self._options.min_face_ratio
         return [_region(face, factor) for face in self._nets.detect(copy, smallest_face(wanted, 1 / factor))]
-
-
-def reduce(image: Image, factor: int) -> Image:
-    """The image with each `factor` x `factor` pixels averaged to one (what does not fill a last one is left out).
-
-    Whole factors are exact, and ten times as fast as others.
-    """
-    if factor <= 1:
-        return image
-    rows, columns = (max(1, side // factor) for side in image.shape[:2])
-    whole = image[: rows * factor, : columns * factor]
-    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def smallest_face(wanted_px: float, scale: float) -> float:
@@ -131,101 +114,6 @@ def build_detector(options: DetectionOptions, sessions: SessionOptions) -> Detec
     if options.detector == OWN_MTCNN:
         return BoundedMtcnn(options, sessions)
     return DeepFaceDetector(options.detector)
-
-
-class FaceFinder:
-    """Chooses a portrait's face and cuts it out as the network wants it, `input_size` (height, width)."""
-
-    def __init__(self, detector: Detector, input_size: tuple[int, int]) -> None:
-        self._detector = detector
-        self._input_size = input_size
-        self._one_at_a_time = threading.Lock()
-
-    def find(self, portrait: Portrait) -> Face:
-        """The largest face. Raises NoFace."""
-        regions = [region for region in self._detector.detect_faces(portrait.image) if region.w > 0 and region.h > 0]
-        if not regions:
-            raise NoFace()
-        region = choose_face(regions)
-        if len(regions) > 1:
-            log.info("%s: %d rostros, se toma el mayor", portrait.member.crew_id, len(regions))
-        pixels = self._align(portrait.image, region)
-        if not pixels.size:
-            raise NoFace("el rostro queda fuera de la foto")
-        x, y, width, height = (int(side) * portrait.reduction for side in (region.x, region.y, region.w, region.h))
-        confidence = min(1.0, max(0.0, float(region.confidence or 0.0)))
-        letterboxed = letterbox(pixels, self._input_size)
-        return Face(portrait.photo, letterboxed, (x, y, width, height), confidence, len(regions))
-
-    def _align(self, image: Image, region: FacialAreaRegion) -> Image:
-        if region.left_eye is None or region.right_eye is None:
-            with self._one_at_a_time:  # DeepFace's net for eyes is shared by all threads
-                region = find_eyes(image, region)
-        return align_face(image, region, max(self._input_size))
-
-
-def find_eyes(image: Image, region: FacialAreaRegion) -> FacialAreaRegion:
-    """The region of a detector that gives no eyes, with those that DeepFace finds in it; perhaps there are none."""
-    x, y, width, height = (int(side) for side in (region.x, region.y, region.w, region.h))
-    eyes = modeling.build_model("face_detector", "opencv").find_eyes(crop_with_black(image, x, y, width, height))
-    left, right = (None if eye is None else (eye[0] + x, eye[1] + y) for eye in eyes)
-    return dataclasses.replace(region, left_eye=left, right_eye=right)
-
-
-def choose_face(regions: list[FacialAreaRegion]) -> FacialAreaRegion:
-    return max(regions, key=lambda region: region.w * region.h)
-
-
-def align_face(image: Image, region: FacialAreaRegion, input_side_px: int) -> Image:
-    """The face's box with the eyes turned level, as DeepFace's `extract_face` cuts it, black where the photo ends.
-
-    A face more than twice as large as the network's input is reduced first: turning it would only cost more.
-    """
-    factor = max(1, int(max(region.w, region.h) / input_side_px))
-    width, height = round(region.w / factor), round(region.h / factor)
-    margin_x, margin_y = turning_margins(width, height, region)
-    around = crop_with_black(
-        image,
-        int(region.x) - margin_x * factor,
-        int(region.y) - margin_y * factor,
-        (width + 2 * margin_x) * factor,
-        (height + 2 * margin_y) * factor,
-    )
-    turned, _ = detection.align_img_wrt_eyes(reduce(around, factor), region.left_eye, region.right_eye)
-    return np.asarray(turned[margin_y : margin_y + height, margin_x : margin_x + width], np.uint8)
-
-
-def turning_margins(width: int, height: int, region: FacialAreaRegion) -> tuple[int, int]:
-    """How far beyond a box, in x and in y, the box reaches when it is turned until the region's eyes are level.
-
-    DeepFace turns twice the box's size instead, always, for the same pixels at three times the cost.
-    """
-    if region.left_eye is None or region.right_eye is None:
-        return 0, 0
-    across, down = (abs(side) for side in np.subtract(region.left_eye, region.right_eye))
-    cosine, sine = np.array([across, down]) / (math.hypot(across, down) or 1)
-    beyond = (width * cosine + height * sine - width, height * cosine + width * sine - height)
-    return tuple(
-        min(side // 2, math.ceil(max(0, extra) / 2) + CUBIC_REACH_PX)
-        for side, extra in zip((width, height), beyond, strict=True)
-    )
-
-
-def crop_with_black(image: Image, x: int, y: int, width: int, height: int) -> Image:
-    """The rectangle, also where it reaches beyond the image."""
-    inside = image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
-    top, left = min(max(0, -y), height), min(max(0, -x), width)
-    bottom, right = height - top - inside.shape[0], width - left - inside.shape[1]
-    if (top, left, bottom, right) == (0, 0, 0, 0):
-        return inside
-    canvas = np.zeros((height, width, image.shape[2]), np.uint8)
-    canvas[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
-    return canvas
-
-
-def letterbox(pixels: Image, input_size: tuple[int, int]) -> NDArray[np.float32]:
-    """The face scaled into (height, width), black around it, float32 in [0, 1] (DeepFace's `resize_image`)."""
-    return np.asarray(preprocessing.resize_image(pixels.astype(np.float32) / 255, input_size)[0], np.float32)
 
 
 def _move(region: FacialAreaRegion, dx: int, dy: int) -> FacialAreaRegion:

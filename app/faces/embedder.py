@@ -124,6 +124,6 @@ class Embedder:
         if not (np.isfinite(vectors).all() and vectors.any(axis=1).all()):
             raise BadVector("contiene NaN o infinitos, o es nulo")
         return [
-            Embedding(face.photo, vector, self.model, face.confidence)
+            Embedding(face.photo, vector, self.model, face.sighting)
             for face, vector in zip(faces, vectors, strict=True)
         ]

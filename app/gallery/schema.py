@@ -1,4 +1,6 @@
-"""The table `face_embeddings`: created when missing, accepted as it stands when another program made it."""
+"""The tables: `face_embeddings`, created when missing and accepted as it stands when another program made it, and
+`face_photos`, which is ours: one row for each member, what was seen of the photo and what became of it.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,10 @@ from app.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
-TABLE = "face_embeddings"
+TABLE, LEDGER = "face_embeddings", "face_photos"
 LOCK_TIMEOUT_S = 30
 MAX_LOCK_CHARACTERS = 64  # MySQL's limit
+MAX_ID_CHARACTERS = 64  # of a crew id in the ledger
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
 
 
@@ -60,12 +63,47 @@ def define_table(*, mysql: bool) -> Table:
     )
 
 
+def define_ledger(*, mysql: bool) -> Table:
+    """`face_photos`. Ids are compared byte by byte: to a roster, `a1` and `A1` may be two people."""
+    binary = "utf8mb4_bin" if mysql else None
+    return Table(
+        LEDGER,
+        MetaData(),
+        Column("crew_id", String(MAX_ID_CHARACTERS, collation=binary), primary_key=True),
+        Column("url", Text),
+        Column("sha256", String(64)),
+        Column("perceptual_hash", String(16)),
+        Column("width", Integer),
+        Column("height", Integer),
+        Column("faces_seen", Integer),
+        Column("box", String(64)),  # JSON: x, y, width, height in pixels of the upright original
+        Column("attempt", String(20)),
+        Column("confidence", Numeric(4, 3)),
+        Column("quality", Text),  # JSON: value, score and verdict by component
+        Column("quality_verdict", String(12)),
+        Column("quality_component", String(64)),
+        Column("code", String(40)),  # of the failure; NULL for those in the gallery
+        Column("detail", Text),
+        Column("embedding_id", Integer),
+        Column("seen_at", TIMESTAMP, nullable=True, server_default=text("CURRENT_TIMESTAMP")),
+    )
+
+
+def open_ledger(database: Database) -> Table:
+    """`face_photos`, created if need be. Raises DatabaseUnavailable."""
+    table = define_ledger(mysql=database.is_mysql)
+    if not database.transaction(lambda connection: inspect(connection).has_table(LEDGER)):
+        database.transaction(lambda connection: _create(connection, table, mysql=database.is_mysql))
+    return table
+
+
 def open_table(database: Database) -> Table:
     """The table as it is in the database, created if need be. Raises DatabaseUnavailable when it cannot serve."""
     try:
         table = database.transaction(_reflect, retry=False)  # the first contact: a wrong port is said at once
     except NoSuchTableError:
-        database.transaction(lambda connection: _create(connection, mysql=database.is_mysql))
+        new = define_table(mysql=database.is_mysql)
+        database.transaction(lambda connection: _create(connection, new, mysql=database.is_mysql))
         table = database.transaction(_reflect)
     missing = [name for name in NEEDED_COLUMNS if name not in table.c]
     if missing:
@@ -77,13 +115,13 @@ def open_table(database: Database) -> Table:
     return table
 
 
-def _create(connection: Connection, *, mysql: bool) -> None:
+def _create(connection: Connection, table: Table, *, mysql: bool) -> None:
     """Create the table, unless another run does so at this very moment: a transaction does not hold that off."""
-    name = f"{TABLE} {connection.engine.url.database}"[:MAX_LOCK_CHARACTERS]
+    name = f"{table.name} {connection.engine.url.database}"[:MAX_LOCK_CHARACTERS]
     if mysql:
         connection.execute(select(func.get_lock(name, LOCK_TIMEOUT_S)))
     try:
-        define_table(mysql=mysql).create(connection, checkfirst=True)
+        table.create(connection, checkfirst=True)
     finally:
         if mysql:
             connection.execute(select(func.release_lock(name)))

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.database import Database
 from app.errors import RowRefused
+from app.gallery.ledger import Ledger
 from app.gallery.schema import open_table
 from app.records import Embedding
 
@@ -29,8 +30,9 @@ def to_json(vector: NDArray[np.float32]) -> str:
 class GalleryStore:
     """Reads and writes the gallery. Raises DatabaseUnavailable when the database is not there, or not any more."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ledger: Ledger) -> None:
         self._database = database
+        self._ledger = ledger
         self._table = open_table(database)
 
     def current(self, model: str, crew_id: str | None = None) -> dict[str, str]:
@@ -48,19 +50,33 @@ class GalleryStore:
         return {str(row.crew_id): str(row.imagen_path) for row in mine}
 
     def save(self, embeddings: Sequence[Embedding]) -> list[int]:
-        """Write a batch in one transaction; returns the rows' ids in the same order. Raises RowRefused."""
+        """Write a batch, and what the ledger says of it, in one transaction; the rows' ids in the same order.
+
+        Raises RowRefused.
+        """
         rows = [self._row(embedding) for embedding in embeddings]
+
+        def write(connection: Connection) -> list[int]:
+            ids = self._upsert(connection, rows)
+            self._ledger.record_stored(connection, list(zip(embeddings, ids, strict=True)))
+            return ids
+
         try:
-            return self._database.transaction(lambda connection: self._upsert(connection, rows))
+            return self._database.transaction(write)
         except DBAPIError as error:
             raise RowRefused(str(error.orig)) from error
+
+    def withdraw(self, row_id: int) -> None:
+        """Deactivate a row: its photo turned out to be somebody else's, too."""
+        statement = update(self._table).where(self._table.c.id == row_id).values(active=False)
+        self._database.transaction(lambda connection: connection.execute(statement))
 
     def _row(self, embedding: Embedding) -> dict[str, Any]:
         row = {
             "crew_id": embedding.member.crew_id,
             "embedding": to_json(embedding.vector),
             "modelo": embedding.model,
-            "confidence": round(embedding.confidence, CONFIDENCE_DECIMALS),
+            "confidence": round(embedding.sighting.confidence, CONFIDENCE_DECIMALS),
             "imagen_path": embedding.photo.url,
         }
         for name, value in row.items():

@@ -21,7 +21,8 @@ from PIL import (  # noqa: F401  # each registers its reader; at first use that 
 from PIL import Image as PillowImage
 
 from app.errors import InvalidImage, PhotoUnavailable
-from app.records import Image, Photo, Portrait
+from app.photos.fingerprint import checksum, perceptual_hash
+from app.records import Image, Photo, Portrait, Sighting
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 # Decoders that can shrink while decoding: by how much, and OpenCV's word for it.
@@ -59,7 +60,9 @@ def load_portrait(photo: Photo, options: DecodeOptions) -> Portrait:
         raise InvalidImage(f"mide {width} x {height} píxeles; el límite son {limit:g} megapíxeles")
     # OpenCV forgets a TIFF's orientation when it reduces.
     reduction = 1 if kind == "TIFF" else choose_reduction(max(width, height), options.min_side_px)
-    return Portrait(photo, decode(content, reduction), reduction)
+    image = decode(content, reduction)
+    sighting = Sighting(_upright((width, height), image), checksum(content), perceptual_hash(image))
+    return Portrait(photo, image, sighting, reduction)
 
 
 def read_header(content: bytes) -> tuple[int, int, str]:
@@ -69,6 +72,12 @@ def read_header(content: bytes) -> tuple[int, int, str]:
             return (*image.size, str(image.format))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise InvalidImage(_what_it_is(content)) from error
+
+
+def _upright(size: tuple[int, int], image: Image) -> tuple[int, int]:
+    """The header's (width, height), the other way round when EXIF has laid the image on its side."""
+    lies = (size[0] > size[1]) != (image.shape[1] > image.shape[0])
+    return size[::-1] if lies else size
 
 
 def choose_reduction(side_px: int, min_side_px: int) -> int:

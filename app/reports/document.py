@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from app.arguments import STDOUT
-from app.errors import RunError, SettingsError
-from app.records import Failed, Outcome, Skipped, Stored
-from app.reports.summary import Summary, reason
+from app.errors import SettingsError
+from app.faces.quality import Limits
+from app.records import Failed, Outcome, Sighting, Skipped, Stored
+from app.reports.review import Review
+from app.reports.summary import reason
+from app.screening import note_quality
 
 
 def run_document(
-    outcomes: Sequence[Outcome], summary: Summary, model: str, exit_code: int, error: RunError | None
+    outcomes: Sequence[Outcome], review: Review, limits: Limits, ending: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The document, ready to serialise. Its keys are stable."""
+    """The document, ready to serialise. Its keys are stable. `ending` joins the summary: model, exit code, error."""
+    summary = review.summary
     return {
         "summary": {
-            "model": model,
-            "exit_code": exit_code,
-            "error": str(error) if error else None,
+            **ending,
             "stored": summary.stored,
             "failed": summary.failed,
             "skipped": summary.skipped,
@@ -34,12 +37,24 @@ def run_document(
             "errors_by_code": summary.by_code,
             "stages_ms": summary.stages_ms,
         },
-        "members": [describe(outcome) for outcome in outcomes],
+        "report": describe_review(review),
+        "members": [describe(outcome, limits) for outcome in outcomes],
     }
 
 
-def describe(outcome: Outcome) -> dict[str, Any]:
-    """One member: which outcome, and where and why it ended."""
+def describe_review(review: Review) -> dict[str, Any]:
+    """The list that HR works through, without its pictures."""
+    names = ("crew_id", "full_name", "photo_name", "kind", "code", "title", "detail", "advice", "change")
+    return {
+        "started_at": review.started_at.isoformat(timespec="seconds"),
+        "sentence": review.sentence,
+        "changes": None if review.changes is None else dataclasses.asdict(review.changes),
+        "entries": [{name: encodable(getattr(entry, name)) for name in names} for entry in review.entries],
+    }
+
+
+def describe(outcome: Outcome, limits: Limits) -> dict[str, Any]:
+    """One member: which outcome, where and why it ended, and what was seen of the photo."""
     entry: dict[str, Any] = {
         "crew_id": encodable(outcome.member.crew_id),
         "outcome": type(outcome).__name__.lower(),
@@ -53,9 +68,30 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         entry["embedding_id"] = outcome.embedding_id
     elif isinstance(outcome, Failed):
         entry |= {"stage": outcome.stage, "code": outcome.code, "detail": encodable(reason(outcome))}
-    elif isinstance(outcome, Skipped):
-        entry["code"] = outcome.code
-    return entry
+    if isinstance(outcome, Skipped):
+        return entry | {"code": outcome.code}
+    return entry | describe_sighting(outcome.sighting, limits)
+
+
+def describe_sighting(sighting: Sighting | None, limits: Limits) -> dict[str, Any]:
+    """Photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright original."""
+    if sighting is None:
+        return {"photo": None, "face": None, "quality": None}
+    photo = {
+        "width": sighting.size[0],
+        "height": sighting.size[1],
+        "sha256": sighting.sha256,
+        "perceptual_hash": f"{sighting.perceptual_hash:016x}",
+    }
+    face = {
+        "box": sighting.box,
+        "landmarks": None if sighting.landmarks is None else sighting.landmarks.round(1).tolist(),
+        "confidence": round(sighting.confidence, 4),
+        "attempt": sighting.attempt,
+        "faces_seen": sighting.faces_seen,
+    }
+    note = note_quality(sighting, limits)
+    return {"photo": photo, "face": face if sighting.box else None, "quality": note and dict(note.components)}
 
 
 def encodable(text: str) -> str:

@@ -68,6 +68,10 @@ class ConsoleProgress:
         if self._members is not None:
             self._bar.advance(self._members)
 
+    def withdrawn(self, outcome: Stored) -> None:
+        crew_id = printable(outcome.member.crew_id)
+        self._print(f"↩️  Embedding de {crew_id} retirado: otra persona tiene la misma foto")
+
     def download(self, name: str, done: int, total: int) -> None:
         """Weights on their way: a bar on a terminal, one line otherwise."""
         if self._download is None:

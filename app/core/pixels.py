@@ -1,0 +1,20 @@
+"""What is done to pixels in more than one room: images come in, images go out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from app.records import Image
+
+
+def reduce(image: Image, factor: int) -> Image:
+    """The image with each `factor` x `factor` pixels averaged to one (what does not fill a last one is left out).
+
+    Whole factors are exact, and ten times as fast as others.
+    """
+    if factor <= 1:
+        return image
+    rows, columns = (max(1, side // factor) for side in image.shape[:2])
+    whole = image[: rows * factor, : columns * factor]
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,118 @@
+"""From a portrait to the face to enrol: found, chosen, judged and cut out as the network wants it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import ItemError, LowQuality, NoFace
+from app.faces.alignment import align_face, find_eyes, letterbox
+from app.faces.attempts import PLAIN, Look, look, turn_back
+from app.faces.choice import Policy, area, by_size, check_dominance
+from app.faces.engine import Detector, FacialAreaRegion
+from app.faces.measures import FaceView, measure
+from app.faces.quality import REJECT, Limits, Values, grade, worst
+from app.records import Face, Image, Portrait, Sighting
+
+log = logging.getLogger(__name__)
+
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FindOptions:
+    """What to do with several faces, and with a face of too low a quality (`limits`: scores, see quality.py)."""
+
+    multiple_faces: Policy
+    max_second_face: float
+    limits: Limits
+    accept_low_quality: bool = False
+
+
+class FaceFinder:
+    """Finds a portrait's face and cuts it out as the network wants it, `input_size` (height, width)."""
+
+    def __init__(self, detector: Detector, input_size: tuple[int, int], options: FindOptions) -> None:
+        self._detector = detector
+        self._input_size = input_size
+        self._options = options
+        self._one_at_a_time = threading.Lock()
+
+    def find(self, portrait: Portrait) -> Face:
+        """The member's face. Raises NoFace, SeveralFaces, LowQuality, each with what was seen."""
+        found = look(self._detector, portrait.image)
+        regions = by_size([region for region in found.regions if region.w > 0 and region.h > 0])
+        if not regions:
+            raise NoFace(sighting=portrait.sighting)
+        quality = self._measure(portrait, found, regions)
+        sighting = _describe(portrait, found, regions, quality)
+        if found.attempt != PLAIN:
+            log.info("%s: rostro hallado con otro intento: %s", portrait.member.crew_id, found.attempt)
+        try:
+            check_dominance(regions, self._options.multiple_faces, self._options.max_second_face)
+            self._check_quality(quality)
+        except ItemError as error:
+            error.sighting = sighting
+            raise
+        pixels = self._align(found.image, regions[0])
+        if not pixels.size:
+            raise NoFace("el rostro queda fuera de la foto", sighting)
+        return Face(portrait.photo, letterbox(pixels, self._input_size), sighting)
+
+    def _measure(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion]) -> Values:
+        first = regions[0]
+        box = (int(first.x), int(first.y), int(first.w), int(first.h))
+        areas = tuple(area(region) for region in regions)
+        return measure(FaceView(found.image, box, landmarks_of(first), portrait.reduction, areas))
+
+    def _check_quality(self, quality: Values) -> None:
+        lowest = worst(grade(quality, self._options.limits))
+        if lowest.verdict == REJECT and not self._options.accept_low_quality:
+            component = lowest.component
+            raise LowQuality(f"{component.defect} ({component.name}: {lowest.score} de 100). {component.advice}")
+
+    def _align(self, image: Image, region: FacialAreaRegion) -> Image:
+        if region.left_eye is None or region.right_eye is None:
+            with self._one_at_a_time:  # DeepFace's net for eyes is shared by all threads
+                region = find_eyes(image, region)
+        return align_face(image, region, max(self._input_size))
+
+
+def landmarks_of(region: FacialAreaRegion) -> Points | None:
+    """(5, 2) in the order of `Sighting.landmarks`; None unless all are known."""
+    # DeepFace names both sides from the person's point of view.
+    points = (region.right_eye, region.left_eye, region.nose, region.mouth_right, region.mouth_left)
+    return None if any(point is None for point in points) else np.array(points, np.float32)
+
+
+def _in_photo(points: Points, found: Look, portrait: Portrait) -> Points:
+    """Points of the image that was looked at, in pixels of the upright original."""
+    back = turn_back(points, found.quarter_turns, portrait.image.shape[:2])
+    return np.asarray(back * portrait.reduction, np.float32)
+
+
+def _box_in_photo(region: FacialAreaRegion, found: Look, portrait: Portrait) -> tuple[int, int, int, int]:
+    # By its first and last pixel: points are the middles of pixels, a box lies between their edges.
+    corners = np.array([[region.x, region.y], [region.x + region.w - 1, region.y + region.h - 1]], np.float32)
+    back = turn_back(corners, found.quarter_turns, portrait.image.shape[:2])
+    first, size = back.min(axis=0), np.ptp(back, axis=0) + 1
+    x, y, width, height = (int(side) * portrait.reduction for side in (*first.round(), *size.round()))
+    return x, y, width, height
+
+
+def _describe(portrait: Portrait, found: Look, regions: list[FacialAreaRegion], quality: Values) -> Sighting:
+    landmarks = landmarks_of(regions[0])
+    return dataclasses.replace(
+        portrait.sighting,
+        faces_seen=len(regions),
+        box=_box_in_photo(regions[0], found, portrait),
+        landmarks=None if landmarks is None else _in_photo(landmarks, found, portrait),
+        confidence=min(1.0, max(0.0, float(regions[0].confidence or 0.0))),
+        attempt=found.attempt,
+        quality=quality,
+    )

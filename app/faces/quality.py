@@ -1,0 +1,222 @@
+"""What makes a face fit for enrolment: measured components of ISO/IEC 29794-5 come in, scores from 0 (worst) to 100 and
+verdicts go out, with what to tell people.
+
+The mappings to scores are those of ISO/IEC 29794-5:2025 as its reference software OFIQ is configured; the three that
+are ours say so. docs/quality.md lists them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PASSED, WARN, REJECT, NOT_ASSESSED = "passed", "warn", "reject", "not_assessed"
+SEVERITY = (REJECT, WARN, PASSED, NOT_ASSESSED)
+
+Values = NDArray[np.float32]  # one for each of COMPONENTS, NaN where not assessed
+Limits = Mapping[str, tuple[float, float]]  # component's name -> score below which to warn, and to reject
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One component: its name in ISO/IEC 29794-5, and in Spanish what is wrong when it is low and how to take the
+    photo again."""
+
+    name: str
+    unit: str
+    defect: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """A component of one photo: `value` as measured, `score` 0 to 100; both None when it was not assessed."""
+
+    component: Component
+    value: float | None
+    score: int | None
+    verdict: str
+
+
+COMPONENTS = (
+    Component(
+        "SingleFacePresent",
+        "",
+        "En la foto hay otra cara casi tan grande como la de la persona",
+        "Tome la foto de nuevo con la persona sola, o recorte a las demás.",
+    ),
+    Component(
+        "InterEyeDistance",
+        "px",
+        "La cara sale demasiado pequeña, con pocos píxeles",
+        "Tome la foto de nuevo más de cerca, y suba el archivo original: no una copia reducida ni una captura.",
+    ),
+    Component(
+        "HeadPoseRoll",
+        "°",
+        "La cabeza está muy ladeada, o la foto está girada",
+        "Tome la foto de nuevo con la cabeza derecha, o gire la foto antes de subirla.",
+    ),
+    Component(
+        "HeadPoseYaw",
+        "°",
+        "La cara mira hacia un lado",
+        "Tome la foto de nuevo de frente, con la nariz hacia la cámara.",
+    ),
+    Component(
+        "HeadPosePitch",
+        "°",
+        "La cara mira demasiado hacia arriba o hacia abajo",
+        "Tome la foto de nuevo con la cámara a la altura de los ojos.",
+    ),
+    Component(
+        "HeadSize",
+        "",
+        "La cara ocupa una parte demasiado pequeña o demasiado grande de la foto",
+        "Tome la foto de nuevo de modo que la cara ocupe cerca de la mitad del alto.",
+    ),
+    Component(
+        "LeftwardCropOfTheFaceImage",
+        "",
+        "La cara está cortada por el borde izquierdo de la foto",
+        "Tome la foto de nuevo con la cara completa y en el centro.",
+    ),
+    Component(
+        "RightwardCropOfTheFaceImage",
+        "",
+        "La cara está cortada por el borde derecho de la foto",
+        "Tome la foto de nuevo con la cara completa y en el centro.",
+    ),
+    Component(
+        "MarginAboveOfTheFaceImage",
+        "",
+        "La cara está cortada por arriba",
+        "Tome la foto de nuevo con toda la cabeza dentro, de la barbilla al pelo.",
+    ),
+    Component(
+        "MarginBelowOfTheFaceImage",
+        "",
+        "La cara está cortada por abajo",
+        "Tome la foto de nuevo con toda la cabeza dentro, de la barbilla al pelo.",
+    ),
+    Component(
+        "Sharpness",
+        "",
+        "La cara está borrosa",
+        "Tome la foto de nuevo sin moverse, con la cara enfocada y la lente limpia.",
+    ),
+    Component(
+        "IlluminationUniformity",
+        "",
+        "Un lado de la cara tiene mucha más luz que el otro",
+        "Tome la foto de nuevo con la luz de frente, no de un lado.",
+    ),
+    Component(
+        "UnderExposurePrevention",
+        "",
+        "La cara está muy oscura",
+        "Tome la foto de nuevo con más luz sobre la cara, sin una ventana detrás.",
+    ),
+    Component(
+        "OverExposurePrevention",
+        "",
+        "La cara está quemada por demasiada luz",
+        "Tome la foto de nuevo sin sol ni flash directo sobre la cara.",
+    ),
+    Component(
+        "LuminanceMean",
+        "",
+        "La cara está demasiado oscura o demasiado clara",
+        "Tome la foto de nuevo con luz suficiente y pareja sobre la cara.",
+    ),
+    Component(
+        "LuminanceVariance",
+        "",
+        "La cara tiene muy poco contraste, o demasiado",
+        "Tome la foto de nuevo con luz pareja, sin sombras fuertes ni niebla en la lente.",
+    ),
+    Component(
+        "DynamicRange",
+        "bit",
+        "La cara casi no tiene matices entre lo claro y lo oscuro",
+        "Tome la foto de nuevo con luz natural, sin filtros.",
+    ),
+)
+# What takes more than a box and five landmarks to tell. Never passed: nobody has looked.
+UNASSESSED = (
+    "EyesOpen",
+    "EyesVisible",
+    "MouthClosed",
+    "MouthOcclusionPrevention",
+    "FaceOcclusionPrevention",
+    "NoHeadCoverings",
+    "ExpressionNeutrality",
+    "BackgroundUniformity",
+    "NaturalColour",
+    "CompressionArtifacts",
+)
+UNASSESSED_COMPONENTS = tuple(Component(name, "", "", "") for name in UNASSESSED)
+# Ours: 95 on usual photos; 65 where the distance to the person's other photos begins to grow, 14 at half as much again.
+SHARPNESS = (0.3, 0.05)
+
+
+def grade(values: Values, limits: Limits) -> list[Grade]:
+    """Each component's score and verdict, then those that nobody can assess here."""
+    grades = [_grade(component, float(value), limits) for component, value in zip(COMPONENTS, values, strict=True)]
+    return grades + [Grade(component, None, None, NOT_ASSESSED) for component in UNASSESSED_COMPONENTS]
+
+
+def worst(grades: Sequence[Grade]) -> Grade:
+    """The one with the most severe verdict; of several the lowest score, and of equals the first."""
+    return min(grades, key=lambda grade: (SEVERITY.index(grade.verdict), grade.score or 0))
+
+
+def _grade(component: Component, value: float, limits: Limits) -> Grade:
+    if math.isnan(value):
+        return Grade(component, None, None, NOT_ASSESSED)
+    score = round(min(100.0, max(0.0, SCORES[component.name](value))))
+    warn_below, reject_below = limits[component.name]
+    verdict = REJECT if score < reject_below else WARN if score < warn_below else PASSED
+    return Grade(component, value, score, verdict)
+
+
+def _sigmoid(value: float, middle: float, width: float) -> float:
+    return float(0.5 * (1 + math.tanh((value - middle) / (2 * width))))  # never overflows
+
+
+def _rising(middle: float, width: float) -> Callable[[float], float]:
+    return lambda value: 100 * _sigmoid(value, middle, width)
+
+
+def _facing(degrees: float) -> float:
+    return 100 * max(0.0, math.cos(math.radians(degrees))) ** 2
+
+
+def _varied(variance: float) -> float:
+    return 100 * math.sin(60 * variance / (60 * variance + 1) * math.pi)
+
+
+SCORES: Mapping[str, Callable[[float], float]] = {
+    "SingleFacePresent": lambda value: 100 * (1 - value),
+    "InterEyeDistance": _rising(70, 20),
+    "HeadPoseRoll": _facing,
+    "HeadPoseYaw": _facing,
+    "HeadPosePitch": _facing,
+    "HeadSize": lambda value: 200 * (1 - _sigmoid(abs(value - 0.45), 0, 0.05)),
+    "LeftwardCropOfTheFaceImage": _rising(0.9, 0.1),
+    "RightwardCropOfTheFaceImage": _rising(0.9, 0.1),
+    # The standard's width, 0.1, gives 0 to every close portrait, with its chin or without.
+    "MarginAboveOfTheFaceImage": _rising(1.4, 0.4),
+    "MarginBelowOfTheFaceImage": _rising(1.8, 0.4),
+    "Sharpness": _rising(*SHARPNESS),
+    "IlluminationUniformity": lambda value: 100 * value**0.3,
+    "UnderExposurePrevention": lambda value: 120 * (0.832 - _sigmoid(value, 0.92, 0.05)),
+    "OverExposurePrevention": lambda value: 1 / (value + 0.01),
+    "LuminanceMean": lambda value: 100 * _sigmoid(value, 0.2, 0.05) * (1 - _sigmoid(value, 0.8, 0.05)),
+    "LuminanceVariance": _varied,
+    "DynamicRange": lambda value: 12.5 * value,
+}

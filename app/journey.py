@@ -1,0 +1,91 @@
+"""One member on the way through the stages: a call's result or error comes in, in the end one outcome goes out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.core.logs import RUN_LOGGER
+from app.errors import ItemError, RunError, Unexpected
+from app.records import CrewMember, Failed, Outcome, Sighting, Stored
+
+log = logging.getLogger(__name__)
+run_log = logging.getLogger(RUN_LOGGER)
+
+
+@dataclass(eq=False, slots=True)
+class Journey:
+    """One member on the way: what it has become so far, what each stage took, and why it ended early."""
+
+    member: CrewMember
+    item: Any = None
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    failure: Failed | None = None
+    sighting: Sighting | None = None
+
+    def step(self, stage: str, call: Callable[[Any], Any]) -> None:
+        """Take the member through one stage, unless it failed before. This is the border where one member's
+        trouble ends: anything but a RunError becomes its outcome."""
+        if self.failure is not None:
+            return
+        started = time.perf_counter()
+        try:
+            self.advance(call(self.item))
+        except ItemError as error:
+            self._fail(error, error.stage)
+        except RunError:
+            raise
+        except Exception as error:
+            log.exception("%s: error inesperado en la etapa %s", self.member.crew_id, stage)
+            self._fail(Unexpected(f"{type(error).__name__}: {error}"), stage)
+        self.took(stage, time.perf_counter() - started)
+
+    def advance(self, item: Any) -> None:
+        """To the next stage, with what it saw of the photo."""
+        self.item = item
+        self.sighting = getattr(item, "sighting", self.sighting)
+
+    def took(self, stage: str, seconds: float) -> None:
+        self.timings_ms[stage] = round(seconds * 1000, 3)
+        state = "bien" if self.failure is None else f"{self.failure.code} {self.failure.detail}".strip()
+        run_log.info("%s %s %.1f ms: %s", self.member.crew_id, stage, seconds * 1000, state)
+
+    def _fail(self, error: ItemError, stage: str) -> None:
+        self.item = None  # a decoded photo is large, and a failed member may wait long for its turn
+        seen = error.sighting or self.sighting
+        self.failure = Failed(self.member, stage, error.code, error.detail, self.timings_ms, seen)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do: it failed, or has become the id of its row."""
+        return self.failure is not None or isinstance(self.item, int)
+
+    def outcome(self) -> Outcome:
+        return self.failure or Stored(self.member, self.item, self.timings_ms, self.sighting)
+
+
+Batch = list[Journey]
+
+
+def take_batch(batch: Batch, stage: str, call: Callable[[list[Any]], list[Any]]) -> None:
+    """Take all through a stage at once; a batch that fails is taken item by item, so that one bad face costs
+    one row."""
+    if not batch:
+        return
+    started = time.perf_counter()
+    try:
+        results = call([journey.item for journey in batch])
+    except RunError:
+        raise
+    except Exception:
+        log.debug("El lote de %d falló en la etapa %s: uno a uno", len(batch), stage, exc_info=True)
+        for journey in batch:
+            journey.step(stage, lambda item: call([item])[0])
+        return
+    share = (time.perf_counter() - started) / len(batch)
+    for journey, result in zip(batch, results, strict=True):
+        journey.advance(result)
+        journey.took(stage, share)

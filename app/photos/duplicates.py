@@ -1,0 +1,121 @@
+"""The same picture under several crew ids: perceptual hashes come in, who shares a picture goes out."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+# Saved anew at a quarter of the size or at JPEG quality 10 the same picture differs in up to 5 of the 64 bits, two
+# different photos in 19 at least (docs/quality.md).
+SAME_PICTURE_BITS = 5
+BANDS = SAME_PICTURE_BITS + 1  # two hashes that differ in fewer bits than there are bands share one band at least
+BAND_BITS = -(-64 // BANDS)
+SHOWN_IDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """The others with the same picture: how many, and the first few."""
+
+    count: int
+    shown: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = self.count - len(self.shown)
+        return ", ".join(self.shown) + (f" y {more} más" if more else "")
+
+
+class SharedPictures:
+    """Who has which picture. `stored` (crew id -> hash) are those in the gallery from earlier runs: theirs is only
+    reported. All others that share one are rejected, the first of them also when its twin turns up later.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, stored: Mapping[str, int], rejected: Mapping[str, int]) -> None:
+        self._stored = dict(stored)
+        self._owners: dict[int, dict[str, None]] = defaultdict(dict)
+        self._bands: dict[tuple[int, int], dict[int, None]] = defaultdict(dict)
+        self._of: dict[str, int] = {}
+        self._alone: dict[int, str] = {}  # pictures of this run that nobody else had so far
+        self._late: list[str] = []
+        self._guard = threading.Lock()
+        for crew_id, picture in (*stored.items(), *rejected.items()):
+            self._add(crew_id, picture)
+        self._seen: set[int] = set()
+
+    def register(self, crew_id: str, picture: int) -> Twins | None:
+        """The others with this picture, unless there are none, or the member was stored with it before."""
+        with self._guard:
+            self._forget(crew_id)
+            self._add(crew_id, picture)
+            self._seen.add(picture)
+            twins = self._twins(crew_id)
+            if self._was_stored_so(crew_id):
+                twins = None
+            elif twins is None:
+                self._alone[picture] = crew_id
+            alone = [like for like in self._pictures_like(picture) if twins and like in self._alone]
+            self._late += [self._alone.pop(like) for like in alone]
+            return twins
+
+    def twins(self, crew_id: str) -> Twins | None:
+        """The same question again, later: others may have come."""
+        with self._guard:
+            return None if self._was_stored_so(crew_id) else self._twins(crew_id)
+
+    def take_late(self) -> list[str]:
+        """Members of this run whose twin turned up after they had registered alone."""
+        with self._guard:
+            late, self._late = self._late, []
+            return late
+
+    def kept(self, crew_ids: Iterable[str]) -> Iterator[tuple[str, Twins]]:
+        """Of these members those whose picture somebody has whom this run has looked at, and the others with it."""
+        with self._guard:
+            for crew_id in crew_ids:
+                picture = self._of.get(crew_id)
+                if picture is None or not any(like in self._seen for like in self._pictures_like(picture)):
+                    continue
+                twins = self._twins(crew_id)
+                if twins is not None:
+                    yield crew_id, twins
+
+    def _was_stored_so(self, crew_id: str) -> bool:
+        stored = self._stored.get(crew_id)
+        return stored is not None and _is_same(stored, self._of[crew_id])
+
+    def _twins(self, crew_id: str) -> Twins | None:
+        others = self._others(crew_id)
+        first = tuple(itertools.islice(others, SHOWN_IDS))
+        count = sum(len(self._owners[picture]) for picture in self._pictures_like(self._of[crew_id])) - 1
+        return Twins(count, first) if first else None
+
+    def _others(self, crew_id: str) -> Iterator[str]:
+        for picture in self._pictures_like(self._of[crew_id]):
+            yield from (other for other in self._owners[picture] if other != crew_id)
+
+    def _pictures_like(self, picture: int) -> list[int]:
+        near = {other: None for band in _bands(picture) for other in self._bands[band]}
+        return [other for other in near if _is_same(other, picture)]
+
+    def _add(self, crew_id: str, picture: int) -> None:
+        self._of[crew_id] = picture
+        self._owners[picture][crew_id] = None
+        for band in _bands(picture):
+            self._bands[band][picture] = None
+
+    def _forget(self, crew_id: str) -> None:
+        if crew_id in self._of:
+            self._owners[self._of.pop(crew_id)].pop(crew_id)
+
+
+def _is_same(one: int, other: int) -> bool:
+    return (one ^ other).bit_count() <= SAME_PICTURE_BITS
+
+
+def _bands(picture: int) -> Iterable[tuple[int, int]]:
+    return ((number, picture >> number * BAND_BITS & (1 << BAND_BITS) - 1) for number in range(BANDS))

@@ -1,0 +1,139 @@
+"""What is looked at beside the photo itself: whose picture it is, and what the report shows of it.
+
+Photos whose picture several people have are kept out of the gallery. The first of them cannot be known as such when it
+passes: the run withdraws it when the second comes, and says at the end how many there were.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from app.errors import ItemError, PlaceholderPhoto, SharedPhoto
+from app.faces.quality import PASSED, Limits, grade, worst
+from app.gallery.ledger import QualityNote, Remembered
+from app.photos.duplicates import SharedPictures, Twins
+from app.photos.thumbnail import make_thumbnail
+from app.records import CrewMember, Embedding, Face, Failed, Outcome, Portrait, Sighting, Skipped, Stored
+
+PLACEHOLDER_FROM = 4  # people with one picture: two or three are a mix-up, more is an image that means "no photo"
+
+
+class Screening:
+    """The screening of one run. `reject` keeps shared pictures out, otherwise they are only reported; `thumbnails`
+    makes small copies of what the report shows."""
+
+    def __init__(self, pictures: SharedPictures, limits: Limits, *, reject: bool, thumbnails: bool) -> None:
+        self._pictures = pictures
+        self._limits = limits
+        self._reject = reject
+        self._thumbnails = thumbnails
+        self._late: list[str] = []
+
+    def admit(self, portrait: Portrait) -> Portrait:
+        """The portrait, unless its picture is somebody else's, too. Raises SharedPhoto."""
+        twins = self._pictures.register(portrait.member.crew_id, portrait.sighting.perceptual_hash)
+        if twins is not None and self._reject:
+            raise SharedPhoto(_same_as(twins), self._illustrated(portrait, portrait.sighting))
+        return portrait
+
+    def watch(self, find: Callable[[Portrait], Face], portrait: Portrait) -> Face:
+        """`find(portrait)`, with a thumbnail where the report will show the photo."""
+        try:
+            face = find(portrait)
+        except ItemError as error:
+            error.sighting = self._illustrated(portrait, error.sighting)
+            raise
+        if judge(face.sighting, self._limits) == PASSED:
+            return face
+        return dataclasses.replace(face, sighting=self._illustrated(portrait, face.sighting))
+
+    def still_alone(self, embeddings: Sequence[Embedding]) -> Sequence[Embedding]:
+        """The embeddings, unless somebody else's picture has turned out to be the same. Raises SharedPhoto."""
+        for embedding in embeddings if self._reject else ():
+            twins = self._pictures.twins(embedding.member.crew_id)
+            if twins is not None:
+                raise SharedPhoto(_same_as(twins))
+        return embeddings
+
+    def take_late(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Stored]]:
+        """Those among `outcomes` that are in the gallery although their twin has come since, with their places."""
+        self._late += self._pictures.take_late() if self._reject else ()
+        for crew_id in list(self._late):
+            for place, outcome in enumerate(outcomes):
+                if outcome.member.crew_id == crew_id and not isinstance(outcome, Skipped):
+                    self._late.remove(crew_id)
+                    if isinstance(outcome, Stored):
+                        yield place, outcome
+                    break
+
+    def withdrawn(self, outcome: Stored) -> Failed:
+        """What becomes of such a member."""
+        return Failed(
+            outcome.member,
+            SharedPhoto.stage,
+            SharedPhoto.code,
+            timings_ms=outcome.timings_ms,
+            sighting=outcome.sighting,
+        )
+
+    def settle(self, outcomes: list[Outcome]) -> None:
+        """Say of each failure whose picture others have how many they are in the end."""
+        for place, outcome in enumerate(outcomes):
+            if not isinstance(outcome, Failed) or not self._reject or outcome.sighting is None:
+                continue
+            twins = self._pictures.twins(outcome.member.crew_id)
+            if twins is not None:
+                kind = SharedPhoto if twins.count + 1 < PLACEHOLDER_FROM else PlaceholderPhoto
+                outcomes[place] = dataclasses.replace(outcome, stage=kind.stage, code=kind.code, detail=_same_as(twins))
+
+    def reported(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[CrewMember, str]]:
+        """Those in the gallery whose picture somebody else has, too, and with whom."""
+        members = {outcome.member.crew_id: outcome.member for outcome in outcomes if not isinstance(outcome, Failed)}
+        for crew_id, twins in self._pictures.kept(members):
+            yield members[crew_id], _same_as(twins)
+
+    def _illustrated(self, portrait: Portrait, sighting: Sighting) -> Sighting:
+        if not self._thumbnails:
+            return sighting
+        return dataclasses.replace(sighting, thumbnail=make_thumbnail(portrait.image))
+
+
+def open_pictures(remembered: Mapping[str, Remembered], pending: Mapping[str, str]) -> SharedPictures:
+    """The pictures that earlier runs saw. `pending`: the URL of the photo of each member about to be processed: whose
+    photo is another one by now no longer has the old picture."""
+    stored, rejected = {}, {}
+    for crew_id, photo in remembered.items():
+        if photo.perceptual_hash is None or photo.url != pending.get(crew_id, photo.url):
+            continue
+        if not photo.code:
+            stored[crew_id] = photo.perceptual_hash
+        elif crew_id not in pending and photo.code in (SharedPhoto.code, PlaceholderPhoto.code):
+            rejected[crew_id] = photo.perceptual_hash
+    return SharedPictures(stored, rejected)
+
+
+def judge(sighting: Sighting, limits: Limits) -> str:
+    """The verdict on a photo's quality; PASSED where none was measured."""
+    return PASSED if sighting.quality is None else worst(grade(sighting.quality, limits)).verdict
+
+
+def note_quality(sighting: Sighting, limits: Limits) -> QualityNote | None:
+    """A photo's quality as the ledger keeps it."""
+    if sighting.quality is None:
+        return None
+    grades = grade(sighting.quality, limits)
+    lowest = worst(grades)
+    components = {
+        each.component.name: {
+            "value": None if each.value is None else round(each.value, 4),
+            "score": each.score,
+            "verdict": each.verdict,
+        }
+        for each in grades
+    }
+    return QualityNote(lowest.verdict, lowest.component.name, components)
+
+
+def _same_as(twins: Twins) -> str:
+    return f"la misma foto que {twins}"

@@ -1,0 +1,87 @@
+"""Who shares a picture with whom, without a photo: perceptual hashes by hand."""
+
+from app.photos.duplicates import SAME_PICTURE_BITS, SharedPictures, Twins
+
+ONE = 0x0123_4567_89AB_CDEF
+OTHER = 0xFEDC_BA98_7654_3210
+SAVED_ANEW = ONE ^ 0b1_0000_0001_0000_0001_0000_0001_0000_0001  # five bits
+TOO_FAR = SAVED_ANEW ^ (1 << 60)
+
+
+def fresh() -> SharedPictures:
+    return SharedPictures({}, {})
+
+
+def test_a_picture_of_ones_own_is_nobodys_affair() -> None:
+    pictures = fresh()
+    assert pictures.register("1", ONE) is None
+    assert pictures.register("2", OTHER) is None
+    assert pictures.take_late() == []
+
+
+def test_the_second_with_a_picture_is_told_the_first_and_the_first_is_late() -> None:
+    pictures = fresh()
+    pictures.register("1", ONE)
+    assert pictures.register("2", ONE) == Twins(1, ("1",))
+    assert pictures.take_late() == ["1"]
+    assert pictures.twins("1") == Twins(1, ("2",))
+
+
+def test_each_late_one_is_told_once() -> None:
+    pictures = fresh()
+    for crew_id in ("1", "2", "3"):
+        pictures.register(crew_id, ONE)
+    assert pictures.take_late() == ["1"]
+    assert pictures.take_late() == []
+
+
+def test_a_picture_saved_anew_is_the_same_and_one_bit_further_is_not() -> None:
+    assert (ONE ^ SAVED_ANEW).bit_count() == SAME_PICTURE_BITS
+    pictures = fresh()
+    pictures.register("1", ONE)
+    assert pictures.register("2", SAVED_ANEW) == Twins(1, ("1",))
+    assert pictures.register("3", TOO_FAR) == Twins(1, ("2",))  # one bit from the second, six from the first
+
+
+def test_wherever_the_bits_differ_the_picture_is_recognised() -> None:
+    for start in range(64 - SAME_PICTURE_BITS):
+        pictures = fresh()
+        pictures.register("1", ONE)
+        assert pictures.register("2", ONE ^ (0b11111 << start)) is not None
+
+
+def test_whoever_was_stored_with_it_before_is_only_reported() -> None:
+    pictures = SharedPictures({"1": ONE, "2": ONE}, {})
+    assert pictures.register("1", ONE) is None
+    assert pictures.register("9", ONE) == Twins(2, ("2", "1"))
+    assert pictures.take_late() == []
+    assert dict(pictures.kept(["1", "2"])) == {"1": Twins(2, ("2", "9")), "2": Twins(2, ("1", "9"))}
+
+
+def test_those_stored_are_not_mentioned_when_nobody_of_this_run_is_concerned() -> None:
+    pictures = SharedPictures({"1": ONE, "2": ONE}, {})
+    pictures.register("3", OTHER)
+    assert list(pictures.kept(["1", "2", "unknown"])) == []
+
+
+def test_a_new_photo_frees_the_old_picture() -> None:
+    pictures = SharedPictures({"1": ONE}, {})
+    assert pictures.register("1", OTHER) is None
+    assert pictures.register("2", ONE) is None
+
+
+def test_a_stored_member_whose_new_photo_is_anothers_is_rejected() -> None:
+    pictures = SharedPictures({"1": ONE, "2": OTHER}, {})
+    assert pictures.register("2", ONE) == Twins(1, ("1",))
+
+
+def test_whoever_was_rejected_in_an_earlier_run_still_counts() -> None:
+    pictures = SharedPictures({}, {"1": ONE})
+    assert pictures.register("2", ONE) == Twins(1, ("1",))
+
+
+def test_many_are_counted_and_only_a_few_named() -> None:
+    pictures = fresh()
+    for number in range(20):
+        twins = pictures.register(str(number), ONE)
+    assert str(twins) == "0, 1, 2 y 16 más"
