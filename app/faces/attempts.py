@@ -15,12 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.pixels import reduce
 from app.faces.detector import LANDMARKS
 from app.faces.engine import Detector, FacialAreaRegion
 from app.records import Image
 
 PLAIN, ENHANCED, ENLARGED = "plain", "enhanced", "enlarged"
 DEGREES = 90  # of one quarter turn
+ROTATIONS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 # MTCNN also finds faces that lie or stand on their head, with made-up landmarks that look upright: less sure, or
 # with the eyes too close together. A plain find that is none of this needs no second look.
 SURE_CONFIDENCE, SURE_EYE_SHARE, SURE_TILT_DEGREES = 0.96, 0.37, 50.0
@@ -29,6 +31,7 @@ PROOF_CONFIDENCE, TURNED_COPY_CONFIDENCE, PROOF_EYE_SHARE = 0.95, 0.98, 0.33
 MAX_TILT_DEGREES = 60.0  # of an upright face's eyes
 DARKEST, LIGHTEST = 1, 99  # percentiles that the enhanced copy stretches to black and white
 CLAHE_CLIP, CLAHE_TILES = 2.0, (8, 8)
+DOUBT_SIDE_PX = 320  # at least so long is the copy on which a doubt is settled
 ENLARGED_SIDE_PX = 640  # the longer side that small photos are enlarged towards
 
 
@@ -60,11 +63,23 @@ def look(detector: Detector, image: Image) -> Look:
     plain = Look(image, _detect(detector, image), PLAIN, 0)
     if _is_sure(plain.regions):
         return plain
-    turned = _surest([plain, *_looks(detector, image, Copy(PLAIN, image), (1, 2, 3))])
-    if turned or plain.regions:
-        return turned or plain
+    if plain.regions:
+        return _settle_doubt(detector, image, plain)
+    turned = _surest(_looks(detector, image, Copy(PLAIN, image), (1, 2, 3)))
+    if turned:
+        return turned
     attempts = (_surest(_looks(detector, image, copy, (0, 1, 2, 3))) for copy in _copies(image))
     return next((found for found in attempts if found), plain)
+
+
+def _settle_doubt(detector: Detector, image: Image, plain: Look) -> Look:
+    """The doubtful find, unless the photo shows a surer face another way up: for that a smaller copy will do."""
+    small = reduce(image, max(image.shape[:2]) // DOUBT_SIDE_PX)
+    best = _surest([plain, *_looks(detector, small, Copy(PLAIN, small), (1, 2, 3))])
+    if best is None or best is plain or small is image:
+        return best or plain
+    (turned,) = _looks(detector, image, Copy(PLAIN, image), (best.quarter_turns,))
+    return turned if turned.regions else plain
 
 
 def turn_back(points: NDArray[np.floating], quarter_turns: int, shape: tuple[int, ...]) -> NDArray[np.floating]:
@@ -77,9 +92,10 @@ def turn_back(points: NDArray[np.floating], quarter_turns: int, shape: tuple[int
 
 def _looks(detector: Detector, image: Image, copy: Copy, turns: Sequence[int]) -> Iterator[Look]:
     for quarter_turns in turns:
-        found = _detect(detector, _turn(copy.image, quarter_turns))
-        regions = [_shrink(region, copy.factor) for region in found]
-        yield Look(_turn(image, quarter_turns), regions, _attempt(copy.name, quarter_turns), quarter_turns)
+        turned = _turn(copy.image, quarter_turns)
+        regions = [_shrink(region, copy.factor) for region in _detect(detector, turned)]
+        plain = turned if copy.image is image else _turn(image, quarter_turns)
+        yield Look(plain, regions, _attempt(copy.name, quarter_turns), quarter_turns)
 
 
 def _attempt(name: str, quarter_turns: int) -> str:
@@ -125,7 +141,7 @@ def _detect(detector: Detector, image: Image) -> list[FacialAreaRegion]:
 
 
 def _turn(image: Image, quarter_turns: int) -> Image:
-    return np.ascontiguousarray(np.rot90(image, quarter_turns))
+    return image if not quarter_turns else np.asarray(cv2.rotate(image, ROTATIONS[quarter_turns]), np.uint8)
 
 
 def _shrink(region: FacialAreaRegion, factor: int) -> FacialAreaRegion:
