@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +21,7 @@ from app.gallery.reconcile import Entry, split_current
 from app.gallery.store import GalleryStore
 from app.photos.source import photo_url
 from app.pipeline import Pipeline
-from app.records import CrewMember, Failed, Outcome, Stored
+from app.records import CrewMember, Failed, Outcome, Skipped, Stored
 from app.roster.folder import FolderRoster
 from app.screening import Screening, note_quality, open_pictures
 from app.stages import build_face_stages, build_roster, open_stages, pipeline_options
@@ -67,11 +67,13 @@ class Request:
 @dataclass(slots=True)
 class RunResult:
     """How the run went: an outcome for each member that entered, and the error that ended it, if any. `reported` are
-    members in the gallery whose photo somebody else has, too; `previous` those that failed in the run before."""
+    members in the gallery whose photo somebody else has, too; `improvable` those up to date whose photo could be
+    better, with the component's name; `previous` those that failed in the run before."""
 
     started_at: datetime
     outcomes: list[Outcome] = field(default_factory=list)
     reported: list[tuple[CrewMember, str]] = field(default_factory=list)
+    improvable: list[tuple[CrewMember, str]] = field(default_factory=list)
     previous: frozenset[str] | None = None
     seconds: float = 0.0
     error: RunError | None = None
@@ -111,8 +113,10 @@ class _Run:
         result.previous = (
             frozenset(crew_id for crew_id, photo in remembered.items() if photo.code) if remembered else None
         )
+        seen = ((skipped.member, remembered.get(skipped.member.crew_id)) for skipped in current)
+        result.improvable = [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
         members = [entry for entry in pending if isinstance(entry, CrewMember)]
-        screening = self._screening(members, remembered)
+        screening = self._screening(members, self._of_roster(remembered, [*pending, *current]))
         with self._pipeline(members, screening) as processed:
             self._observer.begin(len(pending), len(current))
             result.outcomes += current
@@ -120,12 +124,15 @@ class _Run:
                 for outcome in itertools.chain(_unprocessable(pending), processed):
                     self._observer.outcome(outcome)
                     result.outcomes.append(outcome)
-                    self._withdraw_late(screening, result.outcomes)
+                    self._withdraw_late(screening, result)
             finally:
                 screening.settle(result.outcomes)
+        if result.error is not None:
+            raise result.error
         done = len(result.outcomes) - len(current)
         assert done == len(pending), f"{len(pending)} members in, {done} outcomes out"
         result.reported = list(screening.reported(result.outcomes))
+        self._ledger.absolve([each.member.crew_id for each in current if self._failed_before(each, remembered)])
         self._ledger.record_failures([each for each in result.outcomes if isinstance(each, Failed)], self._known_url)
 
     def _stored_urls(self) -> dict[str, str]:
@@ -145,6 +152,20 @@ class _Run:
         except BadName:
             return ""
 
+    @staticmethod
+    def _failed_before(skipped: Skipped, remembered: Mapping[str, Remembered]) -> bool:
+        photo = remembered.get(skipped.member.crew_id)
+        return photo is not None and bool(photo.code)
+
+    def _of_roster(
+        self, remembered: Mapping[str, Remembered], entries: Sequence[Entry | Skipped]
+    ) -> dict[str, Remembered]:
+        """Whoever has left the roster shares a picture with nobody; a run for one person does not know who has."""
+        if self._request.crew_id is not None:
+            return dict(remembered)
+        ids = {entry.crew_id if isinstance(entry, CrewMember) else entry.member.crew_id for entry in entries}
+        return {crew_id: photo for crew_id, photo in remembered.items() if crew_id in ids}
+
     def _screening(self, members: list[CrewMember], remembered: Mapping[str, Remembered]) -> Screening:
         urls = {member.crew_id: self._known_url(member) for member in members}
         return Screening(
@@ -154,11 +175,16 @@ class _Run:
             thumbnails=self._request.thumbnails,
         )
 
-    def _withdraw_late(self, screening: Screening, outcomes: list[Outcome]) -> None:
-        for place, stored in screening.take_late(outcomes):
-            self._store.withdraw(stored.embedding_id)
-            outcomes[place] = screening.withdrawn(stored)
-            self._observer.withdrawn(stored)
+    def _withdraw_late(self, screening: Screening, result: RunResult) -> None:
+        """When the database fails in this, the run stops, but not before everybody has an outcome."""
+        try:
+            for place, stored in screening.take_late(result.outcomes):
+                self._store.withdraw(stored.member.crew_id, stored.embedding_id)
+                result.outcomes[place] = screening.withdrawn(stored)
+                self._observer.withdrawn(stored)
+        except RunError as error:
+            result.error = error
+            self._stop.set()
 
     @contextmanager
     def _pipeline(self, members: list[CrewMember], screening: Screening) -> Iterator[Iterator[Outcome]]:

@@ -113,7 +113,7 @@ def _run(options: argparse.Namespace, settings: Settings, console: Console) -> t
 
 def _facts(result: RunResult) -> RunFacts:
     notices = [Notice(member, SharedPhoto.code, detail) for member, detail in result.reported]
-    return RunFacts(result.started_at, result.seconds, result.error, result.previous, notices)
+    return RunFacts(result.started_at, result.seconds, result.error, result.previous, notices, result.improvable)
 
 
 def _write_report(console: Console, review: Review, folder: Path, options: argparse.Namespace) -> None:

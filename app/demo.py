@@ -70,7 +70,8 @@ def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
     _create_roster(database_url)
     say(f"Demostración con {len(CREW)} tripulantes inventados, en {DEMO_DIR.name}/\n")
     with _serving(photos) as base_url:
-        yield {"DB_URL": database_url, "IMAGE_BASE_URL": base_url} | _choose_model(say)
+        files = {"LOG_DIR": str(DEMO_DIR / "logs"), "TEMP_DIR": str(DEMO_DIR / "temp_uploads")}
+        yield {"DB_URL": database_url, "IMAGE_BASE_URL": base_url} | files | _choose_model(say)
 
 
 def _pictures() -> dict[str, Image]:

@@ -31,19 +31,29 @@ class Photo:
     temporary: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What tells whether two photos are the same picture: a 64-bit perceptual hash, which finds candidates, and the
+    picture in `photos.fingerprint.GREY_SIDE` squared grey pixels, which settles it."""
+
+    perceptual_hash: int
+    grey: bytes
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
     """What was seen of a photo, as far as it came: for the reports and the ledger, whatever becomes of the member.
 
     Everything in pixels of the upright original: `size` (width, height), `box` (x, y, width, height), `landmarks`
-    (5, 2) float32: left eye, right eye, nose, mouth left, mouth right, as the onlooker sees them. `quality` is
-    float32, by `app.faces.quality.COMPONENTS`, NaN where not assessed. `thumbnail` is a small JPEG of the whole photo.
+    (5, 2) float32: left eye, right eye, nose, mouth left, mouth right, as the onlooker sees them. `faces_seen` is None
+    where nobody looked. `quality` is float32, by `app.faces.quality.COMPONENTS`, NaN where not assessed. `thumbnail`
+    is a small JPEG of the whole photo.
     """
 
     size: tuple[int, int]
     sha256: str = ""
-    perceptual_hash: int = 0
-    faces_seen: int = 0
+    picture: Picture | None = None
+    faces_seen: int | None = None
     box: tuple[int, int, int, int] | None = None
     landmarks: NDArray[np.float32] | None = None
     confidence: float = 0.0

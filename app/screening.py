@@ -16,6 +16,7 @@ from app.photos.duplicates import SharedPictures, Twins
 from app.photos.thumbnail import make_thumbnail
 from app.records import CrewMember, Embedding, Face, Failed, Outcome, Portrait, Sighting, Skipped, Stored
 
+MAX_THUMBNAIL_BYTES = 9_000_000  # of a run: in base64 all that the report takes
 PLACEHOLDER_FROM = 4  # people with one picture: two or three are a mix-up, more is an image that means "no photo"
 
 
@@ -28,11 +29,14 @@ class Screening:
         self._limits = limits
         self._reject = reject
         self._thumbnails = thumbnails
+        self._thumbnail_bytes = 0
+        self._thumbnail_bytes = 0
         self._late: list[str] = []
 
     def admit(self, portrait: Portrait) -> Portrait:
         """The portrait, unless its picture is somebody else's, too. Raises SharedPhoto."""
-        twins = self._pictures.register(portrait.member.crew_id, portrait.sighting.perceptual_hash)
+        picture = portrait.sighting.picture
+        twins = None if picture is None else self._pictures.register(portrait.member.crew_id, picture)
         if twins is not None and self._reject:
             raise SharedPhoto(_same_as(twins), self._illustrated(portrait, portrait.sighting))
         return portrait
@@ -62,9 +66,9 @@ class Screening:
         for crew_id in list(self._late):
             for place, outcome in enumerate(outcomes):
                 if outcome.member.crew_id == crew_id and not isinstance(outcome, Skipped):
-                    self._late.remove(crew_id)
                     if isinstance(outcome, Stored):
                         yield place, outcome
+                    self._late.remove(crew_id)  # only now: when it could not be withdrawn, the next call tries again
                     break
 
     def withdrawn(self, outcome: Stored) -> Failed:
@@ -79,13 +83,19 @@ class Screening:
 
     def settle(self, outcomes: list[Outcome]) -> None:
         """Say of each failure whose picture others have how many they are in the end."""
-        for place, outcome in enumerate(outcomes):
-            if not isinstance(outcome, Failed) or not self._reject or outcome.sighting is None:
+        failures = [(place, each, each.sighting) for place, each in enumerate(outcomes) if isinstance(each, Failed)]
+        thumbnails = {each.member.crew_id: seen.thumbnail for _, each, seen in failures if seen is not None}
+        for place, outcome, seen in failures if self._reject else ():
+            twins = None if seen is None else self._pictures.twins(outcome.member.crew_id)
+            if twins is None or seen is None:
                 continue
-            twins = self._pictures.twins(outcome.member.crew_id)
-            if twins is not None:
-                kind = SharedPhoto if twins.count + 1 < PLACEHOLDER_FROM else PlaceholderPhoto
-                outcomes[place] = dataclasses.replace(outcome, stage=kind.stage, code=kind.code, detail=_same_as(twins))
+            kind = SharedPhoto if twins.count + 1 < PLACEHOLDER_FROM else PlaceholderPhoto
+            # The first with a picture was through before its twin came, so nobody thought of a thumbnail.
+            thumbnail = seen.thumbnail or next(filter(None, map(thumbnails.get, twins.shown)), b"")
+            shown = dataclasses.replace(seen, thumbnail=thumbnail)
+            outcomes[place] = dataclasses.replace(
+                outcome, stage=kind.stage, code=kind.code, detail=_same_as(twins), sighting=shown
+            )
 
     def reported(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[CrewMember, str]]:
         """Those in the gallery whose picture somebody else has, too, and with whom."""
@@ -94,9 +104,11 @@ class Screening:
             yield members[crew_id], _same_as(twins)
 
     def _illustrated(self, portrait: Portrait, sighting: Sighting) -> Sighting:
-        if not self._thumbnails:
+        if not self._thumbnails or self._thumbnail_bytes > MAX_THUMBNAIL_BYTES:
             return sighting
-        return dataclasses.replace(sighting, thumbnail=make_thumbnail(portrait.image))
+        thumbnail = make_thumbnail(portrait.image)
+        self._thumbnail_bytes += len(thumbnail)  # a race between threads costs one thumbnail at most
+        return dataclasses.replace(sighting, thumbnail=thumbnail)
 
 
 def open_pictures(remembered: Mapping[str, Remembered], pending: Mapping[str, str]) -> SharedPictures:
@@ -104,12 +116,12 @@ def open_pictures(remembered: Mapping[str, Remembered], pending: Mapping[str, st
     photo is another one by now no longer has the old picture."""
     stored, rejected = {}, {}
     for crew_id, photo in remembered.items():
-        if photo.perceptual_hash is None or photo.url != pending.get(crew_id, photo.url):
+        if photo.picture is None or photo.url != pending.get(crew_id, photo.url):
             continue
         if not photo.code:
-            stored[crew_id] = photo.perceptual_hash
+            stored[crew_id] = photo.picture
         elif crew_id not in pending and photo.code in (SharedPhoto.code, PlaceholderPhoto.code):
-            rejected[crew_id] = photo.perceptual_hash
+            rejected[crew_id] = photo.picture
     return SharedPictures(stored, rejected)
 
 
@@ -132,7 +144,7 @@ def note_quality(sighting: Sighting, limits: Limits) -> QualityNote | None:
         }
         for each in grades
     }
-    return QualityNote(lowest.verdict, lowest.component.name, components)
+    return QualityNote(lowest.verdict, None if lowest.verdict == PASSED else lowest.component.name, components)
 
 
 def _same_as(twins: Twins) -> str:

@@ -139,7 +139,8 @@ def extract_face_embedding(
 ) -> list[float]:
     """The vector of the face in one photo, on the batch's own code path: 512 numbers, not normalised.
 
-    Raises ItemError (no file, no image, no face), UnknownModel, WeightsUnavailable. The nets stay loaded.
+    Raises ItemError (no file, no image, no face, several faces, low quality), UnknownModel, WeightsUnavailable. The
+    nets stay loaded.
     """
     path = Path(image_path)
     if not path.is_file():

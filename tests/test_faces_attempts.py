@@ -140,9 +140,9 @@ def test_a_doubtful_plain_find_gives_way_to_a_surer_orientation_only(doubtful: F
 
 
 def test_a_large_photos_doubt_is_settled_on_a_smaller_copy_and_its_face_taken_from_the_photo() -> None:
-    detector = when({0: [region(0.9)], 3: [region(0.995)], 4: [region(0.97, side=60)]})
+    detector = when({0: [region(0.9)], 3: [region(0.995)], 4: [region(0.97, side=20)]})
     seen = look(detector, np.zeros((900, 660, 3), np.uint8))
-    assert (seen.attempt, seen.image.shape, seen.regions[0].w) == ("turned_270", (660, 900, 3), 60)
+    assert (seen.attempt, seen.image.shape, seen.regions[0].confidence) == ("turned_270", (660, 900, 3), 0.97)
     assert detector.shapes == [(900, 660, 3), *[(330, 450, 3), (450, 330, 3), (330, 450, 3)], (660, 900, 3)]
     lost = look(when({0: [region(0.9)], 3: [region(0.995)]}), np.zeros((900, 660, 3), np.uint8))
     assert (lost.attempt, lost.regions[0].confidence) == ("plain", 0.9)

@@ -5,11 +5,14 @@ import numpy as np
 from app.core.database import Database
 from app.gallery.ledger import Ledger, QualityNote, Remembered
 from app.gallery.store import GalleryStore
-from app.records import CrewMember, Embedding, Failed, Photo, Sighting
+from app.records import CrewMember, Embedding, Failed, Photo, Picture, Sighting
 from tests.databases import run_sql
 
 NOTE = QualityNote("warn", "Sharpness", {"Sharpness": {"value": 0.2, "score": 20, "verdict": "warn"}})
-SEEN = Sighting((640, 480), "ab" * 32, 0x0F, 2, (10, 20, 30, 40), None, 0.98765, "turned_90", np.zeros(1, np.float32))
+PICTURE = Picture(0x0F, b"\x01\xff")
+SEEN = Sighting(
+    (640, 480), "ab" * 32, PICTURE, 2, (10, 20, 30, 40), None, 0.98765, "turned_90", np.zeros(1, np.float32)
+)
 
 
 def open_ledger(database: Database) -> Ledger:
@@ -44,9 +47,20 @@ def test_a_failure_replaces_what_was_known_and_a_success_the_failure(database: D
     ledger = open_ledger(database)
     store = GalleryStore(database, ledger)
     ledger.record_failures([failed("1"), failed("2", SEEN, "several_faces")], lambda member: f"u/{member.crew_id}")
-    assert ledger.remembered() == {"1": Remembered("u/1", None, "no_face"), "2": Remembered("u/2", 15, "several_faces")}
+    assert ledger.remembered() == {
+        "1": Remembered("u/1", None, "no_face"),
+        "2": Remembered("u/2", PICTURE, "several_faces"),
+    }
     store.save([embedding("1")])
-    assert ledger.remembered()["1"] == Remembered("http://fotos/1/a.jpg", 15, "")
+    assert ledger.remembered()["1"] == Remembered("http://fotos/1/a.jpg", PICTURE, "", "Sharpness")
+
+
+def test_whoever_is_up_to_date_all_the_same_has_nothing_to_correct(database: Database) -> None:
+    ledger = open_ledger(database)
+    ledger.record_failures([failed("1", SEEN), failed("2")], lambda _: "u")
+    ledger.absolve(["1"])
+    ledger.absolve([])
+    assert {crew_id: seen.code for crew_id, seen in ledger.remembered().items()} == {"1": "", "2": "no_face"}
 
 
 def test_ids_that_differ_in_case_only_are_two_people(database: Database) -> None:
@@ -66,3 +80,12 @@ def test_more_failures_than_one_statement_takes_are_all_kept(database: Database)
     ledger = open_ledger(database)
     ledger.record_failures([failed(str(number)) for number in range(1201)], lambda _: "u")
     assert len(ledger.remembered()) == 1201
+
+
+def test_a_withdrawn_row_is_inactive_and_its_photo_forgotten(database: Database) -> None:
+    ledger = open_ledger(database)
+    store = GalleryStore(database, ledger)
+    (row_id,) = store.save([embedding("1")])
+    store.withdraw("1", row_id)
+    assert run_sql(database, "SELECT id FROM face_embeddings WHERE active") == []
+    assert ledger.remembered() == {}

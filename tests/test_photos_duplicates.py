@@ -1,11 +1,18 @@
-"""Who shares a picture with whom, without a photo: perceptual hashes by hand."""
+"""Who shares a picture with whom, without a photo: pictures by hand."""
+
+import numpy as np
 
 from app.photos.duplicates import SAME_PICTURE_BITS, SharedPictures, Twins
+from app.photos.fingerprint import GREY_SIDE
+from app.records import Picture
 
-ONE = 0x0123_4567_89AB_CDEF
-OTHER = 0xFEDC_BA98_7654_3210
-SAVED_ANEW = ONE ^ 0b1_0000_0001_0000_0001_0000_0001_0000_0001  # five bits
-TOO_FAR = SAVED_ANEW ^ (1 << 60)
+GREY = np.random.default_rng(1).integers(0, 256, GREY_SIDE**2, np.uint8).tobytes()
+BITS = 0x0123_4567_89AB_CDEF
+FIVE_BITS = 0b1_0000_0001_0000_0001_0000_0001_0000_0001
+ONE = Picture(BITS, GREY)
+OTHER = Picture(0xFEDC_BA98_7654_3210, GREY)
+SAVED_ANEW = Picture(BITS ^ FIVE_BITS, GREY)
+TOO_FAR = Picture(BITS ^ FIVE_BITS ^ (1 << 60), GREY)
 
 
 def fresh() -> SharedPictures:
@@ -36,7 +43,7 @@ def test_each_late_one_is_told_once() -> None:
 
 
 def test_a_picture_saved_anew_is_the_same_and_one_bit_further_is_not() -> None:
-    assert (ONE ^ SAVED_ANEW).bit_count() == SAME_PICTURE_BITS
+    assert FIVE_BITS.bit_count() == SAME_PICTURE_BITS
     pictures = fresh()
     pictures.register("1", ONE)
     assert pictures.register("2", SAVED_ANEW) == Twins(1, ("1",))
@@ -47,7 +54,7 @@ def test_wherever_the_bits_differ_the_picture_is_recognised() -> None:
     for start in range(64 - SAME_PICTURE_BITS):
         pictures = fresh()
         pictures.register("1", ONE)
-        assert pictures.register("2", ONE ^ (0b11111 << start)) is not None
+        assert pictures.register("2", Picture(BITS ^ (0b11111 << start), GREY)) is not None
 
 
 def test_whoever_was_stored_with_it_before_is_only_reported() -> None:
@@ -85,3 +92,17 @@ def test_many_are_counted_and_only_a_few_named() -> None:
     for number in range(20):
         twins = pictures.register(str(number), ONE)
     assert str(twins) == "0, 1, 2 y 16 más"
+
+
+def test_two_people_before_one_background_are_two_pictures_though_their_hash_is_one() -> None:
+    studio = np.full((GREY_SIDE, GREY_SIDE), 220, np.uint8)
+    studio[16:] = 60
+    faces = [studio.copy() for _ in range(2)]
+    for face, seed in zip(faces, (1, 2), strict=True):
+        face[6:15, 8:16] = np.random.default_rng(seed).integers(60, 200, (9, 8))
+    one, other = (Picture(BITS, face.tobytes()) for face in faces)
+    pictures = fresh()
+    pictures.register("1", one)
+    assert pictures.register("2", other) is None
+    brighter = np.clip(faces[0].astype(int) * 1.05 + 5, 0, 255).astype(np.uint8)
+    assert pictures.register("3", Picture(BITS, brighter.tobytes())) == Twins(1, ("1",))

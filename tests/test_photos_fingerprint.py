@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.photos.duplicates import SAME_PICTURE_BITS
-from app.photos.fingerprint import checksum, perceptual_hash
+from app.photos.duplicates import SAME_PICTURE_BITS, same_pictures
+from app.photos.fingerprint import checksum, describe_picture
 from app.photos.portrait import decode
 from app.records import Image
 from tests.pictures import encode_picture
@@ -21,13 +21,14 @@ SAVED_ANEW: dict[str, Callable[[Image], Image]] = {
 
 
 def bits(one: Image, other: Image) -> int:
-    return (perceptual_hash(one) ^ perceptual_hash(other)).bit_count()
+    return (describe_picture(one).perceptual_hash ^ describe_picture(other).perceptual_hash).bit_count()
 
 
 @pytest.mark.parametrize("how", SAVED_ANEW)
 def test_a_picture_saved_anew_stays_within_the_limit(astronaut: Image, admiral: Image, how: str) -> None:
     for image in (astronaut, admiral):
-        assert bits(image, np.asarray(SAVED_ANEW[how](image), np.uint8)) <= SAME_PICTURE_BITS
+        anew = describe_picture(np.asarray(SAVED_ANEW[how](image), np.uint8))
+        assert same_pictures(describe_picture(image), [anew]) == [anew]
 
 
 def test_other_pictures_are_far_beyond_it(astronaut: Image, admiral: Image) -> None:
@@ -37,7 +38,9 @@ def test_other_pictures_are_far_beyond_it(astronaut: Image, admiral: Image) -> N
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 900, 3), (17, 5, 3)])
 def test_pictures_of_any_shape_have_one(shape: tuple[int, ...]) -> None:
-    assert 0 <= perceptual_hash(np.full(shape, 77, np.uint8)) < 2**64
+    picture = describe_picture(np.full(shape, 77, np.uint8))
+    assert 0 <= picture.perceptual_hash < 2**64
+    assert same_pictures(picture, [picture]) == [picture]
 
 
 def test_the_checksum_is_the_contents_sha_256() -> None:

@@ -91,7 +91,7 @@ def test_changes_since_the_run_before_tell_fixed_new_and_open() -> None:
     found = review(
         *outcomes, previous={"1": "low_quality", "3": "no_face", "4": "no_face", "5": "no_face", "9": "no_face"}
     )
-    assert found.changes == Changes(("4", "Zoe Paz (3)"), new=1, open=1)
+    assert found.changes == Changes(("Zoe Paz (3)",), new=1, open=1)
     assert {entry.crew_id: entry.change for entry in found.entries} == {"1": "open", "2": "new"}
 
 

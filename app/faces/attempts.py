@@ -78,8 +78,7 @@ def _settle_doubt(detector: Detector, image: Image, plain: Look) -> Look:
     best = _surest([plain, *_looks(detector, small, Copy(PLAIN, small), (1, 2, 3))])
     if best is None or best is plain or small is image:
         return best or plain
-    (turned,) = _looks(detector, image, Copy(PLAIN, image), (best.quarter_turns,))
-    return turned if turned.regions else plain
+    return _surest(_looks(detector, image, Copy(PLAIN, image), (best.quarter_turns,))) or plain
 
 
 def turn_back(points: NDArray[np.floating], quarter_turns: int, shape: tuple[int, ...]) -> NDArray[np.floating]:

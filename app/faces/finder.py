@@ -48,7 +48,7 @@ class FaceFinder:
         found = look(self._detector, portrait.image)
         regions = by_size([region for region in found.regions if region.w > 0 and region.h > 0])
         if not regions:
-            raise NoFace(sighting=portrait.sighting)
+            raise NoFace(sighting=dataclasses.replace(portrait.sighting, faces_seen=0))
         quality = self._measure(portrait, found, regions)
         sighting = _describe(portrait, found, regions, quality)
         if found.attempt != PLAIN:

@@ -142,8 +142,8 @@ COMPONENTS = (
     Component(
         "DynamicRange",
         "bit",
-        "La cara casi no tiene matices entre lo claro y lo oscuro",
-        "Tome la foto de nuevo con luz natural, sin filtros.",
+        "La cara casi no tiene matices: está muy oscura, o muy pálida",
+        "Tome la foto de nuevo con más luz, natural y pareja, y sin filtros.",
     ),
 )
 # What takes more than a box and five landmarks to tell. Never passed: nobody has looked.

@@ -11,11 +11,11 @@ from itertools import islice
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
 from app.gallery.schema import MAX_ID_CHARACTERS, open_ledger
-from app.records import CrewMember, Embedding, Failed, Sighting
+from app.records import CrewMember, Embedding, Failed, Picture, Sighting
 
 HASH_DIGITS = 16
 ROWS_AT_ONCE = 500
@@ -23,20 +23,23 @@ ROWS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class QualityNote:
-    """A photo's quality as the ledger keeps it: the verdict, the component it is owed to, and all of them as JSON."""
+    """A photo's quality as the ledger keeps it: the verdict, the component it is owed to (None when it passed), and
+    all of them for JSON."""
 
     verdict: str
-    component: str
+    component: str | None
     components: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What an earlier run saw of a member's photo; `code` of its failure, empty when it is in the gallery."""
+    """What an earlier run saw of a member's photo; `code` of its failure, empty when it is in the gallery; the
+    component of quality that could be better, empty when none was warned of."""
 
     url: str
-    perceptual_hash: int | None
+    picture: Picture | None
     code: str
+    improvable: str = ""
 
 
 class Ledger:
@@ -50,7 +53,8 @@ class Ledger:
     def remembered(self) -> dict[str, Remembered]:
         """By crew id."""
         columns = self._table.c
-        query = select(columns.crew_id, columns.url, columns.perceptual_hash, columns.code)
+        names = ("crew_id", "url", "perceptual_hash", "grey", "code", "quality_component")
+        query = select(*(columns[name] for name in names))
         rows = self._database.transaction(lambda connection: connection.execute(query).all())
         return {str(row.crew_id): _remember(row) for row in rows}
 
@@ -78,6 +82,18 @@ class Ledger:
         while chunk := list(islice(waiting, ROWS_AT_ONCE)):
             self._database.transaction(partial(self._replace, rows=chunk))
 
+    def absolve(self, crew_ids: Sequence[str]) -> None:
+        """Whoever failed in an earlier run, and is up to date all the same, has nothing to be corrected."""
+        columns = self._table.c
+        for start in range(0, len(crew_ids), ROWS_AT_ONCE):
+            chunk = crew_ids[start : start + ROWS_AT_ONCE]
+            statement = update(self._table).where(columns.crew_id.in_(chunk)).values(code=None, detail=None)
+            self._database.transaction(partial(Connection.execute, statement=statement))
+
+    def forget(self, connection: Connection, crew_id: str) -> None:
+        """As if the photo had never been seen."""
+        connection.execute(delete(self._table).where(self._table.c.crew_id == crew_id))
+
     def _replace(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
             return
@@ -94,7 +110,8 @@ class Ledger:
         note = self._judge(sighting)
         return {
             "sha256": sighting.sha256,
-            "perceptual_hash": f"{sighting.perceptual_hash:0{HASH_DIGITS}x}",
+            "perceptual_hash": sighting.picture and f"{sighting.picture.perceptual_hash:0{HASH_DIGITS}x}",
+            "grey": sighting.picture and sighting.picture.grey.hex(),
             "width": sighting.size[0],
             "height": sighting.size[1],
             "faces_seen": sighting.faces_seen,
@@ -108,8 +125,9 @@ class Ledger:
 
 
 def _remember(row: Any) -> Remembered:
-    digits = row.perceptual_hash
-    return Remembered(str(row.url or ""), int(digits, 16) if digits else None, str(row.code or ""))
+    picture = Picture(int(row.perceptual_hash, 16), bytes.fromhex(row.grey)) if row.grey else None
+    improvable = "" if row.code else str(row.quality_component or "")
+    return Remembered(str(row.url or ""), picture, str(row.code or ""), improvable)
 
 
 def _storable(text: str) -> str:

@@ -73,6 +73,7 @@ def define_ledger(*, mysql: bool) -> Table:
         Column("url", Text),
         Column("sha256", String(64)),
         Column("perceptual_hash", String(16)),
+        Column("grey", Text),  # hexadecimal: 24 x 24 pixels, which tell two like hashes apart
         Column("width", Integer),
         Column("height", Integer),
         Column("faces_seen", Integer),

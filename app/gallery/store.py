@@ -66,10 +66,15 @@ class GalleryStore:
         except DBAPIError as error:
             raise RowRefused(str(error.orig)) from error
 
-    def withdraw(self, row_id: int) -> None:
-        """Deactivate a row: its photo turned out to be somebody else's, too."""
+    def withdraw(self, crew_id: str, row_id: int) -> None:
+        """Deactivate a row: its photo turned out to be somebody else's, too. The ledger no longer says it is stored."""
         statement = update(self._table).where(self._table.c.id == row_id).values(active=False)
-        self._database.transaction(lambda connection: connection.execute(statement))
+
+        def write(connection: Connection) -> None:
+            connection.execute(statement)
+            self._ledger.forget(connection, crew_id)
+
+        self._database.transaction(write)
 
     def _row(self, embedding: Embedding) -> dict[str, Any]:
         row = {

@@ -1,16 +1,20 @@
-"""The same picture under several crew ids: perceptual hashes come in, who shares a picture goes out."""
+"""The same picture under several crew ids: pictures come in, who shares a picture goes out."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-# Saved anew at a quarter of the size or at JPEG quality 10 the same picture differs in up to 5 of the 64 bits, two
-# different photos in 19 at least (docs/quality.md).
+from app.photos.fingerprint import grey_distances
+from app.records import Picture
+
+# Saved anew (a third of the size, JPEG quality 10) the same picture differs in up to 5 of the hash's 64 bits and by
+# 0.13; two faces pasted before one background in no bit at all, but by 0.24 at least (docs/quality.md).
 SAME_PICTURE_BITS = 5
+SAME_PICTURE_DISTANCE = 0.18
 BANDS = SAME_PICTURE_BITS + 1  # two hashes that differ in fewer bits than there are bands share one band at least
 BAND_BITS = -(-64 // BANDS)
 SHOWN_IDS = 3
@@ -29,25 +33,25 @@ class Twins:
 
 
 class SharedPictures:
-    """Who has which picture. `stored` (crew id -> hash) are those in the gallery from earlier runs: theirs is only
+    """Who has which picture. `stored` (by crew id) are those in the gallery from earlier runs: theirs is only
     reported. All others that share one are rejected, the first of them also when its twin turns up later.
 
     Safe to use from several threads.
     """
 
-    def __init__(self, stored: Mapping[str, int], rejected: Mapping[str, int]) -> None:
+    def __init__(self, stored: Mapping[str, Picture], rejected: Mapping[str, Picture]) -> None:
         self._stored = dict(stored)
-        self._owners: dict[int, dict[str, None]] = defaultdict(dict)
-        self._bands: dict[tuple[int, int], dict[int, None]] = defaultdict(dict)
-        self._of: dict[str, int] = {}
-        self._alone: dict[int, str] = {}  # pictures of this run that nobody else had so far
+        self._owners: dict[Picture, dict[str, None]] = defaultdict(dict)
+        self._bands: dict[tuple[int, int], dict[Picture, None]] = defaultdict(dict)
+        self._of: dict[str, Picture] = {}
+        self._alone: dict[Picture, str] = {}  # pictures of this run that nobody else had so far
         self._late: list[str] = []
         self._guard = threading.Lock()
         for crew_id, picture in (*stored.items(), *rejected.items()):
             self._add(crew_id, picture)
-        self._seen: set[int] = set()
+        self._seen: set[Picture] = set()
 
-    def register(self, crew_id: str, picture: int) -> Twins | None:
+    def register(self, crew_id: str, picture: Picture) -> Twins | None:
         """The others with this picture, unless there are none, or the member was stored with it before."""
         with self._guard:
             self._forget(crew_id)
@@ -76,7 +80,7 @@ class SharedPictures:
     def kept(self, crew_ids: Iterable[str]) -> Iterator[tuple[str, Twins]]:
         """Of these members those whose picture somebody has whom this run has looked at, and the others with it."""
         with self._guard:
-            for crew_id in crew_ids:
+            for crew_id in crew_ids if self._seen else ():
                 picture = self._of.get(crew_id)
                 if picture is None or not any(like in self._seen for like in self._pictures_like(picture)):
                     continue
@@ -86,7 +90,7 @@ class SharedPictures:
 
     def _was_stored_so(self, crew_id: str) -> bool:
         stored = self._stored.get(crew_id)
-        return stored is not None and _is_same(stored, self._of[crew_id])
+        return stored is not None and bool(same_pictures(stored, [self._of[crew_id]]))
 
     def _twins(self, crew_id: str) -> Twins | None:
         others = self._others(crew_id)
@@ -98,11 +102,11 @@ class SharedPictures:
         for picture in self._pictures_like(self._of[crew_id]):
             yield from (other for other in self._owners[picture] if other != crew_id)
 
-    def _pictures_like(self, picture: int) -> list[int]:
-        near = {other: None for band in _bands(picture) for other in self._bands[band]}
-        return [other for other in near if _is_same(other, picture)]
+    def _pictures_like(self, picture: Picture) -> list[Picture]:
+        candidates = {other: None for band in _bands(picture) for other in self._bands[band]}
+        return same_pictures(picture, list(candidates))
 
-    def _add(self, crew_id: str, picture: int) -> None:
+    def _add(self, crew_id: str, picture: Picture) -> None:
         self._of[crew_id] = picture
         self._owners[picture][crew_id] = None
         for band in _bands(picture):
@@ -113,9 +117,15 @@ class SharedPictures:
             self._owners[self._of.pop(crew_id)].pop(crew_id)
 
 
-def _is_same(one: int, other: int) -> bool:
-    return (one ^ other).bit_count() <= SAME_PICTURE_BITS
+def same_pictures(picture: Picture, others: Sequence[Picture]) -> list[Picture]:
+    """Those of the others that show the same."""
+    bits = ((other, (other.perceptual_hash ^ picture.perceptual_hash).bit_count()) for other in others)
+    near = [other for other, differing in bits if differing <= SAME_PICTURE_BITS]
+    if near in ([], [picture]):
+        return near
+    distances = grey_distances(picture, near)
+    return [other for other, distance in zip(near, distances, strict=True) if distance <= SAME_PICTURE_DISTANCE]
 
 
-def _bands(picture: int) -> Iterable[tuple[int, int]]:
-    return ((number, picture >> number * BAND_BITS & (1 << BAND_BITS) - 1) for number in range(BANDS))
+def _bands(picture: Picture) -> Iterable[tuple[int, int]]:
+    return ((number, picture.perceptual_hash >> number * BAND_BITS & (1 << BAND_BITS) - 1) for number in range(BANDS))

@@ -81,11 +81,13 @@ def describe_sighting(sighting: Sighting | None, limits: Limits) -> dict[str, An
         "width": sighting.size[0],
         "height": sighting.size[1],
         "sha256": sighting.sha256,
-        "perceptual_hash": f"{sighting.perceptual_hash:016x}",
+        "perceptual_hash": sighting.picture and f"{sighting.picture.perceptual_hash:016x}",
     }
     face = {
         "box": sighting.box,
-        "landmarks": None if sighting.landmarks is None else sighting.landmarks.round(1).tolist(),
+        "landmarks": None
+        if sighting.landmarks is None
+        else [[round(float(side), 1) for side in point] for point in sighting.landmarks],
         "confidence": round(sighting.confidence, 4),
         "attempt": sighting.attempt,
         "faces_seen": sighting.faces_seen,

@@ -33,7 +33,9 @@ class Section:
 
 
 SECTIONS = (
-    Section(RETAKE, "Fotos por corregir", "Estas personas no pueden ser reconocidas hasta que se cambie su foto."),
+    Section(
+        RETAKE, "Fotos por corregir", "La foto actual de estas personas no sirve para registrarlas: hay que cambiarla."
+    ),
     Section(SHARED, "La misma foto en varias personas", "Averigüe de quién es cada foto antes de tomar otra."),
     Section(IMPROVE, "Fotos mejorables", "Estas personas ya son reconocidas; una foto mejor lo hará más seguro."),
     Section(TECHNICAL, "Para el equipo técnico", "Nada que corregir en estas fotos: envíe esta lista a sistemas."),

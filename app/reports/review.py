@@ -3,7 +3,7 @@ since the run before go out. Every text is Spanish and free of control character
 
 from __future__ import annotations
 
-import itertools
+from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +11,9 @@ from datetime import datetime
 
 from app.core.logs import printable
 from app.errors import BadVector, LowQuality, PhotoUnavailable, RowRefused, RunError, SharedPhoto, Unexpected, kind_of
-from app.faces.quality import REJECT, WARN, Component, Grade, Limits, grade
-from app.records import SKIPPED_INTERRUPTED, CrewMember, Failed, Outcome, Sighting, Skipped, Stored
+from app.faces.quality import COMPONENTS, REJECT, WARN, Component, Grade, Limits, grade
+from app.records import CrewMember, Failed, Outcome, Sighting, Skipped, Stored
+from app.reports.sentences import say_what_happened, say_why_cut_short
 from app.reports.summary import Summary, summarise
 
 # Kinds of entries, in the order in which they are shown.
@@ -20,6 +21,7 @@ RETAKE, SHARED, IMPROVE, TECHNICAL = KINDS = ("retake", "shared", "improve", "te
 NEW, OPEN = "new", "open"
 NOT_FOR_HR = {error.code for error in (PhotoUnavailable, BadVector, RowRefused, Unexpected)}
 
+Scores = defaultdict[Component, "array[int]"]
 Box = tuple[float, float, float, float]  # x, y, width, height as fractions of the photo's width and height
 
 
@@ -35,13 +37,14 @@ class Notice:
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What the outcomes do not tell. `previous`: the crew_ids that had failed at the end of the run before, None
-    when there was none to compare with."""
+    when there was none to compare with; `improvable`: those up to date, with the component that was warned of."""
 
     started_at: datetime
     seconds: float
     error: RunError | None = None
     previous: Collection[str] | None = None
     notices: Sequence[Notice] = ()
+    improvable: Sequence[tuple[CrewMember, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +102,36 @@ class Review:
 def build_review(outcomes: Sequence[Outcome], facts: RunFacts, limits: Limits) -> Review:
     """The review of a run. Entries are in the order of KINDS, within it by defect and then by name."""
     summary = summarise(outcomes, facts.seconds)
-    graded = [(outcome, _grades(outcome, limits)) for outcome in outcomes]
+    graded, scores = _grade_all(outcomes, limits)
     entries = list(_failures(graded, facts.previous))
     changes = None if facts.previous is None else _changes(outcomes, entries, facts.previous)
     entries += [_of_notice(notice) for notice in facts.notices]
-    entries += _improvables(graded)
+    entries += [*_improvables(graded), *_still_improvable(facts.improvable)]
     return Review(
         facts.started_at,
-        _sentence(summary, facts.error),
-        _cut_short(summary, facts.error),
+        say_what_happened(summary, facts.error),
+        say_why_cut_short(summary, facts.error),
         summary,
         tuple(sorted(entries, key=_place)),
         changes,
-        _distributions([grades for _, grades in graded], limits),
+        _distributions(scores, limits),
     )
 
 
 def _place(entry: Entry) -> tuple[int, str, str, str]:
     return KINDS.index(entry.kind), entry.title, entry.full_name.casefold(), entry.crew_id
+
+
+def _grade_all(outcomes: Iterable[Outcome], limits: Limits) -> tuple[list[tuple[Outcome, list[Grade]]], Scores]:
+    """Each outcome with the grades that are to be told of, and all scores: a long roster's good grades are not kept."""
+    graded, scores = [], Scores(lambda: array("B"))
+    for outcome in outcomes:
+        grades = _grades(outcome, limits)
+        for assessed in grades:
+            if assessed.score is not None:
+                scores[assessed.component].append(assessed.score)
+        graded.append((outcome, [each for each in grades if each.verdict in (REJECT, WARN)]))
+    return graded, scores
 
 
 def _grades(outcome: Outcome, limits: Limits) -> list[Grade]:
@@ -157,9 +172,16 @@ def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], previous: Collectio
 def _improvables(graded: Iterable[tuple[Outcome, list[Grade]]]) -> Iterator[Entry]:
     """Those stored whose photo is good enough and could be better."""
     for outcome, grades in graded:
-        warned = _worst_first(grades, WARN)
+        warned = [*_worst_first(grades, REJECT), *_worst_first(grades, WARN)]
         if isinstance(outcome, Stored) and warned:
             yield _entry(outcome, IMPROVE, warned[0].component.name, _words_of(warned))
+
+
+def _still_improvable(improvable: Iterable[tuple[CrewMember, str]]) -> Iterator[Entry]:
+    known = {component.name: component for component in COMPONENTS}
+    for member, name in improvable:
+        if name in known:
+            yield _plain_entry(member, IMPROVE, name, (known[name].defect, "", known[name].advice))
 
 
 def _of_notice(notice: Notice) -> Entry:
@@ -195,53 +217,18 @@ def _change(member: CrewMember, previous: Collection[str] | None) -> str:
 
 
 def _changes(outcomes: Iterable[Outcome], failures: Sequence[Entry], previous: Collection[str]) -> Changes:
-    done = (outcome for outcome in outcomes if not isinstance(outcome, Failed))
-    fixed = [outcome.member for outcome in done if outcome.member.crew_id in previous and not _is_undone(outcome)]
+    stored = (outcome.member for outcome in outcomes if isinstance(outcome, Stored))
+    fixed = [member for member in stored if member.crew_id in previous]
     new = sum(entry.change == NEW for entry in failures)
     return Changes(tuple(sorted(_shown_name(member) for member in fixed)), new, len(failures) - new)
-
-
-def _is_undone(outcome: Outcome) -> bool:
-    return isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED
 
 
 def _shown_name(member: CrewMember) -> str:
     return printable(f"{member.full_name} ({member.crew_id})" if member.full_name else member.crew_id)
 
 
-def _sentence(summary: Summary, error: RunError | None) -> str:
-    """What happened, for somebody who reads nothing else."""
-    parts = [
-        (summary.stored, "quedó registrada", "quedaron registradas"),
-        (summary.failed, "no se pudo registrar", "no se pudieron registrar"),
-        (summary.skipped - summary.interrupted, "ya estaba al día", "ya estaban al día"),
-    ]
-    told = [(number, one if number == 1 else many) for number, one, many in parts if number]
-    if not told:
-        return "No se procesó a nadie." if error or summary.interrupted else "No había ninguna persona por procesar."
-    number, did = told[0]
-    clauses = [f"{_people(number)} {did}", *(f"{number} {did}" for number, did in told[1:])]
-    return " y ".join(filter(None, [", ".join(clauses[:-1]), clauses[-1]])) + "."
-
-
-def _people(number: int) -> str:
-    return "1 persona" if number == 1 else f"{number} personas"
-
-
-def _cut_short(summary: Summary, error: RunError | None) -> str:
-    """Why the run did not come to its end, and what that means for those it did not reach."""
-    parts = [printable(f"{error}. {error.advice}".strip())] if error else []
-    if summary.interrupted:
-        parts.append(f"Para la próxima ejecución: {_people(summary.interrupted)}.")
-    return " ".join(parts)
-
-
-def _distributions(graded: Sequence[Sequence[Grade]], limits: Limits) -> tuple[Distribution, ...]:
+def _distributions(scores: Scores, limits: Limits) -> tuple[Distribution, ...]:
     """One for each component that was assessed on some photo."""
-    scores: dict[Component, list[int]] = defaultdict(list)
-    for assessed in itertools.chain.from_iterable(graded):
-        if assessed.score is not None:
-            scores[assessed.component].append(assessed.score)
     return tuple(
         Distribution(component.name, component.defect, tuple(values), *limits[component.name])
         for component, values in scores.items()
