@@ -30,7 +30,6 @@ class Screening:
         self._reject = reject
         self._thumbnails = thumbnails
         self._thumbnail_bytes = 0
-        self._thumbnail_bytes = 0
         self._late: list[str] = []
 
     def admit(self, portrait: Portrait) -> Portrait:
