@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # BGR, (h, w, 3)
+DIGEST_DIGITS = 16
+SPACE = ("model", "weights_sha256", "normalisation", "colour_order")  # the parts of a contract that vectors share
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +28,44 @@ class CrewMember:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """What its server says of a file without sending it; empty or None where it says nothing. `size_bytes` is the
+    file's size; `last_modified` is compared as text, never read as a date."""
+
+    etag: str = ""
+    last_modified: str = ""
+    size_bytes: int | None = None
+
+
+ANSWER_SAME, ANSWER_CHANGED, ANSWER_UNKNOWN = "same", "changed", "unknown"
+ANSWER_GONE, ANSWER_UNREACHABLE = "gone", "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What its server says when asked whether a photo is still the version that it was. `kind` is one of ANSWER_...;
+    `version` is what it says of the photo now."""
+
+    kind: str
+    version: Version = Version()
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it counts as asked: the photo is there, and nothing speaks against its being the same."""
+        return self.kind in (ANSWER_SAME, ANSWER_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
 class Photo:
-    """The member's photo as a local file. `url` is what is stored; `temporary` files are ours to delete."""
+    """The member's photo as a local file. `url` is what is stored; `temporary` files are ours to delete. `sha256`
+    (hexadecimal) is the content's, `version` what its server said of it."""
 
     member: CrewMember
     url: str
     path: Path
     temporary: bool = True
+    sha256: str = ""
+    version: Version = Version()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +88,6 @@ class Sighting:
     """
 
     size: tuple[int, int]
-    sha256: str = ""
     picture: Picture | None = None
     faces_seen: int | None = None
     box: tuple[int, int, int, int] | None = None
@@ -90,6 +126,30 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
+class Contract:
+    """What made a vector: two vectors of one contract may be compared, and would come out the same again."""
+
+    model: str
+    weights_sha256: str
+    detector: str
+    alignment: str
+    normalisation: str
+    colour_order: str
+    preprocessing: int
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that stand for the contract."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
+
+    def is_comparable(self, other: Mapping[str, Any]) -> bool:
+        """Whether vectors of the other contract (its parts) lie in the same space: detector and alignment only move
+        them a little."""
+        return all(other.get(name) == getattr(self, name) for name in SPACE)
+
+
+@dataclass(frozen=True, slots=True)
 class Embedding:
     """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised."""
 
@@ -111,20 +171,25 @@ class Stored:
     embedding_id: int
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     sighting: Sighting | None = None
+    photo: Photo | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Nothing was to be done, or the run was told to stop before it was done; `code` says which."""
+    """No vector was to be computed, or the run was told to stop before it was; `code` says which. `photo` and
+    `sighting` as far as the photo was looked at to find that out."""
 
     member: CrewMember
     code: str
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    sighting: Sighting | None = None
+    photo: Photo | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The member could not be done. `code` is stable; `detail` (Spanish) says what was seen."""
+    """The member could not be done. `code` is stable; `detail` (Spanish) says what was seen. `recalled`: in an earlier
+    run, and nothing has changed since."""
 
     member: CrewMember
     stage: str
@@ -132,9 +197,15 @@ class Failed:
     detail: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     sighting: Sighting | None = None
+    photo: Photo | None = None
+    recalled: bool = False
 
 
 Outcome = Stored | Skipped | Failed
 
-SKIPPED_CURRENT = "current"  # an active row of this model and this photo exists
+SKIPPED_CURRENT = "current"  # an active row of this contract and this photo exists
+SKIPPED_RENAMED = "renamed"  # the same file under another name: the row's address was updated
+SKIPPED_SAME_FILE = "same_file"  # the server could not tell, but its content is the same
+SKIPPED_REENCODED = "reencoded"  # another file of the same picture: the vector is as good as ever
+SKIPPED_REACTIVATED = "reactivated"  # whoever came back: the row was there
 SKIPPED_INTERRUPTED = "interrupted"  # the run was told to stop first

@@ -24,6 +24,7 @@ from app.core.database import (
     UNKNOWN_DATABASE,
     Database,
     describe_url,
+    holding_off_others,
 )
 from app.errors import DatabaseUnavailable, MissingDependency
 from tests.conftest import OpenDatabase
@@ -172,6 +173,33 @@ def test_sqlite_transactions_wait_for_each_other(sqlite_database: Database) -> N
     for thread in threads:
         thread.join()
     assert run_sql(sqlite_database, "SELECT n FROM t") == [(40,)]
+
+
+def test_whoever_waits_in_vain_for_another_run_does_not_go_on(
+    mariadb_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.core.database.LOCK_TIMEOUT_S", 0)
+    went_on: list[bool] = []
+
+    def work(connection: Connection) -> None:
+        with holding_off_others(connection, "t"):
+            went_on.append(True)
+
+    refused = pytest.raises(DatabaseUnavailable, match="otra ejecución está preparando las tablas")
+    with mariadb_database.engine.connect() as other, holding_off_others(other, "t"), refused as caught:
+        mariadb_database.transaction(work)
+    assert (caught.value.advice, went_on) == ("Espere a que termine y vuelva a ejecutar.", [])
+    mariadb_database.transaction(work)
+    assert went_on == [True]
+
+
+def test_what_many_rows_are_refused_for_is_explained(database: Database) -> None:
+    run_sql(database, "CREATE TABLE t (n INT PRIMARY KEY)")
+    insert = text("INSERT INTO t VALUES (1)")
+    with pytest.raises(DatabaseUnavailable, match="Conexión a base de datos") as caught:
+        database.in_chunks([1] * 501, lambda connection, _: connection.execute(insert))
+    assert caught.value.advice == REFUSED_ADVICE
+    assert run_sql(database, "SELECT n FROM t") == [(1,)]
 
 
 # ------------------------------------------------------------------------------------------- errors that explain

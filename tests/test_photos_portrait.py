@@ -10,6 +10,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from app.errors import InvalidImage, PhotoUnavailable
+from app.photos.fingerprint import describe_picture
 from app.photos.portrait import DecodeOptions, choose_reduction, decode, load_portrait, read_header
 from app.records import CrewMember, Image, Photo, Portrait
 from tests.pictures import encode_picture, encode_pillow, package_file
@@ -71,6 +72,7 @@ def test_a_portrait_carries_its_photo_and_pixels(file: Path, picture: Image) -> 
     )
     assert portrait.image.dtype == np.uint8
     assert (portrait.image == picture).all()
+    assert (portrait.sighting.size, portrait.sighting.picture) == ((420, 300), describe_picture(picture))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])

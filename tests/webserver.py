@@ -7,6 +7,7 @@ is looked up among `photos`, under its decoded name.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import socket
 import struct
 import sys
@@ -20,8 +21,9 @@ from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 HOST = "127.0.0.1"
-OK, FOUND, UNAUTHORISED, FORBIDDEN, NOT_FOUND = 200, 302, 401, 403, 404
+OK, FOUND, NOT_MODIFIED, UNAUTHORISED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 200, 302, 304, 401, 403, 404, 405
 TOO_MANY_REQUESTS, SERVER_ERROR, UNAVAILABLE = 429, 500, 503
+MODIFIED = "Mon, 05 Jan 2026 10:00:00 GMT"  # when a photo last was, unless `modified` says otherwise
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time at all
 PIECE = b"x" * 65536
 CHUNK_BYTES = 5000
@@ -43,7 +45,15 @@ class PhotoServer(ThreadingHTTPServer):
         self.retry_after = "7"  # what /busy asks for
         self.credentials: str | None = None  # `user:password`, where the server asks for one
         self.redirect_target = ""  # of /elsewhere
-        self.requests: list[str] = []  # the paths as they came over the wire
+        self.validators = {"etag", "last-modified"}  # which of them photos come with, and are compared by
+        self.modified: dict[str, str] = {}  # HTTP dates by path as in `photos`
+        self.size_told = True  # or photos come in chunks
+        self.head_allowed = True
+        self.login_page: bytes | None = None  # the answer to everything, where there is one
+        self.down = False
+        self.requests: list[str] = []  # the paths of GETs as they came over the wire
+        self.heads: list[str] = []  # and of HEADs
+        self.downloads: list[str] = []  # of those `photos` that were sent
         self.errors: list[BaseException | None] = []  # the server's own
         self.to_reset: set[socket.socket] = set()
         self.closing = threading.Event()
@@ -56,7 +66,7 @@ class PhotoServer(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}"
 
     def count(self, path: str) -> int:
-        """How often this path was asked for, as it came over the wire."""
+        """How often a GET asked for this path, as it came over the wire."""
         return Counter(self.requests)[path]
 
     @property
@@ -107,6 +117,7 @@ class Handler(BaseHTTPRequestHandler):
         "410": "_status",
         "418": "_status",
         "500": "_status",
+        "501": "_status",
         "503": "_status",
         "slow": "_slow",
         "flaky": "_flaky",
@@ -130,11 +141,29 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append(self.path)
-        if not self._is_let_in():
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        self.server.heads.append(self.path)
+        self._answer()
+
+    def _answer(self) -> None:
+        server = self.server
+        if server.down:
+            self._send(UNAVAILABLE, b"")
+        elif server.login_page is not None:
+            self._send(OK, server.login_page, Content_Type="text/html")
+        elif self._is_head and not server.head_allowed:
+            self._send(NOT_ALLOWED, b"", Allow="GET")
+        elif not self._is_let_in():
             self._send(UNAUTHORISED, b"")
-            return
-        route = urlsplit(self.path).path.split("/")[1]
-        getattr(self, self.ROUTES.get(route, "_photo"))()
+        else:
+            route = urlsplit(self.path).path.split("/")[1]
+            getattr(self, self.ROUTES.get(route, "_photo"))()
+
+    @property
+    def _is_head(self) -> bool:
+        return self.command == "HEAD"
 
     def log_message(self, format: str, *args: object) -> None:
         """The console belongs to the tests."""
@@ -145,21 +174,51 @@ class Handler(BaseHTTPRequestHandler):
         return expected is None or given == f"Basic {b64encode(expected.encode()).decode()}"
 
     def _send(self, status: int, body: bytes, **headers: str) -> None:
+        self._send_headers(status, {"Content_Type": "image/jpeg", "Content_Length": str(len(body))} | headers)
+        self._write(body)
+
+    def _send_headers(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in ({"Content_Type": "image/jpeg", "Content_Length": str(len(body))} | headers).items():
+        for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(body)
+
+    def _write(self, body: bytes) -> None:
+        if not self._is_head:
+            self.wfile.write(body)
 
     def _begin_endless(self) -> None:
-        self.send_response(OK)
-        self.send_header("Content-Type", "image/jpeg")
-        self.send_header("Connection", "close")
-        self.end_headers()
+        self._send_headers(OK, {"Content_Type": "image/jpeg", "Connection": "close"})
 
     def _photo(self) -> None:
-        body = self.server.photos.get(unquote(self.path).removeprefix("/"))
-        self._send(NOT_FOUND if body is None else OK, body or b"")
+        name = unquote(self.path).removeprefix("/")
+        body = self.server.photos.get(name)
+        if body is None:
+            self._send(NOT_FOUND, b"")
+            return
+        validators = self._validators(name, body)
+        if self._is_known(validators):
+            self._send_headers(NOT_MODIFIED, validators)
+            return
+        if not self._is_head:
+            self.server.downloads.append(self.path)
+        if self.server.size_told:
+            self._send(OK, body, **validators)
+        else:
+            self._begin_chunks(body, validators)
+            self._write(b"0\r\n\r\n")
+
+    def _validators(self, name: str, body: bytes) -> dict[str, str]:
+        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        known = {"etag": etag, "last-modified": self.server.modified.get(name, MODIFIED)}
+        return {header: value for header, value in known.items() if header in self.server.validators}
+
+    def _is_known(self, validators: dict[str, str]) -> bool:
+        """An ETag settles it where both have one (RFC 9110, 13.2.2)."""
+        tag, date = self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since")
+        if tag and "etag" in validators:
+            return tag == validators["etag"]
+        return date is not None and date == validators.get("last-modified")
 
     def _ok(self) -> None:
         self._send(OK, self.server.default_photo)
@@ -171,14 +230,17 @@ class Handler(BaseHTTPRequestHandler):
         self.server.closing.wait(self.server.slow_s)
         self._ok()
 
+    def _times_asked(self) -> int:
+        return self.server.count(self.path) + self.server.heads.count(self.path)
+
     def _flaky(self) -> None:
-        if self.server.count(self.path) <= self.server.failures:
+        if self._times_asked() <= self.server.failures:
             self._send(UNAVAILABLE, b"later")
         else:
             self._ok()
 
     def _busy(self) -> None:
-        if self.server.count(self.path) <= self.server.failures:
+        if self._times_asked() <= self.server.failures:
             self._send(TOO_MANY_REQUESTS, b"", Retry_After=self.server.retry_after)
         else:
             self._ok()
@@ -194,18 +256,18 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _broken(self) -> None:
-        self._begin_chunks()
+        self._begin_chunks(self.server.default_photo)
         self.server.closing.wait(BREAK_PAUSE_S)  # until the client has what was sent: a reset takes it back
         self._reset()
 
     def _huge(self) -> None:
         self._begin_endless()
-        while not self.server.closing.is_set():
+        while not self._is_head and not self.server.closing.is_set():
             self.wfile.write(PIECE)
 
     def _drip(self) -> None:
         self._begin_endless()
-        while not self.server.closing.wait(DRIP_PAUSE_S):
+        while not self._is_head and not self.server.closing.wait(DRIP_PAUSE_S):
             self.wfile.write(b"x")
 
     def _html(self) -> None:
@@ -221,21 +283,18 @@ class Handler(BaseHTTPRequestHandler):
         self._send(OK, gzip.compress(self.server.default_photo), Content_Encoding="gzip")
 
     def _chunks(self) -> None:
-        self._begin_chunks()
-        self.wfile.write(b"0\r\n\r\n")
+        self._begin_chunks(self.server.default_photo)
+        self._write(b"0\r\n\r\n")
 
     def _cut(self) -> None:
-        self._begin_chunks()  # and never ends
+        self._begin_chunks(self.server.default_photo)  # and never ends
         self.close_connection = True
 
-    def _begin_chunks(self) -> None:
-        self.send_response(OK)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        body = self.server.default_photo
+    def _begin_chunks(self, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._send_headers(OK, {"Transfer_Encoding": "chunked"} | (headers or {}))
         for start in range(0, len(body), CHUNK_BYTES):
             chunk = body[start : start + CHUNK_BYTES]
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            self._write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
 
     def _moved(self) -> None:
         self._send(FOUND, b"", Location="/ok/foto.jpg")

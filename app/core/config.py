@@ -58,6 +58,7 @@ class Settings(QualitySettings):
     HTTP_TOTAL_TIMEOUT_S: float = Field(default=60.0, gt=0)
     HTTP_ATTEMPTS: int = Field(default=4, ge=1)
     DOWNLOAD_THREADS: int = Field(default=8, ge=1, le=64)
+    PHOTO_RECHECK_HOURS: float = Field(default=20.0, ge=0)
     MAX_PHOTO_MB: float = Field(default=25.0, gt=0)
     MAX_PHOTO_MEGAPIXELS: float = Field(default=100.0, gt=0)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -16,6 +18,7 @@ from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import DatabaseUnavailable, MissingDependency
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 # MySQL and MariaDB error numbers, from their reference manuals.
 DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS = 1213, 1205, 1040
@@ -33,6 +36,9 @@ TABLE_DENIED, COLUMN_DENIED = 1142, 1143
 # For both servers; the connector's own default, utf8mb4_0900_ai_ci, is unknown to MariaDB.
 COLLATION = "utf8mb4_general_ci"
 SQLITE_BUSY_TIMEOUT_S = 30
+LOCK_TIMEOUT_S = 30
+ITEMS_AT_ONCE = 500
+MAX_LOCK_CHARACTERS = 64  # MySQL's limit
 # A customer's column of a type that SQLAlchemy does not know is compared as it is: nobody has to read of it.
 warnings.filterwarnings("ignore", "(Could not instantiate|Did not recognize) type", SAWarning)
 
@@ -78,6 +84,12 @@ class Database:
     def is_mysql(self) -> bool:
         return self.url.get_backend_name() in ("mysql", "mariadb")
 
+    @property
+    def exists(self) -> bool:
+        """Not an SQLite file that is still to be made: the first question would make it."""
+        name = self.url.database or ":memory:"
+        return self.is_mysql or name.startswith((":memory:", "file:")) or Path(name).exists()
+
     def __repr__(self) -> str:
         return f"Database({describe_url(self.url)})"
 
@@ -92,6 +104,20 @@ class Database:
         except DBAPIError as error:
             if is_about_the_data(error):
                 raise
+            raise self.explain(error) from error
+
+    def in_chunks(self, items: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
+        """`work` on as many items at a time as one statement takes well, each time in a transaction of its own.
+
+        Raises DatabaseUnavailable, also when the server refuses the data.
+        """
+        for start in range(0, len(items), ITEMS_AT_ONCE):
+            self._in_one(items[start : start + ITEMS_AT_ONCE], work)
+
+    def _in_one(self, chunk: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
+        try:
+            self.transaction(lambda connection: work(connection, chunk))
+        except DBAPIError as error:
             raise self.explain(error) from error
 
     def _attempt(self, work: Callable[[Connection], Result]) -> Result:
@@ -127,6 +153,24 @@ class Database:
             where = describe_url(self.url)
             message = f"Conexión a base de datos: {where}: la conexión no está cifrada y DB_TLS lo exige"
             raise DatabaseUnavailable(message, "Active TLS en el servidor, o cambie DB_TLS.")
+
+
+@contextmanager
+def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
+    """While inside, other runs wait at the same place: MySQL commits every change of a table by itself, so that no
+    transaction holds them off. SQLite's does. Raises DatabaseUnavailable when another does not finish."""
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    name = f"{what} {connection.engine.url.database}"[:MAX_LOCK_CHARACTERS]
+    if connection.execute(select(func.get_lock(name, LOCK_TIMEOUT_S))).scalar() != 1:  # 0: too late; NULL: an error
+        where = describe_url(connection.engine.url)
+        message = f"Conexión a base de datos: {where}: otra ejecución está preparando las tablas"
+        raise DatabaseUnavailable(message, "Espere a que termine y vuelva a ejecutar.")
+    try:
+        yield
+    finally:
+        connection.execute(select(func.release_lock(name)))
 
 
 def describe_url(url: URL) -> str:

@@ -66,6 +66,15 @@ class SharedPictures:
             self._late += [self._alone.pop(like) for like in alone]
             return twins
 
+    def keep(self, crew_id: str, picture: Picture) -> None:
+        """A member's row stays as it is, made of this picture: whoever else comes, or came, with it is the second."""
+        with self._guard:
+            self._forget(crew_id)
+            self._stored[crew_id] = picture
+            self._add(crew_id, picture)
+            alone = [like for like in self._pictures_like(picture) if like in self._alone]
+            self._late += [self._alone.pop(like) for like in alone]
+
     def twins(self, crew_id: str) -> Twins | None:
         """The same question again, later: others may have come."""
         with self._guard:

@@ -21,7 +21,7 @@ from PIL import (  # noqa: F401  # each registers its reader; at first use that 
 from PIL import Image as PillowImage
 
 from app.errors import InvalidImage, PhotoUnavailable
-from app.photos.fingerprint import checksum, describe_picture
+from app.photos.fingerprint import describe_picture
 from app.records import Image, Photo, Portrait, Sighting
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -61,7 +61,7 @@ def load_portrait(photo: Photo, options: DecodeOptions) -> Portrait:
     # OpenCV forgets a TIFF's orientation when it reduces.
     reduction = 1 if kind == "TIFF" else choose_reduction(max(width, height), options.min_side_px)
     image = decode(content, reduction)
-    sighting = Sighting(_upright((width, height), image), checksum(content), describe_picture(image))
+    sighting = Sighting(_upright((width, height), image), describe_picture(image))
     return Portrait(photo, image, sighting, reduction)
 
 
