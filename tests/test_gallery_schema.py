@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 import pytest
 
-from app.core.database import ADVICE, TABLE_DENIED, Database
+from app.core.database import Database
 from app.errors import DatabaseUnavailable
-from app.gallery.schema import open_table
+from app.gallery.schema import DENIED_ADVICE, open_table
+from app.gallery.shadow import is_prepared
+from app.gallery.steps import open_companions
 from tests.conftest import OpenDatabase
-from tests.databases import Row, run_sql
+from tests.databases import Row, create_roster, run_sql
 from tests.mariadb import MariaDb
+from tests.together import all_at_once
 
 # As docs and the recognition service have it; ours adds the key.
 AGREED = """CREATE TABLE face_embeddings (
@@ -128,23 +130,21 @@ def test_a_user_who_may_not_make_the_table_is_told_so(
     database = open_database(DB_URL=mariadb.url(mariadb_name, "rita", "x").render_as_string(hide_password=False))
     with pytest.raises(DatabaseUnavailable, match=r"1142 .42000.: CREATE command denied to user 'rita'") as caught:
         open_table(database)
-    assert caught.value.advice == ADVICE[TABLE_DENIED]
+    assert caught.value.advice == DENIED_ADVICE
+
+
+@pytest.mark.parametrize("grant", ["SELECT ON {}.tripulantes", ""])
+def test_a_user_who_may_not_even_see_the_table_is_told_so(
+    mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, open_database: OpenDatabase, grant: str
+) -> None:
+    create_roster(mariadb_database, [])
+    mariadb.create_user("rita", "x", *([grant.format(mariadb_name)] if grant else []))
+    database = open_database(DB_URL=mariadb.url(mariadb_name, "rita", "x").render_as_string(hide_password=False))
+    for ask in (open_table, is_prepared, open_companions):
+        with pytest.raises(DatabaseUnavailable, match=r"1142|1044") as caught:
+            ask(database)
+        assert caught.value.advice == DENIED_ADVICE
 
 
 def test_two_runs_may_make_the_table_at_once(database: Database) -> None:
-    errors: list[BaseException] = []
-    both = threading.Barrier(4)
-
-    def open_one() -> None:
-        both.wait()
-        try:
-            open_table(database)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=open_one) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    assert all_at_once(lambda: open_table(database)) == []

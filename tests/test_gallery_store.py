@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,11 @@ from sqlalchemy import Connection, event, text
 from app.core.database import Database
 from app.errors import RowRefused
 from app.gallery.ledger import Ledger
-from app.gallery.store import GalleryStore, to_json
-from app.records import CrewMember, Embedding, Photo, Sighting
+from app.gallery.schema import open_table
+from app.gallery.steps import open_companions
+from app.gallery.store import Companions, GalleryStore, to_json
+from app.gallery.vectors import Vectors
+from app.records import Contract, CrewMember, Embedding, Photo, Picture, Sighting
 from tests.conftest import OpenDatabase
 from tests.databases import Row, run_sql
 from tests.mariadb import MariaDb
@@ -28,15 +33,46 @@ FOREIGN = {
 OTHERS = "embedding TEXT, modelo VARCHAR(50), confidence DECIMAL(3,2), imagen_path VARCHAR(255), active BOOLEAN"
 
 
-def open_store(database: Database) -> GalleryStore:
-    return GalleryStore(database, Ledger(database, lambda _: None))
+def contract(weights: str = "a1", model: str = "Facenet512") -> Contract:
+    return Contract(model, weights, "mtcnn", "aligned", "base", "bgr", 1)
+
+
+def open_store(database: Database, made_by: Contract | None = None) -> GalleryStore:
+    table = open_table(database)
+    open_companions(database)
+    ledger = Ledger(database, lambda _: None, "reglas", datetime(2026, 3, 1))
+    return GalleryStore(database, table, Companions(Vectors(database, made_by or contract()), ledger))
 
 
 def embedding(crew_id: str, vector: NDArray[np.float32] = VECTOR, **values: Any) -> Embedding:
     url = values.get("url", URL.format(crew_id))
-    photo = Photo(CrewMember(crew_id, "a.jpg"), url, values.get("path", "/tmp/a.jpg"))  # noqa: S108  # never read
-    sighting = Sighting((640, 480), confidence=values.get("confidence", 0.987))
+    photo = Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256=values.get("sha256", "ab" * 32))
+    picture = Picture(values.get("hash", 15), b"\x01\xff")
+    sighting = Sighting((640, 480), picture, confidence=values.get("confidence", 0.987))
     return Embedding(photo, vector, values.get("model", "Facenet512"), sighting)
+
+
+def provenance(database: Database) -> list[Row]:
+    """(embedding_id, crew_id, contract, sha256, perceptual_hash, grey, width, height, staged), by the ids."""
+    query = (
+        "SELECT embedding_id, crew_id, contract, sha256, perceptual_hash, grey, width, height, staged "
+        "FROM face_vectors ORDER BY embedding_id"
+    )
+    return [(*found[:-1], bool(found[-1])) for found in run_sql(database, query)]
+
+
+def made(row_id: int, crew_id: str, **values: Any) -> Row:
+    """What the provenance of a row saved from `embedding(crew_id)` reads like."""
+    defaults = {
+        **{"contract": contract().digest, "sha256": "ab" * 32, "hash": "000000000000000f", "grey": "01ff"},
+        **{"width": 640, "height": 480, "staged": False},
+    }
+    return (row_id, crew_id, *(defaults | values).values())
+
+
+def remembered(database: Database) -> list[Row]:
+    """(crew_id, url) of what is remembered, by the ids."""
+    return sorted(run_sql(database, "SELECT crew_id, url FROM face_photos"))
 
 
 def rows(database: Database) -> list[Row]:
@@ -242,7 +278,7 @@ def test_ids_may_be_numbers(database: Database) -> None:
     assert store.save([embedding("789123"), embedding("7")]) == [1, 2]
     assert store.save([embedding("7"), embedding("8")]) == [2, 3]
     assert [found[:2] for found in rows(database)] == [(1, 789123), (2, 7), (3, 8)]
-    assert store.current("Facenet512") == {crew_id: URL.format(crew_id) for crew_id in ("789123", "7", "8")}
+    assert [found[:2] for found in provenance(database)] == [(1, "789123"), (2, "7"), (3, "8")]
 
 
 def test_an_id_that_is_no_number_is_refused_where_ids_are_numbers(mariadb_database: Database) -> None:
@@ -272,29 +308,136 @@ def test_a_column_of_type_json_holds_the_array_and_not_a_text_of_it(sqlite_datab
     assert run_sql(sqlite_database, "SELECT embedding FROM face_embeddings") == [("[0.1,-2.5,3.0]",)]
 
 
-# -------------------------------------------------------------------------------------------------------- reading
+# ------------------------------------------------------------------------------------------- what made the vectors
 
 
-def test_current_are_those_whose_one_active_row_is_of_the_model(database: Database) -> None:
+def test_with_a_vector_what_made_it_and_what_was_seen_are_written(database: Database) -> None:
+    open_store(database).save([embedding("1"), embedding("2", sha256="cd" * 32, hash=1)])
+    assert provenance(database) == [
+        made(1, "1"),
+        made(2, "2", sha256="cd" * 32, hash="0000000000000001"),
+    ]
+    assert remembered(database) == [("1", URL.format("1")), ("2", URL.format("2"))]
+
+
+def test_a_vector_made_anew_is_of_the_new_contract(database: Database) -> None:
+    open_store(database).save([embedding("1"), embedding("2")])
+    newer = contract("b2")
+    assert open_store(database, newer).save([embedding("2", hash=1)]) == [2]
+    assert provenance(database) == [made(1, "1"), made(2, "2", contract=newer.digest, hash="0000000000000001")]
+
+
+def test_a_batch_that_is_refused_leaves_no_trace_beside_the_gallery_either(database: Database) -> None:
     store = open_store(database)
-    insert(database, ("1", "Facenet512", "uno", 1), ("2", "Facenet512", "dos", 1), ("2", "Facenet512", "dos", 1))
-    insert(database, ("3", "Dlib", "tres", 1), ("4", "Facenet512", "cuatro", 0), ("5", "Facenet512", None, 1))
-    insert(database, ("6", "Facenet512", "seis", 1), ("6", "Dlib", "seis", 1), ("7", None, "siete", 1))
-    insert(database, ("8", "Facenet512", "antes", 0), ("8", "Facenet512", "ocho", 1))
-    assert store.current("Facenet512") == {"1": "uno", "5": "None", "8": "ocho"}
-    assert store.current("Dlib") == {"3": "tres"}
+    store.save([embedding("1")])
+    with pytest.raises(RowRefused):
+        store.save([embedding("1", sha256="cd" * 32, url="u"), embedding("x" * 11)])
+    assert provenance(database) == [made(1, "1")]
+    assert remembered(database) == [("1", URL.format("1"))]
 
 
-def test_one_member_may_be_asked_for(database: Database) -> None:
+def test_a_batch_with_a_member_twice_is_refused(database: Database) -> None:
+    """The roster gives each member once; a row of one vector with the provenance of another would be a lie."""
+    with pytest.raises(RowRefused):
+        open_store(database).save([embedding("1"), embedding("1", np.ones(1, np.float32), sha256="cd" * 32)])
+    assert (rows(database), provenance(database), remembered(database)) == ([], [], [])
+
+
+def test_an_id_that_only_our_own_tables_have_no_room_for_is_stored(database: Database) -> None:
+    run_sql(database, f"CREATE TABLE face_embeddings ({_foreign(database)}, crew_id VARCHAR(100), {OTHERS})")
+    assert open_store(database).save([embedding("x" * 65), embedding("y" * 64)]) == [1, 2]
+    assert [found[1] for found in rows(database)] == ["x" * 65, "y" * 64]
+    assert provenance(database) == [made(1, ""), made(2, "y" * 64)]
+    assert [crew_id for crew_id, _ in remembered(database)] == ["y" * 64]
+
+
+def test_vectors_laid_aside_are_inactive_rows_and_those_in_use_stay_as_they_are(database: Database) -> None:
+    open_store(database).save([embedding("1")])
+    newer = contract(model="Dlib")
+    staged = [embedding("2", model="Dlib"), embedding("1", np.ones(1, np.float32), model="Dlib")]
+    assert open_store(database, newer).stage(staged) == [2, 3]
+    assert rows(database) == [
+        row(1, "1"),
+        row(2, "2", model="Dlib", active=False),
+        row(3, "1", vector=[1.0], model="Dlib", active=False),
+    ]
+    assert provenance(database) == [
+        made(1, "1"),
+        made(2, "2", contract=newer.digest, staged=True),
+        made(3, "1", contract=newer.digest, staged=True),
+    ]
+
+
+def test_of_a_batch_laid_aside_all_is_written_or_nothing(database: Database) -> None:
     store = open_store(database)
-    store.save([embedding("1"), embedding("2"), embedding("3", model="Dlib")])
-    assert [store.current("Facenet512", crew_id) for crew_id in ("1", "3", "4")] == [{"1": URL.format("1")}, {}, {}]
+    with pytest.raises(RowRefused):
+        store.stage([embedding("1"), embedding("x" * 11)])
+    assert (rows(database), provenance(database), remembered(database)) == ([], [], [])
 
 
-def test_what_was_saved_is_current(database: Database) -> None:
+# ------------------------------------------------------------------------------------------------------ withdrawing
+
+
+def test_a_withdrawn_new_row_is_inactive_and_its_photo_forgotten(database: Database) -> None:
     store = open_store(database)
-    store.save([embedding("1"), embedding("2", model="Dlib")])
-    assert store.current("Facenet512") == {"1": URL.format("1")}
+    store.save([embedding("1"), embedding("2")])
+    store.withdraw("1", 1)
+    assert rows(database) == [row(1, "1", active=False), row(2, "2")]
+    assert provenance(database) == [made(2, "2")]
+    assert remembered(database) == [("2", URL.format("2"))]
+
+
+def test_a_row_withdrawn_is_again_what_it_was_before_another_photo_was_written_over_it(database: Database) -> None:
+    open_store(database).save([embedding("1"), embedding("2")])
+    store = open_store(database, contract("b2", "Dlib"))
+    again = {"sha256": "cd" * 32, "model": "Dlib", "url": "u", "confidence": 0.5, "hash": 1}
+    store.save([embedding(crew_id, np.ones(1, np.float32), **again) for crew_id in ("2", "1")])
+    store.withdraw("1", 1)
+    other = row(2, "2", vector=[1.0], model="Dlib", url="u", confidence=0.5)
+    assert rows(database) == [row(1, "1"), other]
+    newer = {"contract": contract("b2", "Dlib").digest, "sha256": "cd" * 32, "hash": "0000000000000001"}
+    assert provenance(database) == [made(1, "1"), made(2, "2", **newer)]
+    assert remembered(database) == [("2", "u")]
+
+
+def test_a_row_of_the_very_photo_that_is_withdrawn_is_inactive(database: Database) -> None:
+    """What it held before was made of the same photo: it is no better."""
+    open_store(database).save([embedding("1")])
+    store = open_store(database, contract("b2"))
+    store.save([embedding("1", np.ones(1, np.float32))])
+    store.withdraw("1", 1)
+    assert rows(database) == [row(1, "1", vector=[1.0], active=False)]
+    assert provenance(database) == []
+
+
+def test_a_row_of_another_program_comes_back_as_unknown_as_it_was(database: Database) -> None:
+    store = open_store(database)
+    insert(database, ("1", "Facenet512", "suya", 1))
+    before = rows(database)
+    assert store.save([embedding("1")]) == [1]
+    store.withdraw("1", 1)
+    assert rows(database) == before
+    assert provenance(database) == []
+
+
+def test_of_several_active_rows_the_kept_one_is_restored(database: Database) -> None:
+    store = open_store(database)
+    insert(database, ("1", "Facenet512", "vieja", 1), ("1", "Facenet512", "nueva", 1))
+    assert store.save([embedding("1")]) == [2]
+    store.withdraw("1", 2)
+    assert [(found[5], found[6]) for found in rows(database)] == [("vieja", False), ("nueva", True)]
+
+
+def test_what_a_refused_batch_would_have_replaced_is_not_what_is_restored(database: Database) -> None:
+    """A batch that is refused is taken again member by member."""
+    store = open_store(database)
+    store.save([embedding("1")])
+    batch = [embedding("1", np.ones(1, np.float32), sha256="cd" * 32), embedding("x" * 11)]
+    with pytest.raises(RowRefused):
+        store.save(batch)
+    store.save(batch[:1])
+    store.withdraw("1", 1)
+    assert rows(database) == [row(1, "1")]
 
 
 # ---------------------------------------------------------------------------------------- others at the same time

@@ -95,6 +95,14 @@ class WeightsStore:
     def path_of(self, file: WeightsFile) -> Path:
         return self._folder / file.name
 
+    def recorded_digest(self, file: WeightsFile) -> str:
+        """The SHA-256 noted when the file was last checked; empty while there is no file."""
+        path = self.path_of(file)
+        if not path.exists():
+            return ""
+        noted = self._hash_path(path)
+        return noted.read_text().strip() if noted.exists() else digest(path)
+
     def ensure(self, file: WeightsFile, check: Check) -> Path:
         """The file's path, once it is there and sound. Raises WeightsUnavailable."""
         path = self.path_of(file)

@@ -1,24 +1,31 @@
-"""What is remembered of each member's photo beside the vector: embeddings and failures come in, rows of `face_photos`
-go out, and at the next run what they say.
+"""What is remembered of each member's photo beside the vector: photos, embeddings and failures come in, rows of
+`face_photos` go out, and at the next run what they say (see remembered.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.schema import MAX_ID_CHARACTERS, open_ledger
-from app.records import CrewMember, Embedding, Failed, Picture, Sighting
+from app.gallery.companions import MAX_ID_CHARACTERS, PHOTOS
+from app.gallery.remembered import (
+    NO_VERSION,
+    REMEMBERED,
+    Remembered,
+    read_illustration,
+    read_picture,
+    read_remembered,
+    read_version,
+)
+from app.records import Failed, Photo, Picture, Sighting, Version
 
 HASH_DIGITS = 16
-ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,88 +39,147 @@ class QualityNote:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """What an earlier run saw of a member's photo; `code` of its failure, empty when it is in the gallery; the
-    component of quality that could be better, empty when none was warned of."""
+class LedgerEntry:
+    """What is to be remembered of one photo: the file as far as it was fetched, what was seen of it, and the failure it
+    ended in, if any."""
 
+    crew_id: str
     url: str
-    picture: Picture | None
-    code: str
-    improvable: str = ""
+    photo: Photo | None
+    sighting: Sighting | None
+    failure: Failed | None = None
+    failures: int = 0
 
 
 class Ledger:
-    """The table `face_photos`. Raises DatabaseUnavailable."""
+    """The table `face_photos`, at the time of this run. Raises DatabaseUnavailable."""
 
-    def __init__(self, database: Database, judge: Callable[[Sighting], QualityNote | None]) -> None:
+    def __init__(
+        self, database: Database, judge: Callable[[Sighting], QualityNote | None], judged_by: str, now: datetime
+    ) -> None:
         self._database = database
         self._judge = judge
-        self._table = open_ledger(database)
+        self._judged_by = judged_by
+        self._now = now
 
     def remembered(self) -> dict[str, Remembered]:
         """By crew id."""
-        columns = self._table.c
-        names = ("crew_id", "url", "perceptual_hash", "grey", "code", "quality_component")
-        query = select(*(columns[name] for name in names))
+        query = select(*(PHOTOS.c[name] for name in REMEMBERED))
         rows = self._database.transaction(lambda connection: connection.execute(query).all())
-        return {str(row.crew_id): _remember(row) for row in rows}
+        return {str(row.crew_id): read_remembered(row) for row in rows}
 
-    def record_stored(self, connection: Connection, stored: Sequence[tuple[Embedding, int]]) -> None:
-        """In the transaction that writes the vectors."""
-        rows = [
-            self._row(embedding.member.crew_id, embedding.sighting)
-            | {"url": embedding.photo.url, "embedding_id": row_id}
-            for embedding, row_id in stored
-        ]
-        self._replace(connection, rows)
+    def rejected_pictures(self, codes: Collection[str]) -> dict[str, Picture]:
+        """By crew id, the last seen picture of whoever failed with one of these codes."""
+        columns = PHOTOS.c
+        query = select(columns.crew_id, columns.perceptual_hash, columns.grey).where(
+            columns.code.in_(codes), columns.grey.is_not(None)
+        )
+        rows = self._database.transaction(lambda connection: connection.execute(query).all())
+        return {str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in rows}
 
-    def record_failures(self, failures: Sequence[Failed], url_of: Callable[[CrewMember], str]) -> None:
-        """After the run, when it is known what became of everybody."""
-        rows = {
-            row["crew_id"]: row
-            for row in (
-                self._row(failure.member.crew_id, failure.sighting)
-                | {"url": url_of(failure.member), "code": failure.code, "detail": _storable(failure.detail)}
-                for failure in failures
-            )
-            if len(row["crew_id"]) <= MAX_ID_CHARACTERS
-        }
-        waiting = iter(rows.values())
-        while chunk := list(islice(waiting, ROWS_AT_ONCE)):
-            self._database.transaction(partial(self._replace, rows=chunk))
+    def illustrations(self, crew_ids: Collection[str]) -> dict[str, Sighting]:
+        """What the report shows of photos that were not looked at in this run, by crew id."""
+        columns = PHOTOS.c
+        wanted = (columns.crew_id, columns.width, columns.height, columns.box, columns.thumbnail)
+        found: dict[str, Sighting] = {}
 
-    def absolve(self, crew_ids: Sequence[str]) -> None:
+        def read(connection: Connection, chunk: Sequence[str]) -> None:
+            query = select(*wanted).where(columns.crew_id.in_(chunk), columns.width.is_not(None))
+            rows = connection.execute(query).all()
+            found.update((str(row.crew_id), read_illustration(row)) for row in rows)
+
+        self._database.in_chunks(sorted(crew_ids), read)
+        return found
+
+    def record(self, connection: Connection, entries: Sequence[LedgerEntry]) -> None:
+        """In the transaction that writes what became of them. An id too long for the ledger is not remembered."""
+        rows = {storable(entry.crew_id): self._row(entry) for entry in entries if has_room(entry.crew_id)}
+        if rows:
+            connection.execute(delete(PHOTOS).where(PHOTOS.c.crew_id.in_(list(rows))))
+            connection.execute(insert(PHOTOS), list(rows.values()))
+
+    def moved(self, connection: Connection, entries: Sequence[LedgerEntry]) -> None:
+        """The photos are in other files, or under other addresses: what was seen of them still holds, and the failure
+        too where there is one."""
+        for entry in entries:
+            if has_room(entry.crew_id):
+                self._move(connection, entry)
+
+    def _move(self, connection: Connection, entry: LedgerEntry) -> None:
+        values = {name: value for name, value in self._row(entry).items() if value is not None}
+        if entry.photo is not None:  # what its server no longer says, it is not to be asked about
+            values |= _version_columns(entry.photo.version)
+        if entry.failure is None:
+            values |= dict.fromkeys(("code", "detail", "judged_by", "failures", "left_at"))
+        mine = PHOTOS.c.crew_id == values["crew_id"]
+        found = connection.execute(select(PHOTOS.c.crew_id).where(mine).with_for_update()).first()
+        statement = insert(PHOTOS) if found is None else update(PHOTOS).where(mine)
+        connection.execute(statement.values(values))
+
+    def checked(self, versions: Mapping[str, Version]) -> None:
+        """Their server was asked, and says this of the photos as they are remembered."""
+        self._database.in_chunks(list(versions), lambda connection, ids: self._touch(connection, ids, versions))
+
+    def _touch(self, connection: Connection, crew_ids: Sequence[str], versions: Mapping[str, Version]) -> None:
+        """One statement for all whose version has not changed, as with most."""
+        columns = PHOTOS.c
+        connection.execute(update(PHOTOS).where(columns.crew_id.in_(crew_ids)).values(checked_at=self._now))
+        query = select(columns.crew_id, columns.etag, columns.last_modified, columns.size_bytes)
+        strangers = {crew_id: versions[crew_id] for crew_id in crew_ids if has_room(crew_id)}
+        for row in connection.execute(query.where(columns.crew_id.in_(crew_ids))).all():
+            told = strangers.pop(str(row.crew_id))
+            if told not in (read_version(row), NO_VERSION):
+                changed = update(PHOTOS).where(columns.crew_id == row.crew_id)
+                connection.execute(changed.values(**_version_columns(told)))
+        if strangers:  # of rows that another program made: from now on a change will be noticed
+            told_first = [
+                {"crew_id": storable(each), "checked_at": self._now} | _version_columns(version)
+                for each, version in strangers.items()
+            ]
+            connection.execute(insert(PHOTOS), told_first)
+
+    def left(self, connection: Connection, crew_ids: Sequence[str]) -> None:
+        """They are no longer in the roster. Whoever was missing before keeps that date."""
+        columns = PHOTOS.c
+        mine = select(columns.crew_id).where(columns.crew_id.in_(crew_ids)).with_for_update()
+        known = set(connection.execute(mine).scalars())
+        missing = update(PHOTOS).where(columns.crew_id.in_(crew_ids), columns.left_at.is_(None))
+        connection.execute(missing.values(left_at=self._now))
+        strangers = [crew_id for crew_id in crew_ids if crew_id not in known and has_room(crew_id)]
+        if strangers:
+            connection.execute(insert(PHOTOS), [{"crew_id": each, "left_at": self._now} for each in strangers])
+
+    def returned(self, connection: Connection, crew_ids: Sequence[str]) -> None:
+        """They are in the roster again."""
+        back = update(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids), PHOTOS.c.left_at.is_not(None))
+        connection.execute(back.values(left_at=None))
+
+    def absolve(self, connection: Connection, crew_ids: Sequence[str]) -> None:
         """Whoever failed in an earlier run, and is up to date all the same, has nothing to be corrected."""
-        columns = self._table.c
-        for start in range(0, len(crew_ids), ROWS_AT_ONCE):
-            chunk = crew_ids[start : start + ROWS_AT_ONCE]
-            statement = update(self._table).where(columns.crew_id.in_(chunk)).values(code=None, detail=None)
-            self._database.transaction(partial(Connection.execute, statement=statement))
+        up_to_date = update(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids), PHOTOS.c.code.is_not(None))
+        connection.execute(up_to_date.values(code=None, detail=None, failures=None, judged_by=None))
 
-    def forget(self, connection: Connection, crew_id: str) -> None:
-        """As if the photo had never been seen."""
-        connection.execute(delete(self._table).where(self._table.c.crew_id == crew_id))
+    def forget(self, connection: Connection, crew_ids: Sequence[str]) -> None:
+        """As if the photos had never been seen."""
+        connection.execute(delete(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids)))
 
-    def _replace(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        if not rows:
-            return
-        ids = [row["crew_id"] for row in rows]
-        connection.execute(delete(self._table).where(self._table.c.crew_id.in_(ids)))
-        connection.execute(insert(self._table), rows)
-
-    def _row(self, crew_id: str, sighting: Sighting | None) -> dict[str, Any]:
-        names = (column.name for column in self._table.columns if column.server_default is None)
-        empty: dict[str, Any] = dict.fromkeys(names) | {"crew_id": _storable(crew_id)}
-        return empty if sighting is None else empty | self._seen(sighting)
+    def _row(self, entry: LedgerEntry) -> dict[str, Any]:
+        photo, sighting, failure = entry.photo, entry.sighting, entry.failure
+        row: dict[str, Any] = {column.name: None for column in PHOTOS.columns}
+        row |= {"crew_id": storable(entry.crew_id), "url": entry.url}
+        row |= {"tried_at": self._now, "checked_at": self._now}
+        if photo is not None:
+            row |= {"sha256": photo.sha256} | _version_columns(photo.version)
+        if sighting is not None:
+            row |= self._seen(sighting)
+        if failure is not None:
+            row |= {"code": failure.code, "detail": storable(failure.detail)}
+            row |= {"judged_by": self._judged_by, "failures": entry.failures}
+        return row
 
     def _seen(self, sighting: Sighting) -> dict[str, Any]:
         note = self._judge(sighting)
-        return {
-            "sha256": sighting.sha256,
-            "perceptual_hash": sighting.picture and f"{sighting.picture.perceptual_hash:0{HASH_DIGITS}x}",
-            "grey": sighting.picture and sighting.picture.grey.hex(),
-            "width": sighting.size[0],
-            "height": sighting.size[1],
+        return picture_columns(sighting) | {
             "faces_seen": sighting.faces_seen,
             "box": sighting.box and orjson.dumps(sighting.box).decode(),
             "attempt": sighting.attempt or None,
@@ -121,15 +187,34 @@ class Ledger:
             "quality": note and orjson.dumps(note.components).decode(),
             "quality_verdict": note and note.verdict,
             "quality_component": note and note.component,
+            "thumbnail": sighting.thumbnail or None,
         }
 
 
-def _remember(row: Any) -> Remembered:
-    picture = Picture(int(row.perceptual_hash, 16), bytes.fromhex(row.grey)) if row.grey else None
-    improvable = "" if row.code else str(row.quality_component or "")
-    return Remembered(str(row.url or ""), picture, str(row.code or ""), improvable)
+def picture_columns(sighting: Sighting) -> dict[str, Any]:
+    """What tells the picture of a photo, and its size in pixels."""
+    picture = sighting.picture
+    return {
+        "perceptual_hash": picture and f"{picture.perceptual_hash:0{HASH_DIGITS}x}",
+        "grey": picture and picture.grey.hex(),
+        "width": sighting.size[0],
+        "height": sighting.size[1],
+    }
 
 
-def _storable(text: str) -> str:
+def has_room(crew_id: str) -> bool:
+    """Whether our tables can hold the id. Whoever's is too long is not remembered."""
+    return len(crew_id) <= MAX_ID_CHARACTERS
+
+
+def storable(text: str) -> str:
     """A folder's name may hold bytes that are no text."""
     return text.encode("utf-8", "replace").decode()
+
+
+def _version_columns(version: Version) -> dict[str, Any]:
+    return {
+        "etag": version.etag or None,
+        "last_modified": version.last_modified or None,
+        "size_bytes": version.size_bytes,
+    }

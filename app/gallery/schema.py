@@ -1,10 +1,10 @@
-"""The tables: `face_embeddings`, created when missing and accepted as it stands when another program made it, and
-`face_photos`, which is ours: one row for each member, what was seen of the photo and what became of it.
-"""
+"""The table `face_embeddings`: created when missing, accepted as it stands when another program made it."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import (
     TIMESTAMP,
@@ -18,25 +18,40 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    func,
     inspect,
-    select,
     text,
     true,
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.exc import NoSuchTableError
 
-from app.core.database import Database, describe_url
+from app.core.database import (
+    ACCESS_DENIED_DATABASE,
+    COLUMN_DENIED,
+    TABLE_DENIED,
+    Database,
+    describe_url,
+    holding_off_others,
+)
 from app.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
-TABLE, LEDGER = "face_embeddings", "face_photos"
-LOCK_TIMEOUT_S = 30
-MAX_LOCK_CHARACTERS = 64  # MySQL's limit
-MAX_ID_CHARACTERS = 64  # of a crew id in the ledger
+TABLE = "face_embeddings"
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
+DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
+DENIED_ADVICE = "Ejecute --print-schema y entregue ese SQL a quien administra la base: al usuario le faltan permisos."
+
+
+@contextmanager
+def advising_the_denied(advice: str = DENIED_ADVICE) -> Iterator[None]:
+    """Give this advice with a DatabaseUnavailable that is for want of a right."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        if getattr(getattr(error.__cause__, "orig", None), "errno", 0) in DENIED:
+            error.advice = advice
+        raise
 
 
 def define_table(*, mysql: bool) -> Table:
@@ -63,49 +78,16 @@ def define_table(*, mysql: bool) -> Table:
     )
 
 
-def define_ledger(*, mysql: bool) -> Table:
-    """`face_photos`. Ids are compared byte by byte: to a roster, `a1` and `A1` may be two people."""
-    binary = "utf8mb4_bin" if mysql else None
-    return Table(
-        LEDGER,
-        MetaData(),
-        Column("crew_id", String(MAX_ID_CHARACTERS, collation=binary), primary_key=True),
-        Column("url", Text),
-        Column("sha256", String(64)),
-        Column("perceptual_hash", String(16)),
-        Column("grey", Text),  # hexadecimal: 24 x 24 pixels, which tell two like hashes apart
-        Column("width", Integer),
-        Column("height", Integer),
-        Column("faces_seen", Integer),
-        Column("box", String(64)),  # JSON: x, y, width, height in pixels of the upright original
-        Column("attempt", String(20)),
-        Column("confidence", Numeric(4, 3)),
-        Column("quality", Text),  # JSON: value, score and verdict by component
-        Column("quality_verdict", String(12)),
-        Column("quality_component", String(64)),
-        Column("code", String(40)),  # of the failure; NULL for those in the gallery
-        Column("detail", Text),
-        Column("embedding_id", Integer),
-        Column("seen_at", TIMESTAMP, nullable=True, server_default=text("CURRENT_TIMESTAMP")),
-    )
-
-
-def open_ledger(database: Database) -> Table:
-    """`face_photos`, created if need be. Raises DatabaseUnavailable."""
-    table = define_ledger(mysql=database.is_mysql)
-    if not database.transaction(lambda connection: inspect(connection).has_table(LEDGER)):
-        database.transaction(lambda connection: _create(connection, table, mysql=database.is_mysql))
+def open_table(database: Database) -> Table:
+    """The table as it is in the database, created if need be. Raises DatabaseUnavailable when it cannot serve."""
+    with advising_the_denied():
+        table = _open(database)
+    refuse_incomplete(database, table)
     return table
 
 
-def open_table(database: Database) -> Table:
-    """The table as it is in the database, created if need be. Raises DatabaseUnavailable when it cannot serve."""
-    try:
-        table = database.transaction(_reflect, retry=False)  # the first contact: a wrong port is said at once
-    except NoSuchTableError:
-        new = define_table(mysql=database.is_mysql)
-        database.transaction(lambda connection: _create(connection, new, mysql=database.is_mysql))
-        table = database.transaction(_reflect)
+def refuse_incomplete(database: Database, table: Table) -> None:
+    """Raises DatabaseUnavailable when another program's table lacks what we need."""
     missing = [name for name in NEEDED_COLUMNS if name not in table.c]
     if missing:
         raise DatabaseUnavailable(
@@ -113,19 +95,21 @@ def open_table(database: Database) -> Table:
             f"{', '.join(missing)}. Tiene: {', '.join(table.c.keys())}",
             "Añada las columnas (el README trae la tabla), o renombre esa tabla para que se cree otra.",
         )
-    return table
 
 
-def _create(connection: Connection, table: Table, *, mysql: bool) -> None:
-    """Create the table, unless another run does so at this very moment: a transaction does not hold that off."""
-    name = f"{table.name} {connection.engine.url.database}"[:MAX_LOCK_CHARACTERS]
-    if mysql:
-        connection.execute(select(func.get_lock(name, LOCK_TIMEOUT_S)))
+def _open(database: Database) -> Table:
     try:
+        return database.transaction(_reflect, retry=False)  # the first contact: a wrong port is said at once
+    except NoSuchTableError:
+        new = define_table(mysql=database.is_mysql)
+        database.transaction(lambda connection: _create(connection, new))
+        return database.transaction(_reflect)
+
+
+def _create(connection: Connection, table: Table) -> None:
+    """Create the table, unless another run does so at this very moment."""
+    with holding_off_others(connection, table.name):
         table.create(connection, checkfirst=True)
-    finally:
-        if mysql:
-            connection.execute(select(func.release_lock(name)))
 
 
 def _reflect(connection: Connection) -> Table:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from app.core.database import Database
 from app.errors import RowRefused
-from app.gallery.ledger import Ledger
-from app.gallery.schema import open_table
+from app.gallery.companions import VECTORS
+from app.gallery.ledger import Ledger, LedgerEntry
+from app.gallery.vectors import Vectors
 from app.records import Embedding
 
 CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
@@ -27,56 +29,79 @@ def to_json(vector: NDArray[np.float32]) -> str:
     return orjson.dumps(np.ascontiguousarray(vector), option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """What is written in the same transaction as a vector: what made it, and what was seen of its photo."""
+
+    vectors: Vectors
+    ledger: Ledger
+
+    def record(self, connection: Connection, made: Sequence[tuple[Embedding, int]], *, staged: bool = False) -> None:
+        self.vectors.record(connection, made, staged=staged)
+        photos = ((embedding.photo, embedding.sighting) for embedding, _ in made)
+        self.ledger.record(
+            connection, [LedgerEntry(photo.member.crew_id, photo.url, photo, seen) for photo, seen in photos]
+        )
+
+
 class GalleryStore:
-    """Reads and writes the gallery. Raises DatabaseUnavailable when the database is not there, or not any more."""
+    """Writes vectors. Raises DatabaseUnavailable when the database is not there, or not any more."""
 
-    def __init__(self, database: Database, ledger: Ledger) -> None:
+    def __init__(self, database: Database, table: Table, companions: Companions) -> None:
         self._database = database
-        self._ledger = ledger
-        self._table = open_table(database)
+        self._table = table
+        self._companions = companions
+        self._replaced: dict[str, tuple[bytes, dict[str, Any] | None]] = {}
+        self._expected: dict[str, int] = {}
 
-    def current(self, model: str, crew_id: str | None = None) -> dict[str, str]:
-        """crew_id -> photo URL of the members (or of this one) whose one active row is of that model.
-
-        A member with several active rows is not among them: writing the member anew leaves one.
-        """
-        columns = self._table.c
-        query = select(columns.crew_id, columns.modelo, columns.imagen_path).where(columns.active)
-        if crew_id is not None:
-            query = query.where(columns.crew_id == crew_id)
-        rows = self._database.transaction(lambda connection: connection.execute(query).all())
-        counts = Counter(str(row.crew_id) for row in rows)
-        mine = (row for row in rows if row.modelo == model and counts[str(row.crew_id)] == 1)
-        return {str(row.crew_id): str(row.imagen_path) for row in mine}
+    def expect(self, rows: Mapping[str, int]) -> None:
+        """The members' active rows (crew id -> row id) as this run knows them: when another run has put others into
+        use meanwhile, perhaps of another model, they are not to be written over."""
+        self._expected = dict(rows)
 
     def save(self, embeddings: Sequence[Embedding]) -> list[int]:
-        """Write a batch, and what the ledger says of it, in one transaction; the rows' ids in the same order.
+        """Write a batch, and what made it, in one transaction; the rows' ids in the same order.
 
         Raises RowRefused.
         """
-        rows = [self._row(embedding) for embedding in embeddings]
+        rows = [self.row(embedding) for embedding in embeddings]
 
         def write(connection: Connection) -> list[int]:
-            ids = self._upsert(connection, rows)
-            self._ledger.record_stored(connection, list(zip(embeddings, ids, strict=True)))
+            ids = self._upsert(connection, embeddings, rows)
+            self._companions.record(connection, list(zip(embeddings, ids, strict=True)))
             return ids
 
-        try:
-            return self._database.transaction(write)
-        except DBAPIError as error:
-            raise RowRefused(str(error.orig)) from error
+        return self._writing(write)
+
+    def stage(self, embeddings: Sequence[Embedding]) -> list[int]:
+        """Lay a batch aside in rows that are not active, for a switch to come. Raises RowRefused."""
+        rows = [self.row(embedding) for embedding in embeddings]
+
+        def write(connection: Connection) -> list[int]:
+            ids = [self._insert(connection, row, active=False) for row in rows]
+            self._companions.record(connection, list(zip(embeddings, ids, strict=True)), staged=True)
+            return ids
+
+        return self._writing(write)
 
     def withdraw(self, crew_id: str, row_id: int) -> None:
-        """Deactivate a row: its photo turned out to be somebody else's, too. The ledger no longer says it is stored."""
-        statement = update(self._table).where(self._table.c.id == row_id).values(active=False)
+        """The row's photo turned out to be somebody else's, too: what it held before is restored, or else it is
+        deactivated. The ledger no longer says that it is stored."""
+        packed, provenance = self._replaced.get(crew_id, (b"", None))
+        values = orjson.loads(zlib.decompress(packed)) if packed else {"active": False}
 
         def write(connection: Connection) -> None:
-            connection.execute(statement)
-            self._ledger.forget(connection, crew_id)
+            connection.execute(update(self._table).where(self._table.c.id == row_id).values(values))
+            self._companions.ledger.forget(connection, [crew_id])
+            self._companions.vectors.forget(connection, [row_id])
+            if provenance is not None:
+                self._companions.vectors.replace(connection, [provenance])
 
         self._database.transaction(write)
+        self._replaced.pop(crew_id, None)
 
-    def _row(self, embedding: Embedding) -> dict[str, Any]:
+    def row(self, embedding: Embedding) -> dict[str, Any]:
+        """The embedding as columns. Raises RowRefused: SQLite keeps what does not fit; the service may not."""
         row = {
             "crew_id": embedding.member.crew_id,
             "embedding": to_json(embedding.vector),
@@ -85,28 +110,54 @@ class GalleryStore:
             "imagen_path": embedding.photo.url,
         }
         for name, value in row.items():
-            self._check_length(name, value)
+            length = getattr(self._table.c[name].type, "length", None)
+            if isinstance(value, str) and length is not None and len(value) > length:
+                raise RowRefused(f"{name} tiene {len(value)} caracteres y caben {length}")
         return row
 
-    def _check_length(self, name: str, value: object) -> None:
-        """SQLite keeps what does not fit; the service that reads the table may not."""
-        length = getattr(self._table.c[name].type, "length", None)
-        if isinstance(value, str) and length is not None and len(value) > length:
-            raise RowRefused(f"{name} tiene {len(value)} caracteres y caben {length}")
+    def _writing(self, write: Any) -> list[int]:
+        try:
+            ids: list[int] = self._database.transaction(write)
+        except DBAPIError as error:
+            raise RowRefused(str(error.orig)) from error
+        return ids
 
-    def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> list[int]:
+    def _upsert(
+        self, connection: Connection, embeddings: Sequence[Embedding], rows: Sequence[dict[str, Any]]
+    ) -> list[int]:
         newest, further = self._lock(connection, [row["crew_id"] for row in rows])
         columns = self._table.c
         if further:
             connection.execute(update(self._table).where(columns.id.in_(further)).values(active=False))
         known = [_as_update(row, newest[row["crew_id"]]) for row in rows if row["crew_id"] in newest]
         if known:
+            self._keep_replaced(connection, embeddings, newest)
             connection.execute(self._update_statement(), known)
         for row in rows:
             if row["crew_id"] not in newest:
-                result = connection.execute(insert(self._table).values(**row, active=True))
-                newest[row["crew_id"]] = int(result.lastrowid)
+                newest[row["crew_id"]] = self._insert(connection, row, active=True)
         return [newest[row["crew_id"]] for row in rows]
+
+    def _insert(self, connection: Connection, row: dict[str, Any], *, active: bool) -> int:
+        return int(connection.execute(insert(self._table).values(**row, active=active)).lastrowid)
+
+    def _keep_replaced(self, connection: Connection, embeddings: Sequence[Embedding], newest: dict[str, int]) -> None:
+        """What is about to be written over with another photo, in case that one has to be withdrawn."""
+        ids = list(newest.values())
+        made = connection.execute(select(VECTORS).where(VECTORS.c.embedding_id.in_(ids))).mappings()
+        provenance = {int(row["embedding_id"]): dict(row) for row in made}
+        changed = {
+            newest[each.member.crew_id]: each.member.crew_id
+            for each in embeddings
+            if each.member.crew_id in newest
+            and provenance.get(newest[each.member.crew_id], {}).get("sha256") != each.photo.sha256
+        }
+        if not changed:
+            return
+        columns = [self._table.c[name] for name in ("id", *UPDATED_COLUMNS)]
+        for row in connection.execute(select(*columns).where(self._table.c.id.in_(list(changed)))).mappings():
+            before = orjson.dumps({name: row[name] for name in UPDATED_COLUMNS}, default=float)  # of a DECIMAL
+            self._replaced[changed[int(row["id"])]] = (zlib.compress(before), provenance.get(int(row["id"])))
 
     def _lock(self, connection: Connection, crew_ids: list[str]) -> tuple[dict[str, int], list[int]]:
         """Lock the members' active rows: the newest of each, which is kept, and the ids of all further ones."""
@@ -126,6 +177,9 @@ class GalleryStore:
             if str(crew_id) in newest:
                 further.append(newest[str(crew_id)])
             newest[str(crew_id)] = int(row_id)
+        for crew_id, row_id in newest.items():
+            if self._expected.get(crew_id, row_id) != row_id:
+                raise RowRefused(f"otra ejecución puso en uso la fila {row_id} mientras tanto")
         return newest, further
 
     def _update_statement(self) -> Any:

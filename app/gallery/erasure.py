@@ -1,0 +1,58 @@
+"""People are deleted from all our tables: ids come in, how much there was and is left goes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
+
+from app.core.database import Database
+from app.gallery.companions import ATTEMPTS, PHOTOS, VECTORS
+from app.gallery.ledger import storable
+from app.gallery.reconcile import SHARED_CODES
+
+
+def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[int, int]:
+    """Delete all that is known of these people, laid aside for `--migrate` or not: how many vectors there were, and how
+    many rows are left. Raises DatabaseUnavailable."""
+    found: list[tuple[int, int]] = []
+    database.in_chunks(list(crew_ids), lambda connection, ids: found.append(_erase(connection, table, ids)))
+    return sum(vectors for vectors, _ in found), sum(left for _, left in found)
+
+
+def _erase(connection: Connection, table: Table, crew_ids: Sequence[str]) -> tuple[int, int]:
+    row_ids = _rows_of(connection, table, crew_ids)
+    left = 0
+    for column, values in (
+        (table.c.id, row_ids),
+        (VECTORS.c.embedding_id, row_ids),
+        (VECTORS.c.crew_id, crew_ids),
+        (PHOTOS.c.crew_id, crew_ids),
+        (ATTEMPTS.c.crew_id, crew_ids),
+    ):
+        connection.execute(delete(column.table).where(column.in_(values)))
+        count = select(func.count()).select_from(column.table).where(column.in_(values))
+        left += int(connection.execute(count).scalar_one())
+    _unname(connection, crew_ids)
+    return len(row_ids), left
+
+
+def _rows_of(connection: Connection, table: Table, crew_ids: Sequence[str]) -> list[int]:
+    """Theirs only: the database may take `a1` for `A1`."""
+    columns = table.c
+    query = select(columns.id, columns.crew_id).where(columns.crew_id.in_(crew_ids))
+    return [int(row.id) for row in connection.execute(query) if str(row.crew_id) in set(crew_ids)]
+
+
+def _unname(connection: Connection, crew_ids: Sequence[str]) -> None:
+    """Others' failures say whose photo is the same as theirs. An id that looks like another of its words may cost a
+    failure its detail: that is made anew when the photo is looked at."""
+    words = "|".join(re.escape(storable(crew_id)) for crew_id in crew_ids)
+    named = re.compile(rf"(?<![^\s,])(?:{words})(?![^\s,])")
+    columns = PHOTOS.c
+    query = select(columns.crew_id, columns.detail).where(columns.code.in_(SHARED_CODES), columns.detail.is_not(None))
+    naming = [{"who": row.crew_id} for row in connection.execute(query).all() if named.search(row.detail)]
+    if naming:
+        cleared = update(PHOTOS).where(columns.crew_id == bindparam("who")).values(detail=None)
+        connection.execute(cleared, naming)

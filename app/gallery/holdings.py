@@ -1,0 +1,103 @@
+"""What the gallery holds of each member: rows of `face_embeddings` come in with what made them, one `Holding` a person
+goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, func, select
+
+from app.core.database import Database
+from app.gallery.companions import VECTORS
+from app.gallery.ledger import storable
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A member's rows. What is said of one row is said of the newest active one, or of the newest when none is.
+
+    `known`: we made it, or adopted it; `contract` is its digest, None when nobody knows; `dimensions` only of rows
+    that are not known yet. `sha256` and `size` (width, height) are those of its photo, as far as they are known.
+    """
+
+    row_id: int
+    model: str
+    url: str
+    active_ids: tuple[int, ...] = ()
+    all_ids: tuple[int, ...] = ()
+    known: bool = False
+    contract: str | None = None
+    dimensions: int | None = None
+    sha256: str = ""
+    size: tuple[int, int] | None = None
+
+    @property
+    def active(self) -> bool:
+        return bool(self.active_ids)
+
+
+def read_holdings(database: Database, table: Table, crew_id: str | None = None) -> dict[str, Holding]:
+    """By crew id, of all members or of this one. Rows that `--migrate` has laid aside do not count.
+
+    Raises DatabaseUnavailable.
+    """
+    rows = table.c
+    query = (
+        select(rows.id, rows.crew_id, rows.modelo, rows.imagen_path, rows.active, *_provenance())
+        .select_from(table.outerjoin(VECTORS, VECTORS.c.embedding_id == rows.id))
+        .order_by(rows.id)
+    )
+    if crew_id is not None:
+        query = query.where(rows.crew_id == crew_id)
+    found = database.transaction(lambda connection: connection.execute(query).all())
+    holdings = _by_member(row for row in found if not row.staged or row.active)
+    strangers = [holding.row_id for holding in holdings.values() if holding.active and not holding.known]
+    lengths = _dimensions(database, table, strangers)
+    return {
+        each: replace(holding, dimensions=lengths.get(holding.row_id)) if lengths else holding
+        for each, holding in holdings.items()
+    }
+
+
+def _provenance() -> Sequence[ColumnElement[Any]]:
+    columns = VECTORS.c
+    names = ("embedding_id", "contract", "sha256", "width", "height", "staged")
+    return (columns.crew_id.label("made_for"), *(columns[name] for name in names))
+
+
+def _by_member(rows: Iterable[Any]) -> dict[str, Holding]:
+    """`rows` by id: a later one of the same standing takes the place of an earlier one."""
+    holdings: dict[str, Holding] = {}
+    for row in rows:
+        before = holdings.get(str(row.crew_id))
+        active_ids = (*(before.active_ids if before else ()), *((int(row.id),) if row.active else ()))
+        all_ids = (*(before.all_ids if before else ()), int(row.id))
+        shown = before if before and before.active and not row.active else _holding(row)
+        holdings[str(row.crew_id)] = replace(shown, active_ids=active_ids, all_ids=all_ids)
+    return holdings
+
+
+def _holding(row: Any) -> Holding:
+    plain = Holding(row_id=int(row.id), model=str(row.modelo or ""), url=str(row.imagen_path or ""))
+    # Nobody's, or that of a row which had this id before; empty is an id that has no room there.
+    if row.made_for is None or row.made_for not in ("", storable(str(row.crew_id))):
+        return plain
+    size = (row.width, row.height) if row.width else None
+    return replace(plain, known=True, contract=row.contract, sha256=row.sha256 or "", size=size)
+
+
+def _dimensions(database: Database, table: Table, row_ids: Sequence[int]) -> dict[int, int]:
+    """How many numbers each of these rows holds, counted by its commas."""
+    text = table.c.embedding
+    commas = func.length(text) - func.length(func.replace(text, ",", ""))
+    found: dict[int, int] = {}
+
+    def read(connection: Connection, ids: Sequence[int]) -> None:
+        query = select(table.c.id, (commas + 1).label("dimensions")).where(table.c.id.in_(ids))
+        found.update((int(row.id), int(row.dimensions)) for row in connection.execute(query))
+
+    database.in_chunks(row_ids, read)
+    return found
