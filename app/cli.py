@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import FrameType
+from collections.abc import Mapping
+from datetime import datetime, timezone
 
 from rich.console import Console
 
+from app.administration import forget, read_history, schema_statements
 from app.arguments import STDOUT
-from app.batch import Request, RunResult, run_batch
+from app.batch import LoadFaces, run_batch
+from app.closing import complain, facts_of, run_end, tell_end, what_else, write_page
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
-from app.core.logs import LogOptions, configure_logs, printable_lines
+from app.core.logs import LogOptions, configure_logs
+from app.core.signals import stopping_on_signals
 from app.demo import EXPECTED_ERRORS, EXPECTED_STORED, NEXT_STEPS, open_demo
 from app.errors import (
     EXIT_BY_SIGNAL,
@@ -27,42 +24,73 @@ from app.errors import (
     MissingDependency,
     RunError,
     SettingsError,
-    SharedPhoto,
+    Suspicious,
 )
+from app.reports.columns import fitting_width
 from app.reports.document import check_target, run_document, write_document
-from app.reports.page import REPORT, write_report
+from app.reports.forgotten import forgotten_document, forgotten_lines
+from app.reports.history import history_document, history_lines
+from app.reports.plan import plan_document, plan_lines
 from app.reports.progress import ConsoleProgress, open_console
-from app.reports.review import Notice, Review, RunFacts, build_review
-from app.reports.summary import Summary, error_lines, summary_lines, timing_line
+from app.reports.review import build_review
+from app.reports.summary import Summary
 from app.roster.folder import FolderRoster
-
-log = logging.getLogger(__name__)
+from app.run import Request, RunResult, close_run
+from app.stages import build_face_stages
 
 FOLDER_DATABASE = "embeddings.db"
-INDIVIDUAL_REPORT = "report_individual"  # a run for one person leaves the list of all the others as it is
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the program; returns its exit code."""
+def run(options: argparse.Namespace, load_faces: LoadFaces = build_face_stages) -> int:
+    """Run the program, with these nets; returns its exit code."""
     console = open_console(to_stderr=options.json == STDOUT)
     try:
         if options.json:
             check_target(options.json)
         if options.demo:
-            return _run_demo(options, console)
-        return _run(options, _read_settings(options, {}), console)[0]
+            return _run_demo(options, console, load_faces)
+        settings = _read_settings(options, {})
+        if options.history or options.forget is not None or options.print_schema:
+            return _administer(options, settings, console)
+        return _run(options, settings, console, load_faces)[0]
     except RunError as error:
-        return _complain(console, error)
+        return complain(console, error)
     except ModuleNotFoundError as error:
-        return _complain(console, MissingDependency.of(error))
+        return complain(console, MissingDependency.of(error))
     except KeyboardInterrupt:
         console.print("Interrumpido")
         return EXIT_INTERRUPTED
 
 
-def _run_demo(options: argparse.Namespace, console: Console) -> int:
+def _administer(options: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """What is done instead of a run."""
+    now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
+    if options.print_schema:
+        missing = [f"{statement};" for statement in schema_statements(settings)]
+        console.print("\n\n".join(missing or ["-- No falta ninguna tabla: todas están al día."]))
+        return EXIT_OK
+    if options.history:
+        runs = read_history(settings, now)
+        console.print("\n".join(history_lines(runs, fitting_width(console))))
+        if options.json:
+            write_document(history_document(runs), options.json)
+        return EXIT_OK
+    _open_logs(options, settings)
+    forgotten = forget(settings, options.forget, now)
+    console.print("\n".join(forgotten_lines(forgotten.crew_id, forgotten.vectors, forgotten.rows_left)))
+    if forgotten.still_active:
+        console.print("⚠️  Sigue activa en el padrón: la próxima ejecución la registraría de nuevo. Dela de baja antes.")
+    if options.json:
+        told = forgotten_document(
+            forgotten.crew_id, forgotten.vectors, forgotten.rows_left, still_active=forgotten.still_active
+        )
+        write_document(told, options.json)
+    return EXIT_OK if forgotten.rows_left == 0 else EXIT_SOME_FAILED
+
+
+def _run_demo(options: argparse.Namespace, console: Console, load_faces: LoadFaces) -> int:
     with open_demo(console.print) as values:
-        exit_code, summary = _run(options, _read_settings(options, values), console)
+        exit_code, summary = _run(options, _read_settings(options, values), console, load_faces)
     if (summary.stored, dict(summary.by_code)) != (EXPECTED_STORED, EXPECTED_ERRORS):
         console.print("\n❌ La demostración no salió como debía: los errores de arriba dicen por qué.")
         return exit_code or EXIT_SOME_FAILED
@@ -83,102 +111,71 @@ def _read_settings(options: argparse.Namespace, values: Mapping[str, object]) ->
     return load_settings(None if options.demo else ENV_FILE, **overrides)
 
 
-def _run(options: argparse.Namespace, settings: Settings, console: Console) -> tuple[int, Summary]:
+def _open_logs(options: argparse.Namespace, settings: Settings) -> None:
     log_bytes = int(settings.LOG_MAX_MB * BYTES_PER_MB)
     configure_logs(LogOptions(settings.LOG_DIR, log_bytes, settings.LOG_BACKUPS, options.debug))
-    folder = FolderRoster(options.photos) if options.photos else None
-    request = Request(
-        options.crew_id,
-        options.force,
-        folder,
+
+
+def _request(options: argparse.Namespace) -> Request:
+    return Request(
+        crew_id=options.crew_id,
+        retry_failed=options.retry_failed,
+        force=options.force,
+        compare=options.refresh == "full",
+        plan_only=options.plan,
+        migrate=options.migrate,
+        purge_after_days=options.purge_after,
+        allow_mass_change=options.allow_mass_change,
+        folder=FolderRoster(options.photos) if options.photos else None,
         accept_low_quality=options.accept_low_quality,
         thumbnails=not options.no_thumbnails,
         debug=options.debug,
     )
-    with stopping_on_signals() as stopper, ConsoleProgress(console) as progress:
-        result = run_batch(settings, request, progress, stopper.event)
+
+
+def _run(
+    options: argparse.Namespace, settings: Settings, console: Console, load_faces: LoadFaces
+) -> tuple[int, Summary]:
+    _open_logs(options, settings)
+    request = _request(options)
+    with (
+        stopping_on_signals() as stopper,
+        ConsoleProgress(console, notices=not options.plan, migrating=options.migrate) as progress,
+    ):
+        result = run_batch(settings, request, progress, stopper.event, load_faces)
     limits = settings.quality_limits()
-    review = build_review(result.outcomes, _facts(result), limits)
+    review = build_review(result.outcomes, facts_of(result), limits)
     summary = review.summary
     exit_code = decide_exit_code(result, summary, stopper.signal_number)
-    _report(console, result, summary, debug=options.debug)
-    if result.outcomes:
-        _write_report(console, review, settings.LOG_DIR, options)
+    if request.plan_only and result.plan is not None:
+        _show_plan(console, result, options)
+        return exit_code, summary
+    close_run(result, request, run_end(result, summary, exit_code))
+    tell_end(console, result, summary, options)
+    if result.outcomes and not isinstance(result.error, Suspicious):  # what a suspicious run saw is not true
+        write_page(console, review, settings.LOG_DIR, options)
     if options.json:
-        error = str(result.error) if result.error else None
-        ending = {"model": settings.FACE_MODEL, "exit_code": exit_code, "error": error}
+        ending = {"model": settings.FACE_MODEL, "exit_code": exit_code, **what_else(result)}
         write_document(run_document(result.outcomes, review, limits, ending), options.json)
     return exit_code, summary
 
 
-def _facts(result: RunResult) -> RunFacts:
-    notices = [Notice(member, SharedPhoto.code, detail) for member, detail in result.reported]
-    return RunFacts(result.started_at, result.seconds, result.error, result.previous, notices, result.improvable)
-
-
-def _write_report(console: Console, review: Review, folder: Path, options: argparse.Namespace) -> None:
-    """The page for those who never saw this console; that it cannot be written does not undo the run."""
-    name = REPORT if options.crew_id is None else INDIVIDUAL_REPORT
-    try:
-        page = write_report(review, folder, thumbnails=not options.no_thumbnails, name=name)
-    except OSError as error:
-        log.error("No se pudo escribir el informe", exc_info=True)
-        console.print(printable_lines(f"\n⚠️  No se pudo escribir el informe en {folder}: {error.strerror}"))
+def _show_plan(console: Console, result: RunResult, options: argparse.Namespace) -> None:
+    if result.plan is None or result.rules is None:
         return
-    if review.entries:
-        console.print(printable_lines(f"\n📄 Fotos por corregir, con su imagen y qué hacer: {page}"))
+    lines = plan_lines(result.plan, result.rules, fitting_width(console), migrating=options.migrate)
+    console.print("\n".join(lines))
+    if options.json:
+        write_document(plan_document(result.plan), options.json)
+    if result.error is not None:
+        complain(console, result.error)
 
 
 def decide_exit_code(result: RunResult, summary: Summary, signal_number: int | None) -> int:
-    """What the caller's shell is told: a signal, else what ended the run, else whether anyone failed."""
+    """What the caller's shell is told: a signal, else what ended the run, else whether there is anything to look at."""
     if signal_number is not None:
         return EXIT_BY_SIGNAL + signal_number
     if result.error is not None:
         return result.error.exit_code
-    return EXIT_SOME_FAILED if summary.failed else EXIT_OK
-
-
-def _report(console: Console, result: RunResult, summary: Summary, *, debug: bool) -> None:
-    log.info(timing_line(summary))
-    if result.outcomes or result.error is None:
-        lines = ["", *summary_lines(summary), *error_lines(result.outcomes)]
-        if summary.interrupted:
-            lines += ["", f"Interrumpido: {summary.interrupted} sin procesar. Al ejecutar de nuevo se continúa."]
-        if debug:
-            lines += ["", f"⏲️  {timing_line(summary)}"]
-        console.print("\n".join(lines))
-    if result.error is not None:
-        _complain(console, result.error)
-
-
-def _complain(console: Console, error: RunError) -> int:
-    """Say what ended the run, or kept it from starting, and what to do."""
-    console.print(printable_lines(f"❌ {error}"))
-    if error.advice:
-        console.print(printable_lines(f"   Qué hacer: {error.advice}"))
-    return error.exit_code
-
-
-@dataclass(slots=True)
-class Stopper:
-    """Set by the first SIGINT or SIGTERM; the second one acts as if we were not there."""
-
-    event: threading.Event = field(default_factory=threading.Event)
-    signal_number: int | None = None
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        self.signal_number = number
-        self.event.set()
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
-
-
-@contextmanager
-def stopping_on_signals() -> Iterator[Stopper]:
-    """While inside, a signal asks the run to stop instead of killing it."""
-    stopper = Stopper()
-    before = {number: signal.signal(number, stopper) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopper
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    blocked = result.plan is not None and bool(result.plan.blocked)
+    return EXIT_SOME_FAILED if summary.failed or blocked or result.mixed else EXIT_OK

@@ -9,11 +9,15 @@ ItemError            costs one member; becomes a `Failed` outcome
 ├── NoFace, SeveralFaces, LowQuality                          detect
 ├── BadVector                                                 embed
 ├── RowRefused                                                store
+├── SetAside                                                  run: whoever was under way when runs died
 └── Unexpected                                                any stage: a defect of ours, the log has the traceback
 RunError             ends the run with its `exit_code`
 ├── SettingsError, UnknownModel, MissingDependency            2: could not start
 ├── MemberNotProcessable                                      1: the one member asked for cannot be done
+├── MixedModels                                               2: one row of another model than all the others
 ├── DatabaseUnavailable, WeightsUnavailable                   3: not available
+├── Suspicious                                                3: going on would do harm
+├── NotSwitched                                               3: new vectors that are not to be used as they are
 └── Interrupted                                               130: before there was anybody to process
 """
 
@@ -135,6 +139,12 @@ class RowRefused(ItemError):
     advice = "Compare la fila con las columnas de face_embeddings (longitudes y tipos)."
 
 
+class SetAside(ItemError):
+    stage, code = "run", "set_aside"
+    title = "Apartada: al procesar su foto se cerró el programa"
+    advice = "Tome o guarde la foto de nuevo y súbala con otro nombre. Para reintentarlo tal cual: --retry-failed."
+
+
 class Unexpected(ItemError):
     stage, code = "run", "unexpected"
     title = "Error inesperado"
@@ -180,6 +190,18 @@ class DatabaseUnavailable(RunError):
 
 
 class WeightsUnavailable(RunError):
+    exit_code = EXIT_NOT_AVAILABLE
+
+
+class MixedModels(RunError):
+    exit_code = EXIT_NOT_STARTED
+
+
+class Suspicious(RunError):
+    exit_code = EXIT_NOT_AVAILABLE
+
+
+class NotSwitched(RunError):
     exit_code = EXIT_NOT_AVAILABLE
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.core.logs import RUN_LOGGER
 from app.errors import ItemError, RunError, Unexpected
-from app.records import CrewMember, Failed, Outcome, Sighting, Stored
+from app.records import CrewMember, Failed, Outcome, Photo, Sighting, Skipped, Stored
 
 log = logging.getLogger(__name__)
 run_log = logging.getLogger(RUN_LOGGER)
@@ -25,11 +25,12 @@ class Journey:
     timings_ms: dict[str, float] = field(default_factory=dict)
     failure: Failed | None = None
     sighting: Sighting | None = None
+    photo: Photo | None = None
 
     def step(self, stage: str, call: Callable[[Any], Any]) -> None:
-        """Take the member through one stage, unless it failed before. This is the border where one member's
+        """Take the member through one stage, unless it has an outcome already. This is the border where one member's
         trouble ends: anything but a RunError becomes its outcome."""
-        if self.failure is not None:
+        if self.is_done:
             return
         started = time.perf_counter()
         try:
@@ -44,9 +45,13 @@ class Journey:
         self.took(stage, time.perf_counter() - started)
 
     def advance(self, item: Any) -> None:
-        """To the next stage, with what it saw of the photo."""
+        """To the next stage, with what it saw of the photo. A stage that finds that nothing is to be done, or that the
+        failure is a known one, gives the outcome itself."""
+        self.photo = item if isinstance(item, Photo) else getattr(item, "photo", None) or self.photo
+        if isinstance(item, Failed):
+            self.failure, item = replace(item, timings_ms=self.timings_ms, photo=self.photo), None
         self.item = item
-        self.sighting = getattr(item, "sighting", self.sighting)
+        self.sighting = getattr(item, "sighting", None) or self.sighting
 
     def took(self, stage: str, seconds: float) -> None:
         self.timings_ms[stage] = round(seconds * 1000, 3)
@@ -56,15 +61,19 @@ class Journey:
     def _fail(self, error: ItemError, stage: str) -> None:
         self.item = None  # a decoded photo is large, and a failed member may wait long for its turn
         seen = error.sighting or self.sighting
-        self.failure = Failed(self.member, stage, error.code, error.detail, self.timings_ms, seen)
+        self.failure = Failed(self.member, stage, error.code, error.detail, self.timings_ms, seen, self.photo)
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do: it failed, or has become the id of its row."""
-        return self.failure is not None or isinstance(self.item, int)
+        """Whether nothing is left to do: it failed, is as good as ever, or has become the id of its row."""
+        return self.failure is not None or isinstance(self.item, int | Skipped)
 
     def outcome(self) -> Outcome:
-        return self.failure or Stored(self.member, self.item, self.timings_ms, self.sighting)
+        if self.failure is not None:
+            return self.failure
+        if isinstance(self.item, Skipped):
+            return replace(self.item, timings_ms=self.timings_ms, photo=self.photo)
+        return Stored(self.member, self.item, self.timings_ms, self.sighting, self.photo)
 
 
 Batch = list[Journey]

@@ -22,7 +22,7 @@ from typing import Any
 
 from app.errors import RunError
 from app.journey import Batch, Journey, take_batch
-from app.records import SKIPPED_INTERRUPTED, CrewMember, Embedding, Face, Outcome, Photo, Portrait, Skipped
+from app.records import SKIPPED_INTERRUPTED, CrewMember, Embedding, Face, Failed, Outcome, Photo, Portrait, Skipped
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,16 @@ BATCH_WAIT_S = 0.05
 @dataclass(frozen=True, slots=True)
 class Stages:
     """What is done to a member, as callables. Each raises ItemError for what costs one member, RunError for what
-    ends the run; `discard` is told when a photo's file is no longer needed."""
+    ends the run; `discard` is told when a photo's file is no longer needed. `fetch` and `decode` may find that nothing
+    more is to be done. Until `may_store` says so nothing is stored, unless there is nobody else to wait for."""
 
-    fetch: Callable[[CrewMember], Photo]
-    decode: Callable[[Photo], Portrait]
+    fetch: Callable[[CrewMember], Photo | Skipped | Failed]
+    decode: Callable[[Photo], Portrait | Skipped]
     find: Callable[[Portrait], Face]
     embed: Callable[[Sequence[Face]], list[Embedding]]
     store: Callable[[Sequence[Embedding]], list[int]]
     discard: Callable[[Photo], None]
+    may_store: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Pipeline:
         # Back from the worker threads: a member ready for the network, or a batch that has been through it.
         self._ready: queue.SimpleQueue[Journey | Batch | RunError] = queue.SimpleQueue()
         self._under_way: dict[Journey, None] = {}  # a set that keeps its order
+        self._held: list[Batch] = []  # through the network, and not to be stored yet
 
     def run(self, members: Iterable[CrewMember]) -> Iterator[Outcome]:
         """One outcome for each member, in the order in which they finish. A RunError is raised after them."""
@@ -91,21 +94,27 @@ class Pipeline:
     def _work_off(self, waiting: Iterator[CrewMember], downloads: ThreadPool, workers: ThreadPool) -> Iterator[Outcome]:
         batch: Batch = []
         while not self._stop.is_set():
-            free = self._options.in_flight - len(self._under_way)
-            for member in itertools.islice(waiting, free):
+            for member in itertools.islice(waiting, self._options.in_flight - self._busy):
                 self._start(Journey(member), downloads, workers)
-            if not self._under_way:
+            if not self._busy:  # nobody else to wait for
+                yield from self._write_held()
                 return
             ready = self._next_ready(patient=not batch)
-            if isinstance(ready, list):
-                yield from self._write(ready)
-            elif ready is not None and ready.failure is not None:
+            if isinstance(ready, Journey) and ready.is_done:
                 yield self._finish(ready)
-            elif ready is not None:
+            elif isinstance(ready, Journey):
                 batch.append(ready)
+            elif ready is not None:
+                self._held.append(ready)
             if batch and (ready is None or len(batch) == self._options.batch_size):
                 workers.apply_async(self._handing_over_errors, (self._embed, batch))
                 batch = []
+            yield from self._write_held() if self._stages.may_store() else ()
+
+    @property
+    def _busy(self) -> int:
+        """How many are under way, without those who only wait to be stored."""
+        return len(self._under_way) - sum(len(batch) for batch in self._held)
 
     def _start(self, journey: Journey, downloads: ThreadPool, workers: ThreadPool) -> None:
         def fetch() -> None:
@@ -113,11 +122,10 @@ class Pipeline:
             workers.apply_async(self._handing_over_errors, (prepare,))
 
         def prepare() -> None:
-            photo = journey.item
             journey.step("decode", self._stages.decode)
             journey.step("detect", self._stages.find)
-            if photo is not None:
-                self._discard(photo)
+            if journey.photo is not None:
+                self._discard(journey.photo)
             self._ready.put(journey)
 
         self._under_way[journey] = None
@@ -152,6 +160,10 @@ class Pipeline:
                 raise ready
             return ready
         return None
+
+    def _write_held(self) -> Iterator[Outcome]:
+        while self._held and not self._stop.is_set():
+            yield from self._write(self._held.pop(0))
 
     def _write(self, batch: Batch) -> Iterator[Outcome]:
         trouble: RunError | None = None

@@ -7,14 +7,16 @@ passes: the run withdraws it when the second comes, and says at the end how many
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from app.errors import ItemError, PlaceholderPhoto, SharedPhoto
 from app.faces.quality import PASSED, Limits, grade, worst
-from app.gallery.ledger import QualityNote, Remembered
+from app.gallery.gallery import Gallery
+from app.gallery.ledger import QualityNote
+from app.gallery.reconcile import PROCESSED, SHARED_CODES, STALE, Decision
 from app.photos.duplicates import SharedPictures, Twins
 from app.photos.thumbnail import make_thumbnail
-from app.records import CrewMember, Embedding, Face, Failed, Outcome, Portrait, Sighting, Skipped, Stored
+from app.records import CrewMember, Embedding, Face, Failed, Outcome, Picture, Portrait, Sighting, Skipped, Stored
 
 MAX_THUMBNAIL_BYTES = 9_000_000  # of a run: in base64 all that the report takes
 PLACEHOLDER_FROM = 4  # people with one picture: two or three are a mix-up, more is an image that means "no photo"
@@ -39,6 +41,11 @@ class Screening:
         if twins is not None and self._reject:
             raise SharedPhoto(_same_as(twins), self._illustrated(portrait, portrait.sighting))
         return portrait
+
+    def keep(self, crew_id: str, picture: Picture | None) -> None:
+        """A member whose row stays as it is has this picture."""
+        if picture is not None:
+            self._pictures.keep(crew_id, picture)
 
     def watch(self, find: Callable[[Portrait], Face], portrait: Portrait) -> Face:
         """`find(portrait)`, with a thumbnail where the report will show the photo."""
@@ -78,6 +85,7 @@ class Screening:
             SharedPhoto.code,
             timings_ms=outcome.timings_ms,
             sighting=outcome.sighting,
+            photo=outcome.photo,
         )
 
     def settle(self, outcomes: list[Outcome]) -> None:
@@ -110,18 +118,41 @@ class Screening:
         return dataclasses.replace(sighting, thumbnail=thumbnail)
 
 
-def open_pictures(remembered: Mapping[str, Remembered], pending: Mapping[str, str]) -> SharedPictures:
-    """The pictures that earlier runs saw. `pending`: the URL of the photo of each member about to be processed: whose
-    photo is another one by now no longer has the old picture."""
-    stored, rejected = {}, {}
-    for crew_id, photo in remembered.items():
-        if photo.picture is None or photo.url != pending.get(crew_id, photo.url):
-            continue
-        if not photo.code:
-            stored[crew_id] = photo.picture
-        elif crew_id not in pending and photo.code in (SharedPhoto.code, PlaceholderPhoto.code):
-            rejected[crew_id] = photo.picture
-    return SharedPictures(stored, rejected)
+def known_pictures(gallery: Gallery, gone: Iterable[str]) -> tuple[dict[str, Picture], dict[str, Picture]]:
+    """By crew id, the pictures in the gallery, and those that were rejected because somebody else had them; whoever
+    left the roster shares a picture with nobody."""
+    in_gallery = gallery.vectors.active_pictures(gallery.table)
+    rejected = gallery.ledger.rejected_pictures(SHARED_CODES)
+    for crew_id in gone:
+        in_gallery.pop(crew_id, None)
+        rejected.pop(crew_id, None)
+    return in_gallery, rejected
+
+
+def open_pictures(
+    in_gallery: Mapping[str, Picture], rejected: Mapping[str, Picture], pending: Mapping[str, Decision], *, force: bool
+) -> SharedPictures:
+    """The pictures that earlier runs saw, by crew id. `pending`, those about to be processed, perhaps no longer have
+    the picture that they had; only a vector that is made anew of the same photo will."""
+    stays = {
+        crew_id
+        for crew_id, decision in pending.items()
+        if decision.kind == STALE
+        or (force and decision.case.holding and decision.case.holding.url == decision.case.url)
+    }
+    stored = {each: picture for each, picture in in_gallery.items() if each not in pending or each in stays}
+    return SharedPictures(stored, {each: picture for each, picture in rejected.items() if each not in pending})
+
+
+def alone_by_now(
+    decisions: Iterable[Decision], in_gallery: Mapping[str, Picture], rejected: Mapping[str, Picture]
+) -> set[str]:
+    """Of those whose photo failed because somebody else had it, too: whoever has it alone by now."""
+    decisions = list(decisions)
+    pending = {each.member.crew_id: each for each in decisions if each.kind in PROCESSED}
+    waiting = [each.member.crew_id for each in decisions if each.failure and each.failure.code in SHARED_CODES]
+    pictures = open_pictures(in_gallery, rejected, pending, force=False)
+    return {each for each in waiting if each in rejected and pictures.twins(each) is None}
 
 
 def judge(sighting: Sighting, limits: Limits) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 
+from app.breaker import Breaker
 from app.core.config import BYTES_PER_MB, Settings, load_settings
 from app.core.database import Database
 from app.errors import PhotoNotFound
@@ -20,17 +21,19 @@ from app.faces.embedder import Embedder, load_network
 from app.faces.finder import FaceFinder, FindOptions
 from app.faces.sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
-from app.gallery.store import GalleryStore
+from app.familiar import Familiar
 from app.photos.portrait import DecodeOptions, load_portrait
-from app.photos.source import FetchOptions, FolderSource, HttpSource
+from app.photos.source import FetchOptions, FolderSource
 from app.photos.tempfiles import TempFolder
+from app.photos.web import HttpSource
 from app.pipeline import PipelineOptions, Stages
-from app.records import CrewMember, Photo, Portrait
+from app.records import CrewMember, Embedding, Face, Failed, Photo, Portrait, Skipped
 from app.roster.database import DatabaseRoster, RosterLayout
 from app.screening import Screening
 
 AUTOMATIC = "auto"
 PROCESSED_ENDING = "_processed.jpg"
+Source = FolderSource | HttpSource
 MAX_PROCESSED_COPIES = 200  # kept while a run with --debug lasts: not as many as fill a disk
 
 
@@ -61,7 +64,7 @@ def build_face_stages(
     # One thread a photo or batch: several are computed side by side.
     sessions = SessionOptions(providers, threads=1)
     detector = build_detector(detection, sessions)
-    weights = WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)
+    weights = open_weights(settings, progress, stop)
     network = load_network(settings.FACE_MODEL, weights, sessions)
     limits = settings.quality_limits()
     find_options = FindOptions(settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, limits, accept_low_quality)
@@ -70,6 +73,13 @@ def build_face_stages(
         FaceFinder(detector, network.input_size, find_options),
         Embedder(settings.FACE_MODEL, network),
     )
+
+
+def open_weights(
+    settings: Settings, progress: Progress | None = None, stop: threading.Event | None = None
+) -> WeightsStore:
+    """The folder of the models' weights."""
+    return WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)
 
 
 def build_roster(settings: Settings, database: Database) -> DatabaseRoster:
@@ -86,34 +96,60 @@ def build_roster(settings: Settings, database: Database) -> DatabaseRoster:
     return DatabaseRoster(database, layout)
 
 
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """What the stages of one run are made of beside the nets: where photos come from, what is known of them, who
+    watches, and what is done with vectors. `keep_processed` keeps what the detector saw of the first photos while the
+    run lasts."""
+
+    source: Source
+    familiar: Familiar
+    screening: Screening
+    breaker: Breaker
+    store: Callable[[Sequence[Embedding]], list[int]]
+    keep_processed: bool = False
+
+
 @contextmanager
-def open_stages(
-    settings: Settings,
-    faces: FaceStages,
-    store: GalleryStore,
-    screening: Screening,
-    stop: threading.Event,
-    *,
-    keep_processed: bool,
-) -> Iterator[Stages]:
-    """All stages of a run, with its screening; on leaving, its temporary files are gone. `keep_processed` keeps what
-    the detector saw of the first photos for as long as the run lasts."""
+def open_stages(settings: Settings, faces: FaceStages, parts: RunParts) -> Iterator[Stages]:
+    """All stages of a run; on leaving, its temporary files are gone."""
     temp = TempFolder(settings.TEMP_DIR)
-    decode = _keeping_copies(faces, temp) if keep_processed else faces.decode
+    source, familiar, screening, breaker = parts.source, parts.familiar, parts.screening, parts.breaker
+    read = _keeping_copies(faces, temp) if parts.keep_processed else faces.decode
+
+    def fetch(member: CrewMember) -> Photo | Skipped | Failed:
+        found = familiar.fetch(lambda member: source.fetch(member, temp), member)
+        if isinstance(found, Skipped):
+            screening.keep(member.crew_id, familiar.picture_of(member.crew_id))
+        return found
+
+    def decode(photo: Photo) -> Portrait | Skipped:
+        found = familiar.decode(read, photo)
+        if isinstance(found, Portrait):
+            return screening.admit(found)
+        screening.keep(photo.member.crew_id, found.sighting.picture if found.sighting else None)
+        return found
+
+    def embed(portraits: Sequence[Face]) -> list[Embedding]:
+        embeddings = faces.embedder.embed(portraits)
+        breaker.embedded(embedding.photo for embedding in embeddings)
+        return embeddings
+
     try:
         yield Stages(
-            fetch=build_source(settings, temp, stop).fetch,
-            decode=lambda photo: screening.admit(decode(photo)),
+            fetch=fetch,
+            decode=decode,
             find=lambda portrait: screening.watch(faces.finder.find, portrait),
-            embed=faces.embedder.embed,
-            store=lambda embeddings: store.save(screening.still_alone(embeddings)),
+            embed=embed,
+            store=lambda embeddings: parts.store(screening.still_alone(embeddings)),
             discard=_discard,
+            may_store=breaker.is_satisfied,
         )
     finally:
         temp.close()
 
 
-def build_source(settings: Settings, temp: TempFolder, stop: threading.Event) -> FolderSource | HttpSource:
+def build_source(settings: Settings, stop: threading.Event) -> Source:
     """Where photos come from, by the scheme of IMAGE_BASE_URL."""
     options = FetchOptions(
         base_url=settings.IMAGE_BASE_URL,
@@ -126,7 +162,7 @@ def build_source(settings: Settings, temp: TempFolder, stop: threading.Event) ->
     )
     if settings.IMAGE_BASE_URL.startswith("file://"):
         return FolderSource(options)
-    return HttpSource(options, temp, stop)
+    return HttpSource(options, stop)
 
 
 def pipeline_options(settings: Settings) -> PipelineOptions:

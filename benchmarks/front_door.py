@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from app.core.config import load_settings
 from app.core.database import Database
 from app.errors import EXIT_OK, EXIT_SOME_FAILED
 from benchmarks.machine import child_environment
-from benchmarks.photo_server import serving
+from benchmarks.photo_server import count_requests, serving
 from benchmarks.processes import Finished, run_process, tail
 from tests.mariadb import MariaDb, missing_programs, running_mariadb
 
@@ -62,6 +63,7 @@ class FrontDoor:
 
     def __init__(self, server: MariaDb, base_url: str, folder: Path, home: Path) -> None:
         self._server = server
+        self._base_url = base_url
         self._folder = folder
         self._log = folder / "logs" / "generate_embeddings.log"
         self._environment = child_environment(
@@ -104,6 +106,10 @@ class FrontDoor:
         if finished.exit_code not in (EXIT_OK, EXIT_SOME_FAILED) or not document.exists():
             raise RuntimeError(f"{words}: {tail(output)}")
         return ProgramRun(finished, json.loads(document.read_text()), self._stored_at_s())
+
+    def requests(self) -> Counter[str]:
+        """How often the photo server was asked so far, by method and status."""
+        return count_requests(self._base_url)
 
     def _stored_at_s(self) -> list[float]:
         """When each member was stored (seconds since 1970), from the run's log."""

@@ -1,22 +1,29 @@
 """The web server of photos, in a process of its own: `/<any crew id>/<photo>` is the folder's file of that name.
 
-`python -m benchmarks.photo_server FOLDER` prints its port. So one folder serves a roster of any length.
+`python -m benchmarks.photo_server FOLDER` prints its port. So one folder serves a roster of any length. Each photo has
+an ETag, as Apache makes it of date and size; `/requests` says how many answers of each method and status there were.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import unquote
+
+import requests
 
 from app.core.config import PROJECT_DIR
 
 HOST = "127.0.0.1"
+REQUESTS = "/requests"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -25,15 +32,37 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # else a photo's last packet may wait 40 ms for an acknowledgement
     folder: Path
+    answers: ClassVar[Counter[str]] = Counter()
 
     def do_GET(self) -> None:
+        if self.path == REQUESTS:
+            self._answer(HTTPStatus.OK, json.dumps(self.answers).encode(), "")
+            return
         file = self.folder / Path(unquote(self.path)).name
-        body = file.read_bytes() if file.is_file() else b""
-        self.send_response(HTTPStatus.OK if body else HTTPStatus.NOT_FOUND)
+        if not file.is_file():
+            self._answer(HTTPStatus.NOT_FOUND, b"", "")
+            return
+        status = file.stat()
+        tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+        if self.headers.get("If-None-Match") == tag:
+            self._answer(HTTPStatus.NOT_MODIFIED, b"", tag)
+        else:
+            self._answer(HTTPStatus.OK, file.read_bytes(), tag)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def _answer(self, status: HTTPStatus, body: bytes, tag: str) -> None:
+        self.answers[f"{self.command} {status:d}"] += self.path != REQUESTS
+        self.send_response(status)
         self.send_header("Content-Type", "image/jpeg")
-        self.send_header("Content-Length", str(len(body)))
+        if status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(body)))
+        if tag:
+            self.send_header("ETag", tag)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """The console belongs to the benchmark."""
@@ -42,6 +71,11 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     request_queue_size = 64
     daemon_threads = True
+
+
+def count_requests(base_url: str) -> Counter[str]:
+    """Answers so far, by method and status: `HEAD 304`."""
+    return Counter(requests.get(f"{base_url}{REQUESTS}", timeout=10).json())
 
 
 @contextmanager

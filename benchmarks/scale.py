@@ -58,14 +58,19 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
+def write_small_portrait(folder: Path) -> None:
+    """The one photo of everybody."""
+    face = read_picture(package_file("skimage", "data", "astronaut.png"))[FACE_ROWS, FACE_COLUMNS]
+    small = cv2.resize(face, (SMALL_SIDE_PX, SMALL_SIDE_PX), interpolation=cv2.INTER_AREA)
+    write_picture(folder / PHOTO, small)
+
+
 @contextmanager
 def open_door() -> Iterator[FrontDoor]:
     """The program's surroundings, with one small portrait for everybody."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        face = read_picture(package_file("skimage", "data", "astronaut.png"))[FACE_ROWS, FACE_COLUMNS]
-        small = cv2.resize(face, (SMALL_SIDE_PX, SMALL_SIDE_PX), interpolation=cv2.INTER_AREA)
-        write_picture(folder / "served" / PHOTO, small)
+        write_small_portrait(folder / "served")
         with open_front_door(folder, folder / "served", facenet_home(folder).folder) as door:
             yield door
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-import app.batch
 from app.arguments import parse_arguments
 from app.cli import run
 from app.core.config import Settings
@@ -46,5 +45,4 @@ def build_stand_ins(settings: Settings, *_: object, **__: object) -> FaceStages:
 
 
 if __name__ == "__main__":
-    app.batch.build_face_stages = build_stand_ins
-    sys.exit(run(parse_arguments()))
+    sys.exit(run(parse_arguments(), build_stand_ins))

@@ -15,10 +15,15 @@ LAYERS = {
     **{"core": 1, "arguments": 1},
     **{"roster": 2, "photos": 2, "faces": 2, "gallery": 2},
     **{"journey": 2},
-    **{"screening": 3, "pipeline": 3},
+    **{"screening": 3, "familiar": 3, "breaker": 3, "bookkeeping": 3, "plan": 3, "pipeline": 3},
     **{"stages": 4, "demo": 4, "reports": 4},
-    **{"batch": 5, "scale": 5},
-    **{"cli": 6},
+    **{"run": 5, "scale": 5},
+    **{"execution": 6},
+    **{"migration": 7, "administration": 7},
+    **{"rules": 6},
+    **{"batch": 8},
+    **{"closing": 9},
+    **{"cli": 10},
 }
 MAX_FUNCTION_LINES, MAX_FILE_LINES = 40, 250
 FILES = sorted((PROJECT_DIR / "app").rglob("*.py"))

@@ -14,7 +14,7 @@ import orjson
 from app.arguments import STDOUT
 from app.errors import SettingsError
 from app.faces.quality import Limits
-from app.records import Failed, Outcome, Sighting, Skipped, Stored
+from app.records import Failed, Outcome, Photo, Sighting, Skipped, Stored
 from app.reports.review import Review
 from app.reports.summary import reason
 from app.screening import note_quality
@@ -23,13 +23,15 @@ from app.screening import note_quality
 def run_document(
     outcomes: Sequence[Outcome], review: Review, limits: Limits, ending: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The document, ready to serialise. Its keys are stable. `ending` joins the summary: model, exit code, error."""
+    """The document, ready to serialise. Its keys are stable. `ending` joins the summary: the model, the exit code, the
+    error, the plan's counts, who was `deactivated` and `purged` (ids) and how many `rows_left` those have."""
     summary = review.summary
     return {
         "summary": {
             **ending,
             "stored": summary.stored,
             "failed": summary.failed,
+            "recalled": summary.recalled,
             "skipped": summary.skipped,
             "interrupted": summary.interrupted,
             "total": summary.total,
@@ -61,6 +63,7 @@ def describe(outcome: Outcome, limits: Limits) -> dict[str, Any]:
         "stage": None,
         "code": None,
         "detail": None,
+        "recalled": None,
         "embedding_id": None,
         "timings_ms": dict(outcome.timings_ms),
     }
@@ -68,21 +71,16 @@ def describe(outcome: Outcome, limits: Limits) -> dict[str, Any]:
         entry["embedding_id"] = outcome.embedding_id
     elif isinstance(outcome, Failed):
         entry |= {"stage": outcome.stage, "code": outcome.code, "detail": encodable(reason(outcome))}
+        entry["recalled"] = outcome.recalled
     if isinstance(outcome, Skipped):
         return entry | {"code": outcome.code}
-    return entry | describe_sighting(outcome.sighting, limits)
+    return entry | describe_seen(outcome.photo, outcome.sighting, limits)
 
 
-def describe_sighting(sighting: Sighting | None, limits: Limits) -> dict[str, Any]:
+def describe_seen(photo: Photo | None, sighting: Sighting | None, limits: Limits) -> dict[str, Any]:
     """Photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright original."""
     if sighting is None:
-        return {"photo": None, "face": None, "quality": None}
-    photo = {
-        "width": sighting.size[0],
-        "height": sighting.size[1],
-        "sha256": sighting.sha256,
-        "perceptual_hash": sighting.picture and f"{sighting.picture.perceptual_hash:016x}",
-    }
+        return {"photo": describe_photo(photo, None), "face": None, "quality": None}
     face = {
         "box": sighting.box,
         "landmarks": None
@@ -93,7 +91,25 @@ def describe_sighting(sighting: Sighting | None, limits: Limits) -> dict[str, An
         "faces_seen": sighting.faces_seen,
     }
     note = note_quality(sighting, limits)
-    return {"photo": photo, "face": face if sighting.box else None, "quality": note and dict(note.components)}
+    return {
+        "photo": describe_photo(photo, sighting),
+        "face": face if sighting.box else None,
+        "quality": note and dict(note.components),
+    }
+
+
+def describe_photo(photo: Photo | None, sighting: Sighting | None) -> dict[str, Any] | None:
+    """The file's content and, as far as it was decoded, its picture."""
+    if photo is None and sighting is None:
+        return None
+    width, height = sighting.size if sighting else (None, None)
+    picture = sighting and sighting.picture
+    return {
+        "width": width,
+        "height": height,
+        "sha256": (photo and photo.sha256) or None,
+        "perceptual_hash": picture and f"{picture.perceptual_hash:016x}",
+    }
 
 
 def encodable(text: str) -> str:

@@ -17,10 +17,12 @@ from markupsafe import Markup
 from app.reports.listing import listing
 from app.reports.plots import histogram
 from app.reports.review import IMPROVE, RETAKE, SHARED, TECHNICAL, Entry, Review
+from app.screening import MAX_THUMBNAIL_BYTES
 
 REPORT = "report"
 TEMPLATES = Path(__file__).parent
-THUMBNAILS_BUDGET = 12_000_000  # characters of base64, which leaves the page of 10,000 people under 20 MB
+# Characters of base64 for this run's thumbnails and earlier ones' together: a page of 10,000 people is under 20 MB.
+THUMBNAILS_BUDGET = MAX_THUMBNAIL_BYTES * 4 // 3
 
 
 @dataclass(frozen=True, slots=True)

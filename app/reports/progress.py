@@ -9,8 +9,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from app.core.config import BYTES_PER_MB
 from app.core.logs import printable
-from app.records import Failed, Outcome, Stored
+from app.gallery.reconcile import Rules
+from app.plan import Plan
+from app.records import (
+    SKIPPED_REACTIVATED,
+    SKIPPED_REENCODED,
+    SKIPPED_RENAMED,
+    SKIPPED_SAME_FILE,
+    Outcome,
+    Skipped,
+    Stored,
+)
+from app.reports.plan import plan_notices
 from app.reports.summary import reason
+
+# Of those skipped, whose photo was looked at: what came of it.
+LOOKED_AT = {
+    SKIPPED_RENAMED: "solo se anotó su dirección nueva",
+    SKIPPED_SAME_FILE: "es el mismo archivo",
+    SKIPPED_REENCODED: "es la misma imagen, guardada de otra manera",
+    SKIPPED_REACTIVATED: "volvió al padrón y su embedding está activo de nuevo",
+}
 
 
 def open_console(*, to_stderr: bool = False) -> Console:
@@ -22,10 +41,15 @@ def open_console(*, to_stderr: bool = False) -> Console:
 
 
 class ConsoleProgress:
-    """Prints outcomes as they come. Used as a context manager, so that the bar is gone when the run is over."""
+    """Prints outcomes as they come. Used as a context manager, so that the bar is gone when the run is over.
 
-    def __init__(self, console: Console) -> None:
+    `notices`: say first what is to be known of the plan; `migrating`: new vectors are laid aside (`--migrate`).
+    """
+
+    def __init__(self, console: Console, *, notices: bool = True, migrating: bool = False) -> None:
         self._console = console
+        self._notices = notices
+        self._migrating = migrating
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -38,6 +62,7 @@ class ConsoleProgress:
         )
         self._members: TaskID | None = None
         self._download: TaskID | None = None
+        self._checking: TaskID | None = None
         self._total = 0
         self._seen = 0
 
@@ -48,6 +73,22 @@ class ConsoleProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    def checking(self, done: int, total: int) -> None:
+        """Photos that their server was asked about: a bar on a terminal, one line at the end otherwise."""
+        if self._checking is None:
+            self._checking = self._bar.add_task("Comprobando fotos")
+        self._bar.update(self._checking, completed=done, total=total, visible=done < total)
+        if done == total and not self._console.is_terminal:
+            checked = "1 foto comprobada" if total == 1 else f"{total} fotos comprobadas"
+            self._print(f"🔎 {checked} en el servidor")
+
+    def planned(self, plan: Plan, rules: Rules) -> None:
+        """The plan is made; perhaps not everybody was asked about, when it was interrupted."""
+        if self._checking is not None:
+            self._bar.update(self._checking, visible=False)
+        for line in plan_notices(plan, rules, migrating=self._migrating) if self._notices else ():
+            self._print(line)
+
     def begin(self, pending: int, current: int) -> None:
         self._total = pending
         if current:
@@ -56,13 +97,15 @@ class ConsoleProgress:
         self._members = self._bar.add_task("Fotos", total=pending, visible=pending > 0)
 
     def outcome(self, outcome: Outcome) -> None:
-        if not isinstance(outcome, Stored | Failed):
+        if isinstance(outcome, Skipped) and outcome.code not in LOOKED_AT:
             return
         self._seen += 1
         crew_id = printable(outcome.member.crew_id)
         self._print(f"[{self._seen}/{self._total}] Procesando {crew_id}...")
         if isinstance(outcome, Stored):
             self._print(f"✅ Embedding generado exitosamente para {crew_id} (ID: {outcome.embedding_id})")
+        elif isinstance(outcome, Skipped):
+            self._print(f"⏭️  Sin cambios en la foto de {crew_id}: {LOOKED_AT[outcome.code]}")
         else:
             self._print(f"❌ Error al extraer embedding para {crew_id}: {reason(outcome)}")
         if self._members is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.core.logs import printable
@@ -37,7 +37,8 @@ class Notice:
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What the outcomes do not tell. `previous`: the crew_ids that had failed at the end of the run before, None
-    when there was none to compare with; `improvable`: those up to date, with the component that was warned of."""
+    when there was none to compare with; `improvable`: those up to date, with the component that was warned of;
+    `illustrations`: what an earlier run saw of photos that this one did not look at, by crew_id."""
 
     started_at: datetime
     seconds: float
@@ -45,6 +46,7 @@ class RunFacts:
     previous: Collection[str] | None = None
     notices: Sequence[Notice] = ()
     improvable: Sequence[tuple[CrewMember, str]] = ()
+    illustrations: Mapping[str, Sighting] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,11 @@ def build_review(outcomes: Sequence[Outcome], facts: RunFacts, limits: Limits) -
     """The review of a run. Entries are in the order of KINDS, within it by defect and then by name."""
     summary = summarise(outcomes, facts.seconds)
     graded, scores = _grade_all(outcomes, limits)
-    entries = list(_failures(graded, facts.previous))
+    entries = list(_failures(graded, facts))
     changes = None if facts.previous is None else _changes(outcomes, entries, facts.previous)
     entries += [_of_notice(notice) for notice in facts.notices]
-    entries += [*_improvables(graded), *_still_improvable(facts.improvable)]
+    failed = {outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Failed)}
+    entries += [*_improvables(graded), *_still_improvable(facts, failed)]
     return Review(
         facts.started_at,
         say_what_happened(summary, facts.error),
@@ -142,8 +145,10 @@ def _grades(outcome: Outcome, limits: Limits) -> list[Grade]:
 
 def _entry(outcome: Stored | Failed, kind: str, code: str, words: tuple[str, str, str]) -> Entry:
     """`words`: title, detail and advice."""
-    entry = _plain_entry(outcome.member, kind, code, words)
-    seen = outcome.sighting
+    return _illustrated(_plain_entry(outcome.member, kind, code, words), outcome.sighting)
+
+
+def _illustrated(entry: Entry, seen: Sighting | None) -> Entry:
     return entry if seen is None else replace(entry, thumbnail=seen.thumbnail, box=_fractions(seen))
 
 
@@ -160,13 +165,15 @@ def _fractions(seen: Sighting) -> Box | None:
     return x / width, y / height, box_width / width, box_height / height
 
 
-def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], previous: Collection[str] | None) -> Iterator[Entry]:
+def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], facts: RunFacts) -> Iterator[Entry]:
     for outcome, grades in graded:
         if isinstance(outcome, Failed):
             rejected = _worst_first(grades, REJECT) if outcome.code == LowQuality.code else []
             words = _words_of(rejected) if rejected else _words_of_failure(outcome.code, outcome.detail)
             entry = _entry(outcome, _kind(outcome.code), outcome.code, words)
-            yield replace(entry, change=_change(outcome.member, previous))
+            if outcome.recalled and not entry.thumbnail:
+                entry = _illustrated(entry, facts.illustrations.get(outcome.member.crew_id))
+            yield replace(entry, change=_change(outcome, facts.previous))
 
 
 def _improvables(graded: Iterable[tuple[Outcome, list[Grade]]]) -> Iterator[Entry]:
@@ -177,11 +184,12 @@ def _improvables(graded: Iterable[tuple[Outcome, list[Grade]]]) -> Iterator[Entr
             yield _entry(outcome, IMPROVE, warned[0].component.name, _words_of(warned))
 
 
-def _still_improvable(improvable: Iterable[tuple[CrewMember, str]]) -> Iterator[Entry]:
+def _still_improvable(facts: RunFacts, failed: Collection[str]) -> Iterator[Entry]:
     known = {component.name: component for component in COMPONENTS}
-    for member, name in improvable:
-        if name in known:
-            yield _plain_entry(member, IMPROVE, name, (known[name].defect, "", known[name].advice))
+    for member, name in facts.improvable:
+        if name in known and member.crew_id not in failed:
+            entry = _plain_entry(member, IMPROVE, name, (known[name].defect, "", known[name].advice))
+            yield _illustrated(entry, facts.illustrations.get(member.crew_id))
 
 
 def _of_notice(notice: Notice) -> Entry:
@@ -210,17 +218,24 @@ def _worst_first(grades: Iterable[Grade], verdict: str) -> list[Grade]:
     return sorted((found for found in grades if found.verdict == verdict), key=lambda found: found.score or 0)
 
 
-def _change(member: CrewMember, previous: Collection[str] | None) -> str:
+def _change(failure: Failed, previous: Collection[str] | None) -> str:
+    if failure.recalled:
+        return OPEN
     if previous is None:
         return ""
-    return OPEN if member.crew_id in previous else NEW
+    return OPEN if failure.member.crew_id in previous else NEW
 
 
 def _changes(outcomes: Iterable[Outcome], failures: Sequence[Entry], previous: Collection[str]) -> Changes:
-    stored = (outcome.member for outcome in outcomes if isinstance(outcome, Stored))
-    fixed = [member for member in stored if member.crew_id in previous]
+    fine = (outcome.member for outcome in outcomes if isinstance(outcome, Stored) or _is_kept(outcome))
+    fixed = [member for member in fine if member.crew_id in previous]
     new = sum(entry.change == NEW for entry in failures)
     return Changes(tuple(sorted(_shown_name(member) for member in fixed)), new, len(failures) - new)
+
+
+def _is_kept(outcome: Outcome) -> bool:
+    """Whether the photo was looked at and is the one that was enrolled: a failure in between is over."""
+    return isinstance(outcome, Skipped) and outcome.photo is not None
 
 
 def _shown_name(member: CrewMember) -> str:

@@ -23,7 +23,8 @@ STAGE_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts and times of a run. `stages_ms` is the mean of each stage over the members that reached it."""
+    """Counts and times of a run. `stages_ms` is the mean of each stage over the members that reached it; of `failed`,
+    `recalled` are from an earlier run and were not done again."""
 
     stored: int
     failed: int
@@ -32,15 +33,21 @@ class Summary:
     seconds: float
     by_code: Mapping[str, int]
     stages_ms: Mapping[str, float]
+    recalled: int = 0
 
     @property
     def total(self) -> int:
         return self.stored + self.failed + self.skipped
 
     @property
+    def processed(self) -> int:
+        """Those skipped and those recalled cost nothing."""
+        return self.stored + self.failed - self.recalled
+
+    @property
     def seconds_each(self) -> float:
-        """Per member that was really processed; those skipped cost nothing."""
-        return self.seconds / max(1, self.stored + self.failed)
+        """Per member that was really processed."""
+        return self.seconds / max(1, self.processed)
 
 
 def summarise(outcomes: Sequence[Outcome], seconds: float) -> Summary:
@@ -54,6 +61,7 @@ def summarise(outcomes: Sequence[Outcome], seconds: float) -> Summary:
         seconds=seconds,
         by_code=dict(Counter(failure.code for failure in failures).most_common()),
         stages_ms=mean_timings(outcomes),
+        recalled=sum(failure.recalled for failure in failures),
     )
 
 
@@ -79,11 +87,38 @@ def summary_lines(summary: Summary) -> list[str]:
         "================",
         f"✅ Exitosos: {summary.stored}",
         f"❌ Errores: {summary.failed}",
+        *_recalled_lines(summary.recalled),
         f"⏭️  Saltados: {summary.skipped}",
         f"📋 Total procesados: {summary.total}",
         f"⏱️  Tiempo total: {summary.seconds:.2f} segundos",
         f"⚡ Promedio: {summary.seconds_each:.2f} seg/tripulante",
     ]
+
+
+def _recalled_lines(number: int) -> list[str]:
+    known = "1 ya conocido" if number == 1 else f"{number} ya conocidos"
+    return [f"   (de ellos, {known}: nada nuevo desde entonces)"] if number else []
+
+
+def roster_lines(
+    deactivated: Sequence[str],
+    purged: Sequence[str],
+    rows_left: int | None,
+    retired: int,
+    *,
+    reactivated: Sequence[str] = (),
+) -> list[str]:
+    """What became of those who left the roster or came back and of other models' rows; only what there is."""
+    counted = [
+        (len(deactivated), "👋 {} persona{s} ya no está{n} activa{s} en el padrón: desactivada{s}"),
+        (len(reactivated), "↩️  {} persona{s} {came} al padrón: reactivada{s}"),
+        (len(purged), "🗑️  {} persona{s} borrada{s}; filas que quedan de ellas: {left}"),
+        (retired, "🧹 {} fila{s} de otro modelo desactivada{s}"),
+    ]
+    left = "no se sabe" if rows_left is None else rows_left
+    one = {"s": "", "n": "", "came": "volvió", "left": left}
+    many = {"s": "s", "n": "n", "came": "volvieron", "left": left}
+    return [line.format(number, **(one if number == 1 else many)) for number, line in counted if number]
 
 
 def error_lines(outcomes: Iterable[Outcome]) -> list[str]:
@@ -113,5 +148,5 @@ def _who(member: CrewMember) -> str:
 def timing_line(summary: Summary) -> str:
     """What each stage costs, for the log and for --debug."""
     costs = ", ".join(f"{STAGE_NAMES[stage]} {value:.1f}" for stage, value in summary.stages_ms.items())
-    rate = (summary.stored + summary.failed) / summary.seconds if summary.seconds else 0.0
+    rate = summary.processed / summary.seconds if summary.seconds else 0.0
     return f"Milisegundos por foto: {costs or 'ninguna etapa'}; {rate:.1f} fotos por segundo"

@@ -1,0 +1,126 @@
+"""Stops a run that would do harm: outcomes come in as they happen; when they look like somebody else's fault, out goes
+the suspicion, before a good row was touched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+from app.errors import PhotoNotFound, PhotoUnavailable, Suspicious, kind_of
+from app.records import Failed, Outcome, Photo
+
+PROBATION = 20  # members whose photos are looked at before anything is written
+MOST = 0.75  # of them
+FETCHING_STAGES = ("download", "decode")
+ADVICE = "Si de verdad es así, repita con --allow-mass-change."
+
+
+class Breaker:
+    """Watches one run. `in_gallery`: members who have a good row; `answered`: how many photos the server has spoken
+    for already; `known`: how members failed in an earlier run (crew id -> code); a breaker that is not `armed` suspects
+    nothing.
+
+    `embedded` is called from several threads, all else from one.
+    """
+
+    def __init__(self, in_gallery: Collection[str], known: Mapping[str, str], answered: int, *, armed: bool) -> None:
+        self._in_gallery = frozenset(in_gallery)
+        self._known = known
+        self._answered = answered
+        self._armed = armed
+        self._looked_at: set[str] = set()
+        self._embedded: set[str] = set()  # their files are counted
+        self._codes: Counter[str] = Counter()
+        self._files: Counter[str] = Counter()
+        self._lost = self._judged = 0  # of those in the gallery
+        self._unavailable_in_a_row = 0
+        self._cleared = False
+        self._guard = threading.Lock()
+
+    def embedded(self, photos: Iterable[Photo]) -> None:
+        """They have come through to their vectors."""
+        with self._guard:
+            for photo in photos:
+                self._files[photo.sha256] += 1
+                self._looked_at.add(photo.member.crew_id)
+                self._embedded.add(photo.member.crew_id)
+
+    def is_satisfied(self) -> bool:
+        """Whether enough was seen to begin writing, or there is no good row that writing could harm. Raises Suspicious
+        when what was seen is one and the same file."""
+        if not self._armed or not self._in_gallery:
+            return True
+        self._suspect_photos()
+        return len(self._looked_at) >= PROBATION
+
+    def saw(self, outcome: Outcome) -> None:
+        """One more outcome of somebody who was processed. Raises Suspicious. Whoever fails as before is no news."""
+        if not self._armed or (isinstance(outcome, Failed) and self._known.get(outcome.member.crew_id) == outcome.code):
+            return
+        known = outcome.member.crew_id in self._in_gallery
+        self._looked_at.add(outcome.member.crew_id)
+        self._judged += known
+        if not isinstance(outcome, Failed):
+            self._unavailable_in_a_row = 0
+            return
+        self._lost += known
+        self._count(outcome)
+        self._suspect_server()
+        self._suspect_photos()
+        self._suspect_losses()  # last: the others say why
+
+    def _count(self, failure: Failed) -> None:
+        if failure.stage in FETCHING_STAGES:
+            self._codes[failure.code] += 1
+        if failure.photo is not None and failure.member.crew_id not in self._embedded:
+            self._files[failure.photo.sha256] += 1
+        server_down = failure.code == PhotoUnavailable.code
+        self._unavailable_in_a_row = self._unavailable_in_a_row + 1 if server_down else 0
+
+    def _suspect_server(self) -> None:
+        if self._unavailable_in_a_row >= PROBATION:
+            raise Suspicious(
+                f"El servidor de fotos dejó de responder: {PROBATION} descargas seguidas fallaron",
+                "Compruebe el servidor y vuelva a ejecutar: continuará donde quedó.",
+            )
+
+    def _suspect_photos(self) -> None:
+        """Once there were enough to judge by, and for as many more."""
+        looked_at = len(self._looked_at)
+        if looked_at < PROBATION or self._cleared:
+            return
+        self._cleared = looked_at >= 2 * PROBATION
+        code, same_way = max(self._codes.items(), key=lambda found: found[1], default=("", 0))
+        same_file = max(self._files.values(), default=0)
+        if same_file >= MOST * looked_at:
+            raise Suspicious(
+                f"{same_file} de las primeras {looked_at} fotos son un mismo archivo: parece que el servidor entrega "
+                "a todos una página de inicio de sesión o una imagen de relleno",
+                f"Abra en un navegador la foto de alguien. {ADVICE}",
+            )
+        if same_way >= MOST * (looked_at + self._answered):
+            raise Suspicious(
+                f"{same_way} de las primeras {looked_at} fotos fallan igual ({kind_of(code).title}): "
+                f"{_what_it_looks_like(code)}",
+                "Compruebe el servidor y vuelva a ejecutar."
+                if code == PhotoUnavailable.code
+                else f"Compruebe IMAGE_BASE_URL abriendo en un navegador la foto de alguien. {ADVICE}",
+            )
+
+    def _suspect_losses(self) -> None:
+        if self._judged >= PROBATION and self._lost >= MOST * (self._judged + self._answered):
+            raise Suspicious(
+                f"{self._lost} de {self._judged + self._answered} personas que ya tenían un buen embedding fallan "
+                "ahora: parece que cambiaron las fotos de todos, o que el programa ya no las lee bien",
+                f"Mire algunas de esas fotos. Los embeddings que había siguen como estaban. {ADVICE}",
+            )
+
+
+def _what_it_looks_like(code: str) -> str:
+    if code == PhotoNotFound.code:
+        return "parece que la dirección de las fotos cambió"
+    if code == PhotoUnavailable.code:
+        return "parece que el servidor de fotos está caído"
+    return "parece que el servidor no entrega fotos"

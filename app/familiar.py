@@ -1,0 +1,87 @@
+"""Photos that were seen before: a fetched or decoded photo comes in, and when nothing is to be done, that goes out.
+
+The same file, or the same picture saved anew, needs no new vector; a file that failed fails again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from app.gallery.holdings import Holding
+from app.gallery.reconcile import OF_THE_PHOTO, SHARED_CODES, Decision, Rules, is_stale, recalled
+from app.photos.duplicates import same_pictures
+from app.records import (
+    SKIPPED_REACTIVATED,
+    SKIPPED_REENCODED,
+    SKIPPED_RENAMED,
+    SKIPPED_SAME_FILE,
+    CrewMember,
+    Failed,
+    Photo,
+    Picture,
+    Portrait,
+    Skipped,
+)
+
+MORE_PIXELS = 1.2  # so many times those of the photo that the vector was made of are worth a new vector
+
+
+class Familiar:
+    """What is known of those who are about to be processed. `decisions` by crew id; `pictures` by row id."""
+
+    def __init__(self, decisions: Mapping[str, Decision], pictures: Mapping[int, Picture], rules: Rules) -> None:
+        self._decisions = decisions
+        self._pictures = pictures
+        self._rules = rules
+
+    def fetch(self, fetch: Callable[[CrewMember], Photo], member: CrewMember) -> Photo | Skipped | Failed:
+        """The photo, unless its content is the one that was enrolled, or that failed."""
+        photo = fetch(member)
+        holding = self._good_row(member)
+        if holding is not None and holding.sha256 == photo.sha256:
+            return Skipped(member, _how(holding, photo, SKIPPED_SAME_FILE), photo=photo)
+        return self._known_failure(photo) or photo
+
+    def decode(self, decode: Callable[[Photo], Portrait], photo: Photo) -> Portrait | Skipped:
+        """The portrait, unless it is the picture that was enrolled, and no better."""
+        portrait = decode(photo)
+        holding = self._good_row(photo.member)
+        if holding is None or not self._shows_the_same(holding, portrait):
+            return portrait
+        return Skipped(photo.member, _how(holding, photo, SKIPPED_REENCODED), sighting=portrait.sighting, photo=photo)
+
+    def picture_of(self, crew_id: str) -> Picture | None:
+        """The picture that a member's row was made of."""
+        holding = self._decisions[crew_id].case.holding
+        return None if holding is None else self._pictures.get(holding.row_id)
+
+    def _good_row(self, member: CrewMember) -> Holding | None:
+        """The member's one row, when it is of this contract and to be kept."""
+        case = self._decisions[member.crew_id].case
+        holding = case.holding
+        if holding is None or self._rules.force or len(holding.active_ids) > 1 or is_stale(holding, self._rules):
+            return None
+        return holding if holding.active or case.came_back else None
+
+    def _known_failure(self, photo: Photo) -> Failed | None:
+        remembered = self._decisions[photo.member.crew_id].case.remembered
+        if remembered is None or self._rules.force or self._rules.insist:
+            return None
+        same = remembered.sha256 == photo.sha256 and remembered.judged_by == self._rules.judged_by
+        if not same or remembered.code not in OF_THE_PHOTO - SHARED_CODES:
+            return None
+        return dataclasses.replace(recalled(photo.member, remembered), photo=photo)
+
+    def _shows_the_same(self, holding: Holding, portrait: Portrait) -> bool:
+        before, now = self._pictures.get(holding.row_id), portrait.sighting.picture
+        if before is None or now is None or holding.size is None:
+            return False
+        (width, height), (old_width, old_height) = portrait.sighting.size, holding.size
+        return width * height <= MORE_PIXELS * old_width * old_height and bool(same_pictures(before, [now]))
+
+
+def _how(holding: Holding, photo: Photo, otherwise: str) -> str:
+    if not holding.active:
+        return SKIPPED_REACTIVATED
+    return SKIPPED_RENAMED if holding.url != photo.url else otherwise
