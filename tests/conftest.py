@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,18 @@ from app.core.logs import APP_LOGGER, RUN_LOGGER, close_handlers
 from app.records import Image
 from tests.mariadb import MariaDb, missing_programs, running_mariadb
 from tests.models import prepare_home
+from tests.organisation import Organisation
 from tests.pictures import encode_picture, package_file, read_picture
+from tests.program import World, live_in
 from tests.webserver import PhotoServer, serving_photos
 
 DIALECTS = ("sqlite", "mariadb")
 NOT_OURS = {"DEEPFACE_HOME", "WEIGHTS_MIRROR"}  # where this machine's weights are is for the machine to say
 MakeSettings = Callable[..., Settings]
 OpenDatabase = Callable[..., Database]
+NewHome = Callable[..., Organisation]
+OpenWorld = Callable[..., World]
+OLD_MODEL, NEW_MODEL = "Facenet512", "Dlib"  # of an organisation that changes from one to the other
 _numbers = itertools.count(1)
 
 
@@ -169,3 +175,42 @@ def _frozen(image: Image) -> Image:
 def weights_home() -> Path:
     """A DEEPFACE_HOME with both models; see tests/models.py."""
     return prepare_home()
+
+
+@pytest.fixture
+def open_world(
+    tmp_path: Path,
+    web: PhotoServer,
+    weights_home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[OpenWorld]:
+    """Makes a customer who lives in this process: the database's URL and settings come in, a World goes out."""
+    with ExitStack() as left_at_the_end:
+
+        def open_one(url: str, **settings: object) -> World:
+            world = World(url, web, tmp_path, capsys)
+            values = {"FACE_MODEL": "Dlib", "DEEPFACE_HOME": weights_home} | settings
+            return left_at_the_end.enter_context(live_in(world, monkeypatch, **values))
+
+        yield open_one
+
+
+@pytest.fixture
+def new_home(database: Database, web: PhotoServer, make_settings: MakeSettings, weights_home: Path) -> NewHome:
+    """An organisation with a photo server that gives `validators`, or none; it works with tests/tiny_faces.py."""
+
+    def make(*, validators: bool = True) -> Organisation:
+        web.validators = {"etag", "last-modified"} if validators else set()
+        settings = make_settings(
+            DB_URL=database.url.render_as_string(hide_password=False),
+            IMAGE_BASE_URL=web.base_url,
+            DEEPFACE_HOME=str(weights_home),
+            FACE_MODEL=OLD_MODEL,
+            HTTP_ATTEMPTS=1,
+            DOWNLOAD_THREADS=4,
+            BATCH_SIZE=4,
+        )
+        return Organisation(database, web, settings)
+
+    return make

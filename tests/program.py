@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ class World:
         return Result(exit_code, printed.out, printed.err, document)
 
 
+@contextmanager
 def live_in(world: World, monkeypatch: pytest.MonkeyPatch, **settings: object) -> Iterator[World]:
     """Put the world's settings into the environment."""
     values = {
@@ -101,7 +103,7 @@ def live_in(world: World, monkeypatch: pytest.MonkeyPatch, **settings: object) -
         "WORKER_THREADS": 2,
         "LOG_DIR": world.folder / "logs",
         "TEMP_DIR": world.folder / "temp",
-        "SHARED_PHOTOS": "report",  # these tests make do with few pictures; test_shared_photos.py has its own
+        "SHARED_PHOTOS": "report",  # few pictures go round here; test_screening.py has its own setting
     }
     for name, value in (values | settings).items():
         monkeypatch.setenv(name, str(value))

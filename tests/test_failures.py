@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,26 +18,19 @@ import pytest
 from app.core.config import PROJECT_DIR
 from app.errors import ItemError, item_errors
 from app.records import Image
+from tests.conftest import OpenWorld
 from tests.mariadb import MariaDb
 from tests.pictures import encode_picture
-from tests.program import World, live_in
-from tests.webserver import PhotoServer
+from tests.program import World
 
 SCRIPT = PROJECT_DIR / "generate_face_embeddings.py"
 SOME_FAILED, NOT_STARTED, NOT_AVAILABLE = 1, 2, 3
 
 
 @pytest.fixture
-def world(
-    tmp_path: Path,
-    web: PhotoServer,
-    weights_home: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[World]:
-    home = World(f"sqlite:///{tmp_path / 'prueba.db'}", web, tmp_path, capsys)
-    settings = {"MAX_PHOTO_MB": 2, "MAX_PHOTO_MEGAPIXELS": 4, "HTTP_READ_TIMEOUT_S": 0.3, "HTTP_TOTAL_TIMEOUT_S": 3}
-    yield from live_in(home, monkeypatch, FACE_MODEL="Dlib", DEEPFACE_HOME=weights_home, **settings)
+def world(open_world: OpenWorld, tmp_path: Path) -> World:
+    limits = {"MAX_PHOTO_MB": 2, "MAX_PHOTO_MEGAPIXELS": 4, "HTTP_READ_TIMEOUT_S": 0.3, "HTTP_TOTAL_TIMEOUT_S": 3}
+    return open_world(f"sqlite:///{tmp_path / 'prueba.db'}", **limits)
 
 
 @dataclass(frozen=True)
@@ -143,7 +136,7 @@ def test_a_members_failure(name: str, world: World, astronaut: Image, portrait_j
 
 def test_every_kind_of_failure_is_in_the_table_or_tested_elsewhere() -> None:
     elsewhere = {"duplicate_member", "several_photos", "bad_vector", "unexpected"}  # roster, folder, embedder, pipeline
-    elsewhere |= {"shared_photo", "placeholder_photo"}  # screening
+    elsewhere |= {"shared_photo", "placeholder_photo", "set_aside"}  # screening, month
     assert {kind.code for kind in item_errors()} == {case.code for case in CASES.values()} | elsewhere
 
 
@@ -162,6 +155,25 @@ RUN_CASES = {
     "unknown option": (["--nope"], {}, NOT_STARTED, "argumentos desconocidos: --nope"),
     "two wishes": (["--all", "--demo"], {}, NOT_STARTED, "--demo no se puede usar junto con --all"),
     "no value": (["--crew-id"], {}, NOT_STARTED, "a --crew-id le falta su valor"),
+    "empty id": (["--crew-id", ""], {}, NOT_STARTED, "a --crew-id le falta su valor"),
+    "empty forget": (["--forget", ""], {}, NOT_STARTED, "a --forget le falta su valor"),
+    "empty folder": (["--photos", " "], {}, NOT_STARTED, "a --photos le falta su valor"),
+    "empty model": (["--model="], {}, NOT_STARTED, "a --model le falta su valor"),
+    "empty detector": (["--detector", ""], {}, NOT_STARTED, "a --detector le falta su valor"),
+    "empty json": (["--json", ""], {}, NOT_STARTED, "a --json le falta su valor"),
+    "empty days": (["--purge-after", ""], {}, NOT_STARTED, "a --purge-after le falta su valor"),
+    "zero days": (
+        ["--crew-id", "7", "--purge-after", "0"],
+        {},
+        NOT_STARTED,
+        "--purge-after no se puede usar junto con --crew-id",
+    ),
+    "schema as json": (
+        ["--print-schema", "--json", "-"],
+        {},
+        NOT_STARTED,
+        "--json no se puede usar junto con --print-schema",
+    ),
     "settings": (
         ["--all"],
         {"DB_PORT": "x", "IMAGE_BASE_URL": "ftp://a", "BATCH_SIZE": "-1"},
@@ -181,7 +193,7 @@ RUN_CASES = {
         ["--all"],
         {"ROSTER_TABLE": "gente"},
         NOT_AVAILABLE,
-        "Existen: face_embeddings, face_photos, tripulantes",
+        "face_vectors, tripulantes",
     ),
     "no column": (["--all"], {"ROSTER_PHOTO_COLUMN": "foto"}, NOT_AVAILABLE, "no tiene la columna foto"),
     "provider": (["--all"], {"ONNX_PROVIDERS": "TpuProvider"}, NOT_STARTED, "ONNX_PROVIDERS: TpuProvider no está"),
@@ -279,37 +291,29 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
         time.sleep(0.05)
 
 
-def test_a_database_that_goes_away_ends_the_run_with_what_was_stored(  # noqa: PLR0917  # pytest fills them in
-    mariadb: MariaDb,
-    mariadb_name: str,
-    tmp_path: Path,
-    web: PhotoServer,
-    weights_home: Path,
-    portrait_jpeg: bytes,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_database_that_goes_away_ends_the_run_with_what_was_stored(
+    mariadb: MariaDb, mariadb_name: str, open_world: OpenWorld, portrait_jpeg: bytes
 ) -> None:
     """The account loses its right to enter while a slow photo is on its way, and its connections are cut."""
     mariadb.create_user("batch", "secreta", f"ALL ON {mariadb_name}.*")
     url = mariadb.url(mariadb_name, "batch", "secreta").render_as_string(hide_password=False)
-    world = World(mariadb.url(mariadb_name).render_as_string(hide_password=False), web, tmp_path, capsys)
-    web.default_photo, web.slow_s = portrait_jpeg, 3.0
+    settings = {"DB_URL": url, "DB_RETRY_TOTAL_S": 2, "HTTP_READ_TIMEOUT_S": 20, "HTTP_TOTAL_TIMEOUT_S": 40}
+    world = open_world(mariadb.url(mariadb_name).render_as_string(hide_password=False), **settings)
+    world.web.default_photo, world.web.slow_s = portrait_jpeg, 3.0
     for crew_id in ("1", "2", "slow"):
         world.hire(crew_id, "a.jpg", portrait_jpeg)
-    settings = {"DB_URL": url, "DB_RETRY_TOTAL_S": 2, "HTTP_READ_TIMEOUT_S": 20, "HTTP_TOTAL_TIMEOUT_S": 40}
-    for _ in live_in(world, monkeypatch, FACE_MODEL="Dlib", DEEPFACE_HOME=weights_home, **settings):
-        with subprocess.Popen([sys.executable, str(SCRIPT)], stdout=subprocess.PIPE, text=True) as process:
-            wait_until(lambda: stored(world) >= 2)
-            mariadb.execute("ALTER USER batch@'%' ACCOUNT LOCK")
-            for (number,) in mariadb.execute("SELECT id FROM information_schema.processlist WHERE user = 'batch'"):
-                mariadb.execute(f"KILL {number}")
-            output, _ = process.communicate(timeout=60)
-        mariadb.execute("ALTER USER batch@'%' ACCOUNT UNLOCK")
-        assert process.returncode == NOT_AVAILABLE
-        assert "✅ Exitosos: 2" in output
-        assert re.search(r"❌ Conexión a base de datos: 127\.0\.0\.1:\d+, base \w+, usuario batch", output)
-        assert "secreta" not in output
-        assert world.run().codes == {"1": "skipped:current", "2": "skipped:current", "slow": "stored"}
+    with subprocess.Popen([sys.executable, str(SCRIPT)], stdout=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: stored(world) >= 2)
+        mariadb.execute("ALTER USER batch@'%' ACCOUNT LOCK")
+        for (number,) in mariadb.execute("SELECT id FROM information_schema.processlist WHERE user = 'batch'"):
+            mariadb.execute(f"KILL {number}")
+        output, _ = process.communicate(timeout=60)
+    mariadb.execute("ALTER USER batch@'%' ACCOUNT UNLOCK")
+    assert process.returncode == NOT_AVAILABLE
+    assert "✅ Exitosos: 2" in output
+    assert re.search(r"❌ Conexión a base de datos: 127\.0\.0\.1:\d+, base \w+, usuario batch", output)
+    assert "secreta" not in output
+    assert world.run().codes == {"1": "skipped:current", "2": "skipped:current", "slow": "stored"}
 
 
 def test_numbers_and_counts_agree_when_all_goes_wrong_at_once(world: World, portrait_jpeg: bytes) -> None:

@@ -74,6 +74,24 @@ def failing(stage: Callable[[Any], Any], crew_id: str, error: Exception) -> Call
     return call
 
 
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+def photo_of(crew_id: str) -> Photo:
+    """What the recorder fetches."""
+    return Photo(CrewMember(crew_id, "a.jpg"), f"http://x/{crew_id}", Path("a.jpg"))
+
+
+def by_id(outcomes: list[Outcome]) -> dict[str, Outcome]:
+    return {outcome.member.crew_id: outcome for outcome in outcomes}
+
+
+def never(_: Any) -> Any:
+    raise AssertionError("this stage is not for this member")
+
+
 def test_every_member_is_stored_with_its_own_vector_and_every_stage_is_timed() -> None:
     outcomes = run(Recorder().stages(), crew(50))
     assert {outcome.member.crew_id: outcome.embedding_id for outcome in outcomes} == {
@@ -223,3 +241,123 @@ def test_rows_written_before_the_database_went_away_are_told_as_stored() -> None
         told.extend(Pipeline(recorder.stages(store=store), OPTIONS).run(crew(30)))
     assert sorted(outcome.member.crew_id for outcome in told if isinstance(outcome, Stored)) == sorted(recorder.rows)
     assert len(told) == 30
+
+
+# ------------------------------------------------------------------------------- outcomes that stages give themselves
+
+
+def test_a_photo_of_which_nothing_is_to_be_done_goes_no_further(recorder: Recorder) -> None:
+    """Found when it was fetched, with its file, or when it was decoded."""
+
+    def fetch(member: CrewMember) -> Photo | Skipped:
+        photo = recorder.fetch(member)
+        return Skipped(member, "same_file", photo=photo) if member.crew_id == "1" else photo
+
+    def decode(photo: Photo) -> Portrait | Skipped:
+        done = photo.member.crew_id == "2"
+        return Skipped(photo.member, "reencoded", sighting=SEEN) if done else recorder.decode(photo)
+
+    told = by_id(run(recorder.stages(fetch=fetch, decode=decode), crew(4)))
+    assert told["1"] == Skipped(crew(2)[1], "same_file", told["1"].timings_ms, None, photo_of("1"))
+    assert told["2"] == Skipped(crew(3)[2], "reencoded", told["2"].timings_ms, SEEN, photo_of("2"))
+    assert [tuple(told[crew_id].timings_ms) for crew_id in "12"] == [STAGES[:1], STAGES[:2]]
+    assert sorted(recorder.rows) == ["0", "3"]
+
+
+def test_a_failure_that_a_stage_knows_already_is_the_outcome_and_keeps_its_photo(recorder: Recorder) -> None:
+    def fetch(member: CrewMember) -> Photo | Failed:
+        photo = recorder.fetch(member)
+        known = Failed(member, "detect", "no_face", "ninguna cara", photo=photo, recalled=True)
+        return known if member.crew_id == "1" else photo
+
+    told = by_id(run(recorder.stages(fetch=fetch), crew(3)))
+    expected = Failed(crew(2)[1], "detect", "no_face", "ninguna cara", told["1"].timings_ms, None, photo_of("1"), True)
+    assert told["1"] == expected
+    assert tuple(told["1"].timings_ms) == ("download",)
+    assert sorted(recorder.rows) == ["0", "2"]
+
+
+@pytest.mark.parametrize("found", [Skipped(crew(1)[0], "same_file"), Failed(crew(1)[0], "detect", "no_face")])
+def test_whoever_is_done_when_fetched_is_neither_decoded_nor_looked_at(found: Outcome) -> None:
+    (told,) = run(Recorder().stages(fetch=lambda _: found, decode=never, find=never, embed=never), crew(1))
+    assert told == replace(found, timings_ms=told.timings_ms)
+
+
+def test_every_outcome_carries_the_photo_as_far_as_there_was_one(recorder: Recorder) -> None:
+    stages = recorder.stages(
+        fetch=failing(recorder.fetch, "0", PhotoNotFound("404")),
+        find=failing(recorder.find, "1", NoFace()),
+        embed=failing(recorder.embed, "2", BadVector("NaN")),
+    )
+    told = by_id(run(stages, crew(4)))
+    assert {crew_id: outcome.photo for crew_id, outcome in told.items()} == {
+        "0": None,
+        "1": photo_of("1"),
+        "2": photo_of("2"),
+        "3": photo_of("3"),
+    }
+
+
+# -------------------------------------------------------------------------------------------------- permission to store
+
+
+def test_nothing_is_stored_before_it_may_be_and_everything_once_it_may(recorder: Recorder) -> None:
+    """Here once forty are through the network: more than are under way at once."""
+    rows_when_asked: list[tuple[bool, int]] = []
+
+    def may_store() -> bool:
+        allowed = sum(recorder.batches) >= 40
+        rows_when_asked.append((allowed, len(recorder.rows)))
+        return allowed
+
+    assert OPTIONS.in_flight < 40
+    outcomes = run(recorder.stages(may_store=may_store), crew(60))
+    assert {rows for allowed, rows in rows_when_asked if not allowed} == {0}
+    assert sorted(map(int, recorder.rows)) == list(range(60))
+    assert all(isinstance(outcome, Stored) for outcome in outcomes)
+
+
+def test_when_there_is_nobody_else_to_wait_for_all_is_stored(recorder: Recorder) -> None:
+    """Also when more waited than are under way at once."""
+    outcomes = run(recorder.stages(may_store=lambda: False), crew(100))
+    assert {outcome.member.crew_id: outcome.embedding_id for outcome in outcomes} == {
+        str(number): 1000 + number for number in range(100)
+    }
+    assert sorted(map(int, recorder.rows)) == list(range(100))
+
+
+def test_nothing_of_what_waits_is_stored_when_the_run_is_stopped(recorder: Recorder) -> None:
+    """The last outcome makes whoever watches stop the run, and in this very moment storing would be allowed."""
+    stop = threading.Event()
+
+    def find(portrait: Portrait) -> Face:
+        if portrait.member.crew_id == "20":
+            assert held.wait(20)
+            raise NoFace
+        return recorder.find(portrait)
+
+    def embed(faces: Sequence[Face]) -> list[Embedding]:
+        embeddings = recorder.embed(faces)
+        if sum(recorder.batches) == 20:
+            held.set()
+        return embeddings
+
+    held, outcomes = threading.Event(), []
+    stages = recorder.stages(find=find, embed=embed, may_store=stop.is_set)
+    for outcome in Pipeline(stages, OPTIONS, stop).run(crew(21)):
+        outcomes.append(outcome)
+        stop.set()
+    assert recorder.rows == []
+    assert [type(outcome) for outcome in outcomes] == [Failed] + [Skipped] * 20
+    assert {outcome.code for outcome in outcomes[1:]} == {"interrupted"}
+
+
+def test_of_several_batches_that_wait_none_is_stored_after_the_run_was_stopped(recorder: Recorder) -> None:
+    stop, outcomes = threading.Event(), []
+    stages = recorder.stages(may_store=lambda: False)
+    for outcome in Pipeline(stages, OPTIONS, stop).run(crew(40)):
+        outcomes.append(outcome)
+        stop.set()
+    stored = [outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Stored)]
+    assert (len(outcomes), stored) == (40, recorder.rows)
+    assert 1 <= len(stored) <= OPTIONS.batch_size

@@ -20,6 +20,7 @@ from app.reports import page
 from app.reports.page import Row, reasons_of, render, rows_of, write_private, write_report
 from app.reports.review import Changes, Distribution, Entry, Review
 from app.reports.summary import summarise
+from app.screening import MAX_THUMBNAIL_BYTES
 from tests.browser import missing_browser, running_browser
 
 SCRIPT = "<script>document.title = 'tomada'</script>"
@@ -282,6 +283,10 @@ def test_beyond_the_budget_entries_go_without_thumbnail() -> None:
     entries = [entry(str(n), "Ana", thumbnail=b"123456") for n in range(3)]  # eight characters each
     rows = list(rows_of(entries, list(reasons_of(entries)), budget=17))
     assert rows == [Row(entries[0], 0, "MTIzNDU2"), Row(entries[1], 0, "MTIzNDU2"), Row(entries[2], 0, "")]
+
+
+def test_all_thumbnails_together_take_what_a_run_may_gather() -> None:
+    assert page.THUMBNAILS_BUDGET == MAX_THUMBNAIL_BYTES / 3 * 4
 
 
 def test_the_page_of_10000_people_is_under_20_mb_and_says_who_goes_without_thumbnail() -> None:

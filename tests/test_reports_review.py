@@ -12,6 +12,7 @@ from app.records import CrewMember, Failed, Outcome, Sighting, Skipped, Stored
 from app.reports.review import Changes, Entry, Notice, Review, RunFacts, build_review
 
 WHEN = datetime(2026, 11, 22, 6, 0)
+ALL_SKIPPED = ("current", "renamed", "same_file", "reencoded", "reactivated", "interrupted")
 LENIENT = {component.name: (0.0, 0.0) for component in COMPONENTS}
 ANA, LUIS, ZOE = (
     CrewMember(str(n), f"{n}.jpg", name) for n, name in ((1, "Ana Peña"), (2, "Luis Gil"), (3, "Zoe Paz"))
@@ -66,6 +67,7 @@ def test_every_error_has_its_group() -> None:
     assert groups.pop("technical") == {"photo_unavailable", "bad_vector", "row_refused", "unexpected"}
     assert groups.pop("shared") == {"shared_photo"}
     assert groups.keys() == {"retake"}
+    assert "set_aside" in groups["retake"]
 
 
 def test_groups_come_in_their_order_and_within_them_defects_and_names() -> None:
@@ -95,6 +97,47 @@ def test_changes_since_the_run_before_tell_fixed_new_and_open() -> None:
     assert {entry.crew_id: entry.change for entry in found.entries} == {"1": "open", "2": "new"}
 
 
+def test_a_failure_of_an_earlier_run_is_listed_as_still_open() -> None:
+    old = Failed(ANA, "detect", "no_face", recalled=True)
+    found = review(old, Failed(LUIS, "detect", "no_face"), previous={"9"})
+    assert {entry.crew_id: entry.change for entry in found.entries} == {"1": "open", "2": "new"}
+    assert found.changes == Changes((), new=1, open=1)
+    assert review(old).entries[0].change == "open"
+
+
+def test_photos_that_were_not_looked_at_are_shown_as_an_earlier_run_saw_them() -> None:
+    earlier = {each: Sighting((100, 100), box=(10, 20, 30, 40), thumbnail=b"antes") for each in "123"}
+    old = Failed(ANA, "detect", "no_face", recalled=True)
+    now = Failed(LUIS, "detect", "no_face", sighting=sighting())
+    found = review(old, now, improvable=[(ZOE, "HeadPoseYaw")], illustrations=earlier).entries
+    assert {entry.crew_id: (entry.thumbnail, entry.box) for entry in found} == {
+        "1": (b"antes", (0.1, 0.2, 0.3, 0.4)),
+        "2": (b"jpeg", (0.25, 0.25, 0.2, 0.5)),
+        "3": (b"antes", (0.1, 0.2, 0.3, 0.4)),
+    }
+
+
+def test_a_photo_of_this_run_is_never_shown_as_an_earlier_one_was() -> None:
+    earlier = {"1": Sighting((100, 100), thumbnail=b"antes"), "2": Sighting((100, 100), thumbnail=b"antes")}
+    outcomes = (
+        Failed(ANA, "download", "photo_not_found"),
+        Failed(LUIS, "x", "no_face", "", {}, sighting(), None, True),
+    )
+    found = review(*outcomes, illustrations=earlier).entries
+    assert {entry.crew_id: entry.thumbnail for entry in found} == {"1": b"", "2": b"jpeg"}
+
+
+def test_without_an_earlier_picture_an_entry_goes_without() -> None:
+    old = Failed(ANA, "detect", "no_face", recalled=True)
+    found = review(old, improvable=[(ZOE, "HeadPoseYaw")]).entries
+    assert [(entry.thumbnail, entry.box) for entry in found] == [(b"", None)] * 2
+
+
+def test_whoever_failed_is_not_listed_as_improvable_too() -> None:
+    found = review(Failed(ANA, "detect", "no_face"), improvable=[(ANA, "HeadPoseYaw"), (ZOE, "HeadPoseYaw")])
+    assert [(entry.crew_id, entry.kind) for entry in found.entries] == [("1", "retake"), ("3", "improve")]
+
+
 def test_nothing_is_new_when_there_was_no_run_before() -> None:
     found = review(Failed(ANA, "detect", "no_face"))
     assert (found.changes, found.entries[0].change) == (None, "")
@@ -118,6 +161,8 @@ def test_a_notice_is_listed_although_nothing_failed() -> None:
         ([Stored(ANA, 1), Failed(LUIS, "detect", "no_face"), Skipped(ZOE, "current")],
          "1 persona quedó registrada, 1 no se pudo registrar y 1 ya estaba al día."),
         ([Skipped(ANA, "interrupted")], "No se procesó a nadie."),
+        ([Skipped(ANA, code) for code in ALL_SKIPPED],
+         "5 personas ya estaban al día."),
     ],
 )  # fmt: skip
 def test_one_sentence_says_what_happened(outcomes: list[Outcome], sentence: str) -> None:

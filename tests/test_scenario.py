@@ -3,7 +3,6 @@
 import json
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -13,24 +12,16 @@ from sqlalchemy import text
 
 from app.gallery.schema import define_table
 from app.records import Image
+from tests.conftest import OpenWorld
 from tests.pictures import encode_picture
-from tests.program import World, live_in
-from tests.webserver import PhotoServer
+from tests.program import World
 
 TURNED_RIGHT = 6
 
 
 @pytest.fixture
-def world(
-    database_url: str,
-    web: PhotoServer,
-    tmp_path: Path,
-    weights_home: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[World]:
-    home = World(database_url, web, tmp_path, capsys)
-    yield from live_in(home, monkeypatch, FACE_MODEL="Dlib", FACE_DETECTOR="mtcnn", DEEPFACE_HOME=weights_home)
+def world(open_world: OpenWorld, database_url: str) -> World:
+    return open_world(database_url, FACE_DETECTOR="mtcnn")
 
 
 @pytest.fixture
@@ -96,13 +87,15 @@ def test_a_second_run_skips_all_that_is_current_and_force_keeps_the_ids(staffed:
     assert (downloads, staffed.web.count("/789123/FAED%281%29.jpg")) == (1, 2)
 
 
-def test_a_renamed_photo_and_another_model_are_generated_anew_over_the_same_row(
+def test_a_renamed_photo_is_noted_and_another_model_is_generated_anew_over_the_same_row(
     staffed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staffed.run("--all")
     ids = {row.crew_id: row.id for row in staffed.rows()}
     staffed.rename_photo("789123", "nueva.jpg")
-    assert [crew_id for crew_id, state in staffed.run().codes.items() if state == "stored"] == ["789123"]
+    before = vectors(staffed)["789123"]
+    assert [crew_id for crew_id, state in staffed.run().codes.items() if state == "skipped:renamed"] == ["789123"]
+    assert np.array_equal(vectors(staffed)["789123"], before)
     row = next(row for row in staffed.rows() if row.crew_id == "789123")
     assert (row.id, row.imagen_path) == (ids["789123"], f"{staffed.web.base_url}/789123/nueva.jpg")
     other = staffed.run("--all", "--model", "Facenet512")

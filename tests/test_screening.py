@@ -1,29 +1,162 @@
-"""Placeholders and mix-ups, through the real program: who is kept out, who stays and is only reported."""
+"""Placeholders and mix-ups: who is kept out, who stays and is only reported. By hand, then for real."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from app.records import Image
+from app.errors import SharedPhoto
+from app.gallery.holdings import Holding
+from app.gallery.reconcile import (
+    CHANGED,
+    DEACTIVATE,
+    KNOWN_FAILURE,
+    NEW,
+    PROCESSED,
+    SHARED_CODES,
+    STALE,
+    UNCHANGED,
+    Case,
+    Decision,
+)
+from app.photos.duplicates import SharedPictures, Twins
+from app.photos.fingerprint import GREY_SIDE
+from app.records import CrewMember, Failed, Image, Outcome, Photo, Picture, Portrait, Sighting, Skipped, Stored
+from app.screening import Screening, alone_by_now, open_pictures
+from tests.conftest import OpenWorld
 from tests.pictures import encode_picture
-from tests.program import World, live_in
-from tests.webserver import PhotoServer
+from tests.program import World
+
+GREY = np.random.default_rng(1).integers(0, 256, GREY_SIDE**2, np.uint8).tobytes()
+ONE, OTHER = Picture(0x0123_4567_89AB_CDEF, GREY), Picture(0xFEDC_BA98_7654_3210, GREY)
+
+
+def member(crew_id: str) -> CrewMember:
+    return CrewMember(crew_id, "a.jpg")
+
+
+def url_of(crew_id: str) -> str:
+    return f"http://fotos/{crew_id}/a.jpg"
+
+
+def decision(crew_id: str, kind: str, code: str = "", row_url: str | None = None) -> Decision:
+    """With the failure of this code, and with a row of a photo at this address."""
+    holding = None if row_url is None else Holding(1, "Facenet512", row_url, (1,), (1,))
+    failure = Failed(member(crew_id), "decode", code, recalled=True) if code else None
+    return Decision(kind, "", Case(member(crew_id), url_of(crew_id), holding), failure)
+
+
+# ------------------------------------------------------------------------------------- which pictures a run begins with
+
+
+@pytest.mark.parametrize(
+    ("kind", "row_url", "force", "first"),
+    [
+        (STALE, url_of("1"), False, "1"),  # its vector is made anew of the same photo
+        (STALE, "http://fotos/1/antes.jpg", False, "1"),
+        (CHANGED, url_of("1"), True, "1"),
+        (CHANGED, "http://fotos/1/antes.jpg", True, None),
+        (NEW, None, True, None),
+        *((kind, url_of("1"), False, None) for kind in PROCESSED if kind != STALE),
+    ],
+)
+def test_a_picture_counts_as_stored_unless_its_member_is_about_to_have_another(
+    kind: str, row_url: str | None, force: bool, first: str | None
+) -> None:
+    pending = {"1": decision("1", kind, row_url=row_url)}
+    pictures = open_pictures({"1": ONE, "2": OTHER}, {}, pending, force=force)
+    assert pictures.register("8", ONE) == (None if first is None else Twins(1, (first,)))
+    assert pictures.register("9", OTHER) == Twins(1, ("2",))
+    if first is not None:
+        assert pictures.register("1", ONE) is None  # the one who was first stays
+
+
+def test_a_rejected_picture_counts_unless_its_member_is_about_to_be_processed() -> None:
+    pictures = open_pictures({}, {"1": ONE, "2": OTHER}, {"1": decision("1", CHANGED)}, force=False)
+    assert [pictures.register("8", ONE), pictures.register("9", OTHER)] == [None, Twins(1, ("2",))]
+
+
+# ------------------------------------------------------------------------------------------------------ second chances
+
+
+@pytest.mark.parametrize("code", sorted(SHARED_CODES))
+@pytest.mark.parametrize(
+    ("others", "in_gallery", "rejected", "alone"),
+    [
+        ([], {}, {"1": ONE}, {"1"}),  # the other one is gone
+        ([decision("2", CHANGED)], {"2": ONE}, {"1": ONE}, {"1"}),  # has a new photo
+        ([decision("2", UNCHANGED)], {"2": ONE}, {"1": ONE}, set()),
+        ([decision("2", STALE)], {"2": ONE}, {"1": ONE}, set()),
+        ([decision("2", KNOWN_FAILURE, "shared_photo")], {}, {"1": ONE, "2": ONE}, set()),
+        ([decision("2", KNOWN_FAILURE, "shared_photo")], {}, {"1": ONE, "2": OTHER}, {"1", "2"}),
+        ([decision("2", NEW)], {}, {"1": ONE, "2": ONE}, {"1"}),
+        ([], {"1": OTHER}, {"1": ONE}, {"1"}),  # with an older picture in the gallery
+        ([], {}, {}, set()),  # whose picture nobody knows
+    ],
+)
+def test_whoever_has_his_picture_alone_by_now_gets_another_chance(
+    others: list[Decision], in_gallery: dict[str, Picture], rejected: dict[str, Picture], alone: set[str], code: str
+) -> None:
+    assert alone_by_now([decision("1", KNOWN_FAILURE, code), *others], in_gallery, rejected) == alone
+
+
+def test_of_other_failures_nobody_gets_another_chance() -> None:
+    decisions = [decision("1", KNOWN_FAILURE, "no_face"), decision("2", CHANGED), decision("3", DEACTIVATE)]
+    assert alone_by_now(decisions, {}, {"1": ONE, "2": OTHER, "3": ONE}) == set()
+
+
+# ------------------------------------------------------------------------------------------------ rows that stay as is
+
+
+def portrait(crew_id: str, picture: Picture) -> Portrait:
+    photo = Photo(member(crew_id), url_of(crew_id), Path("a.jpg"))
+    return Portrait(photo, np.zeros((2, 2, 3), np.uint8), Sighting((2, 2), picture))
+
+
+def screening(*, reject: bool = True, stored: dict[str, Picture] | None = None) -> Screening:
+    return Screening(SharedPictures(stored or {}, {}), {}, reject=reject, thumbnails=False)
+
+
+def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_reported() -> None:
+    watch = screening()
+    watch.keep("1", ONE)
+    with pytest.raises(SharedPhoto) as caught:
+        watch.admit(portrait("2", ONE))
+    assert caught.value.detail == "la misma foto que 1"
+    stays: Outcome = Skipped(member("1"), "same_file")
+    assert list(watch.reported([stays])) == [(member("1"), "la misma foto que 2")]
+
+
+def test_whoever_came_before_the_row_that_stays_is_withdrawn_all_the_same() -> None:
+    watch, first = screening(), Stored(member("2"), 12)
+    assert watch.admit(portrait("2", ONE)).member == member("2")
+    watch.keep("1", ONE)
+    assert list(watch.take_late([Skipped(member("1"), "same_file"), first])) == [(1, first)]
+    assert list(watch.take_late([first])) == []
+
+
+def test_one_who_keeps_his_row_is_never_late_himself() -> None:
+    watch = screening(stored={"1": OTHER})
+    watch.keep("1", ONE)
+    with pytest.raises(SharedPhoto):
+        watch.admit(portrait("2", ONE))
+    assert list(watch.take_late([Stored(member("1"), 11)])) == []
+    assert watch.admit(portrait("3", OTHER)).member == member("3")  # nobody has that one any more
+
+
+def test_a_row_whose_picture_nobody_knows_is_in_nobodys_way() -> None:
+    watch = screening()
+    watch.keep("1", None)
+    assert watch.admit(portrait("2", ONE)).member == member("2")
+
+
+# ----------------------------------------------------------------------------------------------------- the real program
 
 
 @pytest.fixture
-def world(
-    database_url: str,
-    tmp_path: Path,
-    web: PhotoServer,
-    weights_home: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[World]:
-    home = World(database_url, web, tmp_path, capsys)
-    yield from live_in(home, monkeypatch, FACE_MODEL="Dlib", DEEPFACE_HOME=weights_home, SHARED_PHOTOS="reject")
+def world(open_world: OpenWorld, database_url: str) -> World:
+    return open_world(database_url, SHARED_PHOTOS="reject")
 
 
 def saved_anew(image: Image) -> bytes:
