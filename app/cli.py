@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
@@ -38,11 +39,14 @@ from app.roster.folder import FolderRoster
 from app.run import Request, RunResult, close_run
 from app.stages import build_face_stages
 
+# A long roster's objects live until the end: Python's usual 700 would look through all of them again and again.
+GARBAGE_THRESHOLDS = (50_000, 20, 20)
 FOLDER_DATABASE = "embeddings.db"
 
 
 def run(options: argparse.Namespace, load_faces: LoadFaces = build_face_stages) -> int:
     """Run the program, with these nets; returns its exit code."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     console = open_console(to_stderr=options.json == STDOUT)
     try:
         if options.json:

@@ -114,14 +114,14 @@ class Planner:
 
         A server that hardly answers at all is the plan's suspicion: nobody's photo is to be processed then.
         """
-        cases = [self._case(entry, situation) for entry in situation.entries]
         suspicion = None
         answers: dict[str, Answer] = {}
+        first = [self._at_first(entry, situation) for entry in situation.entries]
         try:
-            self._ask_about([case for case in cases if self._is_open(case)], told, answers)
+            self._ask_about([each.case for each in first if each.kind == ASK], told, answers)
         except Suspicious as error:  # whoever left needs no photo
             suspicion = error
-        decisions = [self._decide(case, answers) for case in cases]
+        decisions = [self._answered(each, answers) for each in first]
         leavers, blocked, gone = self._leavers(situation) if situation.whole else ([], [], [])
         return Plan(
             decisions=[*decisions, *leavers],
@@ -142,7 +142,7 @@ class Planner:
             if row and row.active and not row.known and not is_stale(row, self._rules)
         }
 
-    def _case(self, entry: Entry, situation: Situation) -> Case | Decision:
+    def _at_first(self, entry: Entry, situation: Situation) -> Decision:
         member = entry.member if isinstance(entry, Failed) else entry
         known = situation.holdings.get(member.crew_id), situation.remembered.get(member.crew_id)
         if isinstance(entry, Failed):
@@ -151,25 +151,20 @@ class Planner:
             url = self._url_of(member)
         except BadName as error:
             return _unprocessable(Case(member, "", *known), Failed(member, error.stage, error.code, error.detail))
-        return Case(member, url, *known, situation.suspects.get(member.crew_id))
+        return decide(Case(member, url, *known, situation.suspects.get(member.crew_id)), self._rules)
 
-    def _is_open(self, case: Case | Decision) -> bool:
-        return isinstance(case, Case) and decide(case, self._rules).kind == ASK
+    def _answered(self, decision: Decision, answers: Mapping[str, Answer]) -> Decision:
+        """What only the photo's server could decide, decided."""
+        if decision.kind != ASK:
+            return decision
+        answer = answers.get(decision.member.crew_id)
+        return decide(decision.case, self._rules, answer.kind if answer else ANSWER_UNREACHABLE)
 
-    def _decide(self, case: Case | Decision, answers: Mapping[str, Answer]) -> Decision:
-        if isinstance(case, Decision):
-            return case
-        answer = answers.get(case.member.crew_id)
-        return decide(case, self._rules, answer.kind if answer else ANSWER_UNREACHABLE)
-
-    def _ask_about(
-        self, cases: Sequence[Case | Decision], told: Callable[[int, int], None], answers: dict[str, Answer]
-    ) -> None:
+    def _ask_about(self, cases: Sequence[Case], told: Callable[[int, int], None], answers: dict[str, Answer]) -> None:
         """Fills `answers`. Raises Suspicious."""
         unreachable = in_a_row = 0
-        waiting = [case for case in cases if isinstance(case, Case)]
         with ThreadPool(self._threads) as pool:
-            for case, answer in pool.imap_unordered(self._question, waiting):
+            for case, answer in pool.imap_unordered(self._question, cases):
                 if answer is None:  # told to stop
                     continue
                 answers[case.member.crew_id] = answer

@@ -174,9 +174,7 @@ def test_a_recalled_failure_counts_no_further_and_is_noted_where_the_photo_was_l
     before = gallery.ledger.remembered()["1"]
     known = case(1, remembered=before)
     assert write(gallery, known, no_face(1, recalled=True)) == {"1": before}
-    assert write(gallery, known, no_face(1, recalled=True, photo=photo(1))) == {
-        "1": replace(FAILED, failures=2, size=(640, 480), faces_seen=0)
-    }
+    assert write(gallery, known, no_face(1, recalled=True, photo=photo(1))) == {"1": replace(FAILED, failures=2)}
 
 
 @pytest.fixture
@@ -197,7 +195,7 @@ def test_a_row_that_is_as_good_as_ever_has_its_new_address_and_sleeps_on_if_it_s
     vectors = run_sql(enrolled.database, "SELECT embedding_id, sha256 FROM face_vectors")
     assert [(*row[:3], bool(row[3])) for row in rows] == [(11, "1", url_of(1), False)]
     assert vectors == [(11, "bb")]
-    assert remembered == {"1": Remembered(url_of(1), SAID, "bb", tried_at=NOW, checked_at=NOW, size=(640, 480))}
+    assert remembered == {"1": Remembered(url_of(1), SAID, "bb", tried_at=NOW, checked_at=NOW)}
 
 
 @pytest.mark.parametrize("outcome", [Skipped(member(1), "current"), Skipped(member(1), "interrupted", photo=photo(1))])

@@ -72,21 +72,32 @@ def _by_member(rows: Iterable[Any]) -> dict[str, Holding]:
     """`rows` by id: a later one of the same standing takes the place of an earlier one."""
     holdings: dict[str, Holding] = {}
     for row in rows:
-        before = holdings.get(str(row.crew_id))
-        active_ids = (*(before.active_ids if before else ()), *((int(row.id),) if row.active else ()))
-        all_ids = (*(before.all_ids if before else ()), int(row.id))
-        shown = before if before and before.active and not row.active else _holding(row)
-        holdings[str(row.crew_id)] = replace(shown, active_ids=active_ids, all_ids=all_ids)
+        crew_id, row_id = str(row.crew_id), int(row.id)
+        before = holdings.get(crew_id)
+        if before is None:  # as with nearly everybody of a long gallery
+            holdings[crew_id] = _holding(row, (row_id,) if row.active else (), (row_id,))
+            continue
+        active_ids = (*before.active_ids, row_id) if row.active else before.active_ids
+        all_ids = (*before.all_ids, row_id)
+        stays = before.active and not row.active
+        holdings[crew_id] = replace(before, all_ids=all_ids) if stays else _holding(row, active_ids, all_ids)
     return holdings
 
 
-def _holding(row: Any) -> Holding:
-    plain = Holding(row_id=int(row.id), model=str(row.modelo or ""), url=str(row.imagen_path or ""))
-    # Nobody's, or that of a row which had this id before; empty is an id that has no room there.
-    if row.made_for is None or row.made_for not in ("", storable(str(row.crew_id))):
-        return plain
-    size = (row.width, row.height) if row.width else None
-    return replace(plain, known=True, contract=row.contract, sha256=row.sha256 or "", size=size)
+def _holding(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) -> Holding:
+    # Made for nobody, or for a row which had this id before? Empty is an id that has no room there.
+    known = row.made_for is not None and row.made_for in ("", storable(str(row.crew_id)))
+    return Holding(
+        row_id=int(row.id),
+        model=str(row.modelo or ""),
+        url=str(row.imagen_path or ""),
+        active_ids=active_ids,
+        all_ids=all_ids,
+        known=known,
+        contract=row.contract if known else None,
+        sha256=row.sha256 or "" if known else "",
+        size=(row.width, row.height) if known and row.width else None,
+    )
 
 
 def _dimensions(database: Database, table: Table, row_ids: Sequence[int]) -> dict[int, int]:

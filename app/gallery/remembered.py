@@ -13,7 +13,7 @@ from app.records import Picture, Sighting, Version
 NO_VERSION = Version()
 # What deciding needs; pictures and thumbnails are read when something is to be processed.
 REMEMBERED = (
-    *("crew_id", "url", "etag", "last_modified", "size_bytes", "sha256", "width", "height", "faces_seen"),
+    *("crew_id", "url", "etag", "last_modified", "size_bytes", "sha256"),
     *("code", "detail", "judged_by", "failures", "tried_at", "checked_at", "left_at", "quality_component"),
 )
 
@@ -35,8 +35,6 @@ class Remembered:
     checked_at: datetime | None = None
     left_at: datetime | None = None
     improvable: str = ""
-    size: tuple[int, int] | None = None
-    faces_seen: int | None = None
 
 
 def read_remembered(row: Any) -> Remembered:
@@ -53,8 +51,6 @@ def read_remembered(row: Any) -> Remembered:
         checked_at=row.checked_at,
         left_at=row.left_at,
         improvable="" if row.code else row.quality_component or "",
-        size=(row.width, row.height) if row.width else None,
-        faces_seen=row.faces_seen,
     )
 
 
