@@ -104,11 +104,10 @@ def test_what_was_recorded_is_remembered(database: Database) -> None:
     assert ledger.remembered() == {
         "1": Remembered(
             *("u", VERSION, "ab" * 32),
-            **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness", "size": (640, 480), "faces_seen": 2},
+            **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
         ),
         "2": Remembered(
             *("u", VERSION, "ab" * 32, "several_faces", "qué pasó", "reglas", 1, NOW, NOW),
-            **{"size": (640, 480), "faces_seen": 2},
         ),
         "3": Remembered("u", Version(), "", "no_face", "qué pasó", "reglas", 1, NOW, NOW),
     }
@@ -195,7 +194,7 @@ def test_whoever_is_kept_has_not_failed_and_has_not_left(database: Database) -> 
     assert ledger.remembered() == {
         "1": Remembered(
             *("v", VERSION, "ab" * 32),
-            **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness", "size": (640, 480), "faces_seen": 2},
+            **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
         )
     }
 
@@ -207,7 +206,6 @@ def test_a_failed_photo_that_moved_has_failed_all_the_same(database: Database) -
     assert ledger.remembered() == {
         "1": Remembered(
             *("u", Version('"b2"'), "ab" * 32, "no_face", "qué pasó", "reglas", 2, LATER, LATER),
-            **{"size": (640, 480), "faces_seen": 2},
         )
     }
 
