@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from app.errors import UnknownModel
 from app.faces.detector import OWN_MTCNN
-from app.faces.engine import UnimplementedError, modeling
 from app.faces.weights import WeightsStore, describe_weights
 from app.records import Contract
 
@@ -27,11 +25,6 @@ DIMENSIONS = {
 
 def describe_contract(model: str, detector: str, weights: WeightsStore) -> Contract:
     """The contract of this installation; its weights' hash is empty while they are not there. Raises UnknownModel."""
-    try:
-        modeling.get_model_class("facial_recognition", model)
-    except UnimplementedError as error:
-        names = ", ".join(modeling.AVAILABLE_MODELS["facial_recognition"])
-        raise UnknownModel(f"Modelo desconocido: {model}", f"Use uno de: {names}.") from error
     file = describe_weights(model)
     # A model of several files is known by the library that fetches them.
     digest = f"deepface {version('deepface')}" if file is None else weights.recorded_digest(file)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
-from app.faces.engine import UnimplementedError, modeling
+from app.faces.engine import modeling, recognition_model
 from app.faces.sessions import SessionOptions, open_session
 from app.faces.weights import WeightsStore, describe_weights
 from app.records import Embedding, Face
@@ -62,12 +62,7 @@ class DeepFaceNetwork:
 
 def load_network(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
     """The network of that name, its weights in place. Raises UnknownModel, WeightsUnavailable."""
-    try:
-        client = modeling.get_model_class("facial_recognition", model)
-    except UnimplementedError as error:
-        names = ", ".join(modeling.AVAILABLE_MODELS["facial_recognition"])
-        raise UnknownModel(f"Modelo desconocido: {model}", f"Use uno de: {names}.") from error
-    if _runs_as_plain_graph(client):
+    if _runs_as_plain_graph(recognition_model(model)):
         return _load_graph(model, weights, options)
     return _load_client(model, weights, options)
 

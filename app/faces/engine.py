@@ -17,6 +17,8 @@ from deepface.models.Detector import Detector, FacialAreaRegion
 from deepface.modules import detection, modeling, preprocessing
 from deepface.modules.exceptions import UnimplementedError
 
+from app.errors import UnknownModel
+
 __all__ = [
     "Detector",
     "FacialAreaRegion",
@@ -25,4 +27,15 @@ __all__ = [
     "folder_utils",
     "modeling",
     "preprocessing",
+    "recognition_model",
 ]
+
+
+def recognition_model(name: str) -> type:
+    """DeepFace's client class of that model. Raises UnknownModel."""
+    try:
+        client: type = modeling.get_model_class("facial_recognition", name)
+    except UnimplementedError as error:
+        names = ", ".join(modeling.AVAILABLE_MODELS["facial_recognition"])
+        raise UnknownModel(f"Modelo desconocido: {name}", f"Use uno de: {names}.") from error
+    return client

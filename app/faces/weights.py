@@ -24,7 +24,7 @@ from urllib.request import url2pathname
 import requests
 
 from app.errors import Interrupted, RunError, WeightsUnavailable
-from app.faces.engine import folder_utils, modeling
+from app.faces.engine import folder_utils, recognition_model
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,9 @@ class WeightsFile:
 
 
 def describe_weights(model: str) -> WeightsFile | None:
-    """The weights file of a DeepFace model; None for the ones that fetch several files in their own way."""
-    client = modeling.get_model_class("facial_recognition", model)
+    """The weights file of a DeepFace model; None for the ones that fetch several files in their own way. Raises
+    UnknownModel."""
+    client = recognition_model(model)
     module = import_module(client.__module__)
     addresses = getattr(module, ADDRESS_NAMES.get(model, DEFAULT_ADDRESS_NAME), None)
     if not addresses:
