@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,11 +19,13 @@ from app.core.database import Database
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, RunError
 from app.gallery.companions import RUNS
 from app.gallery.erasure import erase
+from app.gallery.lock import holding_run_lock
 from app.gallery.runs import PastRun, RunEnd, Runs
 from app.gallery.schema import TABLE, advising_the_denied, define_table, open_table
 from app.gallery.steps import open_companions, read_version, step_statements
 from app.stages import build_roster
 
+log = logging.getLogger(__name__)
 SHOWN_RUNS = 20
 MAY_NOT_DELETE = f"El usuario necesita el permiso DELETE en {TABLE} para esta orden: pídalo a quien administra la base."
 
@@ -39,9 +42,17 @@ class Forgotten:
 
 
 def forget(settings: Settings, crew_id: str, now: datetime) -> Forgotten:
-    """Delete all that is known of one person, and leave proof of it in `face_runs`. Raises RunError."""
-    started = time.perf_counter()
+    """Delete all that is known of one person, and leave proof of it in `face_runs`. Raises RunError: also while a run
+    is under way, which might store the person again."""
     database = Database(settings)
+    with holding_run_lock(database, now, lambda error: log.warning("%s", error)):
+        vectors, left = _erase_with_proof(database, crew_id, now)
+    return Forgotten(crew_id, vectors, left, _is_active(settings, database, crew_id))
+
+
+def _erase_with_proof(database: Database, crew_id: str, now: datetime) -> tuple[int, int]:
+    """How many vectors there were, and how many rows are left."""
+    started = time.perf_counter()
     table = open_table(database)
     open_companions(database)
     runs = Runs(database)
@@ -59,7 +70,7 @@ def forget(settings: Settings, crew_id: str, now: datetime) -> Forgotten:
             close(error.exit_code, error=str(error))
         raise
     close(EXIT_OK if left == 0 else EXIT_SOME_FAILED, counts={"forgotten": vectors}, rows_left=left)
-    return Forgotten(crew_id, vectors, left, _is_active(settings, database, crew_id))
+    return vectors, left
 
 
 def read_history(settings: Settings, now: datetime) -> list[PastRun]:

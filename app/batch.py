@@ -7,7 +7,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from app.errors import MixedModels, RunError
 from app.execution import Execution
 from app.faces.contract import describe_contract
 from app.gallery.gallery import open_gallery
+from app.gallery.lock import holding_run_lock
 from app.gallery.reconcile import REACTIVATE, RETRY, SHARED_CODES, UNCHANGED, Decision
 from app.gallery.schema import open_table
 from app.gallery.shadow import is_prepared, shadow_of
@@ -32,6 +34,7 @@ from app.stages import FaceStages, build_face_stages, build_roster, build_source
 
 log = logging.getLogger(__name__)
 LoadFaces = Callable[..., FaceStages]
+HoldLock = Callable[[Database, datetime, Callable[[RunError], None]], AbstractContextManager[None]]
 
 
 class Roster(Protocol):
@@ -48,18 +51,27 @@ def run_batch(
     observer: Observer,
     stop: threading.Event,
     load_faces: LoadFaces = build_face_stages,
+    hold: HoldLock = holding_run_lock,
 ) -> RunResult:
-    """Bring the gallery up to the roster; `load_faces` loads the nets.
+    """Bring the gallery up to the roster; `load_faces` loads the nets, `hold` keeps other runs out.
 
     Never raises RunError: it is in the result, after what was done.
     """
     result = RunResult()
     started = time.perf_counter()
-    try:
-        _Run(settings, request, observer, stop, load_faces).execute(result)
-    except RunError as error:
-        log.error("%s", error, exc_info=request.debug)
+
+    def lose(error: RunError) -> None:
         result.error = error
+        stop.set()
+
+    try:
+        database = Database(settings, stop)
+        with nullcontext() if request.plan_only else hold(database, request.now, lose):
+            _Run(settings, request, observer, stop, load_faces, database).execute(result)
+    except RunError as error:
+        result.error = result.error or error
+    if result.error is not None:
+        log.error("%s", result.error, exc_info=result.error if request.debug else None)
     result.seconds = time.perf_counter() - started
     return result
 
@@ -68,7 +80,13 @@ class _Run:
     """What the steps of one run share."""
 
     def __init__(
-        self, settings: Settings, request: Request, observer: Observer, stop: threading.Event, load_faces: LoadFaces
+        self,
+        settings: Settings,
+        request: Request,
+        observer: Observer,
+        stop: threading.Event,
+        load_faces: LoadFaces,
+        database: Database,
     ) -> None:
         self._settings = settings
         self._request = request
@@ -76,7 +94,7 @@ class _Run:
         self._stop = stop
         self._load_faces = load_faces
         self._limits = settings.quality_limits()
-        self._database = Database(settings, stop)
+        self._database = database
         home = self._home()  # before anything is loaded or downloaded: whether there is a database at all
         self._contract = self._describe_contract(home)
         self._rules = make_rules(settings, request, self._contract)

@@ -16,8 +16,9 @@ RunError             ends the run with its `exit_code`
 ├── MemberNotProcessable                                      1: the one member asked for cannot be done
 ├── MixedModels                                               2: one row of another model than all the others
 ├── DatabaseUnavailable, WeightsUnavailable                   3: not available
-├── Suspicious                                                3: going on would do harm
+├── Suspicious, VectorsChanged                                3: going on would do harm
 ├── NotSwitched                                               3: new vectors that are not to be used as they are
+├── AlreadyRunning                                            4: another run is at it
 └── Interrupted                                               130: before there was anybody to process
 """
 
@@ -28,6 +29,7 @@ from collections.abc import Iterator
 from typing import Any
 
 EXIT_OK, EXIT_SOME_FAILED, EXIT_NOT_STARTED, EXIT_NOT_AVAILABLE = 0, 1, 2, 3
+EXIT_ALREADY_RUNNING = 4
 EXIT_BY_SIGNAL = 128  # plus the signal's number, as shells count
 EXIT_INTERRUPTED = EXIT_BY_SIGNAL + signal.SIGINT
 
@@ -203,6 +205,14 @@ class Suspicious(RunError):
 
 class NotSwitched(RunError):
     exit_code = EXIT_NOT_AVAILABLE
+
+
+class VectorsChanged(RunError):
+    exit_code = EXIT_NOT_AVAILABLE
+
+
+class AlreadyRunning(RunError):
+    exit_code = EXIT_ALREADY_RUNNING
 
 
 class Interrupted(RunError):

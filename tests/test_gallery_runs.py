@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.core.database import Database
-from app.gallery.runs import PRESUMED_DEAD_AFTER, PastRun, RunEnd, Runs
+from app.gallery.runs import KEPT, PRESUMED_DEAD_AFTER, PastRun, RunEnd, Runs
 from app.gallery.steps import open_companions
 from tests.databases import run_sql
 
@@ -47,7 +47,8 @@ def dead_process() -> int:
 def past_run(run_id: int, **values: Any) -> PastRun:
     """A run as it reads that has begun and not ended."""
     defaults: dict[str, Any] = {
-        **{"started_at": NOW, "ended_at": None, "host": socket.gethostname(), "alive": False, "options": OPTIONS},
+        **{"started_at": NOW, "ended_at": None, "host": socket.gethostname(), "pid": os.getpid()},
+        **{"alive": False, "options": OPTIONS},
         **{"contract": "digest", "counts": {}, "seconds": None, "exit_code": None, "error": "", "rows_left": None},
     }
     return PastRun(run_id, **(defaults | values))
@@ -130,3 +131,13 @@ def test_the_speed_is_that_of_the_last_run_that_processed_enough_to_tell(runs: R
 def test_without_a_run_that_processed_enough_there_is_no_speed(runs: Runs) -> None:
     runs.end(runs.begin(NOW, OPTIONS, "digest"), NOW, RunEnd(0, 60.0, 4))
     assert runs.seconds_each() is None
+
+
+def test_runs_of_long_ago_go_but_for_the_proof_of_what_was_deleted(runs: Runs) -> None:
+    old, proof = runs.begin(NOW - KEPT, {}, ""), runs.begin(NOW - KEPT, {}, "")
+    runs.end(old, NOW, RunEnd(0, 1))
+    runs.end(proof, NOW, RunEnd(0, 1, rows_left=0))
+    young = runs.begin(NOW, {}, "")
+    assert {run.run_id for run in runs.last(9, NOW)} == {old, proof, young}
+    latest = runs.begin(NOW + timedelta(seconds=1), {}, "")
+    assert {run.run_id for run in runs.last(9, NOW)} == {proof, young, latest}

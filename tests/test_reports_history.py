@@ -17,6 +17,7 @@ RUN = PastRun(
     started_at=datetime(2026, 11, 22, 6, 0),
     ended_at=datetime(2026, 11, 22, 6, 3, 12),
     host="servidor",
+    pid=4711,
     alive=False,
     options={},
     contract="c1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -85,10 +86,15 @@ class Database:
         return self.url.get_backend_name() in ("mysql", "mariadb")
 
     @property
+    def file(self) -> Path | None:
+        """SQLite's file; None when it is in memory, or on a server."""
+        name = self.url.database or ":memory:"
+        return None if self.is_mysql or name.startswith((":memory:", "file:")) else Path(name)
+
+    @property
     def exists(self) -> bool:
         """Not an SQLite file that is still to be made: the first question would make it."""
-        name = self.url.database or ":memory:"
-        return self.is_mysql or name.startswith((":memory:", "file:")) or Path(name).exists()
+        return self.file is None or self.file.exists()
 
     def __repr__(self) -> str:
         return f"Database({describe_url(self.url)})"
@@ -123,6 +129,10 @@ class Database:
     def _attempt(self, work: Callable[[Connection], Result]) -> Result:
         with self.engine.begin() as connection:
             return work(connection)
+
+    def connect(self) -> Connection:
+        """A connection outside any transaction, for its caller to close. Raises DBAPIError, DatabaseUnavailable."""
+        return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def explain(self, error: Exception) -> DatabaseUnavailable:
         """The error with host, port, database and user (never the password), and what to do."""
@@ -162,7 +172,7 @@ def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
         yield
         return
-    name = f"{what} {connection.engine.url.database}"[:MAX_LOCK_CHARACTERS]
+    name = lock_name(what, connection.engine.url.database or "")
     if connection.execute(select(func.get_lock(name, LOCK_TIMEOUT_S))).scalar() != 1:  # 0: too late; NULL: an error
         where = describe_url(connection.engine.url)
         message = f"Conexión a base de datos: {where}: otra ejecución está preparando las tablas"
@@ -171,6 +181,12 @@ def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
         yield
     finally:
         connection.execute(select(func.release_lock(name)))
+
+
+def lock_name(what: str, database: str) -> str:
+    """Of an advisory lock: a server has one set of names for all of its databases, told apart without regard to case.
+    A digest, since the longest name of a database alone fills MySQL's limit."""
+    return f"{what} {hashlib.sha256(database.encode()).hexdigest()}"[:MAX_LOCK_CHARACTERS]
 
 
 def describe_url(url: URL) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
 from app.gallery.companions import RUNS
@@ -19,6 +19,7 @@ from app.gallery.companions import RUNS
 # longer ago is taken for dead.
 PRESUMED_DEAD_AFTER = timedelta(hours=12)
 MIN_PROCESSED = 5  # fewer would measure the start of the program
+KEPT = timedelta(days=400)  # an hourly run leaves nine thousand rows a year; proof of what was deleted stays for good
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class PastRun:
     started_at: datetime
     ended_at: datetime | None
     host: str
+    pid: int
     alive: bool
     options: Mapping[str, Any]
     contract: str
@@ -61,7 +63,7 @@ class Runs:
         self._database = database
 
     def begin(self, started_at: datetime, options: Mapping[str, Any], contract: str) -> int:
-        """A run has begun; its id."""
+        """A run has begun; its id. Rows of runs long ago go."""
         row = {
             "started_at": started_at,
             "host": socket.gethostname(),
@@ -69,8 +71,13 @@ class Runs:
             "options": orjson.dumps(options).decode(),
             "contract": contract,
         }
-        statement = insert(RUNS).values(row)
-        return self._database.transaction(lambda connection: int(connection.execute(statement).lastrowid))
+        old = delete(RUNS).where(RUNS.c.started_at < started_at - KEPT, RUNS.c.rows_left.is_(None))
+
+        def write(connection: Connection) -> int:
+            connection.execute(old)
+            return int(connection.execute(insert(RUNS).values(row)).lastrowid)
+
+        return self._database.transaction(write)
 
     def end(self, run_id: int, ended_at: datetime, end: RunEnd) -> None:
         """It has ended in good order."""
@@ -117,6 +124,7 @@ def _past_run(row: Any, now: datetime) -> PastRun:
         started_at=row.started_at,
         ended_at=row.ended_at,
         host=str(row.host or ""),
+        pid=int(row.pid or 0),
         alive=_is_alive(row, now),
         options=_read(row.options),
         contract=str(row.contract or ""),
