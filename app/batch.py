@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from app.core.config import Settings
 from app.core.database import Database
-from app.errors import MixedModels, RunError
+from app.errors import RunError
 from app.execution import Execution
 from app.faces.contract import describe_contract
 from app.gallery.gallery import open_gallery
 from app.gallery.lock import holding_run_lock
-from app.gallery.reconcile import REACTIVATE, RETRY, SHARED_CODES, UNCHANGED, Decision
+from app.gallery.reconcile import REACTIVATE, UNCHANGED
 from app.gallery.schema import open_table
 from app.gallery.shadow import is_prepared, shadow_of
 from app.gallery.vectors import known_contract
 from app.migration import Migration, needs_migration, staging_of, without_prepared
-from app.photos.source import photo_url
-from app.plan import MASS_DEACTIVATION, Entry, Limits, Plan, Planner, Situation, mass
-from app.records import Contract, CrewMember, Failed, Sighting
+from app.plan import MASS_DEACTIVATION, Plan, Situation, mass
+from app.planning import Planning
+from app.records import Contract, Failed, Sighting
 from app.rules import make_rules
 from app.run import Means, Observer, Request, RunResult
-from app.screening import alone_by_now, known_pictures, note_quality
+from app.screening import note_quality
 from app.stages import FaceStages, build_face_stages, build_roster, build_source, open_weights
 
 log = logging.getLogger(__name__)
 LoadFaces = Callable[..., FaceStages]
 HoldLock = Callable[[Database, datetime, Callable[[RunError], None]], AbstractContextManager[None]]
-
-
-class Roster(Protocol):
-    """Who is to be in the gallery."""
-
-    def active(self) -> list[Entry]: ...
-
-    def find(self, crew_id: str) -> Entry: ...
 
 
 def run_batch(
@@ -116,9 +107,12 @@ class _Run:
         if not request.plan_only:
             asked = request.options() | {"model": self._settings.FACE_MODEL}
             result.run_id = gallery.runs.begin(request.now, asked, self._contract.digest)
-        situation = self._situation()
-        self._refuse_mixture()
-        plan = self._plan(situation)
+        planning = self._planning()
+        situation = planning.look_around(request.folder or build_roster(self._settings, self._database))
+        planning.refuse_mixture()
+        plan = planning.make(situation)
+        if request.migrate:
+            plan = without_prepared(plan, staging_of(gallery))
         result.plan, result.rules = plan, self._rules
         self._look_back(situation, plan, result)
         self._observer.planned(plan, self._rules)
@@ -157,6 +151,13 @@ class _Run:
             accept_low_quality=self._request.accept_low_quality,
         )
 
+    def _confirmed_faces(self) -> FaceStages:
+        """The nets, once it is certain that they compute what they did when the gallery was made."""
+        request = self._request
+        renew = request.force and request.is_whole
+        self._gallery.golden.confirm(self._faces.golden_vector(), request.now, renew=renew)
+        return self._faces
+
     def _describe_contract(self, home: Database) -> Contract:
         """What this installation makes. Weights that are still to be downloaded are: without them nobody can tell
         whether the gallery is of this model."""
@@ -173,53 +174,10 @@ class _Run:
     def _note_quality(self, sighting: Sighting) -> Any:
         return note_quality(sighting, self._limits)
 
-    def _situation(self) -> Situation:
-        gallery, request = self._gallery, self._request
-        holdings = gallery.holdings(request.crew_id)  # before the roster: whoever is hired meanwhile has not left
-        remembered = gallery.ledger.remembered()
-        suspects = gallery.attempts.suspects(gallery.runs.living(request.now))
-        roster: Roster = request.folder or build_roster(self._settings, self._database)
-        entries = roster.active() if request.crew_id is None else [roster.find(request.crew_id)]
-        if request.retry_failed:
-            failed = {crew_id for crew_id, photo in remembered.items() if photo.code} | suspects.keys()
-            entries = [entry for entry in entries if _id_of(entry) in failed]
-        return Situation(entries, request.is_whole, holdings, remembered, suspects)
-
-    def _refuse_mixture(self) -> None:
-        """A few people's vectors of another model than everybody else's would help nobody."""
-        request, model = self._request, self._settings.FACE_MODEL
-        if request.is_whole or request.migrate:
-            return
-        others = self._gallery.other_models_in_use(request.crew_id)
-        if others:
-            raise MixedModels(
-                f"Los embeddings de los demás son de {', '.join(sorted(others))} o de otros pesos, y la configuración "
-                f"dice {model}",
-                "Revise FACE_MODEL en .env. Para cambiar de modelo a todos: --migrate.",
-            )
-
-    def _plan(self, situation: Situation) -> Plan:
-        request, settings = self._request, self._settings
-        days = request.purge_after_days
-        limits = Limits(None if days is None else timedelta(days=days), request.allow_mass_change)
-        planner = Planner(
-            self._rules, limits, self._source.check, self._url_of, self._stop, threads=settings.DOWNLOAD_THREADS
+    def _planning(self) -> Planning:
+        return Planning(
+            self._settings, self._request, self._gallery, self._source, self._rules, self._observer, self._stop
         )
-        plan = planner.make(situation, self._observer.checking)
-        plan = dataclasses.replace(plan, seconds_each=self._gallery.runs.seconds_each())
-        plan = self._with_second_chances(plan)
-        return without_prepared(plan, staging_of(self._gallery)) if request.migrate else plan
-
-    def _with_second_chances(self, plan: Plan) -> Plan:
-        """Whoever shared a photo and has it alone by now is tried again."""
-        if not any(each.failure and each.failure.code in SHARED_CODES for each in plan.decisions):
-            return plan
-        lonely = alone_by_now(plan.decisions, *known_pictures(self._gallery, plan.gone))
-        decisions = [
-            Decision(RETRY, "nadie más tiene ya su foto", each.case) if each.member.crew_id in lonely else each
-            for each in plan.decisions
-        ]
-        return dataclasses.replace(plan, decisions=decisions)
 
     def _look_back(self, situation: Situation, plan: Plan, result: RunResult) -> None:
         """What the report compares with."""
@@ -237,7 +195,7 @@ class _Run:
             self._source,
             self._rules,
             self._gallery.store.save,
-            lambda: self._faces,
+            self._confirmed_faces,
             self._observer,
             self._stop,
             run_id,
@@ -246,15 +204,8 @@ class _Run:
             request.debug,
         )
 
-    def _url_of(self, member: CrewMember) -> str:
-        return photo_url(self._settings.IMAGE_BASE_URL, member)
-
 
 def _unseen(result: RunResult) -> list[str]:
     """Whom the report lists although nobody looked at the photo in this run."""
     recalled = (each.member for each in result.outcomes if isinstance(each, Failed) and each.recalled)
     return [member.crew_id for member in (*recalled, *(member for member, _ in result.improvable))]
-
-
-def _id_of(entry: Entry) -> str:
-    return entry.member.crew_id if isinstance(entry, Failed) else entry.crew_id

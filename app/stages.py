@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from app.breaker import Breaker
 from app.core.config import BYTES_PER_MB, Settings, load_settings
@@ -32,6 +34,8 @@ from app.roster.database import DatabaseRoster, RosterLayout
 from app.screening import Screening
 
 AUTOMATIC = "auto"
+GOLDEN = Path(__file__).with_name("faces") / "golden.jpg"  # drawn by benchmarks/golden_face.py
+GOLDEN_OPTIONS = DecodeOptions(max_megapixels=1, min_side_px=160)
 PROCESSED_ENDING = "_processed.jpg"
 Source = FolderSource | HttpSource
 MAX_PROCESSED_COPIES = 200  # kept while a run with --debug lasts: not as many as fill a disk
@@ -47,6 +51,13 @@ class FaceStages:
 
     def decode(self, photo: Photo) -> Portrait:
         return load_portrait(photo, self.decode_options)
+
+    def golden_vector(self) -> NDArray[np.float32]:
+        """The vector of the built-in picture, a drawing of nobody."""
+        photo = Photo(CrewMember("golden", GOLDEN.name), GOLDEN.as_uri(), GOLDEN, temporary=False)
+        portrait = load_portrait(photo, GOLDEN_OPTIONS)
+        (embedding,) = self.embedder.embed([self.finder.find_anyhow(portrait)])
+        return embedding.vector
 
 
 def build_face_stages(

@@ -20,7 +20,7 @@ LAYERS = {
     **{"run": 5, "scale": 5},
     **{"execution": 6},
     **{"migration": 7, "administration": 7},
-    **{"rules": 6},
+    **{"rules": 6, "planning": 6},
     **{"batch": 8},
     **{"closing": 9},
     **{"cli": 10},

@@ -13,6 +13,7 @@ from mysql.connector.connection import MySQLConnection
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from app.core.advisory_locks import holding_off_others
 from app.core.database import (
     ACCESS_DENIED,
     ACCESS_DENIED_DATABASE,
@@ -24,7 +25,6 @@ from app.core.database import (
     UNKNOWN_DATABASE,
     Database,
     describe_url,
-    holding_off_others,
 )
 from app.errors import DatabaseUnavailable, MissingDependency
 from tests.conftest import OpenDatabase

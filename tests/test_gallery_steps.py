@@ -21,7 +21,8 @@ from tests.mariadb import MariaDb
 from tests.together import all_at_once
 
 TABLES = (PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)
-LATEST = 2
+LATEST = 3
+ALL = [(number,) for number in range(1, LATEST + 1)]
 # The columns of the former release's `face_photos`: two people in the gallery, one who failed.
 FORMER = (
     "crew_id, url, sha256, perceptual_hash, grey, width, height, faces_seen, box, attempt, confidence, quality, "
@@ -87,7 +88,7 @@ def test_opening_again_changes_nothing(database: Database) -> None:
     before = described(database)
     open_companions(database)
     assert described(database) == before
-    assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == [(1,), (2,)]
+    assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == ALL
 
 
 def test_ids_are_told_apart_by_case_in_every_table(database: Database) -> None:
@@ -105,7 +106,7 @@ def test_ids_are_told_apart_by_case_in_every_table(database: Database) -> None:
 def test_runs_that_start_together_take_each_step_once(database: Database) -> None:
     former_release(database)
     assert all_at_once(lambda: open_companions(database)) == []
-    assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == [(1,), (2,)]
+    assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == ALL
     assert_came_over(database)
 
 
@@ -114,7 +115,7 @@ def test_whoever_comes_between_a_step_and_its_commit_waits_for_it(
 ) -> None:
     """The tables are there, the lock is free, and the number is not yet to be seen by others."""
     open_companions(mariadb_database)
-    run_sql(mariadb_database, "DELETE FROM face_schema WHERE version = 2")
+    run_sql(mariadb_database, f"DELETE FROM face_schema WHERE version = {LATEST}")  # noqa: S608
     second = open_database(DB_URL=mariadb.url(mariadb_name).render_as_string(hide_password=False))
     errors: list[BaseException] = []
 
@@ -126,13 +127,13 @@ def test_whoever_comes_between_a_step_and_its_commit_waits_for_it(
 
     waiting = threading.Thread(target=open_one)
     with mariadb_database.engine.begin() as connection:
-        connection.execute(VERSIONS.insert().values(version=2))
+        connection.execute(VERSIONS.insert().values(version=LATEST))
         waiting.start()
         waiting.join(timeout=0.5)
         assert waiting.is_alive()
     waiting.join()
     assert errors == []
-    assert run_sql(mariadb_database, "SELECT version FROM face_schema ORDER BY version") == [(1,), (2,)]
+    assert run_sql(mariadb_database, "SELECT version FROM face_schema ORDER BY version") == ALL
 
 
 # ------------------------------------------------------------------------------------------------ the former release
@@ -218,12 +219,12 @@ def test_every_table_that_the_printed_sql_makes_says_its_characters() -> None:
 
 def test_tables_of_a_newer_program_are_refused_and_left_alone(database: Database) -> None:
     open_companions(database)
-    run_sql(database, "INSERT INTO face_schema (version) VALUES (3)")
+    run_sql(database, f"INSERT INTO face_schema (version) VALUES ({LATEST + 1})")  # noqa: S608
     before = described(database)
     with pytest.raises(DatabaseUnavailable) as caught:
         open_companions(database)
     assert str(caught.value).endswith(
-        ": las tablas son de una versión más nueva del programa (3; esta conoce hasta la 2)"
+        f": las tablas son de una versión más nueva del programa ({LATEST + 1}; esta conoce hasta la {LATEST})"
     )
     assert caught.value.advice == "Use la versión nueva del programa también en este equipo."
     assert described(database) == before
@@ -276,7 +277,7 @@ def test_the_printed_sql_run_by_hand_makes_the_same_tables(database: Database, f
     before = described(database)
     open_companions(database)
     assert described(database) == before
-    assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == [(1,), (2,)]
+    assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == ALL
 
 
 def test_by_hand_or_by_the_program_the_tables_come_out_alike(open_database: OpenDatabase, tmp_path: Path) -> None:
@@ -293,5 +294,5 @@ def test_what_is_printed_after_a_step_is_only_what_follows_it(mysql: bool) -> No
     everything = list(step_statements(mysql=mysql))
     first = everything.index("INSERT INTO face_schema (version) VALUES (1)") + 1
     assert list(step_statements(mysql=mysql, after=1)) == everything[first:]
-    assert list(step_statements(mysql=mysql, after=2)) == []
-    assert everything[-1] == "INSERT INTO face_schema (version) VALUES (2)"
+    assert list(step_statements(mysql=mysql, after=LATEST)) == []
+    assert everything[-1] == f"INSERT INTO face_schema (version) VALUES ({LATEST})"  # noqa: S608

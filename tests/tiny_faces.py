@@ -113,6 +113,10 @@ class TinyFaces:
     finder: TinyFinder
     embedder: TinyEmbedder
     hook: Hook
+    golden: int = 0
+
+    def golden_vector(self) -> NDArray[np.float32]:
+        return vector_by_hand(self.golden, self.embedder.model)
 
     def decode(self, photo: Photo) -> Portrait:
         self.hook("decode", photo.member.crew_id)
@@ -125,10 +129,11 @@ class TinyLoader:
 
     hook: Hook = lambda stage, crew_id: None
     embedded: Counter[str] = dataclasses.field(default_factory=Counter)
+    golden: int = 0  # the number of the picture whose vector the golden face has
 
     def __call__(self, settings: Settings, *_: Any, **__: Any) -> Any:
         embedder = TinyEmbedder(settings.FACE_MODEL, self.hook, self.embedded)
-        return TinyFaces(TinyFinder(self.hook), embedder, self.hook)
+        return TinyFaces(TinyFinder(self.hook), embedder, self.hook, self.golden)
 
 
 class Silent:

@@ -75,7 +75,7 @@ class Settings(QualitySettings):
     FACE_MODEL: str = "Facenet512"
     FACE_DETECTOR: str = "mtcnn"
     DECODE_MIN_SIDE: int = Field(default=900, ge=160)
-    DETECTION_MAX_SIDE: int = Field(default=640, ge=80)
+    DETECTION_MAX_SIDE: int = Field(default=640, ge=160)
     MIN_FACE_RATIO: float = Field(default=0.1, gt=0, le=0.5)
     MULTIPLE_FACES: Literal["dominant", "largest", "reject"] = "dominant"
     MAX_SECOND_FACE: float = Field(default=0.4, gt=0, le=1)

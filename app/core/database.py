@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -37,9 +35,7 @@ TABLE_DENIED, COLUMN_DENIED = 1142, 1143
 # For both servers; the connector's own default, utf8mb4_0900_ai_ci, is unknown to MariaDB.
 COLLATION = "utf8mb4_general_ci"
 SQLITE_BUSY_TIMEOUT_S = 30
-LOCK_TIMEOUT_S = 30
 ITEMS_AT_ONCE = 500
-MAX_LOCK_CHARACTERS = 64  # MySQL's limit
 # A customer's column of a type that SQLAlchemy does not know is compared as it is: nobody has to read of it.
 warnings.filterwarnings("ignore", "(Could not instantiate|Did not recognize) type", SAWarning)
 
@@ -163,30 +159,6 @@ class Database:
             where = describe_url(self.url)
             message = f"Conexión a base de datos: {where}: la conexión no está cifrada y DB_TLS lo exige"
             raise DatabaseUnavailable(message, "Active TLS en el servidor, o cambie DB_TLS.")
-
-
-@contextmanager
-def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
-    """While inside, other runs wait at the same place: MySQL commits every change of a table by itself, so that no
-    transaction holds them off. SQLite's does. Raises DatabaseUnavailable when another does not finish."""
-    if connection.dialect.name == "sqlite":
-        yield
-        return
-    name = lock_name(what, connection.engine.url.database or "")
-    if connection.execute(select(func.get_lock(name, LOCK_TIMEOUT_S))).scalar() != 1:  # 0: too late; NULL: an error
-        where = describe_url(connection.engine.url)
-        message = f"Conexión a base de datos: {where}: otra ejecución está preparando las tablas"
-        raise DatabaseUnavailable(message, "Espere a que termine y vuelva a ejecutar.")
-    try:
-        yield
-    finally:
-        connection.execute(select(func.release_lock(name)))
-
-
-def lock_name(what: str, database: str) -> str:
-    """Of an advisory lock: a server has one set of names for all of its databases, told apart without regard to case.
-    A digest, since the longest name of a database alone fills MySQL's limit."""
-    return f"{what} {hashlib.sha256(database.encode()).hexdigest()}"[:MAX_LOCK_CHARACTERS]
 
 
 def describe_url(url: URL) -> str:

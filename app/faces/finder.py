@@ -64,6 +64,13 @@ class FaceFinder:
             raise NoFace("el rostro queda fuera de la foto", sighting)
         return Face(portrait.photo, letterbox(pixels, self._input_size), sighting)
 
+    def find_anyhow(self, portrait: Portrait) -> Face:
+        """The largest face, whatever its quality; the whole picture where the detector sees none."""
+        found = look(self._detector, portrait.image)
+        regions = by_size(found.regions)
+        pixels = self._align(found.image, regions[0]) if regions else portrait.image
+        return Face(portrait.photo, letterbox(pixels, self._input_size), portrait.sighting)
+
     def _measure(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion]) -> Values:
         first = regions[0]
         box = (int(first.x), int(first.y), int(first.w), int(first.h))

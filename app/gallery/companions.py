@@ -78,6 +78,7 @@ CONTRACTS = Table(
     Column("digest", String(16), primary_key=True),
     Column("meaning", Text),
     Column("first_used_at", DateTime),
+    Column("golden", Text),  # JSON: the vector of the built-in picture
 )
 ATTEMPTS = Table(
     "face_attempts",

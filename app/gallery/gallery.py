@@ -11,6 +11,7 @@ from sqlalchemy import Table, func, select
 from app.core.database import Database
 from app.gallery.attempts import Attempts
 from app.gallery.companions import VECTORS
+from app.gallery.golden import Golden
 from app.gallery.holdings import Holding, read_holdings
 from app.gallery.ledger import Ledger, QualityNote
 from app.gallery.runs import Runs
@@ -36,6 +37,7 @@ class Gallery:
     upkeep: Upkeep
     attempts: Attempts
     runs: Runs
+    golden: Golden
 
     def holdings(self, crew_id: str | None = None) -> dict[str, Holding]:
         """What the gallery holds, by crew id: of all, or of one."""
@@ -81,4 +83,5 @@ def open_gallery(database: Database, contract: Contract, judge: Judge, judged_by
         Upkeep(database, table, vectors, ledger),
         Attempts(database),
         Runs(database),
+        Golden(database, contract),
     )

@@ -17,7 +17,8 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-from app.core.database import Database, lock_name
+from app.core.advisory_locks import lock_name
+from app.core.database import Database
 from app.core.logs import cannot_write
 from app.core.pulse import pulsing
 from app.errors import AlreadyRunning, RunError, SettingsError

@@ -8,7 +8,8 @@ from functools import partial
 
 from sqlalchemy import Connection, Inspector, func, inspect, select, text
 
-from app.core.database import Database, describe_url, holding_off_others
+from app.core.advisory_locks import holding_off_others
+from app.core.database import Database, describe_url
 from app.errors import DatabaseUnavailable
 from app.gallery.companions import MAX_ID_CHARACTERS, SCHEMA, VERSIONS
 from app.gallery.schema import advising_the_denied
@@ -63,11 +64,15 @@ FROM_FIRST = "embedding_id, crew_id, sha256, perceptual_hash, grey, width, heigh
 def steps(*, mysql: bool) -> tuple[tuple[Change, ...], ...]:
     """What makes each version out of the one before. A published step is never edited: a new one follows."""
     crew_id = f"crew_id VARCHAR({MAX_ID_CHARACTERS})" + (f" COLLATE {COLLATION}" if mysql else "")
-    return _first(crew_id), (
-        *([_convert("face_photos")] if mysql else []),
-        *_vectors_of_photos(crew_id, mysql=mysql),
-        *_more_of_photos(mysql=mysql),
-        *_more_tables(crew_id, mysql=mysql),
+    return (
+        _first(crew_id),
+        (
+            *([_convert("face_photos")] if mysql else []),
+            *_vectors_of_photos(crew_id, mysql=mysql),
+            *_more_of_photos(mysql=mysql),
+            *_more_tables(crew_id, mysql=mysql),
+        ),
+        (_add("face_contracts", "golden", "TEXT"),),
     )
 
 
