@@ -6,6 +6,7 @@ Imports nothing heavy, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,12 @@ from app.errors import EXIT_NOT_STARTED
 PROGRAM = "./run_embeddings.sh"
 HELP_WIDTH = 96
 STDOUT = "-"
-INSTEAD = ("--history", "--forget", "--print-schema")
+INSTEAD = ("--check", "--history", "--forget", "--print-schema")
 WHO = ("--all", "--crew-id", "--retry-failed", "--migrate", "--demo")
-HOW = ("--plan", "--force", "--refresh", "--purge-after", "--allow-mass-change", "--accept-low-quality")
+HOW = (
+    *("--plan", "--force", "--refresh", "--purge-after", "--allow-mass-change", "--accept-low-quality"),
+    "--max-minutes",
+)
 # What makes no sense together: none of the first with any of the second.
 EXCLUDED = (
     (INSTEAD, (*INSTEAD, *WHO, *HOW)),
@@ -27,6 +31,8 @@ EXCLUDED = (
     (("--demo",), ("--photos", "--plan")),
     (("--crew-id", "--retry-failed", "--migrate"), ("--purge-after",)),
     (("--migrate",), ("--force", "--refresh")),
+    (("--metrics",), (*INSTEAD, "--plan", "--demo")),
+    (("--quiet",), ("--history", "--print-schema", "--plan", "--demo")),
 )
 # argparse speaks English; these are all the complaints that our arguments can cause.
 TRANSLATIONS = (
@@ -69,10 +75,12 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=(
             "Sin opciones hace lo mismo que --all. Códigos de salida: 0 todo bien; 1 algunos tripulantes con error,\n"
             "o un cambio masivo retenido; 2 no se pudo empezar; 3 base de datos o pesos no disponibles, o detenido\n"
-            "por sospechoso; 130 y 143 interrumpido."
+            "por sospechoso o por un error inesperado; 4 ya hay otra ejecución en marcha; 129, 130 y 143\n"
+            "interrumpido.\n"
+            "Con --check: 0 todo bien, 1 hay avisos, 2 no se puede ejecutar."
         ),
     )
-    for add in (_add_who, _add_how, _add_instead, _add_what):
+    for add in (_add_who, _add_how, _add_with_what, _add_instead, _add_what):
         add(parser)
     return parser
 
@@ -112,6 +120,21 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         help="permite desactivar o borrar a muchos a la vez, y no se detiene ante lo sospechoso",
     )
     how.add_argument(
+        "--accept-low-quality",
+        action="store_true",
+        help="guarda también las fotos de calidad insuficiente, marcadas en face_photos",
+    )
+    how.add_argument(
+        "--max-minutes",
+        metavar="N",
+        type=_minutes,
+        help="termina en orden a los N minutos; la ejecución siguiente continúa",
+    )
+
+
+def _add_with_what(parser: argparse.ArgumentParser) -> None:
+    means = parser.add_argument_group("con qué")
+    means.add_argument(
         "--photos",
         metavar="DIR",
         type=_path,
@@ -121,16 +144,16 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         ("--model", "modelo de DeepFace (por omisión, FACE_MODEL: Facenet512)"),
         ("--detector", "detector de rostros (por omisión, FACE_DETECTOR: mtcnn)"),
     ):
-        how.add_argument(name, metavar="NOMBRE", type=_given, help=what)
-    how.add_argument(
-        "--accept-low-quality",
-        action="store_true",
-        help="guarda también las fotos de calidad insuficiente, marcadas en face_photos",
-    )
+        means.add_argument(name, metavar="NOMBRE", type=_given, help=what)
 
 
 def _add_instead(parser: argparse.ArgumentParser) -> None:
     instead = parser.add_argument_group("en lugar de procesar")
+    instead.add_argument(
+        "--check",
+        action="store_true",
+        help="comprueba todo lo que hace falta para ejecutar y dice qué hacer; no escribe nada",
+    )
     instead.add_argument("--history", action="store_true", help="muestra las últimas ejecuciones")
     instead.add_argument("--forget", metavar="ID", type=_given, help="borra todo lo que se guarda de esta persona")
     instead.add_argument("--print-schema", action="store_true", help="escribe el SQL de las tablas que faltan")
@@ -143,6 +166,17 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         metavar="ARCHIVO",
         type=_given,
         help="escribe la ejecución como JSON («-»: salida estándar)",
+    )
+    what.add_argument(
+        "--metrics",
+        metavar="ARCHIVO",
+        type=_given,
+        help="escribe métricas para Prometheus (textfile collector de node exporter)",
+    )
+    what.add_argument(
+        "--quiet",
+        action="store_true",
+        help="solo habla si hay algo nuevo que atender: para cron",
     )
     what.add_argument("--no-thumbnails", action="store_true", help="el informe logs/report.html no lleva fotos")
     what.add_argument("--debug", action="store_true", help="registro detallado y tiempos de cada etapa")
@@ -175,6 +209,16 @@ def _given(text: str) -> str:
 
 def _path(text: str) -> Path:
     return Path(_given(text))
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(_given(text).replace(",", "."))
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes < math.inf:
+        raise argparse.ArgumentTypeError("debe ser un número de minutos mayor que 0")
+    return minutes
 
 
 def _days(text: str) -> int:

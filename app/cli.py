@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
@@ -12,27 +13,32 @@ from rich.console import Console
 from app.administration import forget, read_history, schema_statements
 from app.arguments import STDOUT
 from app.batch import LoadFaces, run_batch
-from app.closing import complain, facts_of, run_end, tell_end, what_else, write_page
+from app.closing import complain, facts_of, hand_over, has_news, publish, run_end, tell_end, what_else, write_page
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs
-from app.core.signals import stopping_on_signals
+from app.core.signals import Stopper, stopping_on_signals
 from app.demo import EXPECTED_ERRORS, EXPECTED_STORED, NEXT_STEPS, open_demo
 from app.errors import (
     EXIT_BY_SIGNAL,
     EXIT_INTERRUPTED,
+    EXIT_NOT_AVAILABLE,
     EXIT_OK,
     EXIT_SOME_FAILED,
+    Defect,
+    Interrupted,
     MissingDependency,
     RunError,
     SettingsError,
     Suspicious,
 )
 from app.reports.columns import fitting_width
-from app.reports.document import check_target, run_document, write_document
+from app.reports.console import open_console
+from app.reports.document import check_target, run_document
 from app.reports.forgotten import forgotten_document, forgotten_lines
+from app.reports.heartbeat import Heartbeat
 from app.reports.history import history_document, history_lines
 from app.reports.plan import plan_document, plan_lines
-from app.reports.progress import ConsoleProgress, open_console
+from app.reports.progress import ConsoleProgress
 from app.reports.review import build_review
 from app.reports.summary import Summary
 from app.roster.folder import FolderRoster
@@ -42,28 +48,41 @@ from app.stages import build_face_stages
 # A long roster's objects live until the end: Python's usual 700 would look through all of them again and again.
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 FOLDER_DATABASE = "embeddings.db"
+SECONDS_PER_MINUTE = 60
+
+log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace, load_faces: LoadFaces = build_face_stages) -> int:
     """Run the program, with these nets; returns its exit code."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    console = open_console(to_stderr=options.json == STDOUT)
+    console = open_console(to_stderr=options.json == STDOUT, quiet=options.quiet)
     try:
-        if options.json:
-            check_target(options.json)
-        if options.demo:
-            return _run_demo(options, console, load_faces)
-        settings = _read_settings(options, {})
-        if options.history or options.forget is not None or options.print_schema:
-            return _administer(options, settings, console)
-        return _run(options, settings, console, load_faces)[0]
+        return _do(options, console, load_faces)
     except RunError as error:
-        return complain(console, error)
+        ending = error
     except ModuleNotFoundError as error:
-        return complain(console, MissingDependency.of(error))
+        ending = MissingDependency.of(error)
     except KeyboardInterrupt:
         console.print("Interrumpido")
         return EXIT_INTERRUPTED
+    except Exception as error:  # nobody is there to read a traceback on a screen
+        log.exception("Error inesperado")
+        ending = Defect.of(error)
+    publish(options, ending.exit_code)
+    return complain(console, ending)
+
+
+def _do(options: argparse.Namespace, console: Console, load_faces: LoadFaces) -> int:
+    for name, target in (("--json", options.json), ("--metrics", options.metrics)):
+        if target:
+            check_target(target, name)
+    if options.demo:
+        return _run_demo(options, console, load_faces)
+    settings = _read_settings(options, {})
+    if options.history or options.forget is not None or options.print_schema:
+        return _administer(options, settings, console)
+    return _run(options, settings, console, load_faces)[0]
 
 
 def _administer(options: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -77,7 +96,7 @@ def _administer(options: argparse.Namespace, settings: Settings, console: Consol
         runs = read_history(settings, now)
         console.print("\n".join(history_lines(runs, fitting_width(console))))
         if options.json:
-            write_document(history_document(runs), options.json)
+            hand_over(console, history_document(runs), options.json)
         return EXIT_OK
     _open_logs(options, settings)
     forgotten = forget(settings, options.forget, now)
@@ -88,7 +107,7 @@ def _administer(options: argparse.Namespace, settings: Settings, console: Consol
         told = forgotten_document(
             forgotten.crew_id, forgotten.vectors, forgotten.rows_left, still_active=forgotten.still_active
         )
-        write_document(told, options.json)
+        hand_over(console, told, options.json)
     return EXIT_OK if forgotten.rows_left == 0 else EXIT_SOME_FAILED
 
 
@@ -143,24 +162,28 @@ def _run(
     _open_logs(options, settings)
     request = _request(options)
     with (
-        stopping_on_signals() as stopper,
+        stopping_on_signals(options.max_minutes and options.max_minutes * SECONDS_PER_MINUTE) as stopper,
         ConsoleProgress(console, notices=not options.plan, migrating=options.migrate) as progress,
+        Heartbeat(progress) as observer,
     ):
-        result = run_batch(settings, request, progress, stopper.event, load_faces)
+        result = run_batch(settings, request, observer, stopper.event, load_faces)
+    result.out_of_time = stopper.out_of_time
     limits = settings.quality_limits()
     review = build_review(result.outcomes, facts_of(result), limits)
     summary = review.summary
-    exit_code = decide_exit_code(result, summary, stopper.signal_number)
+    exit_code = decide_exit_code(result, summary, stopper)
     if request.plan_only and result.plan is not None:
         _show_plan(console, result, options)
         return exit_code, summary
     close_run(result, request, run_end(result, summary, exit_code))
+    publish(options, exit_code, result, summary)
+    console.quiet = options.quiet and not has_news(result)
     tell_end(console, result, summary, options)
     if result.outcomes and not isinstance(result.error, Suspicious):  # what a suspicious run saw is not true
         write_page(console, review, settings.LOG_DIR, options)
     if options.json:
         ending = {"model": settings.FACE_MODEL, "exit_code": exit_code, **what_else(result)}
-        write_document(run_document(result.outcomes, review, limits, ending), options.json)
+        hand_over(console, run_document(result.outcomes, review, limits, ending), options.json)
     return exit_code, summary
 
 
@@ -170,15 +193,17 @@ def _show_plan(console: Console, result: RunResult, options: argparse.Namespace)
     lines = plan_lines(result.plan, result.rules, fitting_width(console), migrating=options.migrate)
     console.print("\n".join(lines))
     if options.json:
-        write_document(plan_document(result.plan), options.json)
+        hand_over(console, plan_document(result.plan), options.json)
     if result.error is not None:
         complain(console, result.error)
 
 
-def decide_exit_code(result: RunResult, summary: Summary, signal_number: int | None) -> int:
+def decide_exit_code(result: RunResult, summary: Summary, stopper: Stopper) -> int:
     """What the caller's shell is told: a signal, else what ended the run, else whether there is anything to look at."""
-    if signal_number is not None:
-        return EXIT_BY_SIGNAL + signal_number
+    if stopper.signal_number is not None:
+        return EXIT_BY_SIGNAL + stopper.signal_number
+    if isinstance(result.error, Interrupted):  # by nobody: the time was over before there was anybody to process
+        return EXIT_NOT_AVAILABLE
     if result.error is not None:
         return result.error.exit_code
     blocked = result.plan is not None and bool(result.plan.blocked)

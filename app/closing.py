@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from app.core.logs import printable, printable_lines
-from app.errors import RunError, SharedPhoto, Suspicious
+from app.errors import EXIT_ALREADY_RUNNING, RunError, SharedPhoto, Suspicious
 from app.gallery.runs import RunEnd
-from app.records import SKIPPED_REACTIVATED, Skipped
+from app.records import SKIPPED_REACTIVATED, Failed, Skipped
+from app.reports.document import write_document
 from app.reports.page import REPORT, write_report
 from app.reports.review import Notice, Review, RunFacts
 from app.reports.summary import Summary, error_lines, roster_lines, summary_lines, timing_line
@@ -112,7 +115,8 @@ def _end_lines(result: RunResult, summary: Summary, options: argparse.Namespace)
         *([] if isinstance(result.error, Suspicious) else error_lines(result.outcomes)),
     ]
     if summary.interrupted:
-        lines += ["", f"Interrumpido: {summary.interrupted} sin procesar. Al ejecutar de nuevo se continúa."]
+        why = "Se acabó el tiempo (--max-minutes)" if result.out_of_time else "Interrumpido"
+        lines += ["", f"{why}: {summary.interrupted} sin procesar. Al ejecutar de nuevo se continúa."]
     if options.debug:
         lines += ["", f"⏲️  {timing_line(summary)}"]
     return lines
@@ -142,8 +146,62 @@ def _model_lines(result: RunResult, options: argparse.Namespace) -> list[str]:
     return [told, reminder] if options.model else [told]
 
 
+def has_news(result: RunResult) -> bool:
+    """Whether there is something that nobody was told yet, or that somebody has to do: a cron mail is worth its while.
+    Whoever failed in an earlier run is on HR's page, and no news unless another photo fails now."""
+    before = result.previous or frozenset()
+    failures = (each for each in result.outcomes if isinstance(each, Failed) and not each.recalled)
+    failed = any(each.photo is not None or each.member.crew_id not in before for each in failures)
+    return failed or result.error is not None or bool(_blocked(result)) or bool(result.mixed)
+
+
+def hand_over(console: Console, document: Any, target: str) -> None:
+    """Write the document of --json; that it cannot be written does not undo the run."""
+    try:
+        write_document(document, target)
+    except OSError as error:
+        log.error("No se pudo escribir %s", target, exc_info=True)
+        console.quiet = False
+        console.print(printable_lines(f"⚠️  No se pudo escribir {target}: {error.strerror}"))
+
+
+def publish(
+    options: argparse.Namespace, exit_code: int, result: RunResult | None = None, summary: Summary | None = None
+) -> None:
+    """Write the metrics, if asked for. A run that found another one at work leaves that one's alone."""
+    if not options.metrics or exit_code == EXIT_ALREADY_RUNNING:
+        return
+    from app.reports.metrics import RunMetrics, write_metrics  # noqa: PLC0415  # a tenth of a second, not for everybody
+
+    changes = _changes(result) if result else {}
+    metrics = RunMetrics(exit_code, time.time(), summary, _people(result), changes)
+    try:
+        write_metrics(metrics, Path(options.metrics))
+    except OSError:
+        log.exception("No se pudieron escribir las métricas")
+
+
+def _changes(result: RunResult) -> dict[str, int]:
+    return {
+        "deactivated": len(result.deactivated),
+        "purged": len(result.purged),
+        "reactivated": len(_reactivated(result)),
+        "retired": result.retired,
+        "mixed": result.mixed,
+        "blocked": len(_blocked(result)),
+    }
+
+
+def _people(result: RunResult | None) -> int | None:
+    try:
+        return result.gallery.people() if result and result.gallery else None
+    except RunError:  # the database is away: the run's own error says so
+        return None
+
+
 def complain(console: Console, error: RunError) -> int:
     """Say what ended the run, or kept it from starting, and what to do."""
+    console.quiet = False
     console.print(printable_lines(f"❌ {error}"))
     if error.advice:
         console.print(printable_lines(f"   Qué hacer: {error.advice}"))

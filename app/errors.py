@@ -18,6 +18,7 @@ RunError             ends the run with its `exit_code`
 ├── DatabaseUnavailable, WeightsUnavailable                   3: not available
 ├── Suspicious, VectorsChanged                                3: going on would do harm
 ├── NotSwitched                                               3: new vectors that are not to be used as they are
+├── Defect                                                    3: an error of ours, the log has the traceback
 ├── AlreadyRunning                                            4: another run is at it
 └── Interrupted                                               130: before there was anybody to process
 """
@@ -209,6 +210,14 @@ class NotSwitched(RunError):
 
 class VectorsChanged(RunError):
     exit_code = EXIT_NOT_AVAILABLE
+
+
+class Defect(RunError):
+    exit_code = EXIT_NOT_AVAILABLE
+
+    @classmethod
+    def of(cls, error: Exception) -> Defect:
+        return cls(f"{Unexpected.title}: {type(error).__name__}: {error}", Unexpected.advice)
 
 
 class AlreadyRunning(RunError):

@@ -114,9 +114,9 @@ class Results:
 @dataclass(slots=True)
 class RunResult(Results):
     """How the run went. `plan` and `rules` are None when it ended before there
-    was a plan; `improvable` are those up to date whose
-    photo could be better, with the component's name; `previous` those that failed in the run before; `retired` rows of
-    other models were deactivated, `mixed` ones left in use since they are too many."""
+    was a plan; `improvable` are those up to date whose photo could be better, with the component's name; `previous`
+    those that failed in the run before; `retired` rows of other models were deactivated, `mixed` ones left in use since
+    they are too many; `out_of_time`: stopped by --max-minutes."""
 
     started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
     plan: Plan | None = None
@@ -125,6 +125,7 @@ class RunResult(Results):
     previous: frozenset[str] | None = None
     retired: int = 0
     mixed: int = 0
+    out_of_time: bool = False
     illustrations: dict[str, Sighting] = field(default_factory=dict)
     seconds: float = 0.0
     gallery: Gallery | None = None

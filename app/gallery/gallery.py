@@ -43,6 +43,12 @@ class Gallery:
         """What the gallery holds, by crew id: of all, or of one."""
         return read_holdings(self.database, self.table, crew_id)
 
+    def people(self) -> int:
+        """How many have an active row."""
+        columns = self.table.c
+        query = select(func.count(func.distinct(columns.crew_id))).where(columns.active)
+        return int(self.database.transaction(lambda connection: connection.execute(query).scalar()) or 0)
+
     def other_models_in_use(self, crew_id: str | None) -> set[str]:
         """The models of the active rows that this contract's vectors cannot be compared with, when they are the most.
         This member's own rows do not count."""

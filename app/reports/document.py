@@ -117,12 +117,13 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def check_target(target: str) -> None:
-    """Notice before the run that its document could not be written. Raises SettingsError."""
+def check_target(target: str, option: str) -> None:
+    """Notice before the run that the file of this option could not be written. Raises SettingsError."""
     path = Path(target).resolve()
     writable = path if path.exists() else path.parent
     if target != STDOUT and (path.is_dir() or not os.access(writable, os.W_OK)):
-        raise SettingsError(f"No se puede escribir en {target}", "Indique en --json una carpeta que exista y sea suya.")
+        advice = f"Indique en {option} una carpeta que exista y sea suya."
+        raise SettingsError(f"No se puede escribir en {target}", advice)
 
 
 def write_document(document: Any, target: str) -> None:

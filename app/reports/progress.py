@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -30,14 +28,6 @@ LOOKED_AT = {
     SKIPPED_REENCODED: "es la misma imagen, guardada de otra manera",
     SKIPPED_REACTIVATED: "volvió al padrón y su embedding está activo de nuevo",
 }
-
-
-def open_console(*, to_stderr: bool = False) -> Console:
-    """Plain text on a pipe, whatever the locale; nothing in the text is markup."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not so when a test replaced it
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    return Console(stderr=to_stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 class ConsoleProgress:

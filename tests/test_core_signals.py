@@ -1,0 +1,32 @@
+"""What asks a run to stop: signals, and the end of its time."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from app.core.signals import SIGNALS, stopping_on_signals
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_asks_and_afterwards_acts_as_before(number: int) -> None:
+    before = signal.getsignal(number)
+    with stopping_on_signals() as stopper:
+        os.kill(os.getpid(), number)
+        assert stopper.event.wait(5)
+        assert (stopper.signal_number, stopper.out_of_time) == (number, False)
+    assert signal.getsignal(number) is before
+
+
+def test_the_end_of_the_time_asks_too() -> None:
+    with stopping_on_signals(0.01) as stopper:
+        assert stopper.event.wait(5)
+        assert (stopper.signal_number, stopper.out_of_time) == (None, True)
+
+
+def test_whoever_is_done_earlier_is_not_out_of_time() -> None:
+    with stopping_on_signals(3600) as stopper:
+        pass
+    assert (stopper.event.is_set(), stopper.out_of_time) == (False, False)
