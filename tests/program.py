@@ -53,7 +53,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.engine = create_engine(self.url)
-        CREW.create(self.engine)
+        CREW.create(self.engine, checkfirst=True)
 
     def hire(self, crew_id: str, photo: str | None, content: bytes | None = None, *, active: int = 1) -> None:
         """Add a member; with `content` the photo is on the server."""

@@ -93,7 +93,7 @@ class Settings(QualitySettings):
 
     # Archivos
     LOG_DIR: Path = Field(default=Path("logs"), validate_default=True)
-    LOG_MAX_MB: float = Field(default=10.0, gt=0)
+    LOG_MAX_MB: float = Field(default=10.0, ge=0)
     LOG_BACKUPS: int = Field(default=5, ge=1)
     TEMP_DIR: Path = Field(default=Path("temp_uploads"), validate_default=True)
 
