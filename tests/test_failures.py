@@ -54,7 +54,7 @@ CASES = {
     "500": Case("download", "photo_unavailable", "Imagen no disponible: el servidor respondió 500", "500"),
     "503": Case("download", "photo_unavailable", "Imagen no disponible: el servidor respondió 503", "503"),
     "429": Case("download", "photo_unavailable", "Imagen no disponible: el servidor respondió 429", "busy"),
-    "byte by byte": Case("download", "photo_unavailable", "Imagen no disponible: la descarga superó", "drip"),
+    "byte by byte": Case("download", "photo_unavailable", "Imagen no disponible: el servidor tardó más de", "drip"),
     "redirect loop": Case("download", "photo_unavailable", "Imagen no disponible: más de 5 redirecciones", "loop"),
     "other site": Case("download", "photo_unavailable", "Imagen no disponible: el servidor redirige a", "elsewhere"),
     "HTML": Case("decode", "invalid_image", "No es una imagen válida: el servidor entregó una página web", "html"),

@@ -154,7 +154,8 @@ def test_a_server_that_is_merely_slow_is_waited_for(fetch: Fetch, web: PhotoServ
 
 
 def test_a_server_that_drips_is_given_up_when_the_total_time_is_over(fetch: Fetch, web: PhotoServer) -> None:
-    assert failure(fetch, "drip", total_timeout_s=0.3) == (PhotoUnavailable, "la descarga superó 0.3 segundos")
+    detail = "el servidor tardó más de 0.3 segundos en total"
+    assert failure(fetch, "drip", total_timeout_s=0.3) == (PhotoUnavailable, detail)
     assert web.count("/drip/foto.jpg") == 1
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from http.client import IncompleteRead
+from http.cookiejar import DefaultCookiePolicy
 from typing import TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import PhotoNotFound, PhotoUnavailable, TruncatedDownload
+from app.photos.body import read_body
+from app.photos.deadline import BoundedAdapter, time_limit
+from app.photos.failures import TransientFailure, is_transient, named_failures
 from app.photos.fingerprint import checksum
-from app.photos.source import CHUNK_BYTES, FetchOptions, compare, photo_url, too_large
+from app.photos.source import FetchOptions, compare, photo_url
 from app.photos.tempfiles import TempFolder
 from app.records import (
     ANSWER_CHANGED,
@@ -36,17 +37,10 @@ NOT_THERE = {401, 403, 404, 410}
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 REDIRECTS = {301, 302, 303, 307, 308}
 NO_HEAD = {405, 501}  # from a server that does not know the method
+MAX_VALIDATOR_CHARACTERS = 1000  # an ETag or a date beyond it is no such thing, and would fit no column
+MAX_LENGTH_DIGITS = 15
 
 Outcome = TypeVar("Outcome")
-
-
-class TransientFailure(Exception):
-    """A try that may go well next time; `retry_after_s` is what the server asked for."""
-
-    def __init__(self, detail: str, retry_after_s: float | None = None, *, truncated: bool = False) -> None:
-        super().__init__(detail)
-        self.retry_after_s = retry_after_s
-        self.truncated = truncated
 
 
 class HttpSource:
@@ -56,9 +50,8 @@ class HttpSource:
         self._options = options
         self._stop = stop
         self._policy = RetryPolicy(options.attempts, options.total_timeout_s)
-        self._session = _Session()
-        self._session.read_environment_once(options.base_url)
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=options.threads)
+        self._session = _Session(options.base_url)
+        adapter = BoundedAdapter(pool_connections=1, pool_maxsize=options.threads)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -68,7 +61,7 @@ class HttpSource:
         Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto, TruncatedDownload.
         """
         url = photo_url(self._options.base_url, member)
-        content, version = self._insist(lambda deadline: self._download(url, deadline))
+        content, version = self._insist(lambda: self._download(url))
         path = temp.write(member.crew_id, content)
         return Photo(member, url, path, sha256=checksum(content), version=version)
 
@@ -76,25 +69,25 @@ class HttpSource:
         """Whether the photo is still that version, without downloading it; as patient as `fetch`. Raises BadName."""
         url = photo_url(self._options.base_url, member)
         try:
-            answer = self._insist(lambda _deadline: self._ask("HEAD", url, version) or self._ask("GET", url, version))
+            answer = self._insist(lambda: self._ask("HEAD", url, version) or self._ask("GET", url, version))
             return answer or Answer(ANSWER_UNREACHABLE)
         except PhotoNotFound:
             return Answer(ANSWER_GONE)
         except PhotoUnavailable:
             return Answer(ANSWER_UNREACHABLE)
 
-    def _insist(self, attempt: Callable[[float], Outcome]) -> Outcome:
-        deadline = time.monotonic() + self._options.total_timeout_s
+    def _insist(self, attempt: Callable[[], Outcome]) -> Outcome:
         try:
-            return call_with_retries(lambda: attempt(deadline), self._policy, _is_transient, self._stop)
+            with time_limit(self._options.total_timeout_s):
+                return call_with_retries(attempt, self._policy, is_transient, self._stop)
         except TransientFailure as error:
             kind = TruncatedDownload if error.truncated else PhotoUnavailable
             raise kind(str(error)) from error
 
-    def _download(self, url: str, deadline: float) -> tuple[bytes, Version]:
+    def _download(self, url: str) -> tuple[bytes, Version]:
         def read(response: requests.Response) -> tuple[bytes, Version]:
             _check_status(response)
-            return self._read(response, deadline), _version(response)
+            return self._read(response), _version(response)
 
         return self._request("GET", url, {}, read)
 
@@ -112,20 +105,8 @@ class HttpSource:
         self, method: str, url: str, headers: dict[str, str], use: Callable[[requests.Response], Outcome]
     ) -> Outcome:
         """What `use` makes of the answer; each failure by its name: TransientFailure or PhotoUnavailable."""
-        try:
+        with named_failures(self._options.total_timeout_s):
             return self._follow(method, url, headers, use)
-        except requests.exceptions.SSLError as error:
-            raise PhotoUnavailable("el certificado del servidor no es válido") from error
-        except (requests.exceptions.Timeout, ReadTimeoutError) as error:
-            raise TransientFailure("el servidor tardó demasiado en responder") from error
-        except ProtocolError as error:
-            truncated = isinstance(error.args[-1], IncompleteRead)
-            detail = "la descarga llegó incompleta" if truncated else "se cortó la conexión"
-            raise TransientFailure(detail, truncated=truncated) from error
-        except requests.exceptions.ConnectionError as error:
-            raise TransientFailure("no se pudo conectar, o se cortó la conexión") from error
-        except (requests.exceptions.RequestException, HTTPError) as error:
-            raise PhotoUnavailable(f"respuesta ilegible ({type(error).__name__})") from error
 
     def _follow(
         self, method: str, url: str, headers: dict[str, str], use: Callable[[requests.Response], Outcome]
@@ -147,25 +128,25 @@ class HttpSource:
         netloc = urlsplit(self._options.base_url).netloc
         return urlsplit(url)._replace(netloc=netloc).geturl()
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
-        limit = self._options.max_bytes
+    def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
-        # As it arrives: `iter_content` waits for a whole chunk, however slowly the server drips.
-        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
-            body += chunk
-            if len(body) > limit:
-                raise too_large(limit)
-            if time.monotonic() > deadline:
-                raise PhotoUnavailable(f"la descarga superó {self._options.total_timeout_s:g} segundos")
+        for piece in read_body(response, self._options.max_bytes):
+            body += piece
             if self._stop.is_set():
                 raise PhotoUnavailable("ejecución interrumpida")
         return bytes(body)
 
 
 class _Session(requests.Session):
-    """requests without the work that it would do anew for each photo."""
+    """requests without the work that it would do anew for each photo, and without a memory that a server could fill."""
 
-    def read_environment_once(self, base_url: str) -> None:
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self._read_environment(base_url)
+        self.headers["Accept-Encoding"] = "identity"  # photos are compressed as they are
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def _read_environment(self, base_url: str) -> None:
         """Proxies, certificates and netrc as the environment has them for this one site."""
         found = self.merge_environment_settings(base_url, {}, None, None, None)
         self.proxies, self.verify = found["proxies"], found["verify"]
@@ -174,10 +155,6 @@ class _Session(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """No redirect is requests' affair: it would read all of the answer's body to prepare the next request."""
-
-
-def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, TransientFailure)
 
 
 def _check_status(response: requests.Response) -> None:
@@ -195,8 +172,14 @@ def _version(response: requests.Response) -> Version:
     """A length counts where it is the file's: a compressed answer has another, or another at each request."""
     headers = response.headers
     length = headers.get("Content-Length", "")
-    plain = length.isdecimal() and "Content-Encoding" not in headers
-    return Version(headers.get("ETag", ""), headers.get("Last-Modified", ""), int(length) if plain else None)
+    plain = length.isdecimal() and len(length) <= MAX_LENGTH_DIGITS and "Content-Encoding" not in headers
+    return Version(_validator(headers, "ETag"), _validator(headers, "Last-Modified"), int(length) if plain else None)
+
+
+def _validator(headers: Mapping[str, str], name: str) -> str:
+    """What the server can be asked with the next time."""
+    value = headers.get(name, "")
+    return value if len(value) <= MAX_VALIDATOR_CHARACTERS and value.isprintable() else ""
 
 
 def _conditions(version: Version) -> dict[str, str]:
@@ -205,7 +188,7 @@ def _conditions(version: Version) -> dict[str, str]:
 
 
 def _judge(response: requests.Response, version: Version) -> Answer:
-    if response.status_code == requests.codes.not_modified:
+    if response.status_code == requests.codes.not_modified and _conditions(version):
         return Answer(ANSWER_SAME, version)
     _check_status(response)
     said = _version(response)
@@ -227,7 +210,7 @@ def _retry_after_s(response: requests.Response) -> float | None:
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
