@@ -9,14 +9,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import socket
+import ssl
 import struct
 import sys
 import threading
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -28,6 +32,8 @@ CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time at all
 PIECE = b"x" * 65536
 CHUNK_BYTES = 5000
 DRIP_PAUSE_S, BREAK_PAUSE_S = 0.05, 0.1
+BOMB_BYTES = 50_000_000  # that a few kilobytes of gzip expand to
+TLS_RECORD = b"\x16\x03\x03\x40\x00"  # the head of a record of the handshake, of 16 KB
 
 
 class PhotoServer(ThreadingHTTPServer):
@@ -53,6 +59,7 @@ class PhotoServer(ThreadingHTTPServer):
         self.down = False
         self.requests: list[str] = []  # the paths of GETs as they came over the wire
         self.heads: list[str] = []  # and of HEADs
+        self.cookies: list[str] = []  # that came back
         self.downloads: list[str] = []  # of those `photos` that were sent
         self.errors: list[BaseException | None] = []  # the server's own
         self.to_reset: set[socket.socket] = set()
@@ -63,7 +70,14 @@ class PhotoServer(ThreadingHTTPServer):
 
     @property
     def base_url(self) -> str:
-        return f"http://{HOST}:{self.server_port}"
+        scheme = "https" if isinstance(self.socket, ssl.SSLSocket) else "http"
+        return f"{scheme}://{HOST}:{self.server_port}"
+
+    def speak_tls(self, certificate: Path) -> None:
+        """With that certificate, whose key lies beside it; the handshake is the affair of a request's thread."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def count(self, path: str) -> int:
         """How often a GET asked for this path, as it came over the wire."""
@@ -73,6 +87,14 @@ class PhotoServer(ThreadingHTTPServer):
     def connections(self) -> int:
         """How many connections were opened so far."""
         return self._opened
+
+    def comes_down_to(self, open_connections: int) -> bool:
+        """Whether no more than so many are open, as soon as the threads have noticed that the others ended."""
+        for _ in range(100):
+            if len(self._connections) <= open_connections:
+                return True
+            self.closing.wait(DRIP_PAUSE_S)
+        return False
 
     def process_request(self, request, client_address) -> None:  # type: ignore[no-untyped-def]
         with self._guard:
@@ -137,6 +159,26 @@ class Handler(BaseHTTPRequestHandler):
         "elsewhere": "_elsewhere",
         "loop": "_loop",
         "badmove": "_badmove",
+        "204": "_no_content",
+        "206": "_part",
+        "304": "_no_content",
+        "crawl": "_crawl",
+        "endless-head": "_endless_head",
+        "continue": "_continue",
+        "long-line": "_long_line",
+        "fat-head": "_fat_head",
+        "rubbish": "_rubbish",
+        "http09": "_http09",
+        "too-long": "_too_long",
+        "two-lengths": "_two_lengths",
+        "absurd-length": "_absurd_length",
+        "bad-chunk": "_bad_chunk",
+        "bomb": "_bomb",
+        "bombs": "_bombs",
+        "brotli": "_brotli",
+        "half-gzip": "_half_gzip",
+        "gzip-members": "_gzip_members",
+        "cookie": "_cookie",
     }
 
     def do_GET(self) -> None:
@@ -149,6 +191,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         server = self.server
+        server.cookies += self.headers.get_all("Cookie", [])
         if server.down:
             self._send(UNAVAILABLE, b"")
         elif server.login_page is not None:
@@ -308,11 +351,97 @@ class Handler(BaseHTTPRequestHandler):
     def _badmove(self) -> None:
         self._send(FOUND, b"", Location="http://[::1:99999/foto.jpg")
 
+    def _no_content(self) -> None:
+        self._send_headers(int(self.path.split("/")[1]), {})
+
+    def _part(self) -> None:
+        body = self.server.default_photo
+        self._send(206, body[:100], Content_Range=f"bytes 0-99/{len(body)}")
+
+    def _say(self, *pieces: bytes) -> None:
+        """Words that no library would send, after which the connection ends."""
+        self.close_connection = True
+        for piece in pieces:
+            self.wfile.write(piece)
+
+    def _crawl(self) -> None:
+        self.close_connection = True
+        for letter in chain(b"HTTP/1.1 200 OK\r\nX-Slow: ", repeat(ord("a"))):
+            if self.server.closing.wait(DRIP_PAUSE_S):
+                break
+            self.wfile.write(bytes([letter]))
+
+    def _endless_head(self) -> None:
+        self._say(b"HTTP/1.1 200 OK\r\n", b"X-Much: more\r\n" * 200)
+
+    def _continue(self) -> None:
+        self.close_connection = True
+        while not self.server.closing.wait(DRIP_PAUSE_S / 10):
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 10)
+
+    def _long_line(self) -> None:
+        self._say(b"HTTP/1.1 200 OK\r\nX-Long: ", PIECE, b"\r\n\r\n")
+
+    def _fat_head(self) -> None:
+        """As much as a client will take: 90 lines of 60 KB each, an ETag and a date among them."""
+        fat = {f"X-Fat-{number}": "a" * 60_000 for number in range(90)}
+        self._send(OK, self.server.default_photo, ETag="e" * 60_000, Last_Modified="d" * 60_000, **fat)
+
+    def _rubbish(self) -> None:
+        self._say(bytes(range(256)) * 4)
+
+    def _http09(self) -> None:
+        self._say(b"<html>no status line</html>")
+
+    def _too_long(self) -> None:
+        body = self.server.default_photo
+        self._send(OK, body + b"HTTP/1.1 200 OK\r\n\r\nsomebody else", Content_Length=str(len(body)))
+
+    def _two_lengths(self) -> None:
+        self._send(OK, self.server.default_photo, Content_Length="5, 6")
+        self.close_connection = True
+
+    def _absurd_length(self) -> None:
+        """More digits than Python reads: to the client the body ends with the connection."""
+        self._send(OK, self.server.default_photo, Content_Length="9" * 5000)
+        self.close_connection = True
+
+    def _bad_chunk(self) -> None:
+        self._send_headers(OK, {"Transfer_Encoding": "chunked"})
+        self._write(b"not a size\r\n")
+        self.close_connection = True
+
+    def _bomb(self) -> None:
+        self._send(OK, gzip_bomb(), Content_Encoding="gzip")
+
+    def _bombs(self) -> None:
+        self._send(OK, gzip.compress(gzip_bomb()), Content_Encoding="gzip, gzip")
+
+    def _brotli(self) -> None:
+        self._send(OK, b"\x0b\x00\x80x\x03", Content_Encoding="br")
+
+    def _half_gzip(self) -> None:
+        self._send(OK, gzip.compress(self.server.default_photo)[:-20], Content_Encoding="gzip")
+
+    def _gzip_members(self) -> None:
+        body = self.server.default_photo
+        self._send(OK, gzip.compress(body[:100]) + gzip.compress(body[100:]), Content_Encoding="x-gzip")
+
+    def _cookie(self) -> None:
+        self._send(OK, self.server.default_photo, Set_Cookie="much=" + "c" * 4000)
+
+
+@cache
+def gzip_bomb() -> bytes:
+    return gzip.compress(bytes(BOMB_BYTES))
+
 
 @contextmanager
-def serving_photos() -> Iterator[PhotoServer]:
-    """A server that runs while inside."""
+def serving_photos(certificate: Path | None = None) -> Iterator[PhotoServer]:
+    """A server that runs while inside; with a certificate it speaks TLS."""
     server = PhotoServer()
+    if certificate:
+        server.speak_tls(certificate)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -321,3 +450,45 @@ def serving_photos() -> Iterator[PhotoServer]:
         server.close()
         thread.join()
     assert server.errors == []
+
+
+@contextmanager
+def serving_connections(serve: Callable[[socket.socket, threading.Event], None], backlog: int = 16) -> Iterator[int]:
+    """The port of a server that speaks no HTTP: `serve` gets each connection, and an event that says when to end."""
+    closing = threading.Event()
+    with socket.create_server((HOST, 0), backlog=backlog) as listener:
+
+        def accept() -> None:
+            while not closing.is_set():
+                connection, _ = listener.accept()
+                with connection, suppress(OSError):
+                    serve(connection, closing)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            closing.set()
+            socket.create_connection(listener.getsockname()).close()  # so that it notices
+            thread.join()
+
+
+def never_answer(_connection: socket.socket, closing: threading.Event) -> None:
+    closing.wait()
+
+
+def drip_a_handshake(connection: socket.socket, closing: threading.Event) -> None:
+    connection.sendall(TLS_RECORD)
+    while not closing.wait(DRIP_PAUSE_S):
+        connection.sendall(b"x")
+
+
+def speak_plainly(connection: socket.socket, _closing: threading.Event) -> None:
+    """Where TLS is expected."""
+    connection.recv(CHUNK_BYTES)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def reset_at_once(connection: socket.socket, _closing: threading.Event) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITH_RESET)

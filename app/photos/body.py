@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from http.client import IncompleteRead
 
 import requests
-from urllib3.exceptions import DecodeError, ProtocolError
+from urllib3.exceptions import DecodeError
 
 from app.errors import PhotoUnavailable
 from app.photos import deadline
@@ -22,7 +22,7 @@ def read_body(response: requests.Response, limit_bytes: int) -> Iterator[bytes]:
     """What the file holds, in pieces; both it and what came over the wire have at most that many bytes.
 
     urllib3 would unpack whatever the server names, as often as it says: a bomb of bombs costs minutes of computing,
-    and older versions unpack a piece as a whole. Raises OversizedPhoto, PhotoUnavailable and urllib3's errors.
+    and older versions unpack a piece as a whole. Raises OversizedPhoto, PhotoUnavailable and the libraries' errors.
     """
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     wire = _limited(_pieces(response), limit_bytes)
@@ -64,4 +64,4 @@ def _unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
                 raise DecodeError(str(error)) from error
             rest = member.unconsumed_tail or member.unused_data
     if not member.eof:
-        raise ProtocolError("gzip ends early", IncompleteRead(b""))
+        raise IncompleteRead(b"")

@@ -15,10 +15,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from urllib3 import PoolManager, ProxyManager
+from urllib3 import HTTPResponse, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 _end: ContextVar[float] = ContextVar("end", default=math.inf)  # a moment of time.monotonic(); each thread has its own
@@ -94,10 +94,16 @@ class _Connection(HTTPConnection):
         except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could be asked for
             raise NewConnectionError(self, str(error)) from error
 
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 does
+        connected = self.sock
+        try:
+            return super().getresponse()
+        except HTTPError:  # urllib3 refuses the headers, and leaves closing the socket to the garbage collector
+            socket.close(connected.detach())
+            raise
 
-class _TlsConnection(HTTPSConnection):
-    _new_conn = _Connection._new_conn
 
+class _TlsConnection(_Connection, HTTPSConnection):
     def connect(self) -> None:
         if self.ssl_context is None:
             self.ssl_context = create_urllib3_context(cert_reqs=resolve_cert_reqs(self.cert_reqs))

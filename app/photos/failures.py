@@ -41,7 +41,7 @@ def named_failures(total_timeout_s: float) -> Iterator[None]:
         if deadline.is_over():
             raise PhotoUnavailable(f"el servidor tardó más de {total_timeout_s:g} segundos en total") from error
         raise TransientFailure("el servidor tardó demasiado en responder") from error
-    except (ProtocolError, requests.exceptions.ConnectionError) as error:
+    except (ProtocolError, IncompleteRead, requests.exceptions.ConnectionError) as error:
         raise _broken_exchange(error) from error
     except (requests.exceptions.RequestException, HTTPError) as error:
         raise PhotoUnavailable(f"respuesta ilegible ({type(error).__name__})") from error
