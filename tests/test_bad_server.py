@@ -36,6 +36,7 @@ from tests.waits import NotedWaits
 from tests.webserver import (
     HOST,
     PhotoServer,
+    crawl_as_proxy,
     drip_a_handshake,
     gzip_bomb,
     never_answer,
@@ -43,6 +44,7 @@ from tests.webserver import (
     serving_connections,
     serving_photos,
     speak_plainly,
+    tunnel_to_nowhere,
 )
 
 TOTAL_S = 0.4
@@ -170,6 +172,28 @@ def test_a_server_that_does_not_get_as_far_as_http_is_given_up_in_time(
         assert asking(source) == Answer(ANSWER_UNREACHABLE)
 
 
+@pytest.mark.parametrize(
+    ("serve", "total_s"),
+    [
+        (crawl_as_proxy, 0.4),
+        (tunnel_to_nowhere, 1.5),  # of which the handshake has what the tunnel left
+    ],
+)
+def test_a_proxy_has_no_more_time_than_the_server(
+    temp: TempFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    serve: Callable[[socket.socket, threading.Event], None],
+    total_s: float,
+) -> None:
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.delenv("NO_PROXY")
+    with serving_connections(serve) as port:
+        monkeypatch.setenv("https_proxy", f"http://{HOST}:{port}")
+        source = HttpSource(short("https://fotos.example", total_timeout_s=total_s), NotedWaits())
+        detail = f"el servidor tardó más de {total_s:g} segundos en total"
+        assert failure(source, temp) == (PhotoUnavailable, detail)
+
+
 def test_a_server_that_takes_no_connection_is_given_up_in_time(temp: TempFolder) -> None:
     with ExitStack() as open_sockets:
         listener = open_sockets.enter_context(socket.create_server((HOST, 0), backlog=0))
@@ -259,7 +283,9 @@ def test_more_than_the_length_said_is_no_part_of_this_photo_nor_of_the_next(bad:
         assert source.fetch(CrewMember(route, "foto.jpg"), temp).path.read_bytes() == PHOTO
 
 
-def test_a_length_of_absurdly_many_digits_is_none(bad: PhotoServer, temp: TempFolder) -> None:
+def test_a_length_of_absurdly_many_digits_is_none_and_a_control_character_makes_no_etag(
+    bad: PhotoServer, temp: TempFolder
+) -> None:
     source = HttpSource(options(bad.base_url), NotedWaits())
     photo = source.fetch(CrewMember("absurd-length", "foto.jpg"), temp)
     assert (photo.version, photo.path.read_bytes()) == (Version(), PHOTO)

@@ -31,7 +31,7 @@ MODIFIED = "Mon, 05 Jan 2026 10:00:00 GMT"  # when a photo last was, unless `mod
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time at all
 PIECE = b"x" * 65536
 CHUNK_BYTES = 5000
-DRIP_PAUSE_S, BREAK_PAUSE_S = 0.05, 0.1
+DRIP_PAUSE_S, BREAK_PAUSE_S, TUNNEL_PAUSE_S = 0.05, 0.1, 1.2
 BOMB_BYTES = 50_000_000  # that a few kilobytes of gzip expand to
 TLS_RECORD = b"\x16\x03\x03\x40\x00"  # the head of a record of the handshake, of 16 KB
 
@@ -402,8 +402,8 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _absurd_length(self) -> None:
-        """More digits than Python reads: to the client the body ends with the connection."""
-        self._send(OK, self.server.default_photo, Content_Length="9" * 5000)
+        """More digits than Python reads, and no ETag to send back: to the client the body ends with the connection."""
+        self._send(OK, self.server.default_photo, Content_Length="9" * 5000, ETag='"a\x01b"')
         self.close_connection = True
 
     def _bad_chunk(self) -> None:
@@ -482,6 +482,20 @@ def drip_a_handshake(connection: socket.socket, closing: threading.Event) -> Non
     connection.sendall(TLS_RECORD)
     while not closing.wait(DRIP_PAUSE_S):
         connection.sendall(b"x")
+
+
+def tunnel_to_nowhere(connection: socket.socket, closing: threading.Event) -> None:
+    """A proxy that opens its tunnel late, at whose end nobody says anything."""
+    connection.recv(CHUNK_BYTES)
+    closing.wait(TUNNEL_PAUSE_S)
+    connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    closing.wait()
+
+
+def crawl_as_proxy(connection: socket.socket, closing: threading.Event) -> None:
+    connection.recv(CHUNK_BYTES)
+    while not closing.wait(DRIP_PAUSE_S):
+        connection.sendall(b"H")
 
 
 def speak_plainly(connection: socket.socket, _closing: threading.Event) -> None:

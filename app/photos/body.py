@@ -45,7 +45,7 @@ def _limited(pieces: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
         total += len(piece)
         if total > limit_bytes:
             raise too_large(limit_bytes)
-        if deadline.is_over():  # also where a server is quick at sending what there is much to do with
+        if deadline.is_over():  # also through a proxy whose connections are not ours
             raise TimeoutError
         yield piece
 
