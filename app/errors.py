@@ -5,6 +5,7 @@ ItemError            costs one member; becomes a `Failed` outcome
 ├── PhotoNotFound, PhotoUnavailable                           download
 ├── InvalidImage                                              decode
 │   └── OversizedPhoto, TruncatedDownload                     download
+├── DangerousImage                                            decode
 ├── SharedPhoto, PlaceholderPhoto                             decode: the same picture as somebody else's
 ├── NoFace, SeveralFaces, LowQuality                          detect
 ├── BadVector                                                 embed
@@ -98,6 +99,12 @@ class OversizedPhoto(InvalidImage):
 
 class TruncatedDownload(InvalidImage):
     stage = "download"
+
+
+class DangerousImage(ItemError):
+    stage, code = "decode", "dangerous_image"
+    title = "La imagen hace fallar al programa que la abre"
+    advice = "Está dañada, o hecha para hacer daño: no la abra. Pida a la persona otra foto y súbala en su lugar."
 
 
 class SharedPhoto(ItemError):

@@ -41,7 +41,8 @@ class Familiar:
         holding = self._good_row(member)
         if holding is not None and holding.sha256 == photo.sha256:
             return Skipped(member, _how(holding, photo, SKIPPED_SAME_FILE), photo=photo)
-        return self._known_failure(photo) or photo
+        suspect = self._decisions[member.crew_id].case.suspect is not None
+        return self._known_failure(photo) or dataclasses.replace(photo, suspect=suspect)
 
     def decode(self, decode: Callable[[Photo], Portrait], photo: Photo) -> Portrait | Skipped:
         """The portrait, unless it is the picture that was enrolled, and no better."""

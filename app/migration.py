@@ -120,6 +120,7 @@ class Migration:
                     mirrored = np.ascontiguousarray(face.pixels[:, ::-1])
                     found += faces.embedder.embed([dataclasses.replace(face, pixels=mirrored)])
         finally:
+            faces.close()
             temp.close()
         return found
 

@@ -58,7 +58,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Photo:
     """The member's photo as a local file. `url` is what is stored; `temporary` files are ours to delete. `sha256`
-    (hexadecimal) is the content's, `version` what its server said of it."""
+    (hexadecimal) is the content's, `version` what its server said of it. A `suspect` was under way when a run died."""
 
     member: CrewMember
     url: str
@@ -66,6 +66,7 @@ class Photo:
     temporary: bool = True
     sha256: str = ""
     version: Version = Version()
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

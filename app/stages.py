@@ -24,7 +24,9 @@ from app.faces.finder import FaceFinder, FindOptions
 from app.faces.sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
 from app.familiar import Familiar
-from app.photos.portrait import DecodeOptions, load_portrait
+from app.photos.decoding import DecodeOptions
+from app.photos.portrait import load_portrait
+from app.photos.sandbox import Sandbox
 from app.photos.source import FetchOptions, FolderSource
 from app.photos.tempfiles import TempFolder
 from app.photos.web import HttpSource
@@ -48,9 +50,14 @@ class FaceStages:
     decode_options: DecodeOptions
     finder: FaceFinder
     embedder: Embedder
+    sandbox: Sandbox
 
     def decode(self, photo: Photo) -> Portrait:
-        return load_portrait(photo, self.decode_options)
+        return load_portrait(photo, self.decode_options, self.sandbox)
+
+    def close(self) -> None:
+        """End the processes for files that nobody trusts; the nets can be used as before."""
+        self.sandbox.close()
 
     def golden_vector(self) -> NDArray[np.float32]:
         """The vector of the built-in picture, a drawing of nobody."""
@@ -83,6 +90,7 @@ def build_face_stages(
         DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),
         FaceFinder(detector, network.input_size, find_options),
         Embedder(settings.FACE_MODEL, network),
+        Sandbox(stop),
     )
 
 
@@ -157,6 +165,7 @@ def open_stages(settings: Settings, faces: FaceStages, parts: RunParts) -> Itera
             may_store=breaker.is_satisfied,
         )
     finally:
+        faces.close()
         temp.close()
 
 

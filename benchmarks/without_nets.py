@@ -14,7 +14,8 @@ import numpy as np
 from app.arguments import parse_arguments
 from app.cli import run
 from app.core.config import Settings
-from app.photos.portrait import DecodeOptions
+from app.photos.decoding import DecodeOptions
+from app.photos.sandbox import Sandbox
 from app.records import Embedding, Face, Portrait
 from app.stages import FaceStages
 
@@ -41,7 +42,7 @@ class NoEmbedder:
 
 def build_stand_ins(settings: Settings, *_: object, **__: object) -> FaceStages:
     options = DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE)
-    return FaceStages(options, NoFinder(), NoEmbedder(settings.FACE_MODEL))  # type: ignore[arg-type]
+    return FaceStages(options, NoFinder(), NoEmbedder(settings.FACE_MODEL), Sandbox())  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -10,12 +10,15 @@ import pytest
 from PIL import Image as PillowImage
 
 from app.errors import InvalidImage, PhotoUnavailable
+from app.photos.decoding import DecodeOptions, choose_reduction, decode, read_header
 from app.photos.fingerprint import describe_picture
-from app.photos.portrait import DecodeOptions, choose_reduction, decode, load_portrait, read_header
+from app.photos.portrait import load_portrait
+from app.photos.sandbox import Sandbox
 from app.records import CrewMember, Image, Photo, Portrait
 from tests.pictures import encode_picture, encode_pillow, package_file
 
 OPTIONS = DecodeOptions(max_megapixels=100.0, min_side_px=1024)
+SANDBOX = Sandbox()  # for all tests of this file: one process
 TOLERANCE = 4.0  # mean difference of a pixel's value that JPEG may cause
 
 # What undoes each EXIF orientation: (quarter turns to the left, mirrored first).
@@ -29,7 +32,7 @@ def save(path: Path, content: bytes) -> Photo:
 
 
 def load(path: Path, content: bytes, options: DecodeOptions = OPTIONS) -> Portrait:
-    return load_portrait(save(path, content), options)
+    return load_portrait(save(path, content), options, SANDBOX)
 
 
 def reason(path: Path, content: bytes, options: DecodeOptions = OPTIONS) -> str:
@@ -278,7 +281,7 @@ def test_a_file_that_is_gone_costs_its_member_alone(file: Path) -> None:
     photo = save(file, b"")
     file.unlink()
     with pytest.raises(PhotoUnavailable) as caught:
-        load_portrait(photo, OPTIONS)
+        load_portrait(photo, OPTIONS, SANDBOX)
     assert caught.value.detail == "no se puede leer el archivo: No such file or directory"
 
 

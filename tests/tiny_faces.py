@@ -28,7 +28,9 @@ from app.batch import run_batch
 from app.core.config import Settings, load_settings
 from app.errors import NoFace
 from app.faces.contract import DIMENSIONS
-from app.photos.portrait import DecodeOptions, load_portrait
+from app.photos.decoding import DecodeOptions
+from app.photos.portrait import load_portrait
+from app.photos.sandbox import Sandbox
 from app.records import Embedding, Face, Photo, Portrait
 from app.run import Request
 from tests.pictures import encode_picture
@@ -113,6 +115,7 @@ class TinyFaces:
     finder: TinyFinder
     embedder: TinyEmbedder
     hook: Hook
+    sandbox: Sandbox
     golden: int = 0
 
     def golden_vector(self) -> NDArray[np.float32]:
@@ -120,7 +123,10 @@ class TinyFaces:
 
     def decode(self, photo: Photo) -> Portrait:
         self.hook("decode", photo.member.crew_id)
-        return load_portrait(photo, DecodeOptions(max_megapixels=1, min_side_px=900))
+        return load_portrait(photo, DecodeOptions(max_megapixels=1, min_side_px=900), self.sandbox)
+
+    def close(self) -> None:
+        self.sandbox.close()
 
 
 @dataclasses.dataclass
@@ -129,11 +135,12 @@ class TinyLoader:
 
     hook: Hook = lambda stage, crew_id: None
     embedded: Counter[str] = dataclasses.field(default_factory=Counter)
+    sandbox: Sandbox = dataclasses.field(default_factory=Sandbox)
     golden: int = 0  # the number of the picture whose vector the golden face has
 
     def __call__(self, settings: Settings, *_: Any, **__: Any) -> Any:
         embedder = TinyEmbedder(settings.FACE_MODEL, self.hook, self.embedded)
-        return TinyFaces(TinyFinder(self.hook), embedder, self.hook, self.golden)
+        return TinyFaces(TinyFinder(self.hook), embedder, self.hook, self.sandbox, self.golden)
 
 
 class Silent:

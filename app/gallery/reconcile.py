@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from app.errors import (
+    DangerousImage,
     InvalidImage,
     LowQuality,
     NoFace,
@@ -45,7 +46,7 @@ PROCESSED = (NEW, CHANGED, RENAMED, STALE, RETRY, COMPARE)
 
 SHARED_CODES = {SharedPhoto.code, PlaceholderPhoto.code}
 # Failures that are the photo's: trying again makes no sense before it is another one.
-OF_THE_PHOTO = {NoFace.code, SeveralFaces.code, LowQuality.code, InvalidImage.code} | SHARED_CODES
+OF_THE_PHOTO = {each.code for each in (NoFace, SeveralFaces, LowQuality, InvalidImage, DangerousImage)} | SHARED_CODES
 FIRST_RETRY, LAST_RETRY = timedelta(hours=1), timedelta(hours=20)  # the last leaves no nightly run out
 MAX_DOUBLINGS = 5  # beyond the last; a month of failures would be more days than a timedelta holds
 

@@ -1,0 +1,183 @@
+"""Decodes where a crash is survivable: bytes come in, out of a process of their own come pixels, or what went wrong.
+
+A file that crashes its decoder, never comes to an end or eats up the memory costs its member; the run goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import BufferedReader, BufferedWriter
+from typing import cast
+
+import numpy as np
+
+from app.core.config import PROJECT_DIR
+from app.errors import DangerousImage, Interrupted, InvalidImage
+from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, Pixels
+from app.photos.sandboxed import DANGEROUS, INVALID, READY, REPLY, REQUEST, SHAPE
+
+COMMAND = (sys.executable, "-m", "app.photos.sandboxed")
+TIME_LIMIT_S = 30.0  # thirty times what the largest photo takes: a busy machine makes none dangerous
+POLL_S = 0.05
+REFUSALS = {INVALID: InvalidImage, DANGEROUS: DangerousImage}
+
+
+class Sandbox:
+    """Processes that decode, as many as threads ask at a time; none before the first does. `stop` ends what they do.
+
+    Safe to use from several threads. Closed, it starts anew when somebody asks again.
+    """
+
+    def __init__(
+        self,
+        stop: threading.Event | None = None,
+        *,
+        command: Sequence[str] = COMMAND,
+        time_limit_s: float = TIME_LIMIT_S,
+    ) -> None:
+        self._stop = stop or threading.Event()
+        self._command = command
+        self._time_limit_s = time_limit_s
+        self._idle: list[_Child] = []
+        self._finalizer = weakref.finalize(self, _end_all, self._idle)  # at the latest when the program ends
+
+    def read_pixels(self, content: bytes, options: DecodeOptions) -> Pixels:
+        """`decoding.read_pixels`, elsewhere. Raises InvalidImage, DangerousImage; Interrupted when told to stop."""
+        child = self._take()
+        try:
+            with self._watching(child) as overdue:
+                kind, payload = child.ask(content, options)
+        except (OSError, EOFError) as error:
+            end = child.end()
+            if self._stop.is_set():
+                raise Interrupted("Interrumpido") from error
+            late = f"abrirla toma más de {self._time_limit_s:g} s"
+            detail = late if overdue.is_set() else f"al abrirla se cierra el programa ({_name(end)})"
+            raise DangerousImage(detail) from error
+        except BaseException:
+            child.end()
+            raise
+        self._idle.append(child)
+        return _read_reply(kind, payload)
+
+    def close(self) -> None:
+        """End the processes."""
+        _end_all(self._idle)
+
+    def _take(self) -> _Child:
+        with suppress(IndexError):
+            while True:
+                child = self._idle.pop()
+                if child.is_alive:
+                    return child
+                child.end()
+        return _Child(self._command)
+
+    @contextmanager
+    def _watching(self, child: _Child) -> Iterator[threading.Event]:
+        """Kills the process when it takes too long, or the run is to stop; whoever waits for it sees it die. Nothing
+        that waits on a pipe with a time limit works everywhere."""
+        done, overdue = threading.Event(), threading.Event()
+        deadline = time.monotonic() + self._time_limit_s
+
+        def watch() -> None:
+            while not done.wait(POLL_S):
+                if self._stop.is_set() or time.monotonic() > deadline:
+                    overdue.set()
+                    child.kill()
+                    return
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield overdue
+        finally:
+            done.set()
+            watcher.join()
+        if overdue.is_set():
+            raise EOFError  # killed after its last word: it is of no more use
+
+
+class _Child:
+    """One process, and the conversation with it. Raises OSError or EOFError when it is no more."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        # In a session of its own, so that Ctrl+C reaches it through its parent only.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=PROJECT_DIR,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+        self._requests = cast(BufferedWriter, self._process.stdin)
+        self._replies = cast(BufferedReader, self._process.stdout)
+        self._is_ready = False
+
+    def ask(self, content: bytes, options: DecodeOptions) -> tuple[bytes, bytearray]:
+        """What kind of reply it gives, and the reply."""
+        if not self._is_ready:
+            self._wait_until_ready()
+        self._requests.write(REQUEST.pack(len(content), options.max_megapixels, options.min_side_px))
+        self._requests.write(content)
+        self._requests.flush()
+        kind, length = REPLY.unpack(self._read(REPLY.size))
+        if length > SHAPE.size + 3 * options.max_megapixels * PIXELS_PER_MEGAPIXEL:
+            raise EOFError("more than it can have to say")
+        return kind, self._read(length)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def end(self) -> int:
+        """Kill it, if need be, and forget it; returns its exit status."""
+        self._process.kill()
+        for pipe in (self._requests, self._replies):
+            with suppress(OSError):  # what was still to be sent to it
+                pipe.close()
+        return self._process.wait()
+
+    def _wait_until_ready(self) -> None:
+        try:
+            self._is_ready = self._read(len(READY)) == READY
+        except EOFError as error:  # no photo has been shown to it yet
+            raise RuntimeError(f"{self._process.args!r} does not start: {self._process.wait()}") from error
+
+    def _read(self, length: int) -> bytearray:
+        read = bytearray(length)
+        if self._replies.readinto(read) != length:
+            raise EOFError
+        return read
+
+
+def _read_reply(kind: bytes, payload: bytearray) -> Pixels:
+    if kind in REFUSALS:
+        raise REFUSALS[kind](payload.decode())
+    width, height, reduction, rows, columns = SHAPE.unpack_from(payload)
+    image = np.frombuffer(payload, np.uint8, offset=SHAPE.size).reshape(rows, columns, 3)
+    return Pixels((width, height), image, reduction)
+
+
+def _end_all(children: list[_Child]) -> None:
+    while children:
+        children.pop().end()
+
+
+def _name(status: int) -> str:
+    with suppress(ValueError):
+        return signal.Signals(-status).name
+    return f"código {status}"

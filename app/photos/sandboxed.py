@@ -1,0 +1,103 @@
+"""The process that decodes the files nobody trusts: requests come in on stdin, replies go out on stdout.
+
+`python -m app.photos.sandboxed` ends when stdin does. Replies are plain bytes, nothing to unpickle: whoever takes this
+process over gains nothing over the one that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import sys
+from pathlib import Path
+from typing import IO
+
+import cv2
+
+from app.errors import DangerousImage, InvalidImage
+from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, Pixels, read_pixels
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+READY = b"ready"
+REQUEST = struct.Struct("<Qdi")  # the content's bytes, which follow; `max_megapixels`, `min_side_px`
+REPLY = struct.Struct("<cQ")  # what it is, and how many bytes of it follow
+PIXELS, INVALID, DANGEROUS = b"P", b"I", b"D"
+SHAPE = struct.Struct("<5I")  # before the pixels: `size`, `reduction`, rows, columns
+# The hungriest decoders, progressive JPEG and 16-bit TIFF, take 11 (measured); and what the libraries take at all.
+BYTES_PER_PIXEL, SPARE_BYTES = 16, 256 * 1024 * 1024
+STATM = Path("/proc/self/statm")  # Linux: this process's address space, in pages
+ALARM_S = 120  # its parent, which waits for less, must have died
+
+
+def main() -> None:
+    """Answer until nobody asks any more."""
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # should a library say something
+    cv2.setNumThreads(1)
+    _leave_signals_to_the_parent()
+    replies.write(READY)
+    replies.flush()
+    requests = sys.stdin.buffer
+    while len(request := requests.read(REQUEST.size)) == REQUEST.size:
+        length, max_megapixels, min_side_px = REQUEST.unpack(request)
+        _limit_memory(max_megapixels)
+        _set_alarm(ALARM_S)
+        _answer(requests.read(length), DecodeOptions(max_megapixels, min_side_px), replies)
+        _set_alarm(0)
+
+
+def _answer(content: bytes, options: DecodeOptions, replies: IO[bytes]) -> None:
+    try:
+        pixels = read_pixels(content, options)
+    except InvalidImage as error:
+        _reply(replies, INVALID, error.detail.encode())
+    except DangerousImage as error:
+        _reply(replies, DANGEROUS, error.detail.encode())
+    else:
+        _reply(replies, PIXELS, _shape(pixels), pixels.image.data.cast("B"))
+
+
+def _shape(pixels: Pixels) -> bytes:
+    return SHAPE.pack(*pixels.size, pixels.reduction, *pixels.image.shape[:2])
+
+
+def _reply(replies: IO[bytes], kind: bytes, *parts: bytes | memoryview) -> None:
+    replies.write(REPLY.pack(kind, sum(map(len, parts))))
+    for part in parts:
+        replies.write(part)
+    replies.flush()
+
+
+def _leave_signals_to_the_parent() -> None:
+    """Told to stop, the whole group is told: it is the parent's business to end this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+# What the system has not is left to the parent's time limit.
+
+
+def _set_alarm(seconds: int) -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
+
+
+def _limit_memory(max_megapixels: float) -> None:
+    """So much more address space than now as the largest photo needs; and no dumps of anybody's photo."""
+    if resource is None or not STATM.exists():
+        return
+    pages = int(STATM.read_text(encoding="ascii").split()[0])
+    needed = int(max_megapixels * PIXELS_PER_MEGAPIXEL) * BYTES_PER_PIXEL + SPARE_BYTES
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    wanted = pages * resource.getpagesize() + needed
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()
