@@ -55,6 +55,7 @@ PngImagePlugin.MAX_TEXT_CHUNK = 8_000_000
 # What is wrong with a photo we say ourselves, in its member's line: neither library shall write beside it.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+TOO_MUCH_MEMORY = "para abrirla haría falta demasiada memoria"
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
 HTML_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 
@@ -128,8 +129,6 @@ def decode(content: bytes, reduction: int = 1) -> Image:
     data: NDArray[np.uint8] = np.frombuffer(content, np.uint8)
     try:
         image = cv2.imdecode(data, REDUCTIONS.get(reduction, cv2.IMREAD_COLOR))
-    except MemoryError as error:
-        raise DangerousImage(TOO_MUCH_MEMORY) from error
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise DangerousImage(TOO_MUCH_MEMORY) from error
@@ -137,9 +136,6 @@ def decode(content: bytes, reduction: int = 1) -> Image:
     if image is None:
         raise InvalidImage("los datos están dañados o incompletos")
     return np.asarray(image, np.uint8)
-
-
-TOO_MUCH_MEMORY = "para abrirla haría falta demasiada memoria"
 
 
 def _is_as_measured(image: Image, size: tuple[int, int], reduction: int) -> bool:

@@ -1,0 +1,34 @@
+"""A decoder that the end of a file can crash, hang or make hungry: what real ones do of files that nobody has yet.
+
+`python -m tests.fragile_decoder` is `app.photos.sandboxed` with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from app.photos.decoding import DecodeOptions, Pixels, read_pixels
+from app.photos.sandboxed import main
+
+COMMAND = (sys.executable, "-m", "tests.fragile_decoder")
+CRASHING = b"." * 5000
+HANGING, HUNGRY = b"(hang)", b"(eat)"
+MEAL_BYTES = 1 << 30
+
+
+def read(content: bytes, options: DecodeOptions) -> Pixels:
+    """The pixels, or an accident."""
+    if content.endswith(CRASHING):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if content.endswith(HANGING):
+        time.sleep(600)
+    if content.endswith(HUNGRY):
+        bytearray(MEAL_BYTES)
+    return read_pixels(content, options)
+
+
+if __name__ == "__main__":
+    main(read)
