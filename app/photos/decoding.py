@@ -101,8 +101,9 @@ def read_pixels(content: bytes, options: DecodeOptions) -> Pixels:
         raise InvalidImage(f"mide {width} x {height} píxeles; el límite son {limit:g} megapíxeles")
     if max(width, height) > MAX_SIDE_PX:
         raise InvalidImage(f"mide {width} x {height} píxeles; el límite son {MAX_SIDE_PX} por lado")
-    # OpenCV forgets a TIFF's orientation when it reduces.
-    reduction = 1 if kind == "TIFF" else choose_reduction(max(width, height), options.min_side_px)
+    # OpenCV forgets a TIFF's orientation when it reduces, and makes nothing at all of a side that it reduces to none.
+    whole = kind == "TIFF" or min(width, height) < max(REDUCTIONS)
+    reduction = 1 if whole else choose_reduction(max(width, height), options.min_side_px)
     image = decode(content, reduction)
     if not _is_as_measured(image, (width, height), reduction):
         raise InvalidImage(f"la cabecera dice {width} x {height} píxeles, y los datos dicen otra cosa")
