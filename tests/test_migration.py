@@ -26,7 +26,7 @@ class Lopsided(TinyEmbedder):
 class LopsidedLoader(TinyLoader):
     def __call__(self, settings: Settings, *_: Any, **__: Any) -> Any:
         embedder = Lopsided(settings.FACE_MODEL, self.hook, self.embedded)
-        return TinyFaces(TinyFinder(self.hook), embedder, self.hook)
+        return TinyFaces(TinyFinder(self.hook), embedder, self.hook, self.sandbox)
 
 
 @pytest.fixture
