@@ -8,6 +8,7 @@ ItemError            costs one member; becomes a `Failed` outcome
 ├── DangerousImage                                            decode
 ├── SharedPhoto, PlaceholderPhoto                             decode: the same picture as somebody else's
 ├── NoFace, SeveralFaces, LowQuality                          detect
+├── TookTooLong                                               decode, detect: no end was to be seen
 ├── BadVector                                                 embed
 ├── RowRefused                                                store
 ├── SetAside                                                  run: whoever was under way when runs died
@@ -20,6 +21,7 @@ RunError             ends the run with its `exit_code`
 ├── Suspicious, VectorsChanged                                3: going on would do harm
 ├── NotSwitched                                               3: new vectors that are not to be used as they are
 ├── Defect                                                    3: an error of ours, the log has the traceback
+├── Stuck                                                     3: photos, downloads or the net do not come to an end
 ├── AlreadyRunning                                            4: another run is at it
 └── Interrupted                                               130: before there was anybody to process
 """
@@ -137,6 +139,14 @@ class LowQuality(ItemError):
     advice = "Tome la foto de nuevo: de frente, de cerca, enfocada y con luz pareja."
 
 
+class TookTooLong(ItemError):
+    stage, code = "detect", "took_too_long"
+    title = "La foto deja colgado al programa"
+    advice = (
+        "Abra la foto en su equipo, guárdela de nuevo como JPG y súbala otra vez. Para reintentarla: --retry-failed."
+    )
+
+
 class BadVector(ItemError):
     stage, code = "embed", "bad_vector"
     title = "El modelo devolvió un vector no válido"
@@ -229,6 +239,17 @@ class Defect(RunError):
 
 class AlreadyRunning(RunError):
     exit_code = EXIT_ALREADY_RUNNING
+
+
+class Stuck(RunError):
+    exit_code = EXIT_NOT_AVAILABLE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message,
+            "Compruebe que al equipo no le falte memoria ni procesador y vuelva a ejecutar: continuará donde quedó. "
+            "Si cambió FACE_DETECTOR o FACE_MODEL, vuelva a los de antes.",
+        )
 
 
 class Interrupted(RunError):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from app.bookkeeping import Bookkeeping
 from app.breaker import Breaker
 from app.core.logs import RUN_LOGGER
-from app.errors import RunError
+from app.errors import RunError, Stuck, TookTooLong
 from app.familiar import Familiar
 from app.gallery.reconcile import (
     DEACTIVATE,
@@ -196,13 +196,19 @@ class Execution:
         """At the end the books are written, unless the run was stopped as suspicious: what it saw is not true."""
         try:
             yield
+        except Stuck:  # the next run is not to begin with the same photos
+            self._books.record_failures([each for each in self._failures() if each.code == TookTooLong.code])
+            raise
         finally:
             screening.settle(self._results.outcomes)
         if self._results.error is not None:
             return
         self._books.write()
-        failures = [each for each in self._results.outcomes if isinstance(each, Failed) and not each.recalled]
-        self._books.record_failures([each for each in failures if each.code in SHARED_CODES])
+        self._books.record_failures([each for each in self._failures() if each.code in SHARED_CODES])
+
+    def _failures(self) -> list[Failed]:
+        """Of this run."""
+        return [each for each in self._results.outcomes if isinstance(each, Failed) and not each.recalled]
 
 
 def _failed(decision: Decision) -> bool:

@@ -21,6 +21,7 @@ class Journey:
     """One member on the way: what it has become so far, what each stage took, and why it ended early."""
 
     member: CrewMember
+    stage: str = ""
     item: Any = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     failure: Failed | None = None
@@ -32,6 +33,7 @@ class Journey:
         trouble ends: anything but a RunError becomes its outcome."""
         if self.is_done:
             return
+        self.stage = stage
         started = time.perf_counter()
         try:
             self.advance(call(self.item))
@@ -57,6 +59,14 @@ class Journey:
         self.timings_ms[stage] = round(seconds * 1000, 3)
         state = "bien" if self.failure is None else f"{self.failure.code} {self.failure.detail}".strip()
         run_log.info("%s %s %.1f ms: %s", self.member.crew_id, stage, seconds * 1000, state)
+
+    def give_up(self, error: ItemError) -> None:
+        """The stage that it is in does not come to an end: what it still says changes nothing any more."""
+        log.error("%s: %s en la etapa %s", self.member.crew_id, error.code, self.stage)
+        seen = self.sighting
+        self.failure = Failed(
+            self.member, self.stage, error.code, error.detail, dict(self.timings_ms), seen, self.photo
+        )
 
     def _fail(self, error: ItemError, stage: str) -> None:
         self.item = None  # a decoded photo is large, and a failed member may wait long for its turn

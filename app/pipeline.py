@@ -7,6 +7,7 @@
 
 A fixed number of members is under way at any time, whatever the roster's length; each finishes when it is ready.
 One thread for each core does whatever comes next, a photo or a batch: none waits for another, and none competes.
+A download that stalls lets the others pass; a photo that a thread does not come back from costs that member alone.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
-from typing import Any
+from functools import partial
 
-from app.errors import RunError
+from app.core.workers import Task, Workforce
+from app.downloads import Downloads
+from app.errors import ItemError, PhotoUnavailable, RunError, Stuck, TookTooLong
 from app.journey import Batch, Journey, take_batch
 from app.records import SKIPPED_INTERRUPTED, CrewMember, Embedding, Face, Failed, Outcome, Photo, Portrait, Skipped
 
@@ -28,6 +30,14 @@ log = logging.getLogger(__name__)
 
 # A batch that is not full is taken all the same when nothing came for this long: the processor would idle.
 BATCH_WAIT_S = 0.05
+# A photo's download holds up nobody after this long; most take a tenth of it.
+STALL_S = 0.5
+# Far beyond any photo that is allowed: 100 megapixels with all attempts take seconds, DeepFace's slowest detector, one
+# photo at a time on a weak machine, a minute or two. Whoever takes longer does not come back.
+PHOTO_LIMIT_S = 300.0
+FACES_IN_LIMIT = 100  # so many go through the slowest network in the time that one photo is allowed
+LOST_PER_THREAD = 3  # threads that hang: each holds a photo's memory and perhaps a core, and all of them is no accident
+LEAVE_S = 5.0  # how long the end of a run waits for what is being computed: longer than any usual photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +57,25 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """How many threads download, how many decode and detect, and how many faces make a batch."""
+    """How many threads download, how many decode and detect, and how many faces make a batch. After `stall_s` a
+    download holds up nobody; after its limit a photo is given up; the end waits `leave_s` for what is under way."""
 
     download_threads: int
     worker_threads: int
     batch_size: int
+    stall_s: float = STALL_S
+    download_limit_s: float = PHOTO_LIMIT_S
+    photo_limit_s: float = PHOTO_LIMIT_S
+    leave_s: float = LEAVE_S
 
     @property
     def in_flight(self) -> int:
         """Enough that a batch fills while another is computed and every thread has work; no more than that."""
         return 2 * self.batch_size + self.download_threads + self.worker_threads
+
+    def batch_limit_s(self, faces: int) -> float:
+        """What a batch of them is allowed."""
+        return self.photo_limit_s * (1 + faces / FACES_IN_LIMIT)
 
 
 class Pipeline:
@@ -75,31 +94,33 @@ class Pipeline:
         """One outcome for each member, in the order in which they finish. A RunError is raised after them."""
         waiting = iter(members)
         trouble: RunError | None = None
-        # Daemon threads: an interrupted run does not wait for a server that keeps a download hanging.
-        downloads, workers = ThreadPool(self._options.download_threads), ThreadPool(self._options.worker_threads)
+        downloads = Downloads(self._options.download_threads, self._options.stall_s)
+        workers = Workforce(self._options.worker_threads)
         try:
             yield from self._work_off(waiting, downloads, workers)
         except RunError as error:
             self._stop.set()
             trouble = error
         finally:
-            downloads.terminate()
-            workers.terminate()
-            workers.join()  # a net still computing while the interpreter goes away would abort the process
+            downloads.dismiss()  # and not waited for: a server may keep one hanging
+            workers.dismiss()
+            workers.join(self._options.leave_s)  # who is not back by then is for `leave` to see
         left = [journey.member for journey in self._under_way]
         yield from (Skipped(member, SKIPPED_INTERRUPTED) for member in itertools.chain(left, waiting))
         if trouble is not None:
             raise trouble
 
-    def _work_off(self, waiting: Iterator[CrewMember], downloads: ThreadPool, workers: ThreadPool) -> Iterator[Outcome]:
+    def _work_off(self, waiting: Iterator[CrewMember], downloads: Downloads, workers: Workforce) -> Iterator[Outcome]:
         batch: Batch = []
         while not self._stop.is_set():
-            for member in itertools.islice(waiting, self._options.in_flight - self._busy):
+            yield from self._give_up_on_hanging(downloads, workers)
+            ahead = self._busy - downloads.make_room()
+            for member in itertools.islice(waiting, max(0, self._options.in_flight - ahead)):
                 self._start(Journey(member), downloads, workers)
             if not self._busy:  # nobody else to wait for
                 yield from self._write_held()
                 return
-            ready = self._next_ready(patient=not batch)
+            ready = self._next_ready()
             if isinstance(ready, Journey) and ready.is_done:
                 yield self._finish(ready)
             elif isinstance(ready, Journey):
@@ -107,7 +128,7 @@ class Pipeline:
             elif ready is not None:
                 self._held.append(ready)
             if batch and (ready is None or len(batch) == self._options.batch_size):
-                workers.apply_async(self._handing_over_errors, (self._embed, batch))
+                workers.hand(self._embed(batch))
                 batch = []
             yield from self._write_held() if self._stages.may_store() else ()
 
@@ -116,20 +137,26 @@ class Pipeline:
         """How many are under way, without those who only wait to be stored."""
         return len(self._under_way) - sum(len(batch) for batch in self._held)
 
-    def _start(self, journey: Journey, downloads: ThreadPool, workers: ThreadPool) -> None:
+    def _start(self, journey: Journey, downloads: Downloads, workers: Workforce) -> None:
         def fetch() -> None:
             journey.step("download", lambda _: self._stages.fetch(journey.member))
-            workers.apply_async(self._handing_over_errors, (prepare,))
+            if journey.failure is None:
+                downloads.went_well(journey.timings_ms["download"] / 1000)
 
         def prepare() -> None:
             journey.step("decode", self._stages.decode)
             journey.step("detect", self._stages.find)
             if journey.photo is not None:
                 self._discard(journey.photo)
-            self._ready.put(journey)
+
+        def go_on(error: RunError | None) -> None:
+            if error is None:
+                workers.hand(Task(prepare, partial(self._hand_over, journey), journey))
+            else:
+                self._hand_over(journey, error)
 
         self._under_way[journey] = None
-        downloads.apply_async(self._handing_over_errors, (fetch,))
+        downloads.start(Task(fetch, go_on, journey))
 
     def _discard(self, photo: Photo) -> None:
         try:
@@ -137,29 +164,42 @@ class Pipeline:
         except OSError:  # the file goes with the folder, at the latest when the next run begins
             log.warning("No se pudo borrar %s", photo.path.name, exc_info=True)
 
-    def _embed(self, batch: Batch) -> None:
-        take_batch(batch, "embed", self._stages.embed)
-        self._ready.put(batch)
+    def _embed(self, batch: Batch) -> Task:
+        return Task(partial(take_batch, batch, "embed", self._stages.embed), partial(self._hand_over, batch), batch)
 
-    def _handing_over_errors(self, work: Callable[..., None], *arguments: Any) -> None:
+    def _hand_over(self, ready: Journey | Batch, error: RunError | None) -> None:
+        self._ready.put(ready if error is None else error)
+
+    def _next_ready(self) -> Journey | Batch | None:
+        """What is prepared or embedded next; None when nothing came in time."""
         try:
-            work(*arguments)
-        except RunError as error:
-            self._ready.put(error)
+            ready = self._ready.get(timeout=BATCH_WAIT_S)
+        except queue.Empty:
+            return None
+        if isinstance(ready, RunError):
+            raise ready
+        return ready
 
-    def _next_ready(self, *, patient: bool) -> Journey | Batch | None:
-        """What is prepared or embedded next; None when nothing came in time, or when the run is to stop."""
-        while not self._stop.is_set():
-            try:
-                ready = self._ready.get(timeout=BATCH_WAIT_S)
-            except queue.Empty:
-                if patient:
-                    continue
-                return None
-            if isinstance(ready, RunError):
-                raise ready
-            return ready
-        return None
+    def _give_up_on_hanging(self, downloads: Downloads, workers: Workforce) -> Iterator[Outcome]:
+        """Raises Stuck when they are too many."""
+        options = self._options
+        for task in downloads.hanging(options.download_limit_s):
+            if downloads.give_up(task):
+                detail = f"la descarga no terminó en {options.download_limit_s:g} segundos"
+                yield self._give_up(task.subject, PhotoUnavailable(detail))
+        for task in workers.slow(options.photo_limit_s):
+            if isinstance(task.subject, Journey) and workers.give_up(task):
+                yield self._give_up(task.subject, TookTooLong(f"más de {options.photo_limit_s:g} segundos"))
+            elif isinstance(task.subject, list) and task.has_taken(options.batch_limit_s(len(task.subject))):
+                raise Stuck("El modelo no terminó de calcular")  # nobody's fault: all faces are of one size
+        if workers.given_up >= LOST_PER_THREAD * options.worker_threads:
+            raise Stuck(f"El programa se quedó colgado con {workers.given_up} fotos")
+        if downloads.given_up >= LOST_PER_THREAD * options.download_threads:
+            raise Stuck(f"{downloads.given_up} descargas no terminaron nunca")
+
+    def _give_up(self, journey: Journey, error: ItemError) -> Outcome:
+        journey.give_up(error)
+        return self._finish(journey)
 
     def _write_held(self) -> Iterator[Outcome]:
         while self._held and not self._stop.is_set():

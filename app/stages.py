@@ -30,7 +30,7 @@ from app.photos.sandbox import Sandbox
 from app.photos.source import FetchOptions, FolderSource
 from app.photos.tempfiles import TempFolder
 from app.photos.web import HttpSource
-from app.pipeline import PipelineOptions, Stages
+from app.pipeline import PHOTO_LIMIT_S, PipelineOptions, Stages
 from app.records import CrewMember, Embedding, Face, Failed, Photo, Portrait, Skipped
 from app.roster.database import DatabaseRoster, RosterLayout
 from app.screening import Screening
@@ -187,7 +187,12 @@ def build_source(settings: Settings, stop: threading.Event) -> Source:
 
 def pipeline_options(settings: Settings) -> PipelineOptions:
     batch_size = settings.BATCH_SIZE or choose_batch_size(_providers(settings.ONNX_PROVIDERS))
-    return PipelineOptions(settings.DOWNLOAD_THREADS, settings.WORKER_THREADS, batch_size)
+    return PipelineOptions(
+        settings.DOWNLOAD_THREADS,
+        settings.WORKER_THREADS,
+        batch_size,
+        download_limit_s=max(PHOTO_LIMIT_S, 2 * settings.HTTP_TOTAL_TIMEOUT_S),
+    )
 
 
 def extract_face_embedding(

@@ -14,7 +14,7 @@ LAYERS = {
     **{"records": 0, "errors": 0},
     **{"core": 1, "arguments": 1},
     **{"roster": 2, "photos": 2, "faces": 2, "gallery": 2},
-    **{"journey": 2},
+    **{"journey": 2, "downloads": 2},
     **{"screening": 3, "familiar": 3, "breaker": 3, "bookkeeping": 3, "plan": 3, "pipeline": 3},
     **{"stages": 4, "demo": 4, "reports": 4},
     **{"run": 5, "scale": 5},

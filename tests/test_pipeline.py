@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.errors import BadVector, DatabaseUnavailable, NoFace, PhotoNotFound, RunError
+from app.errors import BadVector, DatabaseUnavailable, NoFace, PhotoNotFound, RunError, Stuck
+from app.photos.source import FetchOptions
+from app.photos.tempfiles import TempFolder
+from app.photos.web import HttpSource
 from app.pipeline import Pipeline, PipelineOptions, Stages
 from app.records import CrewMember, Embedding, Face, Failed, Outcome, Photo, Portrait, Sighting, Skipped, Stored
+from tests.webserver import PhotoServer
 
 OPTIONS = PipelineOptions(download_threads=3, worker_threads=2, batch_size=4)
 STAGES = ("download", "decode", "detect", "embed", "store")
@@ -361,3 +365,165 @@ def test_of_several_batches_that_wait_none_is_stored_after_the_run_was_stopped(r
     stored = [outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Stored)]
     assert (len(outcomes), stored) == (40, recorder.rows)
     assert 1 <= len(stored) <= OPTIONS.batch_size
+
+
+# ------------------------------------------------------------------------------------------- whoever does not come back
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """What hanging stages wait for: at the latest the end of the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def hanging(stage: Callable[[Any], Any], crew_ids: set[str], release: threading.Event) -> Callable[[Any], Any]:
+    """The stage, but these members hang in it, and then come through all the same."""
+
+    def call(item: Any) -> Any:
+        first = item[0] if isinstance(item, list) else item
+        if getattr(first, "member", first).crew_id in crew_ids:
+            assert release.wait(60)
+        return stage(item)
+
+    return call
+
+
+def test_downloads_that_stall_let_everybody_else_pass(recorder: Recorder, release: threading.Event) -> None:
+    """More of them than there are places, and first of all; when they come in the end, they are as good as any."""
+    stages = recorder.stages(fetch=hanging(recorder.fetch, {"0", "1", "2", "3", "4"}, release))
+    order = []
+    for outcome in Pipeline(stages, replace(OPTIONS, stall_s=0.05)).run(crew(60)):
+        order.append(outcome.member.crew_id)
+        if len(order) == 55:
+            release.set()
+    assert (sorted(order[-5:]), len(order)) == (["0", "1", "2", "3", "4"], 60)
+    assert sorted(recorder.rows, key=int) == [str(number) for number in range(60)]
+
+
+def test_a_download_without_end_costs_that_member_alone(recorder: Recorder, release: threading.Event) -> None:
+    stages = recorder.stages(fetch=hanging(recorder.fetch, {"1"}, release))
+    told = by_id(run(stages, crew(30), replace(OPTIONS, stall_s=0.05, download_limit_s=0.3)))
+    assert told["1"] == Failed(crew(2)[1], "download", "photo_unavailable", "la descarga no terminó en 0.3 segundos")
+    assert sorted(recorder.rows, key=int) == [each.crew_id for each in crew(30) if each.crew_id != "1"]
+
+
+@pytest.mark.parametrize(("stage", "name", "timed"), [("decode", "decode", 1), ("find", "detect", 2)])
+def test_photos_that_threads_do_not_come_back_from_cost_those_members_alone(
+    stage: str, name: str, timed: int, recorder: Recorder, release: threading.Event
+) -> None:
+    """As many as there are threads: the others go through fresh ones."""
+    stages = recorder.stages(**{stage: hanging(getattr(recorder, stage), {"3", "8"}, release)})
+    told = by_id(run(stages, crew(30), replace(OPTIONS, photo_limit_s=0.3)))
+    for member in (crew(9)[3], crew(9)[8]):
+        timings, seen = told[member.crew_id].timings_ms, None if stage == "decode" else SEEN
+        photo = photo_of(member.crew_id)
+        expected = Failed(member, name, "took_too_long", "más de 0.3 segundos", timings, seen, photo)
+        assert (told[member.crew_id], tuple(timings)) == (expected, STAGES[:timed])
+    assert sorted(recorder.rows, key=int) == [each.crew_id for each in crew(30) if each.crew_id not in ("3", "8")]
+
+
+@pytest.mark.parametrize("late", [None, NoFace("late"), ValueError("late"), DatabaseUnavailable("late")])
+def test_what_a_thread_says_after_it_was_given_up_changes_nothing(
+    late: Exception | None, recorder: Recorder, release: threading.Event
+) -> None:
+    threads: list[threading.Thread] = []
+    is_over = threading.Event()
+
+    def find(portrait: Portrait) -> Face:
+        if portrait.member.crew_id == "3":
+            threads.append(threading.current_thread())
+            assert release.wait(60)
+            if late is not None:
+                raise late
+        return recorder.find(portrait)
+
+    outcomes = []
+    stages = recorder.stages(find=find, fetch=hanging(recorder.fetch, {"0"}, is_over))  # the run goes on meanwhile
+    for outcome in Pipeline(stages, replace(OPTIONS, photo_limit_s=0.2)).run(crew(4)):
+        outcomes.append(outcome)
+        if isinstance(outcome, Failed):
+            release.set()
+            threads[0].join(60)
+            is_over.set()
+    assert [(each.member.crew_id, each.code) for each in outcomes if isinstance(each, Failed)] == [
+        ("3", "took_too_long")
+    ]
+    assert (sorted(by_id(outcomes)), len(outcomes)) == (["0", "1", "2", "3"], 4)
+    assert sorted(recorder.rows) == ["0", "1", "2"]
+
+
+def test_when_every_photo_hangs_the_run_ends_before_threads_pile_up(
+    recorder: Recorder, release: threading.Event
+) -> None:
+    before = threading.active_count()
+    outcomes: list[Outcome] = []
+    stages = recorder.stages(find=hanging(recorder.find, {each.crew_id for each in crew(40)}, release))
+    with pytest.raises(Stuck, match="El programa se quedó colgado con 6 fotos"):
+        outcomes.extend(Pipeline(stages, replace(OPTIONS, photo_limit_s=0.1, leave_s=0.1)).run(crew(40)))
+    assert [each.code for each in outcomes if not isinstance(each, Stored)] == ["took_too_long"] * 6 + [
+        "interrupted"
+    ] * 34
+    assert sorted(int(each.member.crew_id) for each in outcomes) == list(range(40))
+    assert threading.active_count() - before <= 6 + OPTIONS.worker_threads + OPTIONS.download_threads
+
+
+def test_when_no_download_ends_the_run_does(recorder: Recorder, release: threading.Event) -> None:
+    outcomes: list[Outcome] = []
+    stages = recorder.stages(fetch=hanging(recorder.fetch, {each.crew_id for each in crew(40)}, release))
+    with pytest.raises(Stuck, match=r"\d+ descargas no terminaron nunca"):
+        outcomes.extend(Pipeline(stages, replace(OPTIONS, stall_s=0.05, download_limit_s=0.2)).run(crew(40)))
+    assert sorted(int(each.member.crew_id) for each in outcomes) == list(range(40))
+    assert {each.code for each in outcomes if not isinstance(each, Stored)} == {"photo_unavailable", "interrupted"}
+
+
+def test_a_network_that_does_not_come_back_ends_the_run(recorder: Recorder, release: threading.Event) -> None:
+    """It is nobody's photo: nobody fails of it."""
+    outcomes: list[Outcome] = []
+    stages = recorder.stages(embed=hanging(recorder.embed, {each.crew_id for each in crew(9)}, release))
+    with pytest.raises(Stuck, match="El modelo no terminó de calcular"):
+        outcomes.extend(Pipeline(stages, replace(OPTIONS, photo_limit_s=0.2, leave_s=0.1)).run(crew(9)))
+    assert sorted(outcomes, key=lambda each: each.member.crew_id) == [Skipped(each, "interrupted") for each in crew(9)]
+
+
+def test_a_stop_does_not_wait_for_a_photo_that_hangs(recorder: Recorder, release: threading.Event) -> None:
+    """Nor for the batch that it would have been in: the seven others are stored, or told as interrupted."""
+    stop = threading.Event()
+    outcomes: list[Outcome] = []
+    stages = recorder.stages(find=hanging(recorder.find, {"2"}, release))
+    for outcome in Pipeline(stages, replace(OPTIONS, leave_s=0.1), stop).run(crew(300)):
+        outcomes.append(outcome)
+        stop.set()
+    assert not release.is_set()
+    assert by_id(outcomes)["2"] == Skipped(crew(3)[2], "interrupted")
+    assert sorted(int(each.member.crew_id) for each in outcomes) == list(range(300))
+    assert sorted(each.member.crew_id for each in outcomes if isinstance(each, Stored)) == sorted(recorder.rows)
+
+
+def test_with_real_downloads_in_all_places_that_never_end_the_others_are_stored(
+    recorder: Recorder, web: PhotoServer, tmp_path: Path, portrait_jpeg: bytes
+) -> None:
+    """Eight of them, first of all: as many as there are places in a usual run."""
+    places, never_s, stop = 8, 600.0, threading.Event()
+    web.slow_s, web.default_photo = never_s, portrait_jpeg
+    fetching = FetchOptions(web.base_url, 5, never_s, never_s, attempts=1, threads=places, max_bytes=10**6)
+    source, temp = HttpSource(fetching, stop), TempFolder(tmp_path)
+    endless = [CrewMember(route, f"{number}.jpg") for number in range(4) for route in ("slow", "drip")]
+    good = [CrewMember("ok", f"{number}.jpg") for number in range(100)]
+    stages = recorder.stages(
+        fetch=lambda member: source.fetch(member, temp),
+        decode=lambda photo: Portrait(photo, np.full((2, 2, 3), 7, np.uint8), SEEN),
+    )
+    outcomes: list[Outcome] = []
+    options = PipelineOptions(places, worker_threads=2, batch_size=4, stall_s=0.1)
+    for outcome in Pipeline(stages, options, stop).run([*endless, *good]):
+        outcomes.append(outcome)
+        if sum(isinstance(each, Stored) for each in outcomes) == len(good):
+            stop.set()
+    temp.close()
+    assert {each.member for each in outcomes[: len(good)]} == set(good)
+    assert {(each.member.crew_id, each.member.photo_name) for each in outcomes[len(good) :]} == {
+        (each.crew_id, each.photo_name) for each in endless
+    }
+    assert len(outcomes) == len(good) + places

@@ -17,6 +17,7 @@ from app.errors import (
     SetAside,
     SeveralFaces,
     SharedPhoto,
+    TookTooLong,
     kind_of,
 )
 from app.gallery.attempts import Suspect
@@ -46,7 +47,8 @@ PROCESSED = (NEW, CHANGED, RENAMED, STALE, RETRY, COMPARE)
 
 SHARED_CODES = {SharedPhoto.code, PlaceholderPhoto.code}
 # Failures that are the photo's: trying again makes no sense before it is another one.
-OF_THE_PHOTO = {each.code for each in (NoFace, SeveralFaces, LowQuality, InvalidImage, DangerousImage)} | SHARED_CODES
+JUDGED = (NoFace, SeveralFaces, LowQuality, InvalidImage, DangerousImage, TookTooLong)
+OF_THE_PHOTO = {each.code for each in JUDGED} | SHARED_CODES
 FIRST_RETRY, LAST_RETRY = timedelta(hours=1), timedelta(hours=20)  # the last leaves no nightly run out
 MAX_DOUBLINGS = 5  # beyond the last; a month of failures would be more days than a timedelta holds
 
