@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.arguments import parse_arguments
+from app.core.workers import leave
 from app.errors import EXIT_INTERRUPTED, MissingDependency
 
 
@@ -36,4 +37,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
