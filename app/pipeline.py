@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 BATCH_WAIT_S = 0.05
 # A photo's download holds up nobody after this long; most take a tenth of it.
 STALL_S = 0.5
-# Far beyond any photo that is allowed: 100 megapixels with all attempts take seconds, DeepFace's slowest detector, one
-# photo at a time on a weak machine, a minute or two. Whoever takes longer does not come back.
+# Forty times what the largest photo allowed takes (100 megapixels, progressive: 8 s on a busy core): for weak machines,
+# and for DeepFace's slow detectors, which take one photo at a time. Whoever takes longer does not come back.
 PHOTO_LIMIT_S = 300.0
 FACES_IN_LIMIT = 100  # so many go through the slowest network in the time that one photo is allowed
 LOST_PER_THREAD = 3  # threads that hang: each holds a photo's memory and perhaps a core, and all of them is no accident

@@ -118,6 +118,7 @@ BEFORE_ASKING = [
     (case(None, NO_FACE), INSIST, RETRY, "falló, y se pidió reintentar"),
     (case(None, replace(NO_FACE, judged_by="rules0")), RULES, RETRY, "falló con otra configuración u otro modelo"),
     (case(None, NO_FACE), FULL, RETRY, FULLY),
+    (case(None, replace(NO_FACE, code="took_too_long")), RULES, ASK, ""),
     (case(STRANGER, NO_FACE), RULES, ASK, ""),  # by its row: somebody else made it since
     (case(STRANGER, replace(NO_FACE, checked_at=NOW)), RULES, UNCHANGED, JUST_CHECKED),
     # failures of the server
