@@ -81,15 +81,19 @@ class FrontDoor:
 
     def enrol(self, photo_names: Sequence[str], members: int) -> None:
         """A new database whose roster has that many members; the photos go round."""
+        self.enrol_as([str(number) for number in range(members)], photo_names)
+
+    def enrol_as(self, crew_ids: Sequence[str], photo_names: Sequence[str]) -> None:
+        """The same, with members of these ids."""
         self._server.execute(f"CREATE OR REPLACE DATABASE {DATABASE} CHARACTER SET utf8mb4")
         names = ("crew_id", "imagen", "nombres", "apellidos")
         id_column = Column(names[0], String(10), primary_key=True)
         texts = (Column(name, String(100)) for name in names[1:])
         table = Table(ROSTER, MetaData(), id_column, *texts, Column("estatus", Integer))
         rows = [
-            {"crew_id": str(number), "imagen": photo_names[number % len(photo_names)], "estatus": 1}
+            {"crew_id": crew_id, "imagen": photo_names[number % len(photo_names)], "estatus": 1}
             | {"nombres": "Nombre", "apellidos": f"Apellido {number}"}
-            for number in range(members)
+            for number, crew_id in enumerate(crew_ids)
         ]
         database = Database(load_settings(None, DB_URL=self._environment["DB_URL"], IMAGE_BASE_URL="file:///"))
         database.transaction(table.create)

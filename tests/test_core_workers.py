@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -131,5 +132,8 @@ def test_the_process_leaves_with_its_exit_code_whoever_is_still_computing(*, at_
     """With `sys.exit` alone the nets at work abort it: exit code 134 of 7."""
     script = LEFT_AT_WORK.replace("AT_WORK", str(at_work))
     words = [sys.executable, "-c", script]
-    done = subprocess.run(words, cwd=PROJECT_DIR, capture_output=True, text=True, timeout=60, check=False)
+    environment = os.environ | {"PYTHONUNBUFFERED": ""}  # what is not flushed would be lost
+    done = subprocess.run(
+        words, cwd=PROJECT_DIR, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (7, "what was said last", "")

@@ -450,6 +450,7 @@ def test_what_a_thread_says_after_it_was_given_up_changes_nothing(
     assert [(each.member.crew_id, each.code) for each in outcomes if isinstance(each, Failed)] == [
         ("3", "took_too_long")
     ]
+    assert tuple(by_id(outcomes)["3"].timings_ms) == STAGES[:2]
     assert (sorted(by_id(outcomes)), len(outcomes)) == (["0", "1", "2", "3"], 4)
     assert sorted(recorder.rows) == ["0", "1", "2"]
 
