@@ -40,6 +40,9 @@ def test_the_listing_reads_back_as_it_was_with_the_mark_by_which_excel_knows_utf
         ("@A1", "'@A1"),
         (" =1", " '=1"),
         ("＝1", "'＝1"),
+        ("﹢1", "'﹢1"),
+        ("−1", "'−1"),
+        ("a\\t=1", "a\\t=1"),  # a tab has become two letters before it comes here
         ('"=1', "\"'=1"),
     ],
 )
@@ -50,7 +53,7 @@ def test_no_cell_begins_a_formula(text: str, cell: str) -> None:
     assert [row[column] for column in (1, 2, 3, 5)] == [cell] * 4
 
 
-@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("separator", [",", ";", "|", "\t", "\r"])
 def test_no_cell_begins_a_formula_for_an_excel_that_splits_at_another_sign(separator: str) -> None:
     assert harmless(f'Ana{separator} "=1+1') == f"Ana{separator} \"'=1+1"
 

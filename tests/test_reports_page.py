@@ -16,8 +16,9 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
+from app.core.files import write_private
 from app.reports import page
-from app.reports.page import Row, reasons_of, render, rows_of, write_private, write_report
+from app.reports.page import Row, reasons_of, render, rows_of, write_report
 from app.reports.review import Changes, Distribution, Entry, Review
 from app.reports.summary import summarise
 from app.screening import MAX_THUMBNAIL_BYTES

@@ -1,20 +1,32 @@
-"""Files that are complete or not there at all."""
+"""Files of ours: content comes in, a file that is complete and its owner's alone goes out, whatever the umask."""
 
 from __future__ import annotations
 
 import os
-import secrets
+import tempfile
 from pathlib import Path
 
+OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
 
-def replace_file(path: Path, content: bytes, mode: int) -> None:
-    """Write the file beside its place, with exactly these permissions, then rename it. Raises OSError."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+
+def write_private(path: Path, content: bytes, mode: int = OWNER_ONLY_FILE) -> None:
+    """Replace a file, or leave it as it was. Raises OSError."""
+    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with open(descriptor, "wb") as file:
             file.write(content)
-        partial.chmod(mode)  # whatever the caller's umask
+        Path(partial).chmod(mode)
         os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def create_private(path: Path) -> None:
+    """An empty file, unless there is one: what opens it next leaves its permissions alone. Raises OSError."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, OWNER_ONLY_FILE))
+
+
+def mode_of(path: Path) -> int:
+    """The permissions of a file; of one that is still to be made, the owner's alone."""
+    return path.stat().st_mode & 0o777 if path.exists() else OWNER_ONLY_FILE

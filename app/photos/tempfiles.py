@@ -12,12 +12,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
 from app.core.logs import cannot_write
 from app.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
 SAFE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 MAX_ID_CHARACTERS = 40  # of a crew id in a file name
 OURS = re.compile(r"crew_[^_]*_(?P<owner>[0-9a-f]{8})_\d+\D.*")

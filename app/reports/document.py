@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +13,15 @@ from typing import Any
 import orjson
 
 from app.arguments import STDOUT
+from app.core.files import mode_of, write_private
 from app.errors import SettingsError
 from app.faces.quality import Limits
 from app.records import Failed, Outcome, Photo, Sighting, Skipped, Stored
 from app.reports.review import Review
 from app.reports.summary import reason
 from app.screening import note_quality
+
+UNUSUAL = re.compile(r"[^\n -~]")
 
 
 def run_document(
@@ -117,6 +121,18 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def _shown_safely(content: bytes) -> bytes:
+    """The same JSON, in which what a terminal would obey (C1 controls, bidi overrides) is written `\\u009b`."""
+    return UNUSUAL.sub(_escaped, content.decode()).encode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    if found[0].isprintable():
+        return found[0]
+    units = found[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
 def check_target(target: str, option: str) -> None:
     """Notice before the run that the file of this option could not be written. Raises SettingsError."""
     path = Path(target).resolve()
@@ -127,8 +143,8 @@ def check_target(target: str, option: str) -> None:
 
 
 def write_document(document: Any, target: str) -> None:
-    """To a file, complete or not at all, or to stdout (`-`)."""
-    content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    """To stdout (`-`), or to a file, complete or not at all: the owner's alone, or as it was before."""
+    content = _shown_safely(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     if target == STDOUT:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
@@ -137,9 +153,4 @@ def write_document(document: Any, target: str) -> None:
     if path.exists() and not path.is_file():
         path.write_bytes(content)  # a pipe or a device, which must not become a file
         return
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_private(path, content, mode_of(path))

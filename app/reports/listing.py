@@ -18,8 +18,9 @@ GROUPS = {
 }
 CHANGES = {NEW: "nueva", OPEN: "sigue pendiente", "": ""}
 SEPARATOR = ";"  # what Excel expects wherever the decimal sign is a comma
-# Where a formula could begin: a cell's start, and after what an Excel set to another separator takes for its end.
-FORMULA_START = re.compile(r"""(^|[,;])([\s"']*)(?=[=+\-@＝＋－＠])""")
+# Where a formula could begin: a cell's start, and after what an Excel set to another separator takes for its end. The
+# signs in all their widths: some programs make the usual ones of them.
+FORMULA_START = re.compile(r"""(^|[,;|\t\r\n])([\s"']*)(?=[=+\-@＝＋－＠﹦﹢﹣﹫−])""")
 
 
 def listing(review: Review) -> bytes:

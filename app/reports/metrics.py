@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.core.files import replace_file
+from app.core.files import write_private
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, item_errors
 from app.reports.summary import STAGE_NAMES, Summary
 
@@ -34,7 +34,7 @@ class RunMetrics:
 
 def write_metrics(metrics: RunMetrics, path: Path) -> None:
     """Replace the file; what no run has said for long, the last success, is carried over. Raises OSError."""
-    replace_file(path, generate_latest(_collect(metrics, _last_success(path))), EVERYBODY_READS)
+    write_private(path, generate_latest(_collect(metrics, _last_success(path))), EVERYBODY_READS)
 
 
 def _collect(metrics: RunMetrics, last_success: float | None) -> CollectorRegistry:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from app.core.files import write_private
 from app.reports.listing import listing
 from app.reports.plots import histogram
 from app.reports.review import IMPROVE, RETAKE, SHARED, TECHNICAL, Entry, Review
@@ -70,18 +69,6 @@ def write_report(review: Review, folder: Path, *, thumbnails: bool, name: str = 
     write_private(page, render(review, thumbnails=thumbnails).encode("utf-8", "replace"))
     write_private(page.with_suffix(".csv"), listing(review))
     return page
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a file; only its owner may read it."""
-    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 def render(review: Review, *, thumbnails: bool) -> str:

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.core.files import create_private, mode_of, write_private
+
+
+@pytest.fixture(autouse=True)
+def generous() -> Iterator[None]:
+    """A caller whose files anybody may read and write."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_new_file_is_its_owner_s_alone(tmp_path: Path) -> None:
+    write_private(tmp_path / "a", b"1")
+    create_private(tmp_path / "b")
+    assert [(path.read_bytes(), mode(path)) for path in (tmp_path / "a", tmp_path / "b")] == [
+        (b"1", 0o600),
+        (b"", 0o600),
+    ]
+
+
+def test_an_old_one_keeps_its_mode_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.touch(mode=0o640)
+    create_private(path)
+    assert mode(path) == 0o640
+    write_private(path, b"2", mode_of(path))
+    assert (path.read_bytes(), mode(path)) == (b"2", 0o640)
+    write_private(path, b"3")
+    assert (path.read_bytes(), mode(path)) == (b"3", 0o600)
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_private(tmp_path / "a", b"1")
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
