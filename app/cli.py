@@ -136,7 +136,8 @@ def _read_settings(options: argparse.Namespace, values: Mapping[str, object]) ->
 
 def _open_logs(options: argparse.Namespace, settings: Settings) -> None:
     log_bytes = int(settings.LOG_MAX_MB * BYTES_PER_MB)
-    configure_logs(LogOptions(settings.LOG_DIR, log_bytes, settings.LOG_BACKUPS, options.debug))
+    names, secrets = settings.LOG_NAMES, settings.secrets()
+    configure_logs(LogOptions(settings.LOG_DIR, log_bytes, settings.LOG_BACKUPS, options.debug, names, secrets))
 
 
 def _request(options: argparse.Namespace) -> Request:

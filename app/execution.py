@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from app.bookkeeping import Bookkeeping
 from app.breaker import Breaker
-from app.core.logs import RUN_LOGGER
+from app.core.logs import RUN_LOGGER, Personal
 from app.errors import RunError, Stuck, TookTooLong
 from app.familiar import Familiar
 from app.gallery.reconcile import (
@@ -90,7 +90,8 @@ class Execution:
         unprocessable = [each.failure for each in plan.of(UNPROCESSABLE) if each.failure]
         self._means.observer.begin(len(self._pending) + len(unprocessable), len(plan.of(UNCHANGED)))
         for failure in unprocessable:
-            run_log.info("%s %s: %s %s", failure.member.crew_id, failure.stage, failure.code, failure.detail)
+            who, detail = failure.member.crew_id, Personal(failure.detail)
+            run_log.info("%s %s: %s %s", who, failure.stage, failure.code, detail)
             self._means.observer.outcome(failure)
         outcomes += unprocessable
         self._books.record_failures([each for each in unprocessable if self._is_news(each)])

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.core.logs import RUN_LOGGER
+from app.core.logs import RUN_LOGGER, Personal
+from app.core.secrets import harmless
 from app.errors import ItemError, RunError, Unexpected
 from app.records import CrewMember, Failed, Outcome, Photo, Sighting, Skipped, Stored
 
@@ -43,7 +44,7 @@ class Journey:
             raise
         except Exception as error:
             log.exception("%s: error inesperado en la etapa %s", self.member.crew_id, stage)
-            self._fail(Unexpected(f"{type(error).__name__}: {error}"), stage)
+            self._fail(Unexpected(harmless(f"{type(error).__name__}: {error}")), stage)
         self.took(stage, time.perf_counter() - started)
 
     def advance(self, item: Any) -> None:
@@ -57,8 +58,8 @@ class Journey:
 
     def took(self, stage: str, seconds: float) -> None:
         self.timings_ms[stage] = round(seconds * 1000, 3)
-        state = "bien" if self.failure is None else f"{self.failure.code} {self.failure.detail}".strip()
-        run_log.info("%s %s %.1f ms: %s", self.member.crew_id, stage, seconds * 1000, state)
+        code, detail = (self.failure.code, self.failure.detail) if self.failure else ("bien", "")
+        run_log.info("%s %s %.1f ms: %s %s", self.member.crew_id, stage, seconds * 1000, code, Personal(detail))
 
     def give_up(self, error: ItemError) -> None:
         """The stage that it is in does not come to an end: what it still says changes nothing any more."""

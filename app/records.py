@@ -155,7 +155,7 @@ class Embedding:
     """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised."""
 
     photo: Photo
-    vector: NDArray[np.float32]
+    vector: NDArray[np.float32] = field(repr=False)  # biometric: no message quotes it
     model: str
     sighting: Sighting
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.core.logs import LogOptions, configure_logs, printable, printable_lines
+from app.core.logs import LogOptions, Personal, configure_logs, printable, printable_lines
 from app.errors import SettingsError
 
 RUN, APP = "generate_embeddings.log", "app.log"
@@ -93,3 +96,78 @@ def test_a_folder_that_cannot_be_written_is_refused_with_the_setting_to_change(t
         configure_logs(LogOptions(tmp_path / "logs", 10_000, 2))
     assert str(caught.value) == f"No se puede escribir en {tmp_path / 'logs'}: File exists"
     assert caught.value.advice == "Revise LOG_DIR y los permisos de esa carpeta."
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+@pytest.fixture
+def generous() -> Iterator[None]:
+    """A caller whose files anybody may read and write."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("generous")
+def test_the_files_are_their_owner_s_alone_also_after_rotation(tmp_path: Path) -> None:
+    configure_logs(LogOptions(tmp_path / "logs", max_bytes=300, backups=1))
+    for number in range(9):
+        logging.getLogger("app.run").info("línea %d %s", number, "x" * 50)
+    assert stat.S_IMODE((tmp_path / "logs").stat().st_mode) == 0o700
+    assert modes(tmp_path / "logs") == {APP: 0o600, RUN: 0o600, f"{RUN}.1": 0o600}
+
+
+def test_a_file_that_was_given_to_others_stays_theirs_to_read_also_after_rotation(tmp_path: Path) -> None:
+    (tmp_path / RUN).touch()
+    (tmp_path / RUN).chmod(0o640)
+    configure_logs(LogOptions(tmp_path, max_bytes=300, backups=1))
+    for number in range(9):
+        logging.getLogger("app.run").info("línea %d %s", number, "x" * 50)
+    assert modes(tmp_path) == {APP: 0o600, RUN: 0o640, f"{RUN}.1": 0o640}
+
+
+def test_a_secret_stands_in_no_line_and_no_traceback(tmp_path: Path) -> None:
+    configure_logs(LogOptions(tmp_path, 10_000, 2, secrets=("p@ss:/w%rd",)))
+    try:
+        raise ValueError("p@ss:/w%rd\nhttp://u:p%40ss%3a%2fw%25rd@h/a.jpg")
+    except ValueError:
+        logging.getLogger("app.faces").exception("con %s y %r", "p%40ss%3A%2Fw%25rd", "p@ss:/w%rd")
+    first, *traceback = lines(tmp_path, APP)
+    assert without_stamps([first]) == ["ERROR   app.faces: con *** y '***'"]
+    assert traceback[-2:] == ["    ValueError: ***", "    http://***@h/a.jpg"]
+
+
+NAMES = "ANA_PAZ.jpg"
+
+
+@pytest.mark.parametrize(
+    ("names", "line", "last"),
+    [
+        (True, f"7 decode 1.0 ms: invalid_image {NAMES}", f"    OSError: {NAMES}"),
+        (False, "7 decode 1.0 ms: invalid_image", "    OSError"),
+    ],
+    ids=["with names", "without"],
+)
+def test_names_stay_out_of_lines_and_tracebacks_where_they_are_not_wanted(
+    tmp_path: Path, names: bool, line: str, last: str
+) -> None:
+    configure_logs(LogOptions(tmp_path, 10_000, 2, names=names))
+    try:
+        try:
+            raise KeyError(NAMES)
+        except KeyError as error:
+            raise OSError(NAMES) from error
+    except OSError:
+        logging.getLogger("app.journey").exception("7: al 100 %")
+    logging.getLogger("app.run").info("%s %s %.1f ms: %s %s", "7", "decode", 1.0, "invalid_image", Personal(NAMES))
+    assert without_stamps(lines(tmp_path, RUN)) == [f"INFO    {line}"]
+    first, *traceback = lines(tmp_path, APP)
+    assert without_stamps([first]) == ["ERROR   app.journey: 7: al 100 %"]
+    assert traceback[-1] == last
+    assert [entry for entry in traceback if entry.startswith("    KeyError")] == [
+        f"    KeyError: {NAMES!r}" if names else "    KeyError"
+    ]
+    assert sum("test_core_logs.py" in entry for entry in traceback) == 2
+    assert names or NAMES not in "".join(traceback)

@@ -13,13 +13,14 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.core.quality_settings import QualitySettings
+from app.core.secrets import password_of
 from app.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 ENV_FILE = PROJECT_DIR / ".env"
 MAX_WORKER_THREADS = 64
 BYTES_PER_MB = 1_000_000  # in every setting that ends in _MB
-PHOTO_SCHEMES = ("http://", "https://", "file://")
+URL_SCHEMES = ("http://", "https://", "file://")
 BACKENDS = ("mysql", "mariadb", "sqlite")
 MYSQL_DRIVER = "mysql+mysqlconnector"
 URL_EXAMPLE = "mysql://usuario:clave@host/base (en la clave, @ : / # se escriben %40 %3A %2F %23)"
@@ -52,7 +53,7 @@ class Settings(QualitySettings):
     DB_RETRY_TOTAL_S: float = Field(default=60.0, ge=0)
 
     # Fotos
-    IMAGE_BASE_URL: str = Field(default="", validate_default=True)
+    IMAGE_BASE_URL: str = Field(default="", validate_default=True, repr=False)
     HTTP_CONNECT_TIMEOUT_S: float = Field(default=5.0, gt=0)
     HTTP_READ_TIMEOUT_S: float = Field(default=15.0, gt=0)
     HTTP_TOTAL_TIMEOUT_S: float = Field(default=60.0, gt=0)
@@ -84,7 +85,7 @@ class Settings(QualitySettings):
     WORKER_THREADS: int = Field(default_factory=_usable_cores, ge=1, le=MAX_WORKER_THREADS)
     ONNX_PROVIDERS: str = "auto"
     DEEPFACE_HOME: str = ""
-    WEIGHTS_MIRROR: str = ""
+    WEIGHTS_MIRROR: str = Field(default="", repr=False)
 
     # Reconocimiento: umbrales para quien compare contra la galería
     FACE_CONFIDENCE_THRESHOLD: float = Field(default=0.70, ge=0, le=1)
@@ -95,6 +96,7 @@ class Settings(QualitySettings):
     LOG_DIR: Path = Field(default=Path("logs"), validate_default=True)
     LOG_MAX_MB: float = Field(default=10.0, ge=0)
     LOG_BACKUPS: int = Field(default=5, ge=1)
+    LOG_NAMES: bool = True
     TEMP_DIR: Path = Field(default=Path("temp_uploads"), validate_default=True)
 
     @field_validator("DB_URL")
@@ -106,10 +108,11 @@ class Settings(QualitySettings):
             except (ArgumentError, ValueError):
                 # The text may hold a password: no part of it is repeated, and the port may be the end of one.
                 raise ValueError(f"no es una URL de SQLAlchemy, como {URL_EXAMPLE}") from None
-            if "@" in (url.host or ""):
-                raise ValueError(f"la clave lleva una arroba: debe ser como {URL_EXAMPLE}")
             if url.get_backend_name() not in BACKENDS:
                 raise ValueError(f"solo se admiten {', '.join(BACKENDS)}")
+            # What follows the first would be taken for host and database, and shown.
+            if url.get_backend_name() != "sqlite" and value.get_secret_value().count("@") > 1:
+                raise ValueError(f"la clave lleva una arroba: debe ser como {URL_EXAMPLE}")
         return value
 
     @field_validator("DB_USER", "DB_NAME")
@@ -120,21 +123,38 @@ class Settings(QualitySettings):
             raise ValueError("falta (o indique DB_URL)")
         return value
 
+    @field_validator("IMAGE_BASE_URL", "WEIGHTS_MIRROR")
+    @classmethod
+    def _sound_address(cls, value: str) -> str:
+        """No part of it is repeated: it may hold a password."""
+        if value and not value.startswith(URL_SCHEMES):
+            raise ValueError(f"debe empezar por {', '.join(URL_SCHEMES)}")
+        if value.startswith(("http://", "https://")):
+            if not _has_host(value):
+                raise ValueError("le falta el servidor, o el puerto no es un número válido")
+            if "@" in value.replace(urlsplit(value).netloc, "", 1):
+                raise ValueError("la clave lleva / ? o #: escríbalos %2F %3F %23 (y una @ de la ruta, %40)")
+        return value
+
     @field_validator("IMAGE_BASE_URL")
     @classmethod
-    def _known_scheme(cls, value: str) -> str:
+    def _given(cls, value: str) -> str:
         if not value:
             raise ValueError("falta: la dirección de la que cuelgan las fotos")
-        if not value.startswith(PHOTO_SCHEMES):
-            raise ValueError(f"debe empezar por {', '.join(PHOTO_SCHEMES)}")
-        if not value.startswith("file://") and not _has_host(value):
-            raise ValueError("le falta el servidor, o el puerto no es un número válido")
         return value.rstrip("/")
 
     @field_validator("LOG_DIR", "TEMP_DIR")
     @classmethod
     def _from_project(cls, value: Path) -> Path:
         return PROJECT_DIR / value  # an absolute path stays as it is
+
+    def secrets(self) -> tuple[str, ...]:
+        """The passwords in it, as they are written."""
+        url = make_url(self.DB_URL.get_secret_value()) if self.DB_URL.get_secret_value() else None
+        options = [value for name, value in (url.query if url else {}).items() if name.startswith("passw")]
+        addresses = (self.IMAGE_BASE_URL, self.WEIGHTS_MIRROR)
+        found = [self.DB_PASSWORD.get_secret_value(), url and url.password, *options, *map(password_of, addresses)]
+        return tuple(str(secret) for secret in found if secret)
 
     def database_url(self) -> URL:
         """The SQLAlchemy URL, with the driver that this program ships."""
@@ -175,6 +195,7 @@ def _how_to_fix(env_file: Path | None) -> str:
 def _describe(problem: dict[str, Any]) -> str:
     kind, limits = str(problem["type"]), problem.get("ctx", {})
     texts = {
+        "bool_parsing": "debe ser 1 (sí) o 0 (no)",
         "int_parsing": "debe ser un número entero",
         "int_parsing_size": "es un número demasiado largo",
         "float_parsing": "debe ser un número",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,9 @@ from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.config import Settings
+from app.core.files import create_private
 from app.core.retry import RetryPolicy, call_with_retries
+from app.core.secrets import harmless
 from app.errors import DatabaseUnavailable, MissingDependency
 
 Result = TypeVar("Result")
@@ -72,6 +75,7 @@ class Database:
             raise self.explain(error) from error
         except ModuleNotFoundError as error:
             raise MissingDependency.of(error) from error
+        event.listen(self.engine, "do_connect", self._prepare_file)
         event.listen(self.engine, "connect", self._prepare_connection)
         event.listen(self.engine, "handle_error", _notice_lost_connection)
         if not self.is_mysql:
@@ -133,11 +137,16 @@ class Database:
     def explain(self, error: Exception) -> DatabaseUnavailable:
         """The error with host, port, database and user (never the password), and what to do."""
         cause = error.orig if isinstance(error, DBAPIError) else error
-        text = "el servidor no respondió a tiempo" if _is_unanswered(error) else _first_line(str(cause))
+        text = "el servidor no respondió a tiempo" if _is_unanswered(error) else _first_line(harmless(str(cause)))
         message = f"Conexión a base de datos: {describe_url(self.url)}: {text}"
         usual = DEFAULT_ADVICE if _is_transient(error) else REFUSED_ADVICE
         advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), usual)
         return DatabaseUnavailable(message, advice)
+
+    def _prepare_file(self, *_: object) -> None:
+        if not self.exists:
+            with suppress(OSError):  # SQLite says it better
+                create_private(Path(str(self.url.database)))
 
     def _prepare_connection(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         if not self.is_mysql:

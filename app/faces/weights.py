@@ -23,6 +23,7 @@ from urllib.request import url2pathname
 
 import requests
 
+from app.core.secrets import harmless, without_credentials
 from app.errors import Interrupted, RunError, WeightsUnavailable
 from app.faces.engine import folder_utils, recognition_model
 
@@ -151,8 +152,8 @@ class WeightsStore:
                     _write_beside(self._hash_path(path), digest(partial).encode())
                 return
             except (requests.RequestException, OSError, EOFError, WeightsUnavailable) as error:
-                log.warning("Pesos de %s: %s: %s", file.model, address, error)
-                problems.append(address)
+                problems.append(without_credentials(address))
+                log.warning("Pesos de %s: %s: %s", file.model, problems[-1], harmless(str(error)))
         raise self._unavailable(file, problems)
 
     def _fetch(self, address: str, target: Path, file: WeightsFile) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, bindparam, func, insert, select, updat
 from sqlalchemy.exc import DBAPIError
 
 from app.core.database import Database
+from app.core.secrets import harmless
 from app.errors import RowRefused
 from app.gallery.companions import VECTORS
 from app.gallery.ledger import Ledger, LedgerEntry
@@ -119,7 +120,7 @@ class GalleryStore:
         try:
             ids: list[int] = self._database.transaction(write)
         except DBAPIError as error:
-            raise RowRefused(str(error.orig)) from error
+            raise RowRefused(harmless(str(error.orig))) from error
         return ids
 
     def _upsert(

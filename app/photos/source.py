@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from app.core.config import BYTES_PER_MB
+from app.core.secrets import without_credentials
 from app.errors import BadName, OversizedPhoto, PhotoNotFound, PhotoUnavailable
 from app.photos.tempfiles import TempFolder
 from app.records import (
@@ -68,11 +69,6 @@ def check_segment(name: str) -> None:
         return  # at once: a long roster has many such names
     if any(char in FORBIDDEN_IN_NAMES or unicodedata.category(char) in FORBIDDEN_CATEGORIES for char in name):
         raise BadName(f"«{name}» contiene una barra o un carácter de control")
-
-
-def without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def compare(said: Version, seen: Version) -> str:
