@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.core.config import PROJECT_DIR, Settings, load_settings
+from app.core.database import describe_url
+from app.core.secrets import Redactor, without_credentials
 from app.errors import EXIT_NOT_STARTED, SettingsError
 
 NEEDED = {"DB_USER": "ana", "DB_NAME": "rrhh", "IMAGE_BASE_URL": "https://fotos.example/img/"}
@@ -229,3 +233,90 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
 
 def test_the_example_file_carries_the_organisation_s_own_address() -> None:
     assert example_values()["IMAGE_BASE_URL"] == ORGANISATION_URL
+
+
+# --------------------------------------------------------------------------------------------------- any text at all
+
+SECRET_SETTINGS = ("DB_URL", "DB_PASSWORD", "IMAGE_BASE_URL", "WEIGHTS_MIRROR")
+MARK = "QZ7xwv"
+on_many = settings(max_examples=200, deadline=None, derandomize=True)
+TEXTS = st.one_of(
+    st.text(max_size=20), st.text("0123456789.,-+ eEinfNa_", max_size=8), st.text("://@[]%?#\\ ab1", max_size=20)
+)
+AROUND = st.text("aZ9@:/%#?&=' [\\;", max_size=5)
+SECRETS = st.builds(lambda before, after: f"{before}{MARK}{after}", AROUND, AROUND)
+
+
+@on_many
+@given(st.sampled_from(sorted(Settings.model_fields)), TEXTS)
+def test_any_text_for_any_setting_gives_settings_or_what_is_wrong_with_them(name: str, text: str) -> None:
+    try:
+        load_settings(None, **NEEDED | {name: text})
+    except SettingsError as error:
+        assert f"  - {name}: " in str(error)
+
+
+@on_many
+@given(st.sampled_from(SECRET_SETTINGS), SECRETS)
+def test_what_is_wrong_with_a_secret_is_said_without_it(name: str, secret: str) -> None:
+    try:
+        load_settings(None, **NEEDED | {name: secret}, DB_PORT="x")
+    except SettingsError as error:
+        assert MARK not in f"{error} {error.advice} {error.__cause__!r}"
+    else:
+        pytest.fail("DB_PORT is wrong")
+
+
+@on_many
+@given(SECRETS)
+def test_a_password_in_an_address_is_refused_or_all_of_it_is_taken_for_one(secret: str) -> None:
+    """However carelessly it is written, no part of it becomes host, port, path or database, which are shown."""
+    addresses = {"DB_URL": f"mysql://u:{secret}@h/b", "IMAGE_BASE_URL": f"https://u:{secret}@h/b"}
+    for name, address in (*addresses.items(), ("WEIGHTS_MIRROR", addresses["IMAGE_BASE_URL"])):
+        try:
+            found = load_settings(None, **NEEDED | {name: address})
+        except SettingsError as error:
+            assert MARK not in str(error)
+            continue
+        shown = (
+            describe_url(found.database_url()),
+            *map(without_credentials, (found.IMAGE_BASE_URL, found.WEIGHTS_MIRROR)),
+        )
+        assert MARK not in f"{shown} {found!r} {Redactor(found.secrets())(f'<{address}> <{secret}>')}"
+
+
+def test_all_passwords_are_known_as_secrets() -> None:
+    found = load_settings(
+        None,
+        **NEEDED
+        | {
+            "DB_PASSWORD": "uno",
+            "DB_URL": "mysql://u:d%40s@h/b?password=tres&ssl_ca=x",
+            "IMAGE_BASE_URL": "https://u:cu%40tro@h",
+            "WEIGHTS_MIRROR": "https://cinco@h/",
+        },
+    )
+    assert found.secrets() == ("uno", "d@s", "tres", "cu%40tro", "cinco")
+    assert load_settings(None, **NEEDED).secrets() == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        (
+            "IMAGE_BASE_URL",
+            "http://u:12/x@h",
+            "la clave lleva / ? o #: escríbalos %2F %3F %23 (y una @ de la ruta, %40)",
+        ),
+        (
+            "WEIGHTS_MIRROR",
+            "http://u:12#x@h",
+            "la clave lleva / ? o #: escríbalos %2F %3F %23 (y una @ de la ruta, %40)",
+        ),
+        ("WEIGHTS_MIRROR", "servidor/pesos", "debe empezar por http://, https://, file://"),
+        ("WEIGHTS_MIRROR", "http://", "le falta el servidor, o el puerto no es un número válido"),
+        ("LOG_NAMES", "quizás", "debe ser 1 (sí) o 0 (no)"),
+    ],
+)
+def test_an_address_or_a_switch_that_is_none_is_refused(name: str, value: str, problem: str) -> None:
+    assert problems(**NEEDED | {name: value}) == [f"{name}: {problem}"]

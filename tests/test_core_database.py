@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import threading
@@ -274,6 +276,22 @@ def test_a_file_that_cannot_be_a_database_is_explained(tmp_path: Path, open_data
     (tmp_path / "foto.db").write_bytes(b"\xff\xd8\xff\xe0 not a database" * 100)
     other = trouble(open_database(DB_URL=f"sqlite:///{tmp_path / 'foto.db'}"), "SELECT * FROM sqlite_master")
     assert str(other).endswith("foto.db: file is not a database")
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 0o600), (0o640, 0o640)], ids=["new", "old"])
+def test_a_new_file_is_its_owner_s_alone_whatever_the_caller_s_umask(
+    tmp_path: Path, open_database: OpenDatabase, before: int | None, after: int
+) -> None:
+    path = tmp_path / "galería.db"
+    if before is not None:
+        path.touch()
+        path.chmod(before)
+    umask = os.umask(0)
+    database = open_database(DB_URL=f"sqlite:///{path}")
+    assert path.exists() == (before is not None)  # to be opened is not yet to be asked
+    run_sql(database, "CREATE TABLE t (a INT)")
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == after
 
 
 def test_a_driver_that_is_not_there_is_explained(open_database: OpenDatabase) -> None:

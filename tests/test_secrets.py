@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +28,7 @@ from tests.tiny_faces import TinyLoader, draw
 PASSWORD = "p@ss:/w%rd'QZ7x"  # all that URLs, logs and reprs treat in ways of their own
 ENCODED = quote(PASSWORD, safe="")
 USER = "lote"
+HIRED = 3  # in every world: 1, 2 and 3
 FORMS = {
     *(PASSWORD, ENCODED, ENCODED.lower(), quote(ENCODED), quote_plus(PASSWORD), repr(PASSWORD)[1:-1]),
     *(quote(PASSWORD), PASSWORD.replace("'", "\\'"), PASSWORD.replace("'", "&#39;")),
@@ -75,11 +78,12 @@ def entered_with(disaster: Disaster, **settings: object) -> None:
     disaster.set(**{name: str(value).replace("PORT", str(port)) for name, value in settings.items()})
 
 
-def photos_from(disaster: Disaster, route: str, secret: str = ENCODED) -> None:
+def photos_from_a_server_that_misbehaves(disaster: Disaster) -> None:
     web = disaster.world.web
     web.redirect_target = address("http://192.0.2.1/a.jpg")
-    disaster.world.hire(route, "a.jpg")
-    disaster.set(IMAGE_BASE_URL=address(web.base_url, secret), HTTP_ATTEMPTS=1)
+    for route in ("401", "404", "500", "elsewhere", "badmove", "loop", "reset", "truncated", "garbled"):
+        disaster.world.hire(route, "a.jpg")
+    photos_at(disaster, address(web.base_url))
 
 
 def refused_by_the_photo_server(disaster: Disaster) -> None:
@@ -98,10 +102,15 @@ def weights_from(disaster: Disaster, mirror: str) -> None:
     disaster.set(FACE_MODEL="ArcFace", DEEPFACE_HOME=home, WEIGHTS_MIRROR=mirror)
 
 
-def raising(stage: str, error: Exception, disaster: Disaster) -> TinyLoader:
+def raising(errors: dict[tuple[str, str], Exception], disaster: Disaster) -> TinyLoader:
+    """By stage and crew id."""
+    for _, crew_id in errors:
+        if int(crew_id) > HIRED:
+            disaster.world.hire(crew_id, "a.jpg", draw(int(crew_id)))
+
     def hook(at: str, crew_id: str) -> None:
-        if (at, crew_id) == (stage, "2"):
-            raise error
+        if (at, crew_id) in errors:
+            raise errors[at, crew_id]
 
     return TinyLoader(hook)
 
@@ -159,12 +168,13 @@ def refused_at_the_end(disaster: Disaster) -> TinyLoader:
     return TinyLoader(hook)
 
 
-VECTORS = {
-    "list": ValueError(f"bad input: {VECTOR.tolist()}"),
-    "array": ValueError(VECTOR),
-    "repr": ValueError(repr(VECTOR[:40])),
-    "text of an array": ValueError(f"odd\n{VECTOR}"),
-    "scalars": TypeError(list(VECTOR[:9])),
+QUOTING = {
+    ("decode", "2"): ValueError(f"bad input: {VECTOR.tolist()}"),
+    ("detect", "3"): ValueError(VECTOR),
+    ("embed", "4"): ValueError(repr(VECTOR[:40])),
+    ("embed", "5"): ValueError(f"odd\n{VECTOR}"),
+    ("embed", "6"): TypeError(list(VECTOR[:9])),
+    ("embed", "7"): RuntimeError(f"401 for url: {address('http://fotos.example/a.jpg')}"),
 }
 SIGNAL = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = "
 DISASTERS: dict[str, tuple[Callable[[Disaster], LoadFaces | None], int]] = {
@@ -186,10 +196,7 @@ DISASTERS: dict[str, tuple[Callable[[Disaster], LoadFaces | None], int]] = {
         1,
     ),
     "a photo server that lets nobody in": (refused_by_the_photo_server, 1),
-    **{
-        f"a photo server's {route}": (partial(photos_from, route=route), 1)
-        for route in ("401", "404", "500", "elsewhere", "badmove", "loop", "reset", "truncated", "garbled")
-    },
+    "a photo server that misbehaves": (photos_from_a_server_that_misbehaves, 1),
     "no photo server": (partial(photos_at, url=address("http://127.0.0.1:9")), 1),
     "no photo server of that name": (partial(photos_at, url=address("http://no-hay.invalid")), 1),
     "a photo server whose certificate is none": (partial(photos_at, url=address("https://127.0.0.1:9")), 1),
@@ -203,11 +210,7 @@ DISASTERS: dict[str, tuple[Callable[[Disaster], LoadFaces | None], int]] = {
     "a mirror whose password is not encoded": (partial(weights_from, mirror=address("http://WEB/404", PASSWORD)), 2),
     "a mirror of another kind": (partial(weights_from, mirror=address("ftp://127.0.0.1")), 2),
     "tampered photos": (tampered, 1),
-    **{
-        f"a {stage} that quotes a vector ({form})": (partial(raising, stage, error), 1)
-        for stage in ("decode", "detect", "embed")
-        for form, error in VECTORS.items()
-    },
+    "stages that quote a vector": (partial(raising, QUOTING), 1),
 }
 OWN_NETS = ("mirror",)  # where the nets themselves are what is missing
 
@@ -220,12 +223,12 @@ def disaster(
     open_world: OpenWorld, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Disaster:
     world = open_world(f"sqlite:///{tmp_path / 'prueba.db'}", HTTP_TOTAL_TIMEOUT_S=2, HTTP_READ_TIMEOUT_S=0.5)
-    for number in (1, 2, 3):
+    for number in range(1, HIRED + 1):
         world.hire(str(number), "a.jpg", draw(number))
     return Disaster(world, request, monkeypatch)
 
 
-def left_behind(world: World, database_url: str) -> Iterator[tuple[str, str]]:
+def left_behind(world: World) -> Iterator[tuple[str, str]]:
     """Where, and what: the console, every file but the databases, and what our tables say in words."""
     printed = world.capsys.readouterr()
     yield from (("console", printed.out), ("errors", printed.err))
@@ -251,13 +254,62 @@ def leaks(name: str, text: str) -> list[str]:
     return found + ([f"{name}: {stretch[0][:120]}"] if stretch else [])
 
 
-@pytest.mark.parametrize("debug", [False, True], ids=["", "debug"])
-@pytest.mark.parametrize("name", DISASTERS)
+QUIETLY = ("wrong password", "a mirror that is not there", "stages that quote a vector")  # without --debug, too
+
+
+@pytest.mark.parametrize(
+    ("name", "debug"), [*((name, True) for name in DISASTERS), *((name, False) for name in QUIETLY)]
+)
 def test_whatever_goes_wrong_no_secret_and_no_vector_is_left_behind(name: str, debug: bool, disaster: Disaster) -> None:
     prepare, exit_code = DISASTERS[name]
     loader = prepare(disaster) or (build_face_stages if any(each in name for each in OWN_NETS) else TinyLoader())
     world = disaster.world
     options = parse_arguments(["--json", str(world.folder / "run.json"), *(["--debug"] if debug else [])])
     assert run(options, loader) == exit_code
-    found = [leak for where, text in left_behind(world, "") for leak in leaks(where, text)]
+    found = [leak for where, text in left_behind(world) for leak in leaks(where, text)]
     assert found == []
+
+
+# ------------------------------------------------------------------------------------------------------- LOG_NAMES
+
+WHOSE = "QUISPE"  # in the photos' names, and in an error's words
+
+
+@pytest.mark.parametrize(("setting", "named", "debug"), [("1", True, False), ("0", False, False), ("0", False, True)])
+def test_people_s_names_stay_out_of_the_logs_where_they_are_not_wanted(
+    setting: str, named: bool, debug: bool, disaster: Disaster
+) -> None:
+    """They stay in the report, which needs them."""
+    world = disaster.world
+    photo = f"ANA_{WHOSE}.jpg"
+    disaster.set(LOG_NAMES=setting)
+    for crew_id, name in (("bad", f"../{photo}"), ("twice", photo), ("twice", f"2{photo}"), ("404", photo)):
+        world.hire(crew_id, name)
+    world.hire("odd", photo, b"GIF89a")
+    words = ["--json", str(world.folder / "run.json"), *(["--debug"] if debug else [])]
+    assert run(parse_arguments(words), raising({("detect", "2"): OSError(f"/fotos/{photo}")}, disaster)) == 1
+    logs = {path.name: path.read_text(encoding="utf-8") for path in (world.folder / "logs").glob("*.log")}
+    assert {name: WHOSE in text for name, text in logs.items()} == {"app.log": named, "generate_embeddings.log": named}
+    assert not any("Paz" in text for text in logs.values())
+    assert "OSError" in logs["app.log"]
+    for line in ("bad roster: bad_name", "twice roster: duplicate_member", "odd decode", "404 download"):
+        assert line in logs["generate_embeddings.log"]
+    for name in ("report.html", "report.csv"):
+        assert WHOSE in (world.folder / "logs" / name).read_text(encoding="utf-8")
+
+
+def test_everything_that_a_run_leaves_behind_is_its_owner_s_alone(disaster: Disaster) -> None:
+    """Whatever the caller's umask; with `--photos` the gallery, too."""
+    world = disaster.world
+    photos = world.folder / "photos" / "7"
+    photos.mkdir(parents=True)
+    (photos / "a.jpg").write_bytes(draw(7))
+    before = os.umask(0)
+    words = ["--photos", str(photos.parent), "--json", str(world.folder / "run.json"), "--debug"]
+    assert run(parse_arguments(words), TinyLoader()) == 0
+    os.umask(before)
+    paths = [photos.parent / "embeddings.db", world.folder / "run.json", *(world.folder / "logs").iterdir()]
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in paths} == dict.fromkeys(
+        ["embeddings.db", "run.json", "app.log", "generate_embeddings.log", "report.html", "report.csv"], 0o600
+    )
+    assert [stat.S_IMODE((world.folder / name).stat().st_mode) for name in ("logs", "temp")] == [0o700, 0o700]
