@@ -28,7 +28,7 @@ from app.core.database import (
     Database,
     describe_url,
 )
-from app.errors import DatabaseUnavailable, MissingDependency
+from app.errors import DatabaseUnavailable, MissingDependency, SettingsError
 from tests.conftest import OpenDatabase
 from tests.databases import run_sql
 from tests.mariadb import MariaDb, running_mariadb
@@ -292,6 +292,18 @@ def test_a_new_file_is_its_owner_s_alone_whatever_the_caller_s_umask(
     run_sql(database, "CREATE TABLE t (a INT)")
     os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == after
+
+
+@pytest.mark.parametrize("option", ["foo=1", "connection_timeout=x"])
+def test_an_option_of_the_url_that_the_driver_does_not_take_is_refused_without_it(
+    option: str, open_database: OpenDatabase
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        open_database(DB_URL=f"mysql://u:p@127.0.0.1:9/b?password=otra&{option}").transaction(lambda _: None)
+    assert (str(caught.value), caught.value.advice) == (
+        "DB_URL: el programa no conoce una opción de las que siguen al signo ?, o su valor",
+        "Quítela de DB_URL.",
+    )
 
 
 def test_a_driver_that_is_not_there_is_explained(open_database: OpenDatabase) -> None:

@@ -14,10 +14,11 @@ from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.config import Settings
+from app.core.drivers import BAD_OPTION, connect, mysql_arguments
 from app.core.files import create_private
 from app.core.retry import RetryPolicy, call_with_retries
 from app.core.secrets import harmless
-from app.errors import DatabaseUnavailable, MissingDependency
+from app.errors import DatabaseUnavailable, MissingDependency, SettingsError
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -35,8 +36,6 @@ ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
 UNKNOWN_HOST, CANNOT_CONNECT, NO_TLS = 2005, 2003, 2026
 TABLE_DENIED, COLUMN_DENIED = 1142, 1143
 
-# For both servers; the connector's own default, utf8mb4_0900_ai_ci, is unknown to MariaDB.
-COLLATION = "utf8mb4_general_ci"
 SQLITE_BUSY_TIMEOUT_S = 30
 ITEMS_AT_ONCE = 500
 # A customer's column of a type that SQLAlchemy does not know is compared as it is: nobody has to read of it.
@@ -65,7 +64,7 @@ class Database:
         self._tls = settings.DB_TLS
         self._answer_timeout_s = settings.DB_ANSWER_TIMEOUT_S
         self._stop = stop
-        arguments = _mysql_arguments(settings) if self.is_mysql else {"timeout": SQLITE_BUSY_TIMEOUT_S}
+        arguments = mysql_arguments(settings) if self.is_mysql else {"timeout": SQLITE_BUSY_TIMEOUT_S}
         try:
             # Parameters are faces' vectors: no error message may carry them into a log.
             self.engine: Engine = create_engine(
@@ -75,7 +74,9 @@ class Database:
             raise self.explain(error) from error
         except ModuleNotFoundError as error:
             raise MissingDependency.of(error) from error
-        event.listen(self.engine, "do_connect", self._prepare_file)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(*BAD_OPTION) from error
+        event.listen(self.engine, "do_connect", self._connect)
         event.listen(self.engine, "connect", self._prepare_connection)
         event.listen(self.engine, "handle_error", _notice_lost_connection)
         if not self.is_mysql:
@@ -143,10 +144,11 @@ class Database:
         advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), usual)
         return DatabaseUnavailable(message, advice)
 
-    def _prepare_file(self, *_: object) -> None:
+    def _connect(self, dialect: Any, _entry: object, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
         if not self.exists:
             with suppress(OSError):  # SQLite says it better
                 create_private(Path(str(self.url.database)))
+        return connect(dialect, arguments, options)
 
     def _prepare_connection(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         if not self.is_mysql:
@@ -175,25 +177,6 @@ def describe_url(url: URL) -> str:
     if not url.host:
         return f"{url.get_backend_name()} {url.database or ''}".strip()
     return f"{url.host}:{url.port or 3306}, base {url.database}, usuario {url.username}"
-
-
-def _mysql_arguments(settings: Settings) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        # The connector's C part can be loaded or not as the machine's OpenSSL will have it: the same everywhere.
-        "use_pure": True,
-        "charset": "utf8mb4",
-        "collation": COLLATION,
-        "connection_timeout": settings.DB_CONNECT_TIMEOUT_S,
-        "read_timeout": settings.DB_ANSWER_TIMEOUT_S,
-        "write_timeout": settings.DB_ANSWER_TIMEOUT_S,
-    }
-    if settings.DB_TLS == "off":
-        arguments["ssl_disabled"] = True
-    if settings.DB_TLS_CA:
-        arguments["ssl_ca"] = settings.DB_TLS_CA
-    if settings.DB_TLS == "verify":
-        arguments |= {"ssl_verify_cert": True, "ssl_verify_identity": True}
-    return arguments
 
 
 def _begin_immediate(connection: Connection) -> None:
