@@ -13,6 +13,7 @@ from rich.console import Console
 from app.administration import forget, read_history, schema_statements
 from app.arguments import STDOUT
 from app.batch import LoadFaces, run_batch
+from app.checkup.command import run_checkup
 from app.closing import complain, facts_of, hand_over, has_news, publish, run_end, tell_end, what_else, write_page
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs
@@ -79,6 +80,8 @@ def _do(options: argparse.Namespace, console: Console, load_faces: LoadFaces) ->
             check_target(target, name)
     if options.demo:
         return _run_demo(options, console, load_faces)
+    if options.check:
+        return run_checkup(options, console, lambda: _read_settings(options, {}))
     settings = _read_settings(options, {})
     if options.history or options.forget is not None or options.print_schema:
         return _administer(options, settings, console)

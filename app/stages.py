@@ -73,8 +73,9 @@ def build_face_stages(
     stop: threading.Event | None = None,
     *,
     accept_low_quality: bool = False,
+    weights: WeightsStore | None = None,
 ) -> FaceStages:
-    """Load the nets. Raises UnknownModel, WeightsUnavailable."""
+    """Load the nets; `weights`: out of this folder. Raises UnknownModel, WeightsUnavailable."""
     # OpenCV's own threads would only compete with ours, which each take a photo.
     cv2.setNumThreads(1)
     providers = _providers(settings.ONNX_PROVIDERS)
@@ -82,8 +83,7 @@ def build_face_stages(
     # One thread a photo or batch: several are computed side by side.
     sessions = SessionOptions(providers, threads=1)
     detector = build_detector(detection, sessions)
-    weights = open_weights(settings, progress, stop)
-    network = load_network(settings.FACE_MODEL, weights, sessions)
+    network = load_network(settings.FACE_MODEL, weights or open_weights(settings, progress, stop), sessions)
     limits = settings.quality_limits()
     find_options = FindOptions(settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, limits, accept_low_quality)
     return FaceStages(

@@ -11,7 +11,7 @@ import pytest
 from app.core.config import PROJECT_DIR
 
 LAYERS = {
-    **{"records": 0, "errors": 0},
+    **{"records": 0, "errors": 0, "finding": 0},
     **{"core": 1, "arguments": 1},
     **{"roster": 2, "photos": 2, "faces": 2, "gallery": 2},
     **{"journey": 2, "downloads": 2},
@@ -21,7 +21,7 @@ LAYERS = {
     **{"execution": 6},
     **{"migration": 7, "administration": 7},
     **{"rules": 6, "planning": 6},
-    **{"batch": 8},
+    **{"batch": 8, "checkup": 8},
     **{"closing": 9},
     **{"cli": 10},
 }

@@ -1,0 +1,88 @@
+"""The gallery's memory: which model its vectors are of, how the last runs ended, who was set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+
+from app.checkup.model import open_untouched
+from app.core.config import Settings
+from app.core.database import Database
+from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, SetAside
+from app.faces.contract import describe_contract
+from app.finding import MODEL, RUNS, Finding
+from app.gallery.gallery import Gallery, open_gallery
+from app.gallery.runs import PastRun
+from app.gallery.vectors import known_contract
+from app.reports.history import ENDINGS
+
+LATE_AFTER = timedelta(hours=48)
+LOOKED_BACK, RECENT = 20, timedelta(days=7)  # runs; those that died longer ago are no news
+SHOWN = 5
+NO_LOG = "Vea logs/app.log y el historial (--history)."
+
+
+def look_at_gallery(settings: Settings, database: Database, now: datetime) -> Iterator[Finding]:
+    """What tables that are all there remember. Nothing is written: there is no table to be made."""
+    contract = describe_contract(settings.FACE_MODEL, settings.FACE_DETECTOR, open_untouched(settings))
+    if not contract.weights_sha256:
+        contract = known_contract(database, contract)
+    gallery = open_gallery(database, contract, lambda _sighting: None, "", now)
+    yield _vectors(gallery)
+    runs = gallery.runs.last(LOOKED_BACK, now)
+    yield from judge_runs([run for run in runs if not run.options.keys() & {"forget", "crew_id"}], now)
+    suspects = gallery.attempts.suspects(gallery.runs.living(now))
+    aside = [crew_id for crew_id, suspect in suspects.items() if suspect.is_set_aside]
+    if aside:
+        text = f"{len(aside)} apartadas, porque al procesar su foto se cerró el programa: {', '.join(aside[:SHOWN])}"
+        yield RUNS.warning("set_aside", text, SetAside.advice)
+
+
+def _vectors(gallery: Gallery) -> Finding:
+    """Whether those in use may be compared with those that this installation makes."""
+    in_use = select(func.count()).select_from(gallery.table).where(gallery.table.c.active)
+    active = gallery.database.transaction(lambda connection: int(connection.execute(in_use).scalar_one()))
+    others, model = len(gallery.incomparable()), gallery.vectors.contract.model
+    if not active:
+        return MODEL.ok("contract", "todavía no hay ningún vector en uso")
+    if not others:
+        return MODEL.ok("contract", f"los {active} vectores en uso se pueden comparar con los de {model}")
+    text = f"{others} de {active} vectores en uso son de otro modelo, o de otros pesos, que {model}"
+    advice = (
+        "Si cambió de modelo a propósito: ./run_embeddings.sh --migrate. Si no, corrija FACE_MODEL en .env: debe "
+        "ser el del servicio de reconocimiento."
+    )
+    return MODEL.warning("contract", text, advice)
+
+
+def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:
+    """The last ones, the latest first."""
+    if not runs:
+        yield RUNS.ok("last", "todavía no hay ninguna")
+        return
+    last, age = runs[0], now - (runs[0].ended_at or runs[0].started_at)
+    ago = f"hace {_in_words(age)}"
+    if last.alive:
+        yield RUNS.ok("last", f"hay una en marcha en {last.host} desde {ago}")
+    elif last.exit_code is None:
+        yield RUNS.warning("last", f"la última murió sin terminar: empezó {ago}", NO_LOG)
+    elif EXIT_NOT_STARTED <= last.exit_code < EXIT_BY_SIGNAL:
+        text = f"la última {ENDINGS.get(last.exit_code, 'falló')}, {ago}: {last.error or 'sin detalle'}"
+        yield RUNS.warning("last", text, NO_LOG)
+    elif age > LATE_AFTER:
+        yield RUNS.warning("last", f"la última terminó {ago}", "Compruebe que cron siga en marcha: crontab -l")
+    else:
+        how = ENDINGS.get(last.exit_code, "interrumpida")
+        yield RUNS.ok("last", f"la última terminó {ago} ({how})")
+    dead = [run for run in runs[1:] if run.exit_code is None and not run.alive and now - run.started_at < RECENT]
+    if dead:
+        yield RUNS.warning("dead", f"{len(dead)} de los últimos {RECENT.days} días murieron sin terminar", NO_LOG)
+
+
+def _in_words(age: timedelta) -> str:
+    hours = age.total_seconds() / 3600
+    if hours < 1:
+        return f"{max(0, round(hours * 60))} min"
+    return f"{round(hours)} h" if age <= LATE_AFTER else f"{age.days} días"
