@@ -15,7 +15,7 @@ from app.checkup.database import look_at_database
 from app.checkup.gallery import look_at_gallery
 from app.checkup.machine import look_at_machine
 from app.checkup.model import look_at_model
-from app.checkup.photos import Sample, look_at_photos
+from app.checkup.photos import look_at_photos
 from app.checkup.roster import look_at_ids, look_at_people, look_at_table
 from app.checkup.settings import look_at_settings
 from app.checkup.tables import Shape, look_at_tables
@@ -64,9 +64,12 @@ def _look(settings: Settings | SettingsError, subject: Subject, stop: threading.
     database = yield from _guarded(DATABASE, look_at_database(usable, stop))
     shape = yield from _tables(usable, database)
     entries = yield from _guarded(ROSTER, _roster(usable, subject, database, shape))
-    sample = yield from _photos(usable, entries, stop)
-    yield from _guarded(MODEL, look_at_model(usable, sample))
-    yield from _memory(usable, subject, database, shape)
+    yield from _photos(usable, entries, stop)
+    faces = yield from _guarded(MODEL, look_at_model(usable))
+    if database is None or shape is None or not shape.prepared:
+        yield RUNS.unchecked(WITHOUT_DATABASE if database is None else WITHOUT_TABLES)
+    else:
+        yield from _guarded(RUNS, _each(look_at_gallery(usable, database, faces, subject.now)))
 
 
 def _tables(settings: Settings, database: Database | None) -> Generator[Finding, None, Shape | None]:
@@ -95,21 +98,12 @@ def _roster(
     return entries
 
 
-def _photos(
-    settings: Settings, entries: list[Entry] | None, stop: threading.Event
-) -> Generator[Finding, None, Sample | None]:
+def _photos(settings: Settings, entries: list[Entry] | None, stop: threading.Event) -> Iterator[Finding]:
     if entries is None:
         yield PHOTOS.unchecked(WITHOUT_ROSTER)
-        return None
+        return
     members = [entry for entry in entries if isinstance(entry, CrewMember)]
-    return (yield from _guarded(PHOTOS, look_at_photos(settings, members, stop)))
-
-
-def _memory(settings: Settings, subject: Subject, database: Database | None, shape: Shape | None) -> Iterator[Finding]:
-    if database is None or shape is None or not shape.prepared:
-        yield RUNS.unchecked(WITHOUT_DATABASE if database is None else WITHOUT_TABLES)
-    else:
-        yield from _guarded(RUNS, _each(look_at_gallery(settings, database, subject.now)))
+    yield from _guarded(PHOTOS, _each(look_at_photos(settings, members, stop)))
 
 
 def _each(findings: Iterator[Finding]) -> Generator[Finding, None, None]:

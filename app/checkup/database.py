@@ -186,7 +186,7 @@ def _read_only(server: Server) -> Iterator[Finding]:
     ]
     if not closed:
         return
-    rights = " ".join(server.grants)
+    rights = " ".join(line for line in server.grants if " ON *.* " in line)
     advice = "Indique en DB_HOST el servidor principal, no una réplica, o pida que se admita escribir."
     if closed == ["read_only"] and any(right in rights for right in MAY_WRITE_ANYWAY):
         yield DATABASE.warning("read_only", "el servidor es de solo lectura; este usuario puede escribir igual", advice)

@@ -1,4 +1,4 @@
-"""The gallery's memory: which model its vectors are of, how the last runs ended, who was set aside."""
+"""The gallery's memory: whether its vectors and ours are of one model, who is at it, how the last runs ended."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, SetAside
 from app.faces.contract import describe_contract
 from app.finding import MODEL, RUNS, Finding
 from app.gallery.gallery import Gallery, open_gallery
+from app.gallery.golden import TOLERANCE, Vector, distance
+from app.gallery.lock import open_lock, run_under_way
 from app.gallery.runs import PastRun
 from app.gallery.vectors import known_contract
 from app.reports.history import ENDINGS
+from app.stages import FaceStages
 
 LATE_AFTER = timedelta(hours=48)
 LOOKED_BACK, RECENT = 20, timedelta(days=7)  # runs; those that died longer ago are no news
@@ -24,13 +27,21 @@ SHOWN = 5
 NO_LOG = "Vea logs/app.log y el historial (--history)."
 
 
-def look_at_gallery(settings: Settings, database: Database, now: datetime) -> Iterator[Finding]:
+def look_at_gallery(
+    settings: Settings, database: Database, faces: FaceStages | None, now: datetime
+) -> Iterator[Finding]:
     """What tables that are all there remember. Nothing is written: there is no table to be made."""
     contract = describe_contract(settings.FACE_MODEL, settings.FACE_DETECTOR, open_untouched(settings))
     if not contract.weights_sha256:
         contract = known_contract(database, contract)
     gallery = open_gallery(database, contract, lambda _sighting: None, "", now)
     yield _vectors(gallery)
+    if faces is not None:
+        yield judge_golden(faces.golden_vector(), gallery.golden.recorded())
+    each_s = gallery.runs.seconds_each()
+    if each_s is not None:
+        yield MODEL.ok("speed", f"cada persona tardó {each_s:.2f} s en la última ejecución".replace(".", ","))
+    yield _lock(database, now)
     runs = gallery.runs.last(LOOKED_BACK, now)
     yield from judge_runs([run for run in runs if not run.options.keys() & {"forget", "crew_id"}], now)
     suspects = gallery.attempts.suspects(gallery.runs.living(now))
@@ -57,13 +68,41 @@ def _vectors(gallery: Gallery) -> Finding:
     return MODEL.warning("contract", text, advice)
 
 
+def judge_golden(vector: Vector, recorded: Vector | None) -> Finding:
+    """Whether this installation computes what it did when the gallery was made."""
+    if recorded is None:
+        return MODEL.ok("golden", "se calcula; la próxima ejecución lo anota para comparar")
+    moved = distance(vector, recorded)
+    if moved <= TOLERANCE:
+        return MODEL.ok(
+            "golden", f"sale el mismo vector (se movió {moved:.6f}; límite {TOLERANCE:g})".replace(".", ",")
+        )
+    text = f"los vectores ya no son los de antes: el del rostro de control se movió {moved:.4f} (límite {TOLERANCE:g})"
+    advice = (
+        "Vuelva a las versiones anteriores de los paquetes (pip) o del programa. Si el cambio es querido: --all "
+        "--force, que regenera a todos."
+    )
+    return MODEL.broken("golden", text.replace(".", ","), advice)
+
+
+def _lock(database: Database, now: datetime) -> Finding:
+    if not open_lock(database).is_held():
+        return RUNS.ok("lock", "libre: ninguna ejecución en marcha")
+    run = run_under_way(database, now)
+    if run is None:
+        return RUNS.ok("lock", "hay una ejecución en marcha")
+    return RUNS.ok(
+        "lock", f"hay una ejecución en marcha en {run.host} (proceso {run.pid}), {_ago(now - run.started_at)}"
+    )
+
+
 def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:
     """The last ones, the latest first."""
     if not runs:
         yield RUNS.ok("last", "todavía no hay ninguna")
         return
     last, age = runs[0], now - (runs[0].ended_at or runs[0].started_at)
-    ago = f"hace {_in_words(age)}"
+    ago = _ago(age)
     if last.alive:
         yield RUNS.ok("last", f"hay una en marcha en {last.host} desde {ago}")
     elif last.exit_code is None:
@@ -81,8 +120,8 @@ def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:
         yield RUNS.warning("dead", f"{len(dead)} de los últimos {RECENT.days} días murieron sin terminar", NO_LOG)
 
 
-def _in_words(age: timedelta) -> str:
+def _ago(age: timedelta) -> str:
     hours = age.total_seconds() / 3600
     if hours < 1:
-        return f"{max(0, round(hours * 60))} min"
-    return f"{round(hours)} h" if age <= LATE_AFTER else f"{age.days} días"
+        return f"hace {max(0, round(hours * 60))} min"
+    return f"hace {round(hours)} h" if age <= LATE_AFTER else f"hace {age.days} días"

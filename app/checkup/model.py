@@ -1,4 +1,4 @@
-"""The model: settings and a photo come in; what was found of weights and nets goes out. Nothing is downloaded."""
+"""The model: settings come in; what was found of weights and nets goes out, and the nets. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -12,20 +12,16 @@ from urllib.request import url2pathname
 import requests
 
 from app.checkup.machine import in_bytes, look_at_folder
-from app.checkup.photos import Sample
 from app.core.config import BYTES_PER_MB, Settings
-from app.errors import ItemError, WeightsUnavailable
+from app.errors import WeightsUnavailable
 from app.faces.detector import LIBRARY_MTCNN, OWN_MTCNN
 from app.faces.weights import SIZES_MB, Check, WeightsFile, WeightsOptions, WeightsStore, describe_weights
 from app.finding import MODEL, Finding
-from app.photos.portrait import choose_reduction, decode, read_header
-from app.records import Portrait, Sighting
 from app.stages import FaceStages, build_face_stages
 
 NOTHING_TO_LOAD = (OWN_MTCNN, LIBRARY_MTCNN)  # detectors that download nothing
 ADDRESS_TIMEOUT_S = 5
 UNKNOWN_SIZE_MB = 600  # the largest that DeepFace has
-SLOW_MS = 2000.0  # 10,000 photos on two cores in three hours
 
 
 class UntouchedWeights(WeightsStore):
@@ -47,25 +43,23 @@ def open_untouched(settings: Settings) -> UntouchedWeights:
     return UntouchedWeights(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR))
 
 
-def look_at_model(settings: Settings, sample: Sample | None) -> Generator[Finding, None, bool]:
-    """Whether its weights are there and sound. Raises UnknownModel, WeightsUnavailable."""
+def look_at_model(settings: Settings) -> Generator[Finding, None, FaceStages | None]:
+    """The nets; None where they are not to be had without a download. Raises UnknownModel, WeightsUnavailable."""
     weights, file = open_untouched(settings), describe_weights(settings.FACE_MODEL)
     if file is None or settings.FACE_DETECTOR not in NOTHING_TO_LOAD:
         what = settings.FACE_MODEL if file is None else settings.FACE_DETECTOR
         yield MODEL.unchecked(f"DeepFace descarga {what} por su cuenta al ejecutar: no se puede mirar sin hacerlo")
-        return file is None or weights.path_of(file).exists()
+        return None
     path = weights.path_of(file)
     if not path.exists():
         yield from _to_download(weights, file, settings.WEIGHTS_MIRROR)
-        return False
+        return None
     started = time.perf_counter()
     faces = _load(settings, weights, path)
     noted = "su suma es la anotada" if weights.is_noted(file) else "la próxima ejecución anota su suma"
     yield MODEL.ok("weights", f"{path.name}, {in_bytes(path.stat().st_size)}; {noted}")
     yield MODEL.ok("load", f"{settings.FACE_MODEL} carga en {time.perf_counter() - started:.1f} s".replace(".", ","))
-    if sample is not None:
-        yield _speed(faces, sample, settings)
-    return True
+    return faces
 
 
 def _load(settings: Settings, weights: WeightsStore, path: Path) -> FaceStages:
@@ -110,28 +104,3 @@ def _size_at(address: str) -> int | None:
             response.raise_for_status()
             return int(response.headers.get("Content-Length", 0))
     return None
-
-
-def _speed(faces: FaceStages, sample: Sample, settings: Settings) -> Finding:
-    """The second time: the first one warms the nets up."""
-    try:
-        _vector(faces, sample)
-        started = time.perf_counter()
-        _vector(faces, sample)
-    except ItemError as error:
-        detail = f" ({error.detail})" if error.detail else ""
-        who = sample.photo.member.crew_id
-        return MODEL.warning("speed", f"foto de {who}: {error.title.lower()}{detail}", error.advice)
-    took_ms = (time.perf_counter() - started) * 1000
-    text = f"una foto tarda {took_ms:.0f} ms en un hilo; hay {settings.WORKER_THREADS}"
-    if took_ms > SLOW_MS:
-        return MODEL.warning("speed", f"{text}: es lento", "Baje DETECTION_MAX_SIDE, o use un equipo más rápido.")
-    return MODEL.ok("speed", text)
-
-
-def _vector(faces: FaceStages, sample: Sample) -> None:
-    width, height, kind = read_header(sample.content)
-    least = faces.decode_options.min_side_px
-    reduction = 1 if kind == "TIFF" else choose_reduction(max(width, height), least)
-    portrait = Portrait(sample.photo, decode(sample.content, reduction), Sighting((width, height)), reduction)
-    faces.embedder.embed([faces.finder.find(portrait)])

@@ -1,4 +1,4 @@
-"""The photo server: members come in, one of whose photos is asked for; what was found, and that photo, go out."""
+"""The photo server: members come in, one of whose photos is asked for; what was found goes out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import ssl
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,8 @@ class Sample:
     fetched_ms: float
 
 
-def look_at_photos(
-    settings: Settings, members: Sequence[CrewMember], stop: threading.Event
-) -> Generator[Finding, None, Sample | None]:
-    """The photo that was asked for; None when none came. Nothing is written."""
+def look_at_photos(settings: Settings, members: Sequence[CrewMember], stop: threading.Event) -> Iterator[Finding]:
+    """One photo is asked for, and fetched. Nothing is written."""
     url = settings.IMAGE_BASE_URL
     if not url.startswith(FILES):
         yield _privacy(url)
@@ -81,9 +79,8 @@ def look_at_photos(
     sample = tried[-1] if tried else None
     if isinstance(sample, Sample):
         yield from judge_sample(sample, is_file=url.startswith(FILES))
-        return sample
-    yield PHOTOS.unchecked("en el padrón no hay ninguna foto que pedir") if sample is None else _judge(tried, url)
-    return None
+    else:
+        yield PHOTOS.unchecked("en el padrón no hay ninguna foto que pedir") if sample is None else _judge(tried, url)
 
 
 def _privacy(url: str) -> Finding:

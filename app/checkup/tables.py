@@ -20,6 +20,7 @@ NUMBER_CHARACTERS = 12  # of a vector, with its comma, as they mostly are: -0.12
 TEXT_BYTES = {TINYTEXT: 255, TEXT: 65_535}
 CONFIDENCE_DECIMALS = 2
 TRANSACTIONAL = "innodb"
+NEW_INDEX = f"CREATE INDEX crew_active ON {TABLE} (crew_id, active);"
 KNOWN_COLUMNS = (*NEEDED_COLUMNS, "created_at", "updated_at")
 
 
@@ -113,14 +114,15 @@ def _strangers(columns: dict[str, dict[str, Any]]) -> Iterator[Finding]:
 def _keys(schema: Any) -> Iterator[Finding]:
     indexes = schema.get_indexes(TABLE)
     if not any(index["column_names"][:1] == ["crew_id"] for index in indexes):
-        advice = f"CREATE INDEX crew_active ON {TABLE} (crew_id, active);"
-        yield TABLES.warning("index", "falta el índice por crew_id: cada lote recorre toda la tabla", advice)
+        yield TABLES.warning("index", "falta el índice por crew_id: cada lote recorre toda la tabla", NEW_INDEX)
     for index in indexes:
+        others = [each for each in indexes if each is not index and each["column_names"][:1] == ["crew_id"]]
         if index.get("unique") and "id" not in index["column_names"] and "crew_id" in index["column_names"]:
             text_ = (
                 f"la clave única {index['name']} no deja guardar otra fila de la misma persona (--migrate la necesita)"
             )
-            advice = f"CREATE INDEX crew_active ON {TABLE} (crew_id, active);\nDROP INDEX {index['name']} ON {TABLE};"
+            drop = f"DROP INDEX {index['name']} ON {TABLE};"
+            advice = drop if others else f"{NEW_INDEX}\n{drop}"
             yield TABLES.warning("unique", text_, advice)
 
 

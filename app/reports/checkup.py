@@ -41,12 +41,13 @@ LABELS = {
     **{"several_photos": "Varias fotos", "bad_names": "Nombres", "id_length": "Identificadores"},
     **{"url_length": "Direcciones", "charset": "Caracteres", "equal_ids": "Ids parecidos"},
     **{"address": "Dirección", "validators": "Cambios", "image": "Imagen"},
-    **{"weights": "Pesos", "load": "Carga", "speed": "Rapidez", "contract": "Vectores"},
-    **{"last": "Última", "dead": "Murieron", "set_aside": "Apartadas"},
+    **{"weights": "Pesos", "load": "Carga", "golden": "Rostro control", "speed": "Rapidez", "contract": "Vectores"},
+    **{"lock": "Bloqueo", "last": "Última", "dead": "Murieron", "set_aside": "Apartadas"},
     **{"all": "", "failed": "Error", "unexpected": "Error"},
 }
 MARK_CELLS, LABEL_CELLS = 10, 18
 INDENT = " " * (2 + MARK_CELLS + LABEL_CELLS)
+WIDE_MARK = 1  # the mark takes two cells and counts as one character
 WHAT_TO_DO = "Qué hacer: "
 
 
@@ -54,7 +55,7 @@ def finding_lines(finding: Finding, before: Finding | None, width: int | None) -
     """One row of the table, beneath its area's name where it is the first of it; `width` None: a line each."""
     heading = [] if before and before.area == finding.area else ["", AREAS[finding.area]]
     start = "  " + set_cell_size(MARKS[finding.level], MARK_CELLS) + set_cell_size(LABELS[finding.name], LABEL_CELLS)
-    row = fold(start + printable(finding.text), width, INDENT)
+    row = fold(start + printable(finding.text), width and width - WIDE_MARK, INDENT)
     return [*heading, *row, *_advice(finding.advice, width)]
 
 
@@ -78,7 +79,7 @@ def closing_lines(findings: Sequence[Finding], width: int | None) -> list[str]:
         sentence = f"🟡 Se puede ejecutar, con {_listed(notes)}. Conviene atenderlos."
     else:
         sentence = f"🟢 Todo listo para ejecutar: {_number(counts[OK], 'comprobación', 'comprobaciones')}."
-    return ["", *fold(sentence, width, "   ")]
+    return ["", *fold(sentence, width and width - WIDE_MARK, "   ")]
 
 
 def _listed(words: Sequence[str]) -> str:
