@@ -204,9 +204,9 @@ def test_whom_the_roster_itself_keeps_out_is_counted(prepared: Database, look: L
     found = look()
     assert {name: found[f"roster.{name}"].text for name in ("active", "no_photo", "duplicate_ids", "bad_names")} == {
         "active": "5 personas activas",
-        "no_photo": "1 persona activa: sin foto registrada: 3",
-        "duplicate_ids": "1 persona activa: identificador repetido, con fotos distintas: 4",
-        "bad_names": "1 persona activa: nombre de archivo o identificador no permitido: 5",
+        "no_photo": "1 persona activa sin foto registrada: 3",
+        "duplicate_ids": "1 persona activa con identificador repetido y fotos distintas: 4",
+        "bad_names": "1 persona activa con nombre de archivo o identificador no permitido: 5",
     }
 
 

@@ -3,8 +3,8 @@ Nothing is written anywhere."""
 
 from __future__ import annotations
 
-import logging
 import threading
+import traceback
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -21,13 +21,12 @@ from app.checkup.settings import look_at_settings
 from app.checkup.tables import Shape, look_at_tables
 from app.core.config import ENV_FILE, Settings
 from app.core.database import Database
-from app.errors import RunError, SettingsError, Unexpected
+from app.errors import RunError, SettingsError
 from app.finding import DATABASE, MACHINE, MODEL, PHOTOS, ROSTER, RUNS, SETTINGS, TABLES, Area, Finding
 from app.plan import Entry
 from app.records import CrewMember
 from app.roster.folder import FolderRoster
 
-log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 WITHOUT_SETTINGS = "hace falta corregir antes los ajustes"
@@ -117,6 +116,8 @@ def _guarded(area: Area, findings: Generator[Finding, None, Value]) -> Generator
     except RunError as error:
         yield area.broken("failed", str(error), error.advice)
     except Exception as error:  # a defect of ours: the others are looked at all the same
-        log.exception("--check: %s", area.name)
-        yield area.broken("unexpected", f"error inesperado ({type(error).__name__})", Unexpected.advice)
+        # Its message may hold anything; its place does not, and no log is written here.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"error inesperado: {type(error).__name__} en {Path(place.filename).name}, línea {place.lineno}"
+        yield area.broken("unexpected", text, "Envíe a soporte lo que muestra esta orden.")
     return None

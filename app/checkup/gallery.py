@@ -47,7 +47,7 @@ def look_at_gallery(
     suspects = gallery.attempts.suspects(gallery.runs.living(now))
     aside = [crew_id for crew_id, suspect in suspects.items() if suspect.is_set_aside]
     if aside:
-        text = f"{len(aside)} apartadas, porque al procesar su foto se cerró el programa: {', '.join(aside[:SHOWN])}"
+        text = f"{len(aside)}, porque al procesar su foto se cerró el programa: {', '.join(aside[:SHOWN])}"
         yield RUNS.warning("set_aside", text, SetAside.advice)
 
 
@@ -59,8 +59,8 @@ def _vectors(gallery: Gallery) -> Finding:
     if not active:
         return MODEL.ok("contract", "todavía no hay ningún vector en uso")
     if not others:
-        return MODEL.ok("contract", f"los {active} vectores en uso se pueden comparar con los de {model}")
-    text = f"{others} de {active} vectores en uso son de otro modelo, o de otros pesos, que {model}"
+        return MODEL.ok("contract", f"vectores en uso: {active}, comparables con los que calcula {model}")
+    text = f"vectores en uso de otro modelo, o de otros pesos, que {model}: {others} de {active}"
     advice = (
         "Si cambió de modelo a propósito: ./run_embeddings.sh --migrate. Si no, corrija FACE_MODEL en .env: debe "
         "ser el del servicio de reconocimiento."
@@ -75,7 +75,7 @@ def judge_golden(vector: Vector, recorded: Vector | None) -> Finding:
     moved = distance(vector, recorded)
     if moved <= TOLERANCE:
         return MODEL.ok(
-            "golden", f"sale el mismo vector (se movió {moved:.6f}; límite {TOLERANCE:g})".replace(".", ",")
+            "golden", f"sale el mismo vector (se movió {abs(moved):.6f}; límite {TOLERANCE:g})".replace(".", ",")
         )
     text = f"los vectores ya no son los de antes: el del rostro de control se movió {moved:.4f} (límite {TOLERANCE:g})"
     advice = (
@@ -117,7 +117,7 @@ def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:
         yield RUNS.ok("last", f"la última terminó {ago} ({how})")
     dead = [run for run in runs[1:] if run.exit_code is None and not run.alive and now - run.started_at < RECENT]
     if dead:
-        yield RUNS.warning("dead", f"{len(dead)} de los últimos {RECENT.days} días murieron sin terminar", NO_LOG)
+        yield RUNS.warning("dead", f"murieron sin terminar en los últimos {RECENT.days} días: {len(dead)}", NO_LOG)
 
 
 def _ago(age: timedelta) -> str:

@@ -143,7 +143,7 @@ def _judge(tried: Sequence[Sample | ItemError], url: str) -> Finding:
     if isinstance(error, PhotoUnavailable):
         return PHOTOS.broken("reach", f"{without_credentials(url)}: {error.detail}", UNREACHABLE_ADVICE)
     if isinstance(error, PhotoNotFound):
-        text = f"de {len(tried)} fotos pedidas ninguna está en el servidor ({error.detail})"
+        text = f"ninguna de las fotos pedidas ({len(tried)}) está en el servidor: {error.detail}"
         tell = PHOTOS.broken if len(tried) == SAMPLES else PHOTOS.warning
         return tell("reach", text, "Compare IMAGE_BASE_URL con la dirección de una foto en el navegador.")
     return PHOTOS.warning("reach", f"{error.title}: {error.detail}", error.advice)

@@ -25,8 +25,8 @@ SHOWN = 5  # ids, or values of the status
 # What the roster itself says against a member: the finding's name, and what is said.
 AGAINST = {
     NoPhoto: ("no_photo", "sin foto registrada"),
-    DuplicateMember: ("duplicate_ids", "identificador repetido, con fotos distintas"),
-    SeveralPhotos: ("several_photos", "varias fotos en su carpeta"),
+    DuplicateMember: ("duplicate_ids", "con identificador repetido y fotos distintas"),
+    SeveralPhotos: ("several_photos", "con varias fotos en su carpeta"),
 }
 
 
@@ -74,12 +74,12 @@ def look_at_people(entries: Sequence[Entry], base_url: str, shape: Shape | None)
     for kind, (name, sentence) in AGAINST.items():
         if codes[kind.code]:
             whom = [entry.member.crew_id for entry in entries if isinstance(entry, Failed) and entry.code == kind.code]
-            yield ROSTER.warning(name, f"{_people(len(whom))}: {sentence}: {_some(whom)}", kind.advice)
+            yield ROSTER.warning(name, f"{_people(len(whom))} {sentence}: {_some(whom)}", kind.advice)
     members = [entry for entry in entries if isinstance(entry, CrewMember)]
     urls = dict(_urls(members, base_url))
     bad = [member.crew_id for member in members if member.crew_id not in urls]
     if bad:
-        text_ = f"{_people(len(bad))}: nombre de archivo o identificador no permitido: {_some(bad)}"
+        text_ = f"{_people(len(bad))} con nombre de archivo o identificador no permitido: {_some(bad)}"
         yield ROSTER.warning("bad_names", text_, BadName.advice)
     if shape is not None:
         yield from _fit(urls, shape)

@@ -27,7 +27,8 @@ def look_at_settings(env_file: Path, problem: SettingsError | None) -> Iterator[
     elif problem is None:
         yield SETTINGS.ok("file", f"no hay {env_file.name}: los ajustes vienen de otro lado (entorno u opciones)")
     else:
-        yield SETTINGS.broken("file", f"no existe {env_file}", "Copie .env.example como .env y complete los valores.")
+        advice = "Copie .env.example como .env y complete los valores, si no los da el entorno."
+        yield SETTINGS.warning("file", f"no existe {env_file}", advice)
     if problem is None:
         yield SETTINGS.ok("values", "completos y válidos")
         return
