@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,8 +21,10 @@ from app.checkup.checkup import Subject, check
 from app.checkup.gallery import judge_golden, judge_runs
 from app.checkup.machine import look_at_folder, look_at_machine
 from app.core.config import PROJECT_DIR, Settings, load_settings
+from app.core.database import Database
 from app.errors import SettingsError
 from app.finding import BROKEN, OK, UNCHECKED, WARNING, Finding
+from app.gallery.lock import holding_run_lock
 from app.gallery.runs import PastRun
 from app.records import CrewMember, Failed
 from app.roster.folder import FolderRoster
@@ -119,8 +123,10 @@ def test_the_table_is_all_that_the_console_gets(open_world: OpenWorld, tmp_path:
     world.run("--all")
     with world.engine.begin() as connection:
         connection.exec_driver_sql("DROP INDEX crew_active")
-    closed = world.run("--check")
-    assert (closed.exit_code, closed.stderr) == (1, "")
+    # In a process of its own: pytest would catch what a logger without a file says.
+    words = [sys.executable, str(PROJECT_DIR / "generate_face_embeddings.py"), "--check"]
+    closed = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (1, "")
     assert "falta el índice por crew_id" in closed.stdout
 
 
@@ -418,6 +424,24 @@ def test_how_the_last_run_ended(change: dict[str, Any], level: str, words: str) 
     (finding,) = judge_runs([replace(FINE, **change)], NOW)
     assert finding.level == level
     assert words in finding.text
+
+
+def test_a_run_that_holds_the_lock_and_whoever_was_set_aside_are_named(
+    database_url: str, open_world: OpenWorld, make_settings: MakeSettings, portrait_jpeg: bytes
+) -> None:
+    world = open_world(database_url)
+    world.hire("1", "a.jpg", portrait_jpeg)
+    world.run("--all")
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO face_attempts (crew_id, url, deaths) VALUES ('1', 'x', 2), ('2', 'y', 0)"
+        )
+    settings = make_settings(DB_URL=database_url, FACE_MODEL="Dlib", DEEPFACE_HOME=str(os.environ["DEEPFACE_HOME"]))
+    with holding_run_lock(Database(settings), NOW, lambda _error: None):
+        found = look(settings)
+    assert found["runs.lock"].text == "hay una ejecución en marcha"
+    assert (found["runs.set_aside"].level, found["runs.set_aside"].text[-3:]) == (WARNING, ": 1")
+    assert look(settings)["runs.lock"].text == "libre: ninguna ejecución en marcha"
 
 
 def test_runs_that_died_lately_are_counted() -> None:

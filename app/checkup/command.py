@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Callable
 
 from rich.console import Console
 
 from app.checkup.checkup import Subject, check
 from app.core.config import Settings
-from app.core.logs import APP_LOGGER
 from app.core.signals import stopping_on_signals
 from app.errors import EXIT_BY_SIGNAL, SettingsError
 from app.finding import Finding
@@ -22,7 +20,6 @@ from app.roster.folder import FolderRoster
 
 def run_checkup(options: argparse.Namespace, console: Console, read_settings: Callable[[], Settings]) -> int:
     """Look at everything and say it as it is found. `read_settings` may raise SettingsError: that is a finding, too."""
-    logging.getLogger(APP_LOGGER).addHandler(logging.NullHandler())  # no file, and not between the rows
     try:
         settings: Settings | SettingsError = read_settings()
     except SettingsError as error:
