@@ -81,7 +81,10 @@ def _do(options: argparse.Namespace, console: Console, load_faces: LoadFaces) ->
     if options.demo:
         return _run_demo(options, console, load_faces)
     if options.check:
-        return run_checkup(options, console, lambda: _read_settings(options, {}))
+        exit_code, document = run_checkup(options, console, lambda: _read_settings(options, {}))
+        if options.json:
+            hand_over(console, document, options.json)
+        return exit_code
     settings = _read_settings(options, {})
     if options.history or options.forget is not None or options.print_schema:
         return _administer(options, settings, console)

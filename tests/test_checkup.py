@@ -22,7 +22,7 @@ from app.checkup.gallery import judge_golden, judge_runs
 from app.checkup.machine import look_at_folder, look_at_machine
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
-from app.errors import SettingsError
+from app.errors import NoPhoto, SettingsError
 from app.finding import BROKEN, OK, UNCHECKED, WARNING, Finding
 from app.gallery.lock import holding_run_lock
 from app.gallery.runs import PastRun
@@ -128,6 +128,26 @@ def test_the_table_is_all_that_the_console_gets(open_world: OpenWorld, tmp_path:
     closed = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (closed.returncode, closed.stderr) == (1, "")
     assert "falta el índice por crew_id" in closed.stdout
+
+
+def test_a_quiet_check_speaks_of_troubles_only(open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes) -> None:
+    world = open_world(f"sqlite:///{tmp_path / 'otra.db'}")
+    world.hire("1", "a.jpg", portrait_jpeg)
+    fine = world.run("--check", "--quiet")
+    assert (fine.exit_code, fine.stdout, fine.document["summary"]["broken"]) == (0, "", 0)
+    world.hire("2", None)
+    told = world.run("--check", "--quiet")
+    assert (told.exit_code, told.stdout.splitlines()) == (
+        1,
+        [
+            "",
+            "Padrón",
+            "  🟡 aviso  Sin foto          1 persona activa sin foto registrada: 2",
+            f"{' ' * 30}Qué hacer: {NoPhoto.advice}",
+            "",
+            "🟡 Se puede ejecutar, con 1 aviso y 1 sin comprobar. Conviene atenderlos.",
+        ],
+    )
 
 
 class Unreadable(FolderRoster):
