@@ -62,7 +62,7 @@ class FaceStages:
     def golden_vector(self) -> NDArray[np.float32]:
         """The vector of the built-in picture, a drawing of nobody."""
         photo = Photo(CrewMember("golden", GOLDEN.name), GOLDEN.as_uri(), GOLDEN, temporary=False)
-        portrait = load_portrait(photo, GOLDEN_OPTIONS)
+        portrait = load_portrait(photo, GOLDEN_OPTIONS, self.sandbox)
         (embedding,) = self.embedder.embed([self.finder.find_anyhow(portrait)])
         return embedding.vector
 

@@ -17,10 +17,11 @@ import requests
 from app.checkup.certificate import RENEW, certificate_until, judge_expiry
 from app.checkup.database import is_loopback
 from app.core.config import Settings
+from app.core.secrets import without_credentials
 from app.errors import BadName, InvalidImage, ItemError, PhotoNotFound, PhotoUnavailable
 from app.finding import PHOTOS, UNCHECKED, Finding
-from app.photos.portrait import read_header
-from app.photos.source import photo_url, without_credentials
+from app.photos.decoding import read_header
+from app.photos.source import photo_url
 from app.photos.tempfiles import TempFolder
 from app.records import Answer, CrewMember, Photo, Version
 from app.stages import Source, build_source
