@@ -29,11 +29,12 @@ from app.photos.source import FetchOptions, FolderSource, photo_url
 from app.photos.tempfiles import TempFolder
 from app.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
+from app.reports.console import open_console
 from app.reports.forgotten import forgotten_lines
 from app.reports.listing import COLUMNS, listing
 from app.reports.page import render
 from app.reports.plan import plan_lines
-from app.reports.progress import ConsoleProgress, open_console
+from app.reports.progress import ConsoleProgress
 from app.reports.review import Review, RunFacts, build_review
 from app.reports.summary import error_lines
 
