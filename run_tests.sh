@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Everything a fresh machine needs, then lint, types and tests. Arguments go to pytest: ./run_tests.sh -k retry
+# --chaos, as the first one: only the tests that try to break the program, all of their rounds, and a table of figures.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 source ./environment.sh
@@ -55,6 +56,13 @@ prepare_browser() {
   fi
 }
 
+only=()
+if [[ "${1:-}" == --chaos ]]; then
+  shift
+  export CHAOS=1
+  only=(-m chaos)
+fi
+
 prepare requirements.txt
 prepare requirements-demo.txt --no-deps
 prepare requirements-dev.txt
@@ -64,4 +72,4 @@ prepare_browser
 venv/bin/ruff check
 venv/bin/ruff format --check
 venv/bin/mypy
-exec venv/bin/python -m pytest "$@"
+exec venv/bin/python -m pytest ${only[@]+"${only[@]}"} "$@"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import os
 import shutil
@@ -33,6 +34,25 @@ NewHome = Callable[..., Organisation]
 OpenWorld = Callable[..., World]
 OLD_MODEL, NEW_MODEL = "Facenet512", "Dlib"  # of an organisation that changes from one to the other
 _numbers = itertools.count(1)
+Figure = Callable[[str, object], None]
+_figures: list[tuple[str, object]] = []  # of the whole session
+
+
+@pytest.fixture(scope="session")
+def figure() -> Figure:
+    """Tells what a test measured, for docs/reliability.md: a name and a value."""
+    return lambda name, value: _figures.append((name, value))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures as a table under `./run_tests.sh --chaos`, and as lines of JSON in the file CHAOS_FIGURES."""
+    if _figures and os.environ.get("CHAOS") == "1":
+        terminalreporter.section("figures")
+        for name, value in _figures:
+            terminalreporter.write_line(f"{name:<72} {value}")
+    if target := os.environ.get("CHAOS_FIGURES"):
+        lines = (json.dumps({"name": name, "value": value}) for name, value in _figures)
+        Path(target).write_text("".join(f"{line}\n" for line in lines))
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,69 @@
+"""Scenes of chaos: MariaDB, the twin on SQLite, and everything at random from one seed."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.core.database import Database
+from tests.chaos.scene import Scene
+from tests.conftest import OLD_MODEL, MakeSettings, OpenDatabase
+from tests.organisation import Organisation
+from tests.webserver import PhotoServer
+
+SEED = int(os.environ.get("CHAOS_SEED", "6"))
+OpenScene = Callable[..., Scene]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.chaos)
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> Iterator[random.Random]:
+    """The test's own randomness: another for each test, the same every time."""
+    print(f"CHAOS_SEED={SEED}")  # noqa: T201  # pytest shows it when the test fails
+    return random.Random(f"{SEED} {request.node.name}")  # noqa: S311  # not a secret
+
+
+@pytest.fixture
+def open_scene(
+    chance: random.Random,
+    web: PhotoServer,
+    make_settings: MakeSettings,
+    open_database: OpenDatabase,
+    weights_home: Path,
+    tmp_path: Path,
+) -> OpenScene:
+    """A scene on this database."""
+
+    def organisation(database: Database) -> Organisation:
+        settings = make_settings(
+            DB_URL=database.url.render_as_string(hide_password=False),
+            IMAGE_BASE_URL=web.base_url,
+            DEEPFACE_HOME=str(weights_home),
+            FACE_MODEL=OLD_MODEL,
+            HTTP_ATTEMPTS=1,
+            DOWNLOAD_THREADS=4,
+            BATCH_SIZE=4,
+            PHOTO_RECHECK_HOURS=0,
+            SHARED_PHOTOS="report",
+        )
+        return Organisation(database, web, settings)
+
+    def open_one(database: Database) -> Scene:
+        twin = open_database(DB_URL=f"sqlite:///{tmp_path / 'gemela.db'}")
+        return Scene(organisation(database), organisation(twin), tmp_path, chance)
+
+    return open_one
+
+
+@pytest.fixture
+def scene(open_scene: OpenScene, mariadb_database: Database) -> Scene:
+    return open_scene(mariadb_database)

@@ -1,0 +1,205 @@
+"""An organisation whose runs are disturbed, and its twin, whose runs are not: in the end both galleries are the same."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote
+
+from app.bookkeeping import AT_ONCE
+from app.core.config import PROJECT_DIR, Settings
+from app.stages import pipeline_options
+from tests.chaos_options import rounds
+from tests.databases import run_sql
+from tests.organisation import Organisation
+
+MEMBERS = rounds(quick=80, full=200)
+PATIENCE_S = 120  # with a run that does not end: it hangs
+TABLES = (
+    "face_embeddings",
+    "face_photos",
+    "face_vectors",
+    "face_contracts",
+    "face_attempts",
+    "face_runs",
+    "face_schema",
+)
+ONE_EACH = "SELECT crew_id FROM face_embeddings WHERE active GROUP BY crew_id HAVING COUNT(*) > 1"
+
+
+@dataclass
+class Ended:
+    """A run that is over: what the shell was told, what was printed, what it took."""
+
+    exit_code: int
+    printed: str
+    seconds: float
+    embedded: Counter[str]
+
+
+@dataclass
+class Program:
+    """A run in a process of its own, imported and about to begin."""
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    notes: Path
+    began: float = field(default_factory=time.monotonic)
+
+    def strike(self, number: signal.Signals, after_s: float) -> None:
+        time.sleep(after_s)
+        self.process.send_signal(number)
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self) -> Ended:
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"la ejecución no termina:\n{self._printed()}") from None
+        seconds = time.monotonic() - self.began
+        embedded = Counter(self.notes.read_text().split())
+        self.notes.unlink()
+        return Ended(self.process.returncode, self._printed(), seconds, embedded)
+
+    def _printed(self) -> str:
+        with self.output:
+            self.output.seek(0)
+            return self.output.read().decode()
+
+
+@dataclass
+class Scene:
+    """`home` lives with disturbances, `twin` without; both have the same people and photos."""
+
+    home: Organisation
+    twin: Organisation
+    folder: Path
+    random: random.Random
+
+    def __post_init__(self) -> None:
+        self.twin.people = self.home.people
+        self.home.hire(*(f"P{number:03}" for number in range(MEMBERS)))
+        self.spoil_some()
+
+    # What happens between two runs
+
+    def spoil_some(self) -> None:
+        """Not every photo is a good one."""
+        for crew_id in self._some(0.05):
+            self.home.replace(crew_id, face=False)
+        for crew_id in self._some(0.03):
+            self.home.lose(crew_id)
+
+    def live_on(self) -> None:
+        """People come, go and change their photos."""
+        here = len(self.home.people)
+        self.home.hire(*(f"P{number:03}" for number in range(here, here + 10)))
+        for event, share in (
+            ("replace", 0.15),
+            ("rename", 0.05),
+            ("reencode", 0.05),
+            ("find", 0.02),
+            ("dismiss", 0.04),
+        ):
+            for crew_id in self._some(share):
+                getattr(self.home, event)(crew_id)
+        self.spoil_some()
+
+    def _some(self, share: float) -> list[str]:
+        present = sorted(self.home.roster)
+        return self.random.sample(present, int(len(present) * share))
+
+    def forget_everything(self) -> None:
+        """Both begin anew, with the people who are there now and empty galleries."""
+        for organisation in (self.home, self.twin):
+            for table in TABLES:
+                run_sql(organisation.database, f"DROP TABLE IF EXISTS {table}")
+
+    def undisturbed(self) -> tuple[Counter[str], Counter[str]]:
+        """The twin's run: what is downloaded and embedded."""
+        ran = self.twin.run()
+        assert ran.result.error is None
+        return ran.downloads, ran.embedded
+
+    # Runs
+
+    def start(self, *words: str, prefix: Sequence[str] = (), stdout: Any = None, **settings: object) -> Program:
+        """Start a run; it has imported everything and goes on as soon as this returns."""
+        self.home.publish()
+        self.home.web.downloads.clear()
+        return self.start_another(*words, prefix=prefix, stdout=stdout, **settings)
+
+    def start_another(self, *words: str, prefix: Sequence[str] = (), stdout: Any = None, **settings: object) -> Program:
+        """Beside one that is running."""
+        output = tempfile.TemporaryFile()
+        descriptor, notes = tempfile.mkstemp(prefix="embedded-", dir=self.folder)
+        os.close(descriptor)
+        reader, writer = os.pipe()
+        environment = os.environ | environment_of(self.home.settings)
+        environment |= {name: str(value) for name, value in settings.items()}
+        environment |= {"CHAOS_READY": str(writer), "CHAOS_EMBEDDED": notes}
+        process = subprocess.Popen(
+            [*prefix, sys.executable, "-m", "tests.chaos.child", *words],
+            cwd=PROJECT_DIR,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout or output,
+            stderr=output,
+            pass_fds=(writer,),
+        )
+        os.close(writer)
+        with os.fdopen(reader, "rb") as ready:
+            ready.read()  # until the child closes its end
+        return Program(process, output, Path(notes))
+
+    def run(self, *words: str, **settings: object) -> Ended:
+        """A normal run."""
+        return self.start(*words, **settings).end()
+
+    def downloads(self) -> Counter[str]:
+        """Since `start`."""
+        return Counter(unquote(path).split("/")[1] for path in self.home.web.downloads)
+
+    # What holds
+
+    @property
+    def most_done_twice(self) -> int:
+        """Photos under way, and outcomes that were not yet in the books."""
+        return pipeline_options(self.home.settings).in_flight + AT_ONCE
+
+    def one_active_row_each(self) -> None:
+        assert run_sql(self.home.database, ONE_EACH) == []
+
+    def nothing_is_left_lying(self) -> None:
+        temp = self.home.settings.TEMP_DIR
+        assert not temp.exists() or sorted(path.name for path in temp.iterdir()) == []
+
+    def galleries_are_equal(self) -> None:
+        """Row by row, and what is remembered of each photo; nobody is under suspicion."""
+        self.one_active_row_each()
+        assert self.home.active_rows() == self.twin.active_rows()
+        remembered = "SELECT crew_id, url, sha256, code FROM face_photos ORDER BY crew_id"
+        assert run_sql(self.home.database, remembered) == run_sql(self.twin.database, remembered)
+        assert run_sql(self.home.database, "SELECT crew_id FROM face_attempts WHERE run_id IS NOT NULL") == []
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The settings as the shell has them."""
+    values = settings.model_dump(mode="json", include=settings.model_fields_set)
+    values |= {"DB_URL": settings.DB_URL.get_secret_value()}
+    return {name: str(value) for name, value in values.items() if not isinstance(value, list | dict)}
