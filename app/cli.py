@@ -167,9 +167,17 @@ def _run(
     options: argparse.Namespace, settings: Settings, console: Console, load_faces: LoadFaces
 ) -> tuple[int, Summary]:
     _open_logs(options, settings)
+    # Until everything is said: a signal must not take the end of a run that is over.
+    limit_s = options.max_minutes and options.max_minutes * SECONDS_PER_MINUTE
+    with stopping_on_signals(limit_s) as stopper:
+        return _run_and_tell(options, settings, console, load_faces, stopper)
+
+
+def _run_and_tell(
+    options: argparse.Namespace, settings: Settings, console: Console, load_faces: LoadFaces, stopper: Stopper
+) -> tuple[int, Summary]:
     request = _request(options)
     with (
-        stopping_on_signals(options.max_minutes and options.max_minutes * SECONDS_PER_MINUTE) as stopper,
         ConsoleProgress(console, notices=not options.plan, migrating=options.migrate) as progress,
         Heartbeat(progress) as observer,
     ):

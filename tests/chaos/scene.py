@@ -1,4 +1,4 @@
-"""An organisation whose runs are disturbed, and its twin, whose runs are not: in the end both galleries are the same."""
+"""An organisation whose runs are disturbed, and its twin, whose runs are not: both galleries end up the same."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from app.bookkeeping import AT_ONCE
 from app.core.config import PROJECT_DIR, Settings
+from app.gallery.companions import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
 from app.stages import pipeline_options
 from tests.chaos_options import rounds
 from tests.databases import run_sql
@@ -25,15 +26,8 @@ from tests.organisation import Organisation
 
 MEMBERS = rounds(quick=80, full=200)
 PATIENCE_S = 120  # with a run that does not end: it hangs
-TABLES = (
-    "face_embeddings",
-    "face_photos",
-    "face_vectors",
-    "face_contracts",
-    "face_attempts",
-    "face_runs",
-    "face_schema",
-)
+TABLES = ("face_embeddings", *(table.name for table in (PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)))
+SHARES = {"replace": 0.15, "rename": 0.05, "reencode": 0.05, "find": 0.02, "dismiss": 0.04}
 ONE_EACH = "SELECT crew_id FROM face_embeddings WHERE active GROUP BY crew_id HAVING COUNT(*) > 1"
 
 
@@ -136,6 +130,14 @@ class Scene:
         assert ran.result.error is None
         return ran.downloads, ran.embedded
 
+    def use(self, **settings: object) -> None:
+        """The runs to come have these settings."""
+        self.home.settings = self.home.settings.model_copy(update=settings)
+
+    @staticmethod
+    def wait(seconds: float) -> None:
+        time.sleep(seconds)
+
     # Runs
 
     def start(self, *words: str, prefix: Sequence[str] = (), stdout: Any = None, **settings: object) -> Program:
@@ -146,7 +148,7 @@ class Scene:
 
     def start_another(self, *words: str, prefix: Sequence[str] = (), stdout: Any = None, **settings: object) -> Program:
         """Beside one that is running."""
-        output = tempfile.TemporaryFile()
+        output = tempfile.TemporaryFile()  # noqa: SIM115  # until `end`
         descriptor, notes = tempfile.mkstemp(prefix="embedded-", dir=self.folder)
         os.close(descriptor)
         reader, writer = os.pipe()
