@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from app.core.disk import why
 from app.core.logs import printable, printable_lines
 from app.errors import EXIT_ALREADY_RUNNING, RunError, SharedPhoto, Suspicious
 from app.gallery.runs import RunEnd
@@ -84,7 +85,7 @@ def write_page(console: Console, review: Review, folder: Path, options: argparse
         page = write_report(review, folder, thumbnails=not options.no_thumbnails, name=name)
     except OSError as error:
         log.error("No se pudo escribir el informe", exc_info=True)
-        console.print(printable_lines(f"\n⚠️  No se pudo escribir el informe en {folder}: {error.strerror}"))
+        console.print(printable_lines(f"\n⚠️  No se pudo escribir el informe en {folder}: {why(error)}"))
         return
     if review.entries:
         console.print(printable_lines(f"\n📄 Fotos por corregir, con su imagen y qué hacer: {page}"))
@@ -162,7 +163,7 @@ def hand_over(console: Console, document: Any, target: str) -> None:
     except OSError as error:
         log.error("No se pudo escribir %s", target, exc_info=True)
         console.quiet = False
-        console.print(printable_lines(f"⚠️  No se pudo escribir {target}: {error.strerror}"))
+        console.print(printable_lines(f"⚠️  No se pudo escribir {target}: {why(error)}"))
 
 
 def publish(

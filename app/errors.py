@@ -17,7 +17,7 @@ RunError             ends the run with its `exit_code`
 ├── SettingsError, UnknownModel, MissingDependency            2: could not start
 ├── MemberNotProcessable                                      1: the one member asked for cannot be done
 ├── MixedModels                                               2: one row of another model than all the others
-├── DatabaseUnavailable, WeightsUnavailable                   3: not available
+├── DatabaseUnavailable, WeightsUnavailable, NotWritable      3: not available (the last one is in core/disk.py)
 ├── Suspicious, VectorsChanged                                3: going on would do harm
 ├── NotSwitched                                               3: new vectors that are not to be used as they are
 ├── Defect                                                    3: an error of ours, the log has the traceback

@@ -7,10 +7,10 @@ import os
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from app.core.disk import FULL, MAKE_ROOM, SteadyHandler, why
 from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER, mode_of
 from app.core.secrets import Redactor
 from app.errors import SettingsError
@@ -87,7 +87,7 @@ def _without_messages(error: BaseException) -> Iterator[str]:
     yield f"{type(error).__name__}\n"
 
 
-class OwnersHandler(RotatingFileHandler):
+class OwnersHandler(SteadyHandler):
     """Its files are their owner's alone; one that has been given to others is succeeded by one of the same mode."""
 
     def _open(self) -> Any:
@@ -115,7 +115,8 @@ def configure_logs(options: LogOptions) -> None:
 
 def cannot_write(path: Path, error: OSError, setting: str) -> tuple[str, str]:
     """What to say, and what to do, when a folder or file of ours cannot be written."""
-    return f"No se puede escribir en {path}: {error.strerror}", f"Revise {setting} y los permisos de esa carpeta."
+    advice = MAKE_ROOM if error.errno in FULL else f"Revise {setting} y los permisos de esa carpeta."
+    return f"No se puede escribir en {path}: {why(error)}", advice
 
 
 def _attach(logger: logging.Logger, file_name: str, line: str, options: LogOptions) -> None:

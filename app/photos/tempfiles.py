@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from app.core.disk import NotWritable, why
 from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
 from app.core.logs import cannot_write
 from app.errors import SettingsError
@@ -45,15 +46,19 @@ class TempFolder:
         self._remove_orphans()
 
     def write(self, crew_id: str, content: bytes, ending: str = ".jpg") -> Path:
-        """Write one file `crew_<id>_<run>_<n><ending>`; raises FileNotFoundError once the folder was closed."""
+        """Write one file `crew_<id>_<run>_<n><ending>`. Raises NotWritable, which is nobody's photo's fault, and
+        FileNotFoundError once the folder was closed."""
         name = f"crew_{_safe(crew_id)}_{self._token}_{next(self._numbers)}{ending}"
         path = self._folder / name
         with self._guard:  # a download that ends after `close` must not leave a file
             if self._closed:
                 raise FileNotFoundError(f"{path.name}: la carpeta temporal ya se cerró")
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY_FILE)
-            with open(descriptor, "wb") as file:
-                file.write(content)
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY_FILE)
+                with open(descriptor, "wb") as file:
+                    file.write(content)
+            except OSError as error:
+                raise NotWritable(*cannot_write(self._folder, error, "TEMP_DIR")) from error
         return path
 
     def close(self) -> None:
@@ -64,7 +69,7 @@ class TempFolder:
             self._closed = True
             self._remove(self._token)
         self._lock.release()
-        self._lock_path(self._token).unlink(missing_ok=True)
+        _remove_if_allowed(self._lock_path(self._token))
 
     def _remove_orphans(self) -> None:
         for path in self._folder.glob("crew_*"):
@@ -89,7 +94,7 @@ class TempFolder:
 
     def _remove(self, token: str) -> None:
         for path in self._folder.glob(f"crew_*_{token}_*"):
-            path.unlink(missing_ok=True)
+            _remove_if_allowed(path)
 
     def _lock_path(self, token: str) -> Path:
         return self._folder / f".run_{token}.lock"
@@ -98,8 +103,8 @@ class TempFolder:
 def _remove_if_allowed(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
-    except PermissionError:
-        log.warning("No se pudo borrar %s: es de otro usuario", path.name)
+    except OSError as error:  # another user's, or the folder was closed to us: the next run tries again
+        log.warning("No se pudo borrar %s: %s", path.name, why(error))
 
 
 def _safe(crew_id: str) -> str:
