@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -71,24 +72,49 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass
+class Daemon:
+    """The server's process, which may be stopped and started again on the same data and port."""
+
+    server: MariaDb
+    words: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(self.words, stdout=output, stderr=output)
+        _wait_until_ready(self.server, self.process, self.log)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+        self.process.wait()
+
+
 @contextmanager
 def running_mariadb(folder: Path, *options: str) -> Iterator[MariaDb]:
     """Initialise a server in `folder` (a short path: it holds a socket), and run it while inside."""
+    with running_daemon(folder, *options) as daemon:
+        yield daemon.server
+
+
+@contextmanager
+def running_daemon(folder: Path, *options: str) -> Iterator[Daemon]:
+    """The same for whoever wants to stop it."""
     data = folder / "data"
     user = ["--user=root"] if os.geteuid() == 0 else []
     _initialise(data, user)
     server = MariaDb(free_port())
-    log = folder / "mariadbd.log"
     words = [
         *(str(find_program("mariadbd")), "--no-defaults", *user, *OPTIONS, *options),
         *(f"--datadir={data}", f"--port={server.port}", f"--socket={folder}/s", f"--pid-file={folder}/pid"),
     ]
-    with log.open("wb") as output, subprocess.Popen(words, stdout=output, stderr=output) as process:
-        try:
-            _wait_until_ready(server, process, log)
-            yield server
-        finally:
-            process.terminate()
+    daemon = Daemon(server, words, folder / "mariadbd.log")
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()
 
 
 def _initialise(data: Path, user: list[str]) -> None:

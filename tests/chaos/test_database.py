@@ -1,0 +1,201 @@
+"""A database that goes away, cuts connections off, is locked by others or refuses large packets: nothing is lost and
+nothing is there twice, or the run ends with 3 and says why.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from app.errors import EXIT_NOT_AVAILABLE
+from tests.chaos.conftest import OpenScene
+from tests.chaos.scene import Ended, Scene
+from tests.chaos_options import rounds
+from tests.conftest import Figure, OpenDatabase
+from tests.databases import run_sql
+from tests.mariadb import Daemon, MariaDb, running_daemon
+
+SURVIVES_KILL = "--innodb-flush-log-at-trx-commit=2"  # what was committed outlives the server's process
+TOO_SMALL_BYTES = 4096  # a vector is twice that
+UNENDED = "SELECT COUNT(*) FROM face_runs WHERE ended_at IS NULL"
+
+
+@pytest.fixture
+def daemon(mariadb: MariaDb) -> Iterator[Daemon]:
+    """A server of its own, to be stopped; asking for `mariadb` skips where none is installed."""
+    folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
+    try:
+        with running_daemon(folder, SURVIVES_KILL) as daemon:
+            daemon.server.execute("CREATE DATABASE prueba CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+            yield daemon
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def stoppable(daemon: Daemon, open_scene: OpenScene, open_database: OpenDatabase) -> Scene:
+    return open_scene(open_database(DB_URL=daemon.server.url("prueba").render_as_string(hide_password=False)))
+
+
+def in_good_order(ended: Ended, why: str = "Conexión a base de datos") -> None:
+    assert "Traceback" not in ended.printed, ended.printed
+    assert ended.exit_code in (0, 1, EXIT_NOT_AVAILABLE), ended.printed
+    assert (ended.exit_code == EXIT_NOT_AVAILABLE) == (why in ended.printed), ended.printed
+
+
+def next_day(scene: Scene, number: int, fresh_every: int = 4) -> None:
+    if number % fresh_every == 0:
+        scene.forget_everything()
+    else:
+        scene.live_on()
+    scene.undisturbed()
+
+
+def the_next_run_makes_up_for_it(scene: Scene) -> None:
+    scene.one_active_row_each()
+    second = scene.run()
+    assert second.exit_code in (0, 1), second.printed
+    scene.galleries_are_equal()
+    scene.nothing_is_left_lying()
+
+
+@pytest.mark.parametrize("patience_s", [0, 60], ids=["impatient", "patient"])
+def test_a_server_that_stops_and_starts_costs_no_row(
+    stoppable: Scene, daemon: Daemon, patience_s: int, figure: Figure
+) -> None:
+    scene, ends = stoppable, []
+    scene.use(DB_RETRY_TOTAL_S=patience_s)
+    whole_s = scene.run().seconds
+    total = rounds(quick=2 if patience_s else 1, full=20)
+    for number in range(total):
+        next_day(scene, number)
+        program = scene.start()
+        scene.wait(scene.random.uniform(0, whole_s * 0.8))
+        daemon.stop(scene.random.choice([signal.SIGTERM, signal.SIGKILL]))
+        scene.wait(scene.random.uniform(0, 1))
+        daemon.start()
+        ended = program.end()
+        in_good_order(ended)
+        assert ended.exit_code != EXIT_NOT_AVAILABLE or not patience_s, ended.printed
+        ends.append(ended.exit_code)
+        the_next_run_makes_up_for_it(scene)
+    name = f"MariaDB stopped and started, DB_RETRY_TOTAL_S={patience_s}"
+    figure(f"{name}: rounds, of them ended with 3, galleries equal", (total, ends.count(3), total))
+
+
+def test_connections_that_are_killed_cost_no_row(
+    scene: Scene, mariadb: MariaDb, mariadb_name: str, figure: Figure
+) -> None:
+    killed, ends, total = 0, [], rounds(quick=1, full=20)
+    for number in range(total):
+        next_day(scene, number)
+        program = scene.start()
+        while program.is_running:
+            scene.wait(scene.random.uniform(0.05, 0.4))
+            killed += kill_connections(mariadb, mariadb_name)
+        ended = program.end()
+        in_good_order(ended)
+        assert ended.exit_code != EXIT_NOT_AVAILABLE, ended.printed
+        ends.append(ended.exit_code)
+        assert run_sql(scene.home.database, UNENDED) == [(0,)]
+        the_next_run_makes_up_for_it(scene)
+    figure("connections killed: rounds, connections, galleries equal", (total, killed, total))
+
+
+def kill_connections(server: MariaDb, name: str) -> int:
+    """All of that database's."""
+    asked = f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"
+    killed = 0
+    for (number,) in server.execute(asked):
+        try:
+            server.execute(f"KILL {number}")
+            killed += 1
+        except DBAPIError:  # it has gone by itself
+            continue
+    return killed
+
+
+def test_a_second_writer_on_the_same_rows_costs_no_row(
+    scene: Scene, mariadb: MariaDb, mariadb_name: str, figure: Figure
+) -> None:
+    deadlocks, waits, writes = deadlocks_of(mariadb), 0, 0
+    total = rounds(quick=1, full=20)
+    mariadb.execute("SET GLOBAL innodb_lock_wait_timeout = 1")
+    try:
+        scene.run()
+        scene.undisturbed()
+        for number in range(total):
+            next_day(scene, number + 1, fresh_every=total + 2)
+            with second_writer(mariadb, mariadb_name, scene.random) as counts:
+                ended = scene.run("--force")
+            writes, waits = writes + counts["writes"], waits + counts["refused"]
+            in_good_order(ended)
+            assert ended.exit_code != EXIT_NOT_AVAILABLE, ended.printed
+            scene.twin.run(force=True)
+            the_next_run_makes_up_for_it(scene)
+    finally:
+        mariadb.execute("SET GLOBAL innodb_lock_wait_timeout = 10")
+    figure("second writer: rounds, its transactions, of them refused, galleries equal", (total, writes, waits, total))
+    figure("second writer: deadlocks that the server counted", deadlocks_of(mariadb) - deadlocks)
+
+
+def deadlocks_of(server: MariaDb) -> int:
+    return int(server.execute("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")[0][1])
+
+
+@contextmanager
+def second_writer(server: MariaDb, name: str, chance: random.Random) -> Iterator[dict[str, int]]:
+    """The recognition service, at its worst: touches rows in any order, slowly, some for longer than others wait."""
+    stop, counts = threading.Event(), {"writes": 0, "refused": 0}
+    engine = create_engine(server.url(name), connect_args={"use_pure": True, "collation": "utf8mb4_general_ci"})
+
+    def write() -> None:
+        crew_ids = sorted(set(row[0] for row in server.execute("SELECT crew_id FROM face_embeddings", name)))
+        while not stop.is_set():
+            chosen = chance.sample(crew_ids, 6)
+            try:
+                with engine.begin() as connection:
+                    for crew_id in chosen:
+                        touch = (
+                            "UPDATE face_embeddings SET updated_at = CURRENT_TIMESTAMP WHERE crew_id = :a AND active"
+                        )
+                        connection.execute(text(touch), {"a": crew_id})
+                        stop.wait(chance.uniform(0, 0.03))
+                    stop.wait(1.5 if chance.random() < 0.05 else 0)
+                counts["writes"] += 1
+            except DBAPIError:
+                counts["refused"] += 1
+            stop.wait(0.02)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield counts
+    finally:
+        stop.set()
+        thread.join()
+        engine.dispose()
+
+
+def test_a_packet_limit_that_is_too_small_ends_the_run_and_says_so(scene: Scene, mariadb: MariaDb) -> None:
+    usual = mariadb.execute("SELECT @@GLOBAL.max_allowed_packet")[0][0]
+    scene.undisturbed()
+    mariadb.execute(f"SET GLOBAL max_allowed_packet = {TOO_SMALL_BYTES}")
+    try:
+        ended = scene.run(DB_RETRY_TOTAL_S=60)
+    finally:
+        mariadb.execute(f"SET GLOBAL max_allowed_packet = {usual}")
+    in_good_order(ended)
+    assert (ended.exit_code, "max_allowed_packet" in ended.printed) == (EXIT_NOT_AVAILABLE, True), ended.printed
+    assert ended.seconds < 30  # no retry would help
+    the_next_run_makes_up_for_it(scene)
