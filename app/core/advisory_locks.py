@@ -30,7 +30,8 @@ def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.execute(select(func.release_lock(name)))
+        if not connection.invalidated:  # the lock ended with the connection; asking would hide why that ended
+            connection.execute(select(func.release_lock(name)))
 
 
 def lock_name(what: str, database: str) -> str:

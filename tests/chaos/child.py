@@ -1,17 +1,25 @@
 """The whole program with tiny nets, in a process that may be killed: `python -m tests.chaos.child WORDS`.
 
-Settings come from the environment. A byte goes out on descriptor CHAOS_READY when everything is imported, and the
-crew id of every vector computed to the file CHAOS_EMBEDDED, which outlives any death.
+Settings come from the environment. Descriptor CHAOS_READY is closed when everything is imported, and the crew id of
+every vector computed goes to the file CHAOS_EMBEDDED, which outlives any death. `--lockless` instead of words: a run
+that asks for no lock.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+from contextlib import nullcontext
 
 from app.arguments import parse_arguments
+from app.batch import run_batch
 from app.cli import run
-from tests.tiny_faces import TinyLoader
+from app.core.config import load_settings
+from app.gallery.runs import RunEnd
+from app.records import Failed
+from app.run import Request, close_run
+from tests.tiny_faces import Silent, TinyLoader
 
 
 def main() -> int:
@@ -21,9 +29,20 @@ def main() -> int:
         if stage == "embed":
             os.write(notes, f"{crew_id}\n".encode())
 
-    options = parse_arguments(sys.argv[1:])
+    lockless = sys.argv[1:] == ["--lockless"]
+    options = parse_arguments([] if lockless else sys.argv[1:])
     os.close(int(os.environ["CHAOS_READY"]))
-    return run(options, TinyLoader(note))
+    return _run_without_lock(TinyLoader(note)) if lockless else run(options, TinyLoader(note))
+
+
+def _run_without_lock(loader: TinyLoader) -> int:
+    stop, request = threading.Event(), Request()
+    result = run_batch(load_settings(None), request, Silent(stop), stop, loader, lambda *_: nullcontext())
+    failed = any(isinstance(each, Failed) for each in result.outcomes)
+    exit_code = result.error.exit_code if result.error else int(failed)
+    close_run(result, request, RunEnd(exit_code, result.seconds))
+    sys.stderr.write(str(result.error or ""))
+    return exit_code
 
 
 if __name__ == "__main__":

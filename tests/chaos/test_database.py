@@ -26,7 +26,8 @@ from tests.databases import run_sql
 from tests.mariadb import Daemon, MariaDb, running_daemon
 
 SURVIVES_KILL = "--innodb-flush-log-at-trx-commit=2"  # what was committed outlives the server's process
-TOO_SMALL_BYTES = 4096  # a vector is twice that
+TOUCH = text("UPDATE face_embeddings SET updated_at = CURRENT_TIMESTAMP WHERE crew_id = :a AND active")
+TOO_SMALL = {"max_allowed_packet": 4096, "net_buffer_length": 1024}  # a vector is larger than that
 UNENDED = "SELECT COUNT(*) FROM face_runs WHERE ended_at IS NULL"
 
 
@@ -114,7 +115,7 @@ def test_connections_that_are_killed_cost_no_row(
 
 def kill_connections(server: MariaDb, name: str) -> int:
     """All of that database's."""
-    asked = f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"
+    asked = f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"  # noqa: S608
     killed = 0
     for (number,) in server.execute(asked):
         try:
@@ -130,8 +131,7 @@ def test_a_second_writer_on_the_same_rows_costs_no_row(
 ) -> None:
     deadlocks, waits, writes = deadlocks_of(mariadb), 0, 0
     total = rounds(quick=1, full=20)
-    mariadb.execute("SET GLOBAL innodb_lock_wait_timeout = 1")
-    try:
+    with server_variables(mariadb, {"innodb_lock_wait_timeout": 1}):
         scene.run()
         scene.undisturbed()
         for number in range(total):
@@ -143,8 +143,6 @@ def test_a_second_writer_on_the_same_rows_costs_no_row(
             assert ended.exit_code != EXIT_NOT_AVAILABLE, ended.printed
             scene.twin.run(force=True)
             the_next_run_makes_up_for_it(scene)
-    finally:
-        mariadb.execute("SET GLOBAL innodb_lock_wait_timeout = 10")
     figure("second writer: rounds, its transactions, of them refused, galleries equal", (total, writes, waits, total))
     figure("second writer: deadlocks that the server counted", deadlocks_of(mariadb) - deadlocks)
 
@@ -160,16 +158,13 @@ def second_writer(server: MariaDb, name: str, chance: random.Random) -> Iterator
     engine = create_engine(server.url(name), connect_args={"use_pure": True, "collation": "utf8mb4_general_ci"})
 
     def write() -> None:
-        crew_ids = sorted(set(row[0] for row in server.execute("SELECT crew_id FROM face_embeddings", name)))
+        crew_ids = sorted({row[0] for row in server.execute("SELECT crew_id FROM face_embeddings", name)})
         while not stop.is_set():
             chosen = chance.sample(crew_ids, 6)
             try:
                 with engine.begin() as connection:
                     for crew_id in chosen:
-                        touch = (
-                            "UPDATE face_embeddings SET updated_at = CURRENT_TIMESTAMP WHERE crew_id = :a AND active"
-                        )
-                        connection.execute(text(touch), {"a": crew_id})
+                        connection.execute(TOUCH, {"a": crew_id})
                         stop.wait(chance.uniform(0, 0.03))
                     stop.wait(1.5 if chance.random() < 0.05 else 0)
                 counts["writes"] += 1
@@ -188,14 +183,23 @@ def second_writer(server: MariaDb, name: str, chance: random.Random) -> Iterator
 
 
 def test_a_packet_limit_that_is_too_small_ends_the_run_and_says_so(scene: Scene, mariadb: MariaDb) -> None:
-    usual = mariadb.execute("SELECT @@GLOBAL.max_allowed_packet")[0][0]
     scene.undisturbed()
-    mariadb.execute(f"SET GLOBAL max_allowed_packet = {TOO_SMALL_BYTES}")
-    try:
+    with server_variables(mariadb, TOO_SMALL):
         ended = scene.run(DB_RETRY_TOTAL_S=60)
-    finally:
-        mariadb.execute(f"SET GLOBAL max_allowed_packet = {usual}")
     in_good_order(ended)
     assert (ended.exit_code, "max_allowed_packet" in ended.printed) == (EXIT_NOT_AVAILABLE, True), ended.printed
     assert ended.seconds < 30  # no retry would help
     the_next_run_makes_up_for_it(scene)
+
+
+@contextmanager
+def server_variables(server: MariaDb, values: dict[str, int]) -> Iterator[None]:
+    """For connections made inside."""
+    before = {name: server.execute(f"SELECT @@GLOBAL.{name}")[0][0] for name in values}
+    try:
+        for name, value in values.items():
+            server.execute(f"SET GLOBAL {name} = {value}")
+        yield
+    finally:
+        for name, value in before.items():
+            server.execute(f"SET GLOBAL {name} = {value}")

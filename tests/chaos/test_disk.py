@@ -61,7 +61,9 @@ def without_override() -> list[str]:
 
 def disturbed(scene: Scene, disturb: Disturb, folder: Path, whole_s: float, prefix: list[str]) -> Ended:
     program = scene.start(prefix=prefix)
-    scene.wait(scene.random.uniform(0.1, 0.5) * whole_s)
+    while program.is_running and not scene.home.web.downloads:
+        scene.wait(0.01)
+    scene.wait(scene.random.uniform(0, 0.3) * whole_s)
     disturb(folder)
     return program.end()
 
