@@ -38,6 +38,8 @@ TABLE_DENIED, COLUMN_DENIED = 1142, 1143
 
 SQLITE_BUSY_TIMEOUT_S = 30
 ITEMS_AT_ONCE = 500
+# A batch of photos with their thumbnails, escaped. No server of ours comes with less.
+MIN_PACKET_BYTES, USUAL_PACKET = 1 << 20, "16M"
 # A customer's column of a type that SQLAlchemy does not know is compared as it is: nobody has to read of it.
 warnings.filterwarnings("ignore", "(Could not instantiate|Did not recognize) type", SAWarning)
 
@@ -160,8 +162,20 @@ class Database:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             # By default a table locked by a backup would be waited for a whole day.
             cursor.execute(f"SET SESSION lock_wait_timeout = {self._answer_timeout_s}")
+            self._require_packets(cursor)
             if self._tls in ("required", "verify"):
                 self._require_cipher(cursor)
+
+    def _require_packets(self, cursor: Any) -> None:
+        """A server cuts whoever sends more than it takes off in the middle: it looks as if it were away."""
+        cursor.execute("SELECT @@max_allowed_packet")
+        found = int(cursor.fetchone()[0])
+        if found < MIN_PACKET_BYTES:
+            message = (
+                f"Conexión a base de datos: {describe_url(self.url)}: max_allowed_packet es de {found} bytes y hacen "
+                f"falta {MIN_PACKET_BYTES}"
+            )
+            raise DatabaseUnavailable(message, f"Pida a quien la administra max_allowed_packet={USUAL_PACKET}.")
 
     def _require_cipher(self, cursor: Any) -> None:
         cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
