@@ -168,10 +168,11 @@ def test_several_threads_have_a_process_each_and_use_it_again(sandbox: Sandbox, 
     assert 1 <= len(children() - before) <= 3
 
 
-def test_a_run_that_is_to_stop_does_not_wait_for_a_decoder(picture: Image) -> None:
+@pytest.mark.parametrize("after_s", [0.01, 1.5], ids=["starting", "decoding"])
+def test_a_run_that_is_to_stop_does_not_wait_for_a_decoder(picture: Image, after_s: float) -> None:
     stop, before = threading.Event(), children()
     sandbox = Sandbox(stop, command=fragile_decoder.COMMAND, time_limit_s=LAX_S)
-    threading.Timer(0.5, stop.set).start()
+    threading.Timer(after_s, stop.set).start()
     started = time.monotonic()
     with pytest.raises(Interrupted):
         sandbox.read_pixels(encode_picture(picture) + HANGING, OPTIONS)

@@ -105,7 +105,7 @@ def read_pixels(content: bytes, options: DecodeOptions) -> Pixels:
     whole = kind == "TIFF" or min(width, height) < max(REDUCTIONS)
     reduction = 1 if whole else choose_reduction(max(width, height), options.min_side_px)
     image = decode(content, reduction)
-    if not _is_as_measured(image, (width, height), reduction):
+    if not is_as_measured(image, (width, height), reduction):
         raise InvalidImage(f"la cabecera dice {width} x {height} píxeles, y los datos dicen otra cosa")
     return Pixels((width, height), image, reduction)
 
@@ -139,7 +139,7 @@ def decode(content: bytes, reduction: int = 1) -> Image:
     return np.asarray(image, np.uint8)
 
 
-def _is_as_measured(image: Image, size: tuple[int, int], reduction: int) -> bool:
+def is_as_measured(image: Image, size: tuple[int, int], reduction: int) -> bool:
     """Whether the pixels are those of the header, upright or on their side. Some decoders round up, others down."""
 
     def fits(got: int, measured: int) -> bool:

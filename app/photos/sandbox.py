@@ -55,16 +55,15 @@ class Sandbox:
         try:
             with self._watching(child) as overdue:
                 kind, payload = child.ask(content, options)
-        except (OSError, EOFError) as error:
+        except BaseException as error:
             end = child.end()
             if self._stop.is_set():
                 raise Interrupted("Interrumpido") from error
+            if not isinstance(error, OSError | EOFError):
+                raise
             late = f"abrirla toma más de {self._time_limit_s:g} s"
             detail = late if overdue.is_set() else f"al abrirla se cierra el programa ({_name(end)})"
             raise DangerousImage(detail) from error
-        except BaseException:
-            child.end()
-            raise
         self._idle.append(child)
         return _read_reply(kind, payload)
 
