@@ -6,6 +6,7 @@ import argparse
 import gc
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime, timezone
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from app.checkup.command import run_checkup
 from app.closing import complain, facts_of, hand_over, has_news, publish, run_end, tell_end, what_else, write_page
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs
+from app.core.native_output import without_native_chatter
 from app.core.signals import Stopper, stopping_on_signals
 from app.demo import EXPECTED_ERRORS, EXPECTED_STORED, NEXT_STEPS, open_demo
 from app.errors import (
@@ -57,6 +59,11 @@ log = logging.getLogger(__name__)
 def run(options: argparse.Namespace, load_faces: LoadFaces = build_face_stages) -> int:
     """Run the program, with these nets; returns its exit code."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
+    with nullcontext() if options.debug else without_native_chatter():
+        return _run_or_complain(options, load_faces)
+
+
+def _run_or_complain(options: argparse.Namespace, load_faces: LoadFaces) -> int:
     console = open_console(to_stderr=options.json == STDOUT, quiet=options.quiet)
     try:
         return _do(options, console, load_faces)

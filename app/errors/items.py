@@ -1,41 +1,9 @@
-"""What can go wrong, as a tree: each leaf has a stable code, a Spanish sentence and what to do about it.
-
-ItemError            costs one member; becomes a `Failed` outcome
-├── NoPhoto, DuplicateMember, SeveralPhotos, BadName          roster: nothing that could be fetched
-├── PhotoNotFound, PhotoUnavailable                           download
-├── InvalidImage                                              decode
-│   └── OversizedPhoto, TruncatedDownload                     download
-├── DangerousImage                                            decode
-├── SharedPhoto, PlaceholderPhoto                             decode: the same picture as somebody else's
-├── NoFace, SeveralFaces, LowQuality                          detect
-├── TookTooLong                                               decode, detect: no end was to be seen
-├── BadVector                                                 embed
-├── RowRefused                                                store
-├── SetAside                                                  run: whoever was under way when runs died
-└── Unexpected                                                any stage: a defect of ours, the log has the traceback
-RunError             ends the run with its `exit_code`
-├── SettingsError, UnknownModel, MissingDependency            2: could not start
-├── MemberNotProcessable                                      1: the one member asked for cannot be done
-├── MixedModels                                               2: one row of another model than all the others
-├── DatabaseUnavailable, WeightsUnavailable, NotWritable      3: not available (the last one is in core/disk.py)
-├── Suspicious, VectorsChanged                                3: going on would do harm
-├── NotSwitched                                               3: new vectors that are not to be used as they are
-├── Defect                                                    3: an error of ours, the log has the traceback
-├── Stuck                                                     3: photos, downloads or the net do not come to an end
-├── AlreadyRunning                                            4: another run is at it
-└── Interrupted                                               130: before there was anybody to process
-"""
+"""What costs one member: each has a stage, a stable code, a title and what to do about it."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from typing import Any
-
-EXIT_OK, EXIT_SOME_FAILED, EXIT_NOT_STARTED, EXIT_NOT_AVAILABLE = 0, 1, 2, 3
-EXIT_ALREADY_RUNNING = 4
-EXIT_BY_SIGNAL = 128  # plus the signal's number, as shells count
-EXIT_INTERRUPTED = EXIT_BY_SIGNAL + signal.SIGINT
 
 
 class ItemError(Exception):
@@ -169,91 +137,6 @@ class Unexpected(ItemError):
     stage, code = "run", "unexpected"
     title = "Error inesperado"
     advice = "Envíe a soporte el archivo logs/app.log."
-
-
-class RunError(Exception):
-    """Ends the run. `str(error)` is the Spanish sentence; `advice` says what to do."""
-
-    exit_code: int
-
-    def __init__(self, message: str, advice: str = "") -> None:
-        super().__init__(message)
-        self.advice = advice
-
-
-class SettingsError(RunError):
-    exit_code = EXIT_NOT_STARTED
-
-
-class UnknownModel(RunError):
-    exit_code = EXIT_NOT_STARTED
-
-
-class MissingDependency(RunError):
-    exit_code = EXIT_NOT_STARTED
-
-    @classmethod
-    def of(cls, error: ModuleNotFoundError) -> MissingDependency:
-        package = (error.name or "?").partition(".")[0]
-        return cls(
-            f"Módulo no encontrado: {package}. Ejecute: pip install -r requirements.txt",
-            "Si usa run_embeddings.sh, basta con borrar la carpeta venv y ejecutarlo de nuevo.",
-        )
-
-
-class MemberNotProcessable(RunError):
-    exit_code = EXIT_SOME_FAILED
-
-
-class DatabaseUnavailable(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
-
-
-class WeightsUnavailable(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
-
-
-class MixedModels(RunError):
-    exit_code = EXIT_NOT_STARTED
-
-
-class Suspicious(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
-
-
-class NotSwitched(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
-
-
-class VectorsChanged(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
-
-
-class Defect(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
-
-    @classmethod
-    def of(cls, error: Exception) -> Defect:
-        return cls(f"{Unexpected.title}: {type(error).__name__}: {error}", Unexpected.advice)
-
-
-class AlreadyRunning(RunError):
-    exit_code = EXIT_ALREADY_RUNNING
-
-
-class Stuck(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
-
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            message,
-            "Compruebe que al equipo no le falte memoria ni procesador y vuelva a ejecutar: continuará donde quedó. "
-            "Si cambió FACE_DETECTOR o FACE_MODEL, vuelva a los de antes.",
-        )
-
-
-class Interrupted(RunError):
-    exit_code = EXIT_INTERRUPTED
 
 
 def item_errors(root: type[ItemError] = ItemError) -> Iterator[type[ItemError]]:

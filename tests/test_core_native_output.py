@@ -1,0 +1,47 @@
+"""What native libraries print by themselves: nobody sees it, and nothing of ours is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DECODER = """
+import sys
+from contextlib import nullcontext
+from app.core.native_output import without_native_chatter
+import app.photos.decoding, cv2
+with {guard}():
+    cv2.imread("{path}")
+    print("algo nuestro: \u00f1", file=sys.stderr)
+print("y nuestro", file=sys.stderr)
+"""
+OURS = "algo nuestro: ñ\ny nuestro\n"
+
+
+def say(guard: str, path: Path, ending: str = "") -> str:
+    script = DECODER.format(guard=guard, path=path)
+    command = ["bash", "-c", f"{sys.executable} -c '{script}' {ending}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    return done.stderr
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, portrait_jpeg: bytes) -> Path:
+    content = bytearray(portrait_jpeg)
+    content[len(content) // 2 : len(content) // 2 + 200] = b"\xff\xd0" * 100
+    path = tmp_path / "rota.jpg"
+    path.write_bytes(content)
+    return path
+
+
+def test_a_library_says_nothing_of_a_damaged_photo_and_we_say_what_we_have_to(damaged: Path) -> None:
+    assert "Corrupt JPEG data" in say("nullcontext", damaged)
+    assert say("without_native_chatter", damaged) == OURS
+
+
+def test_where_there_is_no_standard_error_nothing_breaks(damaged: Path) -> None:
+    assert say("without_native_chatter", damaged, "2>&-") == ""
