@@ -13,6 +13,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from filelock import FileLock
+
 from tests.pictures import package_file
 
 TESTS = Path(__file__).parent
@@ -26,11 +28,16 @@ def prepare_home() -> Path:
     key = hashlib.sha256(MAKER.read_bytes() + version("deepface").encode()).hexdigest()[:16]
     home = TESTS / ".cache" / key
     weights = home / ".deepface" / "weights"
-    if not weights.exists():
-        partial = home.with_name(f"{key}.{os.getpid()}")
-        folder = partial / ".deepface" / "weights"
-        subprocess.run([sys.executable, str(MAKER), str(folder)], check=True, capture_output=True, cwd=TESTS)
-        shutil.copyfile(package_file("face_recognition_models", "models", DLIB), folder / DLIB)
-        home.parent.mkdir(exist_ok=True)
-        partial.replace(home)
+    home.parent.mkdir(exist_ok=True)
+    with FileLock(home.with_suffix(".lock")):  # the tests run in several processes
+        if not weights.exists():
+            _make(home)
     return home
+
+
+def _make(home: Path) -> None:
+    partial = home.with_suffix(f".{os.getpid()}")
+    folder = partial / ".deepface" / "weights"
+    subprocess.run([sys.executable, str(MAKER), str(folder)], check=True, capture_output=True, cwd=TESTS)
+    shutil.copyfile(package_file("face_recognition_models", "models", DLIB), folder / DLIB)
+    partial.replace(home)
