@@ -76,12 +76,11 @@ def test_a_server_that_stops_and_starts_costs_no_row(
 ) -> None:
     scene, ends = stoppable, []
     scene.use(DB_RETRY_TOTAL_S=patience_s)
-    whole_s = scene.run().seconds
-    total = rounds(quick=2 if patience_s else 1, full=20)
+    total = rounds(quick=1, full=20)
     for number in range(total):
         next_day(scene, number)
         program = scene.start()
-        scene.wait(scene.random.uniform(0, whole_s * 0.8))
+        scene.wait(scene.random.uniform(0, scene.whole_s * 0.8))
         daemon.stop(scene.random.choice([signal.SIGTERM, signal.SIGKILL]))
         scene.wait(scene.random.uniform(0, 1))
         daemon.start()

@@ -59,11 +59,11 @@ def without_override() -> list[str]:
     return [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
 
 
-def disturbed(scene: Scene, disturb: Disturb, folder: Path, whole_s: float, prefix: list[str]) -> Ended:
-    program = scene.start(prefix=prefix)
+def disturbed(scene: Scene, disturb: Disturb, folder: Path) -> Ended:
+    program = scene.start(prefix=without_override())
     while program.is_running and not scene.home.web.downloads:
         scene.wait(0.01)
-    scene.wait(scene.random.uniform(0, 0.3) * whole_s)
+    scene.wait(scene.random.uniform(0, 0.3) * scene.whole_s)
     disturb(folder)
     return program.end()
 
@@ -97,15 +97,13 @@ def test_a_temp_folder_that_becomes_read_only_ends_the_run_and_the_next_one_goes
 
 
 def hold_against(scene: Scene, disturb: Disturb, mend: Disturb, folder: Path, why: str) -> None:
-    whole_s = scene.run().seconds
-    scene.forget_everything()
     for number in range(rounds(quick=1, full=20)):
         if number % 2 == 0:
             scene.forget_everything()
         else:
             scene.live_on()
         downloads, _ = scene.undisturbed()
-        ended = disturbed(scene, disturb, folder, whole_s, without_override())
+        ended = disturbed(scene, disturb, folder)
         before = scene.downloads()
         mend(folder)
         says_why_and_ends(scene, ended, why)
