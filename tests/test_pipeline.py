@@ -404,8 +404,8 @@ def test_downloads_that_stall_let_everybody_else_pass(recorder: Recorder, releas
 
 def test_a_download_without_end_costs_that_member_alone(recorder: Recorder, release: threading.Event) -> None:
     stages = recorder.stages(fetch=hanging(recorder.fetch, {"1"}, release))
-    told = by_id(run(stages, crew(30), replace(OPTIONS, stall_s=0.05, download_limit_s=0.3)))
-    assert told["1"] == Failed(crew(2)[1], "download", "photo_unavailable", "la descarga no terminó en 0.3 segundos")
+    told = by_id(run(stages, crew(30), replace(OPTIONS, stall_s=0.05, download_limit_s=0.6)))
+    assert told["1"] == Failed(crew(2)[1], "download", "photo_unavailable", "la descarga no terminó en 0.6 segundos")
     assert sorted(recorder.rows, key=int) == [each.crew_id for each in crew(30) if each.crew_id != "1"]
 
 
@@ -415,11 +415,11 @@ def test_photos_that_threads_do_not_come_back_from_cost_those_members_alone(
 ) -> None:
     """As many as there are threads: the others go through fresh ones."""
     stages = recorder.stages(**{stage: hanging(getattr(recorder, stage), {"3", "8"}, release)})
-    told = by_id(run(stages, crew(30), replace(OPTIONS, photo_limit_s=0.3)))
+    told = by_id(run(stages, crew(30), replace(OPTIONS, photo_limit_s=0.6)))
     for member in (crew(9)[3], crew(9)[8]):
         timings, seen = told[member.crew_id].timings_ms, None if stage == "decode" else SEEN
         photo = photo_of(member.crew_id)
-        expected = Failed(member, name, "took_too_long", "más de 0.3 segundos", timings, seen, photo)
+        expected = Failed(member, name, "took_too_long", "más de 0.6 segundos", timings, seen, photo)
         assert (told[member.crew_id], tuple(timings)) == (expected, STAGES[:timed])
     assert sorted(recorder.rows, key=int) == [each.crew_id for each in crew(30) if each.crew_id not in ("3", "8")]
 
@@ -441,7 +441,7 @@ def test_what_a_thread_says_after_it_was_given_up_changes_nothing(
 
     outcomes = []
     stages = recorder.stages(find=find, fetch=hanging(recorder.fetch, {"0"}, is_over))  # the run goes on meanwhile
-    for outcome in Pipeline(stages, replace(OPTIONS, photo_limit_s=0.2)).run(crew(4)):
+    for outcome in Pipeline(stages, replace(OPTIONS, photo_limit_s=0.5)).run(crew(4)):
         outcomes.append(outcome)
         if isinstance(outcome, Failed):
             release.set()
@@ -458,16 +458,18 @@ def test_what_a_thread_says_after_it_was_given_up_changes_nothing(
 def test_when_every_photo_hangs_the_run_ends_before_threads_pile_up(
     recorder: Recorder, release: threading.Event
 ) -> None:
+    """At the sixth of two threads; both may be overdue when it is noticed."""
     before = threading.active_count()
     outcomes: list[Outcome] = []
     stages = recorder.stages(find=hanging(recorder.find, {each.crew_id for each in crew(40)}, release))
-    with pytest.raises(Stuck, match="El programa se quedó colgado con 6 fotos"):
+    with pytest.raises(Stuck, match=r"El programa se quedó colgado con [67] fotos"):
         outcomes.extend(Pipeline(stages, replace(OPTIONS, photo_limit_s=0.1, leave_s=0.1)).run(crew(40)))
-    assert [each.code for each in outcomes if not isinstance(each, Stored)] == ["took_too_long"] * 6 + [
-        "interrupted"
-    ] * 34
+    codes = [each.code for each in outcomes if not isinstance(each, Stored)]
+    lost = codes.count("took_too_long")
+    assert lost in (6, 7)
+    assert codes == ["took_too_long"] * lost + ["interrupted"] * (40 - lost)
     assert sorted(int(each.member.crew_id) for each in outcomes) == list(range(40))
-    assert threading.active_count() - before <= 6 + OPTIONS.worker_threads + OPTIONS.download_threads
+    assert threading.active_count() - before <= lost + OPTIONS.worker_threads + OPTIONS.download_threads
 
 
 def test_when_no_download_ends_the_run_does(recorder: Recorder, release: threading.Event) -> None:
