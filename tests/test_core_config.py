@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.core.config import PROJECT_DIR, Settings, load_settings
@@ -269,6 +269,7 @@ def test_what_is_wrong_with_a_secret_is_said_without_it(name: str, secret: str) 
 
 @on_many
 @given(SECRETS)
+@example(f"9@ {MARK}")
 def test_a_password_in_an_address_is_refused_or_all_of_it_is_taken_for_one(secret: str) -> None:
     """However carelessly it is written, no part of it becomes host, port, path or database, which are shown."""
     addresses = {"DB_URL": f"mysql://u:{secret}@h/b", "IMAGE_BASE_URL": f"https://u:{secret}@h/b"}

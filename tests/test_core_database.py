@@ -180,7 +180,7 @@ def test_sqlite_transactions_wait_for_each_other(sqlite_database: Database) -> N
 def test_whoever_waits_in_vain_for_another_run_does_not_go_on(
     mariadb_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.database.LOCK_TIMEOUT_S", 0)
+    monkeypatch.setattr("app.core.advisory_locks.LOCK_TIMEOUT_S", 0)
     went_on: list[bool] = []
 
     def work(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from app.core.database import describe_url
 from app.errors import DatabaseUnavailable
 
-LOCK_TIMEOUT_S = 30
+LOCK_TIMEOUT_S = 10  # well below what a server is given to answer (DB_ANSWER_TIMEOUT_S)
 MAX_LOCK_CHARACTERS = 64  # MySQL's limit
 
 

@@ -40,8 +40,8 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
     def __call__(self, text: str) -> str:
-        text = harmless(text)
-        return self._known.sub(STRUCK_OUT, text) if self._known else text
+        # The known ones first: what is taken for a URL's credentials may be only the beginning of one.
+        return harmless(self._known.sub(STRUCK_OUT, text) if self._known else text)
 
 
 def _forms(secret: str) -> Iterator[str]:
