@@ -17,6 +17,7 @@ from app.errors import EXIT_NOT_STARTED
 
 PROGRAM = "./run_embeddings.sh"
 HELP_WIDTH = 96
+MAX_MINUTES = 60 * 24 * 366
 STDOUT = "-"
 INSTEAD = ("--check", "--history", "--forget", "--print-schema")
 WHO = ("--all", "--crew-id", "--retry-failed", "--migrate", "--demo")
@@ -32,7 +33,7 @@ EXCLUDED = (
     (("--crew-id", "--retry-failed", "--migrate"), ("--purge-after",)),
     (("--migrate",), ("--force", "--refresh")),
     (("--metrics",), (*INSTEAD, "--plan", "--demo")),
-    (("--quiet",), ("--history", "--print-schema", "--plan", "--demo")),
+    (("--quiet",), ("--history", "--print-schema", "--forget", "--plan", "--demo")),
 )
 # argparse speaks English; these are all the complaints that our arguments can cause.
 TRANSLATIONS = (
@@ -170,7 +171,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--metrics",
         metavar="ARCHIVO",
-        type=_given,
+        type=_plain_file,
         help="escribe métricas para Prometheus (textfile collector de node exporter)",
     )
     what.add_argument(
@@ -211,13 +212,21 @@ def _path(text: str) -> Path:
     return Path(_given(text))
 
 
+def _plain_file(text: str) -> str:
+    """It is read, replaced and found by its name: no pipe, no device, no standard output."""
+    path = Path(_given(text))
+    if text == STDOUT or (path.exists() and not path.is_file()):
+        raise argparse.ArgumentTypeError("debe ser un archivo")
+    return text
+
+
 def _minutes(text: str) -> float:
     try:
         minutes = float(_given(text).replace(",", "."))
     except ValueError:
         minutes = math.nan
-    if not 0 < minutes < math.inf:
-        raise argparse.ArgumentTypeError("debe ser un número de minutos mayor que 0")
+    if not 0 < minutes <= MAX_MINUTES:
+        raise argparse.ArgumentTypeError(f"debe ser un número de minutos mayor que 0, hasta {MAX_MINUTES}")
     return minutes
 
 

@@ -27,7 +27,7 @@ from app.plan import MASS_DEACTIVATION, Plan, Situation, mass
 from app.planning import Planning
 from app.records import Contract, Failed, Sighting
 from app.rules import make_rules
-from app.run import Means, Observer, Request, RunResult
+from app.run import Means, Observer, Request, RunResult, clear_suspicion
 from app.screening import note_quality
 from app.stages import FaceStages, build_face_stages, build_roster, build_source, open_weights
 
@@ -58,7 +58,10 @@ def run_batch(
     try:
         database = Database(settings, stop)
         with nullcontext() if request.plan_only else hold(database, request.now, lose):
-            _Run(settings, request, observer, stop, load_faces, database).execute(result)
+            try:
+                _Run(settings, request, observer, stop, load_faces, database).execute(result)
+            finally:  # before the next run may begin: it would take whoever was under way for a suspect
+                clear_suspicion(result)
     except RunError as error:
         result.error = result.error or error
     if result.error is not None:
@@ -107,6 +110,7 @@ class _Run:
         if not request.plan_only:
             asked = request.options() | {"model": self._settings.FACE_MODEL}
             result.run_id = gallery.runs.begin(request.now, asked, self._contract.digest)
+            result.died_before = gallery.runs.died_before(result.run_id, request.now)
         planning = self._planning()
         situation = planning.look_around(request.folder or build_roster(self._settings, self._database))
         planning.refuse_mixture()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
+import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime, timezone
@@ -15,11 +16,12 @@ from app.administration import forget, read_history, schema_statements
 from app.arguments import STDOUT
 from app.batch import LoadFaces, run_batch
 from app.checkup.command import run_checkup
-from app.closing import complain, facts_of, hand_over, has_news, publish, run_end, tell_end, what_else, write_page
+from app.closing import complain, facts_of, run_end, tell_end, what_else, write_page
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
-from app.core.logs import LogOptions, configure_logs
-from app.core.native_output import without_native_chatter
+from app.core.logs import LogOptions, configure_logs, is_logging, printable_lines
+from app.core.secrets import harmless
 from app.core.signals import Stopper, stopping_on_signals
+from app.core.streams import without_native_chatter
 from app.demo import EXPECTED_ERRORS, EXPECTED_STORED, NEXT_STEPS, open_demo
 from app.errors import (
     EXIT_BY_SIGNAL,
@@ -34,6 +36,7 @@ from app.errors import (
     SettingsError,
     Suspicious,
 )
+from app.publishing import hand_over, has_news, publish
 from app.reports.columns import fitting_width
 from app.reports.console import open_console
 from app.reports.document import check_target, run_document
@@ -66,6 +69,10 @@ def run(options: argparse.Namespace, load_faces: LoadFaces = build_face_stages) 
 def _run_or_complain(options: argparse.Namespace, load_faces: LoadFaces) -> int:
     console = open_console(to_stderr=options.json == STDOUT, quiet=options.quiet)
     try:
+        _check_targets(options)
+    except RunError as error:  # no metrics of this one: there is no place for them
+        return complain(console, error)
+    try:
         return _do(options, console, load_faces)
     except RunError as error:
         ending = error
@@ -75,16 +82,24 @@ def _run_or_complain(options: argparse.Namespace, load_faces: LoadFaces) -> int:
         console.print("Interrumpido")
         return EXIT_INTERRUPTED
     except Exception as error:  # nobody is there to read a traceback on a screen
-        log.exception("Error inesperado")
-        ending = Defect.of(error)
-    publish(options, ending.exit_code)
+        said = harmless(str(error))
+        if not is_logging():
+            console.quiet = False
+            console.print(printable_lines(harmless(traceback.format_exc())))
+        log.error("Error inesperado", exc_info=True)
+        ending = Defect.of(error, said)
+    publish(console, options, ending.exit_code)
     return complain(console, ending)
 
 
-def _do(options: argparse.Namespace, console: Console, load_faces: LoadFaces) -> int:
+def _check_targets(options: argparse.Namespace) -> None:
+    """Before anything is done: whether the files that are asked for could be written. Raises SettingsError."""
     for name, target in (("--json", options.json), ("--metrics", options.metrics)):
         if target:
             check_target(target, name)
+
+
+def _do(options: argparse.Namespace, console: Console, load_faces: LoadFaces) -> int:
     if options.demo:
         return _run_demo(options, console, load_faces)
     if options.check:
@@ -198,7 +213,7 @@ def _run_and_tell(
         _show_plan(console, result, options)
         return exit_code, summary
     close_run(result, request, run_end(result, summary, exit_code))
-    publish(options, exit_code, result, summary)
+    publish(console, options, exit_code, result, summary)
     console.quiet = options.quiet and not has_news(result)
     tell_end(console, result, summary, options)
     if result.outcomes and not isinstance(result.error, Suspicious):  # what a suspicious run saw is not true
@@ -228,5 +243,5 @@ def decide_exit_code(result: RunResult, summary: Summary, stopper: Stopper) -> i
         return EXIT_NOT_AVAILABLE
     if result.error is not None:
         return result.error.exit_code
-    blocked = result.plan is not None and bool(result.plan.blocked)
-    return EXIT_SOME_FAILED if summary.failed or blocked or result.mixed else EXIT_OK
+    left = result.blocked or result.mixed or result.unswitched
+    return EXIT_SOME_FAILED if summary.failed or left else EXIT_OK

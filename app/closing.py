@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-import time
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from app.core.disk import why
 from app.core.logs import printable, printable_lines
-from app.errors import EXIT_ALREADY_RUNNING, RunError, SharedPhoto, Suspicious
-from app.gallery.runs import RunEnd
-from app.records import SKIPPED_REACTIVATED, Failed, Skipped
-from app.reports.document import write_document
+from app.errors import AlreadyRunning, RunError, SharedPhoto, Suspicious
+from app.gallery.runs import PastRun, RunEnd
 from app.reports.page import REPORT, write_report
 from app.reports.review import Notice, Review, RunFacts
 from app.reports.summary import Summary, error_lines, roster_lines, summary_lines, timing_line
@@ -25,6 +22,7 @@ log = logging.getLogger(__name__)
 
 # A run for some people only leaves the list of all the others as it is.
 PARTIAL_REPORT = "report_individual"
+NO_TIME, USUAL_RUN = timedelta(0), timedelta(hours=12)
 NOTHING_TO_SWITCH = "No había nada que cambiar: todos los vectores son ya de este modelo."
 
 
@@ -33,7 +31,7 @@ def what_else(result: RunResult) -> dict[str, object]:
     return {
         "error": str(result.error) if result.error else None,
         "plan": result.plan.counts if result.plan else {},
-        "blocked": _blocked(result),
+        "blocked": result.blocked,
         "deactivated": result.deactivated,
         "purged": result.purged,
         "rows_left": result.rows_left,
@@ -56,8 +54,8 @@ def run_end(result: RunResult, summary: Summary, exit_code: int) -> RunEnd:
     }
     particular = {
         "switched": result.switched,
-        "reactivated": len(_reactivated(result)),
-        "blocked": len(_blocked(result)),
+        "reactivated": len(result.reactivated),
+        "blocked": len(result.blocked),
         "mixed": result.mixed,
     }
     counts |= {name: number for name, number in particular.items() if number}
@@ -94,9 +92,11 @@ def write_page(console: Console, review: Review, folder: Path, options: argparse
 def tell_end(console: Console, result: RunResult, summary: Summary, options: argparse.Namespace) -> None:
     """What is held back is said once more at the end, where the log of an unattended run is read."""
     log.info(timing_line(summary))
+    if result.died_before is not None:
+        console.print(printable(f"\n⚠️  {_describe_death(result.died_before)}"))
     if result.outcomes or result.error is None:
         console.print("\n".join(_end_lines(result, summary, options)))
-    for blocked in _blocked(result):
+    for blocked in result.blocked:
         console.print(f"⚠️  {printable(blocked)}")
     if result.error is not None:
         complain(console, result.error)
@@ -111,7 +111,7 @@ def _end_lines(result: RunResult, summary: Summary, options: argparse.Namespace)
     lines = [
         "",
         *summary_lines(summary),
-        *roster_lines(*changes, reactivated=_reactivated(result)),
+        *roster_lines(*changes, reactivated=result.reactivated),
         *told,
         *([] if isinstance(result.error, Suspicious) else error_lines(result.outcomes)),
     ]
@@ -123,13 +123,11 @@ def _end_lines(result: RunResult, summary: Summary, options: argparse.Namespace)
     return lines
 
 
-def _blocked(result: RunResult) -> list[str]:
-    return list(result.plan.blocked) if result.plan else []
-
-
-def _reactivated(result: RunResult) -> list[str]:
-    skipped = [each for each in result.outcomes if isinstance(each, Skipped)]
-    return [each.member.crew_id for each in skipped if each.code == SKIPPED_REACTIVATED]
+def _describe_death(run: PastRun) -> str:
+    return (
+        f"La ejecución anterior ({run.started_at:%Y-%m-%d %H:%M} UTC, en {run.host}) murió sin terminar; "
+        "esta continúa. Si se repite, --history y logs/app.log dicen cuándo y en quién."
+    )
 
 
 def _model_lines(result: RunResult, options: argparse.Namespace) -> list[str]:
@@ -140,69 +138,19 @@ def _model_lines(result: RunResult, options: argparse.Namespace) -> list[str]:
         ]
     if not options.migrate or result.error is not None:
         return []
+    if result.unswitched:
+        return ["⏳ El modelo no se ha cambiado todavía: lo preparado queda guardado. Repita --migrate, que continúa."]
     if result.switched is None:
-        return [] if result.outcomes else [NOTHING_TO_SWITCH]
+        return [NOTHING_TO_SWITCH]
     told = f"🔁 Cambio hecho: {result.switched} vectores nuevos en uso; los de antes quedan inactivos."
     reminder = f"   Escriba FACE_MODEL={options.model} en .env antes de la próxima ejecución."
     return [told, reminder] if options.model else [told]
 
 
-def has_news(result: RunResult) -> bool:
-    """Whether there is something that nobody was told yet, or that somebody has to do: a cron mail is worth its while.
-    Whoever failed in an earlier run is on HR's page, and no news unless another photo fails now."""
-    before = result.previous or frozenset()
-    failures = (each for each in result.outcomes if isinstance(each, Failed) and not each.recalled)
-    failed = any(each.photo is not None or each.member.crew_id not in before for each in failures)
-    return failed or result.error is not None or bool(_blocked(result)) or bool(result.mixed)
-
-
-def hand_over(console: Console, document: Any, target: str) -> None:
-    """Write the document of --json; that it cannot be written does not undo the run."""
-    try:
-        write_document(document, target)
-    except OSError as error:
-        log.error("No se pudo escribir %s", target, exc_info=True)
-        console.quiet = False
-        console.print(printable_lines(f"⚠️  No se pudo escribir {target}: {why(error)}"))
-
-
-def publish(
-    options: argparse.Namespace, exit_code: int, result: RunResult | None = None, summary: Summary | None = None
-) -> None:
-    """Write the metrics, if asked for. A run that found another one at work leaves that one's alone."""
-    if not options.metrics or exit_code == EXIT_ALREADY_RUNNING:
-        return
-    from app.reports.metrics import RunMetrics, write_metrics  # noqa: PLC0415  # a tenth of a second, not for everybody
-
-    changes = _changes(result) if result else {}
-    metrics = RunMetrics(exit_code, time.time(), summary, _people(result), changes)
-    try:
-        write_metrics(metrics, Path(options.metrics))
-    except OSError:
-        log.exception("No se pudieron escribir las métricas")
-
-
-def _changes(result: RunResult) -> dict[str, int]:
-    return {
-        "deactivated": len(result.deactivated),
-        "purged": len(result.purged),
-        "reactivated": len(_reactivated(result)),
-        "retired": result.retired,
-        "mixed": result.mixed,
-        "blocked": len(_blocked(result)),
-    }
-
-
-def _people(result: RunResult | None) -> int | None:
-    try:
-        return result.gallery.people() if result and result.gallery else None
-    except RunError:  # the database is away: the run's own error says so
-        return None
-
-
 def complain(console: Console, error: RunError) -> int:
-    """Say what ended the run, or kept it from starting, and what to do."""
-    console.quiet = False
+    """Say what ended the run, or kept it from starting, and what to do. A quiet console need not hear that another run
+    is at it, unless that one should long be over."""
+    console.quiet = console.quiet and isinstance(error, AlreadyRunning) and (error.age or NO_TIME) < USUAL_RUN
     console.print(printable_lines(f"❌ {error}"))
     if error.advice:
         console.print(printable_lines(f"   Qué hacer: {error.advice}"))

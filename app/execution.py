@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ from app.gallery.reconcile import (
     Decision,
     is_stale,
 )
-from app.pipeline import Pipeline, PipelineOptions, Stages
+from app.pipeline import Pipeline, Stages
 from app.plan import Plan
 from app.records import (
     SKIPPED_CURRENT,
@@ -41,7 +41,6 @@ from app.stages import RunParts, open_stages, pipeline_options
 
 log = logging.getLogger(__name__)
 run_log = logging.getLogger(RUN_LOGGER)
-ONE_AT_A_TIME = PipelineOptions(download_threads=1, worker_threads=1, batch_size=1)
 
 
 class Execution:
@@ -86,7 +85,8 @@ class Execution:
         outcomes = self._results.outcomes
         outcomes += [Skipped(each.member, SKIPPED_CURRENT) for each in plan.of(UNCHANGED)]
         outcomes += [Skipped(each.member, SKIPPED_REACTIVATED) for each in plan.of(REACTIVATE)]
-        outcomes += [each.failure for each in plan.of(KNOWN_FAILURE, SET_ASIDE) if each.failure]
+        set_aside = [each.failure for each in plan.of(SET_ASIDE) if each.failure]
+        outcomes += [each.failure for each in plan.of(KNOWN_FAILURE) if each.failure] + set_aside
         unprocessable = [each.failure for each in plan.of(UNPROCESSABLE) if each.failure]
         self._means.observer.begin(len(self._pending) + len(unprocessable), len(plan.of(UNCHANGED)))
         for failure in unprocessable:
@@ -94,7 +94,8 @@ class Execution:
             run_log.info("%s %s: %s %s", who, failure.stage, failure.code, detail)
             self._means.observer.outcome(failure)
         outcomes += unprocessable
-        self._books.record_failures([each for each in unprocessable if self._is_news(each)])
+        news = [each for each in (*unprocessable, *set_aside) if self._is_news(each)]
+        self._books.record_failures([dataclasses.replace(each, recalled=False) for each in news])
 
     def _is_news(self, failure: Failed) -> bool:
         remembered = self._decisions[failure.member.crew_id].case.remembered
@@ -162,10 +163,12 @@ class Execution:
         means = self._means
         suspects = [each.member for each in self._pending if each.case.suspect]
         others = [each.member for each in self._pending if not each.case.suspect]
-        usual = Pipeline(stages, pipeline_options(means.settings), means.stop)
-        alone = Pipeline(stages, ONE_AT_A_TIME, means.stop)
+        options = pipeline_options(means.settings)
+        alone = dataclasses.replace(options, download_threads=1, worker_threads=1, batch_size=1)
+        usual = Pipeline(stages, options, means.stop)
         yield from usual.run(self._books.announced(others))
-        yield from itertools.chain.from_iterable(alone.run(self._books.announced([member])) for member in suspects)
+        for member in suspects:
+            yield from Pipeline(stages, alone, means.stop).run(self._books.announced([member]))
 
     def _take(self, outcome: Outcome, screening: Screening, breaker: Breaker) -> None:
         self._means.observer.outcome(outcome)

@@ -6,6 +6,7 @@ Until the switch the recognition service sees the old ones only; interrupted, th
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,6 +42,7 @@ class Migration:
 
     def run(self) -> None:
         """Raises NotSwitched when the new vectors are not to be trusted; the old ones are in use as before."""
+        self._results.unswitched = True
         Execution(self._plan, self._means, self._results).run()
         if not self._results.complete or self._means.stop.is_set():
             return
@@ -53,7 +55,7 @@ class Migration:
         if self._means.stop.is_set():
             return
         self._staging.switch([staged.row_id for staged in waiting.values()], retired)
-        self._results.switched = len(waiting)
+        self._results.switched, self._results.unswitched = len(waiting), False
 
     def _retired(self, waiting: dict[str, Staged]) -> list[int]:
         """The rows that are in use now and will not be: of everybody who has a new one, and of everybody whose row
@@ -88,13 +90,15 @@ class Migration:
         crew_ids = sorted(waiting)
         sample = crew_ids[:: max(1, len(crew_ids) // SAMPLE)][:SAMPLE]
         probes = self._probes([members[crew_id].member for crew_id in sample])
+        if self._means.stop.is_set():
+            return
         if len(probes) < MOST * len(sample):
             raise NotSwitched(
                 f"Solo se pudieron comprobar {len(probes)} de {len(sample)} vectores nuevos: no se cambió de modelo. "
                 "Los de antes siguen en uso",
                 "Compruebe el servidor de fotos y repita --migrate, que continúa.",
             )
-        if not probes or self._means.stop.is_set():
+        if not probes:
             return
         gallery = _unit(self._staging.vectors([waiting[crew_id].row_id for crew_id in crew_ids]))
         similarity = _unit(np.stack([probe.vector for probe in probes])) @ gallery.T
@@ -114,7 +118,7 @@ class Migration:
         temp = TempFolder(self._means.settings.TEMP_DIR)
         found: list[Embedding] = []
         try:
-            for member in members:
+            for member in itertools.takewhile(lambda _: not self._means.stop.is_set(), members):
                 with suppress(ItemError, OSError):  # it was fine a moment ago: nothing is learned from this one
                     face = faces.finder.find(faces.decode(self._means.source.fetch(member, temp)))
                     mirrored = np.ascontiguousarray(face.pixels[:, ::-1])

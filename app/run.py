@@ -14,9 +14,18 @@ from app.core.config import Settings
 from app.errors import RunError
 from app.gallery.gallery import Gallery
 from app.gallery.reconcile import Rules
-from app.gallery.runs import RunEnd
+from app.gallery.runs import PastRun, RunEnd
 from app.plan import Plan
-from app.records import SKIPPED_INTERRUPTED, CrewMember, Embedding, Outcome, Sighting, Skipped, Stored
+from app.records import (
+    SKIPPED_INTERRUPTED,
+    SKIPPED_REACTIVATED,
+    CrewMember,
+    Embedding,
+    Outcome,
+    Sighting,
+    Skipped,
+    Stored,
+)
 from app.roster.folder import FolderRoster
 from app.stages import FaceStages, Source
 
@@ -94,15 +103,21 @@ class Means:
 class Results:
     """What came of it: an outcome for each member of the roster; who was deactivated and deleted, and how many rows of
     the deleted are left; `reported` are members in the gallery whose photo somebody else has, too; the error that ended
-    it, if any. `switched`: how many new vectors `--migrate` put into use."""
+    it, if any. `switched`: how many new vectors `--migrate` put into use; `unswitched`: it ended before that."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     deactivated: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
     rows_left: int | None = None
     switched: int | None = None
+    unswitched: bool = False
     reported: list[tuple[CrewMember, str]] = field(default_factory=list)
     error: RunError | None = None
+
+    @property
+    def reactivated(self) -> list[str]:
+        skipped = [each for each in self.outcomes if isinstance(each, Skipped)]
+        return [each.member.crew_id for each in skipped if each.code == SKIPPED_REACTIVATED]
 
     @property
     def complete(self) -> bool:
@@ -116,7 +131,8 @@ class RunResult(Results):
     """How the run went. `plan` and `rules` are None when it ended before there
     was a plan; `improvable` are those up to date whose photo could be better, with the component's name; `previous`
     those that failed in the run before; `retired` rows of other models were deactivated, `mixed` ones left in use since
-    they are too many; `out_of_time`: stopped by --max-minutes."""
+    they are too many; `out_of_time`: stopped by --max-minutes; `died_before`: the run before, which did not come to its
+    end."""
 
     started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
     plan: Plan | None = None
@@ -126,10 +142,26 @@ class RunResult(Results):
     retired: int = 0
     mixed: int = 0
     out_of_time: bool = False
+    died_before: PastRun | None = None
     illustrations: dict[str, Sighting] = field(default_factory=dict)
     seconds: float = 0.0
     gallery: Gallery | None = None
     run_id: int | None = None
+
+    @property
+    def blocked(self) -> list[str]:
+        """What the caps on mass changes held back, in sentences."""
+        return list(self.plan.blocked) if self.plan else []
+
+
+def clear_suspicion(result: RunResult) -> None:
+    """The run ends in good order: whoever it did not come to has killed nothing."""
+    if result.gallery is None or result.run_id is None:
+        return
+    try:
+        result.gallery.attempts.end(result.run_id)
+    except RunError:
+        log.exception("No se pudo anotar quién quedó sin procesar")
 
 
 def close_run(result: RunResult, request: Request, end: RunEnd) -> None:
@@ -138,7 +170,6 @@ def close_run(result: RunResult, request: Request, end: RunEnd) -> None:
     if gallery is None or run_id is None:
         return
     try:
-        gallery.attempts.end(run_id)
         gallery.runs.end(run_id, request.now + timedelta(seconds=round(result.seconds)), end)
     except RunError:
         log.exception("No se pudo anotar el final de la ejecución")

@@ -12,8 +12,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_attempts TO 'embeddings'@'l
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_runs TO 'embeddings'@'localhost';
 GRANT SELECT ON cultura.face_schema TO 'embeddings'@'localhost';
 
--- Solo si usa --purge-after o --forget: la misma, y además puede borrar vectores.
--- Póngala en otro .env, o dé el permiso a la de arriba.
+-- Solo si usa --purge-after o --forget: la misma, y además puede borrar vectores. El entorno manda sobre .env:
+-- DB_USER=embeddings_bajas DB_PASSWORD='otra clave larga' ./run_embeddings.sh --forget ID
+-- Para hacerlo desde cron, dé mejor a la de arriba: GRANT DELETE ON cultura.face_embeddings TO 'embeddings'@'localhost'
 CREATE USER 'embeddings_bajas'@'localhost' IDENTIFIED BY 'otra clave larga';
 GRANT SELECT ON cultura.tripulantes TO 'embeddings_bajas'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_embeddings TO 'embeddings_bajas'@'localhost';

@@ -22,7 +22,7 @@ LAYERS = {
     **{"migration": 7, "administration": 7},
     **{"rules": 6, "planning": 6},
     **{"batch": 8, "checkup": 8},
-    **{"closing": 9},
+    **{"closing": 9, "publishing": 9},
     **{"cli": 10},
 }
 MAX_FUNCTION_LINES, MAX_FILE_LINES = 40, 250

@@ -30,3 +30,13 @@ def test_whoever_is_done_earlier_is_not_out_of_time() -> None:
     with stopping_on_signals(3600) as stopper:
         pass
     assert (stopper.event.is_set(), stopper.out_of_time) == (False, False)
+
+
+def test_what_is_ignored_stays_ignored_as_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping_on_signals() as stopper:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stopper.event.wait(0.05)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -91,3 +91,12 @@ def test_alerts_ask_for_metrics_that_there_are(tmp_path: Path) -> None:
     asked = set(re.findall(r"face_embeddings_\w+", (DEPLOY / "alerts.yml").read_text(encoding="utf-8")))
     assert len(asked) == 6
     assert asked - written == set()
+
+
+def test_the_examples_agree_on_where_the_metrics_are() -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in DEPLOY.iterdir()}
+    (folder,) = set(re.findall(r"--collector.textfile.directory=(\S+)", texts["alerts.yml"]))
+    targets = re.findall(r"--metrics (\S+)/", texts["crontab.txt"] + texts["face-embeddings.service"])
+    assert set(targets) == {folder}
+    (writable,) = re.findall(r"^ReadWritePaths=(.*)$", texts["face-embeddings.service"], flags=re.M)
+    assert f"-{folder}" in writable.split()

@@ -53,16 +53,17 @@ def another_process(database: Database, now: datetime = NOW) -> Iterator[subproc
         process.kill()
 
 
-def test_a_second_run_is_told_who_holds_the_lock_and_for_how_long(database: Database) -> None:
+@pytest.mark.parametrize(("minutes", "said"), [(0, "menos de un minuto"), (12, "12 min"), (13 * 60 + 5, "13 h")])
+def test_a_second_run_is_told_who_holds_the_lock_and_for_how_long(database: Database, minutes: int, said: str) -> None:
     open_companions(database)
-    later = NOW + timedelta(minutes=12)
+    later = NOW + timedelta(minutes=minutes)
     with (
         another_process(database) as holder,
         pytest.raises(AlreadyRunning) as told,
         holding_run_lock(database, later, forbid),
     ):
         pass
-    where = f"en {socket.gethostname()} (proceso {holder.pid}) desde hace 12 min"
+    where = f"en {socket.gethostname()} (proceso {holder.pid}) desde hace {said}"
     assert str(told.value) == f"Ya hay otra ejecución en marcha: {where}"
     assert told.value.exit_code == 4
 
@@ -87,7 +88,7 @@ def test_a_dead_owner_blocks_nobody(database: Database, how: int) -> None:
 def test_a_run_that_is_just_beginning_has_no_name_yet(database: Database) -> None:
     with (
         holding_run_lock(database, NOW, forbid),
-        pytest.raises(AlreadyRunning, match="en marcha desde hace un momento"),
+        pytest.raises(AlreadyRunning, match="en marcha, que aún no anotó su comienzo"),
         holding_run_lock(database, NOW, forbid),
     ):
         pass
@@ -150,7 +151,7 @@ def test_who_is_said_is_no_run_that_has_died(database: Database) -> None:
     database.transaction(lambda each: each.exec_driver_sql(f"UPDATE face_runs SET pid = {dead.pid}"))  # noqa: S608
     with (
         holding_run_lock(database, NOW, forbid),
-        pytest.raises(AlreadyRunning, match="desde hace un momento"),
+        pytest.raises(AlreadyRunning, match="que aún no anotó su comienzo"),
         holding_run_lock(database, NOW, forbid),
     ):
         pass

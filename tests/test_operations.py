@@ -35,8 +35,10 @@ def test_a_second_run_ends_with_4_and_leaves_the_metrics_of_the_first_alone(worl
     metrics = tmp_path / "embeddings.prom"
     with holding_run_lock(Database(load_settings(None, DB_URL=world.url, IMAGE_BASE_URL="http://h")), NOW, forbid):
         second = world.run("--metrics", str(metrics))
+        quiet = world.run("--quiet")
+        assert (quiet.exit_code, quiet.stdout) == (4, "")
     assert (second.exit_code, metrics.exists()) == (4, False)
-    assert second.stdout.startswith("❌ Ya hay otra ejecución en marcha desde hace un momento\n   Qué hacer: ")
+    assert second.stdout.startswith("❌ Ya hay otra ejecución en marcha, que aún no anotó su comienzo\n   Qué hacer: ")
     assert world.run("--metrics", str(metrics)).exit_code == 0
     assert read(metrics)["last_run_people{stored}"] == read(metrics)["gallery_people"] == 1
 
@@ -72,6 +74,13 @@ def test_quiet_speaks_of_what_is_new_and_of_nothing_else(world: World) -> None:
     assert (world.run("--quiet").stdout, world.run("--quiet").exit_code) == ("", 1)
 
 
+def test_quiet_does_not_repeat_what_fails_as_before_with_the_same_photo(world: World, portrait_jpeg: bytes) -> None:
+    world.hire("catorce-letras", "foto.jpg", portrait_jpeg)
+    first, again = world.run("--quiet"), world.run("--retry-failed", "--quiet")
+    assert (first.codes["catorce-letras"], again.codes["catorce-letras"]) == ("failed:row_refused",) * 2
+    assert ("catorce-letras" in first.stdout, again.stdout) == (True, "")
+
+
 def test_quiet_says_what_ended_a_run(world: World) -> None:
     world.dismiss_all()
     world.engine.dispose()
@@ -84,12 +93,12 @@ def test_an_error_of_ours_is_said_in_a_sentence_and_its_traceback_goes_into_the_
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object, **__: object) -> NoReturn:
-        raise ZeroDivisionError("entre nada")
+        raise ZeroDivisionError("entre nada, en mysql://u:una-clave@h/b")
 
     metrics = tmp_path / "embeddings.prom"
     assert run(parse_arguments(["--metrics", str(metrics)]), broken) == 3
     first, second = capsys.readouterr().out.splitlines()[-2:]
-    assert first == "❌ Error inesperado: ZeroDivisionError: entre nada"
+    assert first == "❌ Error inesperado: ZeroDivisionError: entre nada, en mysql://***@h/b"
     assert second == "   Qué hacer: Envíe a soporte el archivo logs/app.log."
     assert "in broken" in (world.folder / "logs" / "app.log").read_text()
     assert read(metrics)["last_run_exit_code"] == 3
@@ -110,3 +119,11 @@ def test_minutes_are_more_than_none(minutes: str, capsys: pytest.CaptureFixture[
         parse_arguments([f"--max-minutes={minutes}"])
     assert ended.value.code == 2
     assert "--max-minutes" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("target", ["-", "/dev/null", ""])
+def test_metrics_replace_a_file_and_nothing_else(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_arguments([f"--metrics={target}"])
+    assert (ended.value.code, Path("/dev/null").is_char_device()) == (2, True)
+    assert "--metrics" in capsys.readouterr().err.splitlines()[-1]

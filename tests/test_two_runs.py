@@ -132,10 +132,25 @@ def test_a_switch_needs_most_of_its_sample(home: Organisation) -> None:
     home.settings = home.settings.model_copy(update={"FACE_MODEL": NEW_MODEL})
     before = home.active_rows()
     ran = home.run(migrate=True, stop_after=24)
-    assert (ran.result.switched, home.active_rows()) == (None, before)
+    assert (ran.result.switched, ran.result.unswitched, home.active_rows()) == (None, True, before)
     home.web.down = True
     again = home.run(migrate=True)
     assert isinstance(again.result.error, NotSwitched)
     assert home.active_rows() == before
     home.web.down = False
     assert home.run(migrate=True).result.switched == 24
+
+
+def test_the_next_run_says_that_one_died_and_those_under_way_are_blamed_for_it_once(home: Organisation) -> None:
+    """Also when that next run is stopped while it takes them one by one."""
+    for crew_id in CREW[:3]:
+        home.replace(crew_id)
+    home.tomorrow()
+    home.die("decode", CREW[2])
+    stopped = home.run(stop_after=1)
+    assert stopped.result.died_before is not None
+    assert sorted(stopped.codes.values()).count("interrupted") == 2
+    assert {row[0] for row in run_sql(home.database, "SELECT deaths FROM face_attempts")} == {1}
+    last = home.run()
+    assert (last.result.died_before, [last.codes[crew_id] for crew_id in CREW[:3]].count("stored")) == (None, 2)
+    assert run_sql(home.database, "SELECT * FROM face_attempts") == []

@@ -113,6 +113,11 @@ def configure_logs(options: LogOptions) -> None:
         raise SettingsError(*cannot_write(options.folder, error, "LOG_DIR")) from error
 
 
+def is_logging() -> bool:
+    """Whether our log files are open: some commands have none."""
+    return any(isinstance(each, logging.FileHandler) for each in logging.getLogger(APP_LOGGER).handlers)
+
+
 def cannot_write(path: Path, error: OSError, setting: str) -> tuple[str, str]:
     """What to say, and what to do, when a folder or file of ours cannot be written."""
     advice = MAKE_ROOM if error.errno in FULL else f"Revise {setting} y los permisos de esa carpeta."

@@ -36,7 +36,8 @@ class Stopper:
 def stopping_on_signals(limit_s: float | None = None) -> Iterator[Stopper]:
     """While inside, a signal, or the end of `limit_s`, asks the run to stop instead of killing it."""
     stopper = Stopper()
-    before = {number: signal.signal(number, stopper) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+    before = {number: signal.signal(number, stopper) for number in heeded}
     timer = threading.Timer(limit_s, stopper.expire) if limit_s is not None else None
     if timer is not None:
         timer.daemon = True

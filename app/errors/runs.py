@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import timedelta
 
 from app.errors.items import Unexpected
 
@@ -74,12 +75,23 @@ class Defect(RunError):
     exit_code = EXIT_NOT_AVAILABLE
 
     @classmethod
-    def of(cls, error: Exception) -> Defect:
-        return cls(f"{Unexpected.title}: {type(error).__name__}: {error}", Unexpected.advice)
+    def of(cls, error: Exception, said: str) -> Defect:
+        """`said`: the error's words, as they may be shown."""
+        return cls(f"{Unexpected.title}: {type(error).__name__}: {said}", Unexpected.advice)
 
 
 class AlreadyRunning(RunError):
+    """`age`: for how long the other one has been at it; None where nobody knows."""
+
     exit_code = EXIT_ALREADY_RUNNING
+
+    def __init__(self, message: str, age: timedelta | None = None) -> None:
+        super().__init__(
+            message,
+            "No hace falta nada: cuando termine, la siguiente continúa. Una que ha muerto no bloquea a nadie; "
+            "para que ninguna dure demasiado: --max-minutes.",
+        )
+        self.age = age
 
 
 class Stuck(RunError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.advisory_locks import lock_name
 from app.core.database import Database
+from app.core.files import OWNER_ONLY_FILE
 from app.core.logs import cannot_write
 from app.core.pulse import pulsing
 from app.errors import AlreadyRunning, RunError, SettingsError
@@ -31,6 +32,10 @@ RUN = "face_embeddings run"
 KEEP_EVERY_S = 30
 # A machine that lost its power says no farewell: the server gives its lock away after this silence.
 SILENCE_S = 180
+# A server takes a moment to see that an owner has died; who only looks whether a file is locked holds it for one.
+TAKE_WITHIN_S = 2
+SECONDS_PER_MINUTE, MINUTES_PER_HOUR = 60, 60
+SHOWN_IN_HOURS = 2
 
 
 class Lock(Protocol):
@@ -63,7 +68,7 @@ class ServerLock:
     def _take(self) -> bool:
         connection = self._database.connect()
         connection.execute(text(f"SET SESSION wait_timeout = {SILENCE_S}"))
-        if connection.execute(select(func.get_lock(self._name, 0))).scalar() != 1:
+        if connection.execute(select(func.get_lock(self._name, TAKE_WITHIN_S))).scalar() != 1:
             connection.invalidate()
             connection.close()
             return False
@@ -86,9 +91,12 @@ class ServerLock:
 
     def release(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()  # closed, not given back: the lock ends with it
-            connection.close()
+        if connection is None:
+            return
+        with suppress(DBAPIError):  # the connection may be gone, and the lock with it
+            connection.execute(select(func.release_lock(self._name)))
+        connection.invalidate()  # closed, not given back
+        connection.close()
 
     def is_held(self) -> bool:
         query = select(func.is_used_lock(self._name))
@@ -99,14 +107,15 @@ class FolderLock:
     """A lock on a file of its own beside the database's file."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0, thread_local=False)
+        path = path.resolve()  # one lock, by whatever way the file is reached
+        self._lock = FileLock(path.with_name(f".{path.name}.lock"), mode=OWNER_ONLY_FILE, thread_local=False)
 
     def take(self) -> bool:
         path = Path(self._lock.lock_file)
         if not path.parent.exists():  # filelock would make it; that it is missing is the database's to say
             return True
         try:
-            self._lock.acquire()
+            self._lock.acquire(timeout=TAKE_WITHIN_S, poll_interval=0.05)
         except Timeout:
             return False
         except OSError as error:
@@ -122,7 +131,7 @@ class FolderLock:
     def is_held(self) -> bool:
         if not Path(self._lock.lock_file).exists():
             return False
-        with suppress(Timeout), self._lock:
+        with suppress(Timeout), self._lock.acquire(timeout=0):
             return False
         return True
 
@@ -176,18 +185,18 @@ def holding_run_lock(database: Database, now: datetime, lost: Lost) -> Iterator[
 def run_under_way(database: Database, now: datetime) -> PastRun | None:
     """The run that has begun last and not ended, as far as the history tells. Raises DatabaseUnavailable."""
     known = database.transaction(lambda connection: inspect(connection).has_table(RUNS.name), retry=False)
-    living = [run for run in Runs(database).last(1, now) if run.alive] if known else []
-    return living[0] if living else None
+    return Runs(database).under_way(now) if known else None
 
 
 def _explain(owner: PastRun | None, now: datetime) -> AlreadyRunning:
-    who = " desde hace un momento"
-    if owner is not None:
-        minutes = int((now - owner.started_at).total_seconds() // 60)
-        since = f" desde hace {minutes} min" if minutes else who
-        who = f": en {owner.host} (proceso {owner.pid}){since}"
-    return AlreadyRunning(
-        f"Ya hay otra ejecución en marcha{who}",
-        "No hace falta nada: cuando termine, la siguiente continúa. Una que ha muerto no bloquea a nadie; "
-        "para que ninguna dure demasiado: --max-minutes.",
-    )
+    if owner is None:
+        return AlreadyRunning("Ya hay otra ejecución en marcha, que aún no anotó su comienzo")
+    age = now - owner.started_at
+    where = f"en {owner.host} (proceso {owner.pid}) desde hace {_describe(age)}"
+    return AlreadyRunning(f"Ya hay otra ejecución en marcha: {where}", age)
+
+
+def _describe(age: timedelta) -> str:
+    minutes = int(age.total_seconds() // SECONDS_PER_MINUTE)
+    hours = minutes // MINUTES_PER_HOUR
+    return f"{hours} h" if hours >= SHOWN_IN_HOURS else f"{minutes} min" if minutes else "menos de un minuto"

@@ -100,6 +100,18 @@ class Runs:
         rows = self._database.transaction(lambda connection: connection.execute(query).all())
         return [_past_run(row, now) for row in rows]
 
+    def died_before(self, run_id: int, now: datetime) -> PastRun | None:
+        """The run before this one, if it never came to its end and this one has the gallery for itself."""
+        query = select(RUNS).where(RUNS.c.id < run_id).order_by(RUNS.c.id.desc()).limit(1)
+        row = self._database.transaction(lambda connection: connection.execute(query).first())
+        return None if row is None or row.ended_at is not None or _is_alive(row, now) else _past_run(row, now)
+
+    def under_way(self, now: datetime) -> PastRun | None:
+        """The run that holds the gallery's lock, which somebody does: the last one that began, unless it is over."""
+        query = select(RUNS).order_by(RUNS.c.id.desc()).limit(1)
+        row = self._database.transaction(lambda connection: connection.execute(query).first())
+        return None if row is None or row.ended_at is not None or _is_gone(row) else _past_run(row, now)
+
     def living(self, now: datetime) -> set[int]:
         """The ids of the runs that are under way."""
         query = select(RUNS).where(RUNS.c.ended_at.is_(None))
@@ -148,6 +160,12 @@ def _is_alive(row: Any, now: datetime) -> bool:
         # A process of our own number that is not this run: a container's, which starts to count anew.
         return int(row.pid) != os.getpid() and _process_exists(int(row.pid))
     return True
+
+
+def _is_gone(row: Any) -> bool:
+    """Whether the process that began the run is certainly no more."""
+    here = row.host == socket.gethostname() and os.name == "posix"
+    return here and not _process_exists(int(row.pid))
 
 
 def _process_exists(pid: int) -> bool:

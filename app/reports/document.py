@@ -135,9 +135,11 @@ def _escaped(found: re.Match[str]) -> str:
 
 def check_target(target: str, option: str) -> None:
     """Notice before the run that the file of this option could not be written. Raises SettingsError."""
+    if target == STDOUT and sys.stdout is not None:
+        return
     path = Path(target).resolve()
-    writable = path if path.exists() else path.parent
-    if target != STDOUT and (path.is_dir() or not os.access(writable, os.W_OK)):
+    special = path.exists() and not path.is_file() and not path.is_dir()  # a pipe or a device is written, not replaced
+    if path.is_dir() or not os.access(path if special else path.parent, os.W_OK):
         advice = f"Indique en {option} una carpeta que exista y sea suya."
         raise SettingsError(f"No se puede escribir en {target}", advice)
 

@@ -11,7 +11,7 @@ import pytest
 DECODER = """
 import sys
 from contextlib import nullcontext
-from app.core.native_output import without_native_chatter
+from app.core.streams import without_native_chatter
 import app.photos.decoding, cv2
 with {guard}():
     cv2.imread("{path}")
@@ -43,5 +43,23 @@ def test_a_library_says_nothing_of_a_damaged_photo_and_we_say_what_we_have_to(da
     assert say("without_native_chatter", damaged) == OURS
 
 
-def test_where_there_is_no_standard_error_nothing_breaks(damaged: Path) -> None:
-    assert say("without_native_chatter", damaged, "2>&-") == ""
+CLOSED = """
+import os
+from app.core.streams import without_native_chatter
+held = open("{path}", "ab")
+with without_native_chatter():
+    os.write(2, b"a word of a library")
+    print(os.readlink("/proc/self/fd/2"))
+"""
+
+
+def test_where_there_is_no_standard_error_no_file_of_ours_takes_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "registro.log"
+    command = ["bash", "-c", f"{sys.executable} -c '{CLOSED.format(path=path)}' 2>&-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "/dev/null\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_standard_error_without_room_changes_no_exit_code(damaged: Path) -> None:
+    assert say("without_native_chatter", damaged, "2>/dev/full") == ""
