@@ -1,7 +1,8 @@
 """The whole program with tiny nets, in a process that may be killed: `python -m tests.chaos.child WORDS`.
 
-Settings come from the environment. Descriptor CHAOS_READY is closed when everything is imported, and the crew id of
-every vector computed goes to the file CHAOS_EMBEDDED, which outlives any death. `--lockless` instead of words: a run
+Settings come from the environment. Descriptor CHAOS_READY is closed when everything is imported; the run begins when
+the other end of CHAOS_GO is. The crew id of every vector computed goes to the file CHAOS_EMBEDDED, which outlives any
+death. `--lockless` instead of words: a run
 that asks for no lock.
 """
 
@@ -32,6 +33,7 @@ def main() -> int:
     lockless = sys.argv[1:] == ["--lockless"]
     options = parse_arguments([] if lockless else sys.argv[1:])
     os.close(int(os.environ["CHAOS_READY"]))
+    os.read(int(os.environ["CHAOS_GO"]), 1)
     return _run_without_lock(TinyLoader(note)) if lockless else run(options, TinyLoader(note))
 
 

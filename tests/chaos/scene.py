@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
@@ -44,12 +44,17 @@ class Ended:
 
 @dataclass
 class Program:
-    """A run in a process of its own, imported and about to begin."""
+    """A run in a process of its own: everything is imported, it begins at `go`."""
 
     process: subprocess.Popen[bytes]
     output: IO[bytes]
     notes: Path
-    began: float = field(default_factory=time.monotonic)
+    starter: int
+    began: float = 0
+
+    def go(self) -> None:
+        os.close(self.starter)
+        self.began = time.monotonic()
 
     def strike(self, number: signal.Signals, after_s: float) -> None:
         time.sleep(after_s)
@@ -149,15 +154,31 @@ class Scene:
         self.home.web.downloads.clear()
         return self.start_another(*words, prefix=prefix, stdout=stdout, **settings)
 
+    def start_together(self, number: int, *words: str) -> list[Program]:
+        """That many runs, at the same moment."""
+        self.home.publish()
+        self.home.web.downloads.clear()
+        programs = [self.prepare(*words) for _ in range(number)]
+        for program in programs:
+            program.go()
+        return programs
+
     def start_another(self, *words: str, prefix: Sequence[str] = (), stdout: Any = None, **settings: object) -> Program:
         """Beside one that is running."""
+        program = self.prepare(*words, prefix=prefix, stdout=stdout, **settings)
+        program.go()
+        return program
+
+    def prepare(self, *words: str, prefix: Sequence[str] = (), stdout: Any = None, **settings: object) -> Program:
+        """A process that has imported everything, and waits."""
         output = tempfile.TemporaryFile()  # noqa: SIM115  # until `end`
         descriptor, notes = tempfile.mkstemp(prefix="embedded-", dir=self.folder)
         os.close(descriptor)
         reader, writer = os.pipe()
+        waiting, go = os.pipe()
         environment = os.environ | environment_of(self.home.settings)
         environment |= {name: str(value) for name, value in settings.items()}
-        environment |= {"CHAOS_READY": str(writer), "CHAOS_EMBEDDED": notes}
+        environment |= {"CHAOS_READY": str(writer), "CHAOS_GO": str(waiting), "CHAOS_EMBEDDED": notes}
         process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "tests.chaos.child", *words],
             cwd=PROJECT_DIR,
@@ -165,12 +186,13 @@ class Scene:
             stdin=subprocess.DEVNULL,
             stdout=stdout or output,
             stderr=output,
-            pass_fds=(writer,),
+            pass_fds=(writer, waiting),
         )
         os.close(writer)
+        os.close(waiting)
         with os.fdopen(reader, "rb") as ready:
             ready.read()  # until the child closes its end
-        return Program(process, output, Path(notes))
+        return Program(process, output, Path(notes), go)
 
     def run(self, *words: str, **settings: object) -> Ended:
         """A normal run."""
