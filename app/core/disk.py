@@ -7,8 +7,6 @@ import logging
 import sys
 from logging.handlers import RotatingFileHandler
 
-from app.errors import EXIT_NOT_AVAILABLE, RunError
-
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REASONS = {
     **dict.fromkeys(FULL, "no queda espacio en el disco"),
@@ -18,12 +16,6 @@ REASONS = {
     errno.EIO: "el disco falla",
 }
 MAKE_ROOM = "Libere espacio en el disco y vuelva a ejecutar: continuará donde quedó."
-
-
-class NotWritable(RunError):
-    """In the middle of a run: a disk is full, or a folder was closed to us."""
-
-    exit_code = EXIT_NOT_AVAILABLE
 
 
 def why(error: OSError) -> str:

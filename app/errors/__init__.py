@@ -17,7 +17,7 @@ RunError             ends the run with its `exit_code`
 ├── SettingsError, UnknownModel, MissingDependency            2: could not start
 ├── MemberNotProcessable                                      1: the one member asked for cannot be done
 ├── MixedModels                                               2: one row of another model than all the others
-├── DatabaseUnavailable, WeightsUnavailable, NotWritable      3: not available (the last one is in core/disk.py)
+├── DatabaseUnavailable, WeightsUnavailable, NotWritable      3: not available
 ├── Suspicious, VectorsChanged                                3: going on would do harm
 ├── NotSwitched                                               3: new vectors that are not to be used as they are
 ├── Defect                                                    3: an error of ours, the log has the traceback
@@ -67,6 +67,7 @@ from app.errors.runs import (
     MissingDependency,
     MixedModels,
     NotSwitched,
+    NotWritable,
     RunError,
     SettingsError,
     Stuck,
@@ -101,6 +102,7 @@ __all__ = [
     "NoFace",
     "NoPhoto",
     "NotSwitched",
+    "NotWritable",
     "OversizedPhoto",
     "PhotoNotFound",
     "PhotoUnavailable",

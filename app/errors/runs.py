@@ -55,6 +55,12 @@ class WeightsUnavailable(RunError):
     exit_code = EXIT_NOT_AVAILABLE
 
 
+class NotWritable(RunError):
+    """In the middle of a run: a disk is full, or a folder was closed to us."""
+
+    exit_code = EXIT_NOT_AVAILABLE
+
+
 class MixedModels(RunError):
     exit_code = EXIT_NOT_STARTED
 
