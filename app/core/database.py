@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -42,6 +43,8 @@ ITEMS_AT_ONCE = 500
 MIN_PACKET_BYTES, USUAL_PACKET = 1 << 20, "16M"
 # A customer's column of a type that SQLAlchemy does not know is compared as it is: nobody has to read of it.
 warnings.filterwarnings("ignore", "(Could not instantiate|Did not recognize) type", SAWarning)
+# That a connection had gone when it was given back is no news: a traceback of it would be in cron's mail.
+logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
 
 ADVICE = {
     ACCESS_DENIED: "Revise DB_USER y DB_PASSWORD en .env.",
@@ -113,6 +116,14 @@ class Database:
         except DBAPIError as error:
             if is_about_the_data(error):
                 raise
+            raise self.explain(error) from error
+
+    def insist(self, call: Callable[[], Result]) -> Result:
+        """`call()` outside any transaction, again while the server's trouble is a passing one. Raises
+        DatabaseUnavailable."""
+        try:
+            return call_with_retries(call, self._policy, _is_transient, self._stop)
+        except DBAPIError as error:
             raise self.explain(error) from error
 
     def in_chunks(self, items: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:

@@ -60,20 +60,19 @@ class ServerLock:
         self._connection: Connection | None = None
 
     def take(self) -> bool:
-        try:
-            return self._take()
-        except DBAPIError as error:
-            raise self._database.explain(error) from error
+        return self._database.insist(self._take)
 
     def _take(self) -> bool:
-        connection = self._database.connect()
-        connection.execute(text(f"SET SESSION wait_timeout = {SILENCE_S}"))
-        if connection.execute(select(func.get_lock(self._name, TAKE_WITHIN_S))).scalar() != 1:
-            connection.invalidate()
-            connection.close()
-            return False
-        self._connection = connection
-        return True
+        connection = self._connection = self._database.connect()
+        try:
+            connection.execute(text(f"SET SESSION wait_timeout = {SILENCE_S}"))
+            ours = connection.execute(select(func.get_lock(self._name, TAKE_WITHIN_S))).scalar() == 1
+        except DBAPIError:
+            self.release()
+            raise
+        if not ours:
+            self.release()
+        return ours
 
     def keep(self) -> bool:
         try:
