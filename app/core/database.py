@@ -211,7 +211,9 @@ def _begin_immediate(connection: Connection) -> None:
 
 def _notice_lost_connection(context: ExceptionContext) -> None:
     """Not to be used again: what a late answer would say belongs to an earlier question."""
-    if _is_unanswered(context.original_exception):
+    error = context.original_exception
+    # The connector may find out while it prepares a statement: then it has words for it only.
+    if _is_unanswered(error) or "MySQL Connection not available" in str(error):
         context.is_disconnect = True
 
 
