@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +39,7 @@ UNKNOWN_HOST, CANNOT_CONNECT, NO_TLS = 2005, 2003, 2026
 TABLE_DENIED, COLUMN_DENIED = 1142, 1143
 
 SQLITE_BUSY_TIMEOUT_S = 30
+FIRST_CONTACT_S = 10.0  # a server that restarts is back by then
 ITEMS_AT_ONCE = 500
 # A batch of photos with their thumbnails, escaped. No server of ours comes with less.
 MIN_PACKET_BYTES, USUAL_PACKET = 1 << 20, "16M"
@@ -118,11 +120,12 @@ class Database:
                 raise
             raise self.explain(error) from error
 
-    def insist(self, call: Callable[[], Result]) -> Result:
-        """`call()` outside any transaction, again while the server's trouble is a passing one. Raises
-        DatabaseUnavailable."""
+    def reach(self, call: Callable[[], Result]) -> Result:
+        """The first contact: `call()` outside any transaction, again while the server's trouble is a passing one, but
+        not for long: it may be a wrong port. Raises DatabaseUnavailable."""
+        policy = replace(self._policy, total_s=min(self._policy.total_s, FIRST_CONTACT_S))
         try:
-            return call_with_retries(call, self._policy, _is_transient, self._stop)
+            return call_with_retries(call, policy, _is_transient, self._stop)
         except DBAPIError as error:
             raise self.explain(error) from error
 

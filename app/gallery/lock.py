@@ -60,7 +60,7 @@ class ServerLock:
         self._connection: Connection | None = None
 
     def take(self) -> bool:
-        return self._database.insist(self._take)
+        return self._database.reach(self._take)
 
     def _take(self) -> bool:
         connection = self._connection = self._database.connect()
