@@ -273,8 +273,9 @@ def test_a_server_that_takes_no_writes_is_told_from_one_that_takes_ours(value: s
     variables = server().variables | {"read_only": value}  # type: ignore[operator]
     assert levels(server(variables=variables))["read_only"] == BROKEN
     assert levels(server(variables=variables, grants=("GRANT SUPER ON *.* TO a",)))["read_only"] == WARNING
-    closed = variables | {"innodb_read_only": "ON"}
-    assert levels(server(variables=closed, grants=("GRANT SUPER ON *.* TO a",)))["read_only"] == BROKEN
+    for name in ("innodb_read_only", "super_read_only"):
+        closed = variables | {name: "ON"}
+        assert levels(server(variables=closed, grants=("GRANT SUPER ON *.* TO a",)))["read_only"] == BROKEN
 
 
 @pytest.fixture

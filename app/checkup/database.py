@@ -26,7 +26,8 @@ MAX_CLOCK_DRIFT = timedelta(minutes=1)
 ROW_BYTES, ROWS_AT_ONCE = 16_000, 32
 LEAST_WAIT_S = 60  # a connection waits that long, while photos are downloaded
 LOOPBACK = "localhost"
-ASKED = ("max_allowed_packet", "wait_timeout", "read_only", "innodb_read_only")
+CLOSED = ("read_only", "super_read_only", "innodb_read_only")  # whichever is on; the first lets administrators write
+ASKED = ("max_allowed_packet", "wait_timeout", *CLOSED)
 MAY_WRITE_ANYWAY = ("SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN", "CONNECTION_ADMIN", "ALL PRIVILEGES")
 TIMES_ASKED = 3
 
@@ -178,9 +179,7 @@ def _limits(variables: Mapping[str, str], batch: int) -> Iterator[Finding]:
 
 
 def _read_only(server: Server) -> Iterator[Finding]:
-    closed = [
-        name for name in ("read_only", "innodb_read_only") if server.variables.get(name, "OFF") not in ("OFF", "0")
-    ]
+    closed = [name for name in CLOSED if server.variables.get(name, "OFF") not in ("OFF", "0")]
     if not closed:
         return
     rights = " ".join(line for line in server.grants if " ON *.* " in line)
