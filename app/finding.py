@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 UNCHECKED = "not_checked"  # what it depends on is broken: nobody can say
+INTERRUPTED = "interrupted"  # the name of what was not looked at, or not to its end, for being told to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,10 @@ class Area:
     def broken(self, name: str, text: str, advice: str) -> Finding:
         return Finding(self.name, name, BROKEN, text, advice)
 
-    def unchecked(self, why: str) -> Finding:
-        return Finding(self.name, "all", UNCHECKED, why)
+    def unchecked(self, why: str, name: str = "all") -> Finding:
+        return Finding(self.name, name, UNCHECKED, why)
 
 
 SETTINGS, MACHINE, DATABASE, TABLES = Area("settings"), Area("machine"), Area("database"), Area("tables")
 ROSTER, PHOTOS, MODEL, RUNS = Area("roster"), Area("photos"), Area("model"), Area("runs")
+IN_ORDER = (SETTINGS, MACHINE, DATABASE, TABLES, ROSTER, PHOTOS, MODEL, RUNS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +25,7 @@ from app.checkup.machine import look_at_folder, look_at_machine
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
 from app.errors import NoPhoto, SettingsError
-from app.finding import BROKEN, OK, UNCHECKED, WARNING, Finding
+from app.finding import BROKEN, IN_ORDER, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
 from app.gallery.lock import holding_run_lock
 from app.gallery.runs import PastRun
 from app.records import CrewMember, Failed
@@ -164,10 +166,39 @@ def test_a_defect_of_ours_hides_nothing_else_and_repeats_no_message(
     assert "secreta" not in str(found)
 
 
-def test_told_to_stop_it_goes_no_further(make_settings: MakeSettings) -> None:
+def test_told_to_stop_it_goes_no_further_and_says_what_is_missing(make_settings: MakeSettings) -> None:
     stop = threading.Event()
-    stop.set()
-    assert len(list(check(make_settings(), Subject(), stop))) == 1
+    found = []
+    for finding in check(make_settings(), Subject(), stop):
+        found.append((finding.area, finding.name))
+        if finding.area == "machine":
+            stop.set()
+    seen = [area for area, name in found if name != INTERRUPTED]
+    assert seen == ["settings"] * (len(seen) - 1) + ["machine"]
+    assert [area for area, name in found if name == INTERRUPTED] == [area.name for area in IN_ORDER[1:]]
+
+
+def test_what_a_stop_breaks_is_not_blamed_on_the_server(
+    open_world: OpenWorld, web: PhotoServer, tmp_path: Path
+) -> None:
+    world = open_world(f"sqlite:///{tmp_path / 'otra.db'}", HTTP_READ_TIMEOUT_S=1)
+    world.hire("slow", "a.jpg")
+
+    def stop() -> None:
+        late = time.monotonic() + 60
+        while not web.heads and time.monotonic() < late:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    result = world.run("--check")
+    stopping.join()
+    assert (result.exit_code, result.document["interrupted"]) == (143, True), result.stdout
+    assert result.document["summary"]["broken"] == 0
+    assert result.stdout.splitlines()[-1] == (
+        "⚪ Comprobación interrumpida: faltan Servidor de fotos, Modelo y Ejecuciones."
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- settings

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from app.core.config import PROJECT_DIR
-from app.finding import BROKEN, OK, UNCHECKED, WARNING, Finding
+from app.finding import BROKEN, INTERRUPTED, MODEL, OK, RUNS, UNCHECKED, WARNING, Finding
 from app.reports.checkup import (
     AREAS,
     LABEL_CELLS,
@@ -86,9 +86,19 @@ def test_the_end_says_what_it_comes_to(findings: list[Finding], exit_code: int, 
     assert (closing_lines(findings, None), decide_check_exit_code(findings)) == (["", sentence], exit_code)
 
 
+def test_a_check_that_was_cut_short_gives_no_verdict() -> None:
+    unseen = [area.unchecked("se interrumpió la comprobación", INTERRUPTED) for area in (MODEL, RUNS)]
+    assert (
+        closing_lines([FINE, LACKING, *unseen], None)[1] == "⚪ Comprobación interrumpida: faltan Modelo y Ejecuciones."
+    )
+    assert closing_lines([FINE, unseen[1]], None)[1] == "⚪ Comprobación interrumpida: falta Ejecuciones."
+    assert check_document([FINE, *unseen], 143)["interrupted"]
+
+
 def test_the_document_has_every_finding_under_stable_keys() -> None:
     assert check_document([FINE, UNSEEN], 0) == {
         "summary": {"exit_code": 0, "ok": 1, "warning": 0, "broken": 0, "not_checked": 1},
+        "interrupted": False,
         "findings": [
             {"area": "database", "name": "reach", "level": "ok", "text": FINE.text, "advice": ""},
             {"area": "roster", "name": "all", "level": "not_checked", "text": UNSEEN.text, "advice": ""},

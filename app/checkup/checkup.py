@@ -22,7 +22,20 @@ from app.checkup.tables import Shape, look_at_tables
 from app.core.config import ENV_FILE, Settings
 from app.core.database import Database
 from app.errors import RunError, SettingsError
-from app.finding import DATABASE, MACHINE, MODEL, PHOTOS, ROSTER, RUNS, SETTINGS, TABLES, Area, Finding
+from app.finding import (
+    DATABASE,
+    IN_ORDER,
+    INTERRUPTED,
+    MACHINE,
+    MODEL,
+    PHOTOS,
+    ROSTER,
+    RUNS,
+    SETTINGS,
+    TABLES,
+    Area,
+    Finding,
+)
 from app.plan import Entry
 from app.records import CrewMember
 from app.roster.folder import FolderRoster
@@ -33,6 +46,7 @@ WITHOUT_SETTINGS = "hace falta corregir antes los ajustes"
 WITHOUT_DATABASE = "hace falta llegar antes a la base"
 WITHOUT_TABLES = "hacen falta antes las tablas"
 WITHOUT_ROSTER = "hace falta antes el padrón"
+CUT_SHORT = "se interrumpió la comprobación"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +59,14 @@ class Subject:
 
 
 def check(settings: Settings | SettingsError, subject: Subject, stop: threading.Event) -> Iterator[Finding]:
-    """Look at everything, one thing after the other, whatever is wrong with those before. Ends early when told to."""
+    """Look at everything, one thing after the other, whatever is wrong with those before. Told to stop it says what
+    was not looked at; what was found meanwhile may come of the stop, and does not count."""
     for finding in _look(settings, subject, stop):
-        yield finding
         if stop.is_set():
+            names = [area.name for area in IN_ORDER]
+            yield from (area.unchecked(CUT_SHORT, INTERRUPTED) for area in IN_ORDER[names.index(finding.area) :])
             return
+        yield finding
 
 
 def _look(settings: Settings | SettingsError, subject: Subject, stop: threading.Event) -> Iterator[Finding]:

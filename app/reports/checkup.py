@@ -10,7 +10,7 @@ from rich.cells import set_cell_size
 
 from app.core.logs import printable
 from app.errors import EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED
-from app.finding import BROKEN, OK, UNCHECKED, WARNING, Finding
+from app.finding import BROKEN, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
 from app.reports.columns import fold
 from app.reports.document import encodable
 
@@ -43,7 +43,7 @@ LABELS = {
     **{"address": "Dirección", "validators": "Cambios", "image": "Imagen"},
     **{"weights": "Pesos", "load": "Carga", "golden": "Rostro control", "speed": "Rapidez", "contract": "Vectores"},
     **{"lock": "Bloqueo", "last": "Última", "dead": "Murieron", "set_aside": "Apartadas"},
-    **{"all": "", "failed": "Error", "unexpected": "Error"},
+    **{"all": "", INTERRUPTED: "", "failed": "Error", "unexpected": "Error"},
 }
 MARK_CELLS, LABEL_CELLS = 10, 18
 INDENT = " " * (2 + MARK_CELLS + LABEL_CELLS)
@@ -72,7 +72,10 @@ def closing_lines(findings: Sequence[Finding], width: int | None) -> list[str]:
     broken, warnings, unchecked = (counts[level] for level in (BROKEN, WARNING, UNCHECKED))
     notes = [_number(warnings, "aviso", "avisos")] if warnings else []
     notes += [f"{unchecked} sin comprobar"] if unchecked else []
-    if broken:
+    unseen = [AREAS[finding.area] for finding in findings if finding.name == INTERRUPTED]
+    if unseen:
+        sentence = f"⚪ Comprobación interrumpida: {'falta' if len(unseen) == 1 else 'faltan'} {_listed(unseen)}."
+    elif broken:
         told = _listed([_number(broken, "falla", "fallas"), *notes])
         sentence = f"🔴 Así no se puede ejecutar: {told}. Empiece por la primera 🔴 y repita --check."
     elif warnings:
@@ -102,6 +105,7 @@ def check_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any
     counts = Counter(finding.level for finding in findings)
     return {
         "summary": {"exit_code": exit_code} | {level: counts[level] for level in MARKS},
+        "interrupted": any(finding.name == INTERRUPTED for finding in findings),
         "findings": [
             {
                 "area": finding.area,
