@@ -19,9 +19,12 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, create_engine
 
+from app.checkup.certificate import judge_expiry
 from app.checkup.checkup import Subject, check
 from app.checkup.gallery import judge_golden, judge_runs
 from app.checkup.machine import look_at_folder, look_at_machine
+from app.checkup.roster import look_at_people
+from app.checkup.tables import Shape
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
 from app.errors import NoPhoto, SettingsError
@@ -119,6 +122,20 @@ def test_a_folder_of_photos_needs_no_database(open_world: OpenWorld, tmp_path: P
     assert "foto de 7" in result.stdout
 
 
+def test_what_the_first_run_makes_is_not_said_to_be_out_of_reach(tmp_path: Path, make_settings: MakeSettings) -> None:
+    found = look(make_settings(DB_URL=f"sqlite:///{tmp_path / 'nueva.db'}"), Subject(folder=FolderRoster(tmp_path)))
+    assert found["database.reach"].text.startswith("se creará el archivo")
+    assert {found[f"{area}.all"].text for area in ("tables", "runs")} == {"se crearán en la primera ejecución"}
+
+
+def test_one_is_not_said_as_many() -> None:
+    people = look_at_people([CrewMember("7", "a.jpg", "Ana Paz")], "http://a", Shape(1, 99))
+    assert [each.text for each in people] == ["1 persona activa", "el más largo tiene 1 carácter"]
+    told = [judge_expiry(NOW + timedelta(hours=hours), "de la base", NOW)[1] for hours in (1, 25, 49)]
+    left = [text.partition(" vence en ")[2].partition(",")[0] for text in told]
+    assert left == ["menos de un día", "un día", "2 días"]
+
+
 def test_the_table_is_all_that_the_console_gets(open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes) -> None:
     world = open_world(f"sqlite:///{tmp_path / 'otra.db'}")
     world.hire("1", "a.jpg", portrait_jpeg)
@@ -144,8 +161,8 @@ def test_a_quiet_check_speaks_of_troubles_only(open_world: OpenWorld, tmp_path: 
         [
             "",
             "Padrón",
-            "  🟡 aviso  Sin foto          1 persona activa sin foto registrada: 2",
-            f"{' ' * 30}Qué hacer: {NoPhoto.advice}",
+            "  🟡 aviso   Sin foto          1 persona activa sin foto registrada: 2",
+            f"{' ' * 31}Qué hacer: {NoPhoto.advice}",
             "",
             "🟡 Se puede ejecutar, con 1 aviso y 1 sin comprobar. Conviene atenderlos.",
         ],

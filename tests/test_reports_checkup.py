@@ -33,12 +33,12 @@ def test_each_area_has_its_heading_once_and_what_to_do_stands_beneath_a_finding(
     assert [*finding_lines(LACKING, FINE, 80), *finding_lines(again, LACKING, 80)] == [
         "",
         "Tablas del programa",
-        "  🔴 falla  Permisos          faltan INSERT y UPDATE en seis tablas",
-        "                              Qué hacer: Pida esto:",
-        "                                GRANT SELECT, INSERT, UPDATE, DELETE ON",
-        "                                `cultura`.`face_photos` TO",
-        "                                'embeddings'@'localhost';",
-        "  🟢 bien   Versión           al día",
+        "  🔴 falla   Permisos          faltan INSERT y UPDATE en seis tablas",
+        "                               Qué hacer: Pida esto:",
+        "                                 GRANT SELECT, INSERT, UPDATE, DELETE ON",
+        "                                 `cultura`.`face_photos` TO",
+        "                                 'embeddings'@'localhost';",
+        "  🟢 bien    Versión           al día",
     ]
 
 
@@ -73,6 +73,7 @@ def test_every_finding_of_the_program_has_its_area_mark_and_label() -> None:
     ("findings", "exit_code", "sentence"),
     [
         ([FINE], 0, "🟢 Todo listo para ejecutar: 1 comprobación."),
+        ([FINE, FINE, UNSEEN], 0, "🟢 Todo listo para ejecutar: 2 comprobaciones y 1 sin comprobar."),
         ([FINE, PASSING], 1, "🟡 Se puede ejecutar, con 1 aviso. Conviene atenderlos."),
         (
             [LACKING, PASSING, UNSEEN],

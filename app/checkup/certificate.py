@@ -41,5 +41,6 @@ def judge_expiry(until: datetime, whose: str, now: datetime | None = None) -> tu
     if left <= timedelta(0):
         return BROKEN, f"el certificado {whose} venció el {day}", RENEW
     if left < WARN_BEFORE:
-        return WARNING, f"el certificado {whose} vence en {left.days} días, el {day}", RENEW
+        days = {0: "menos de un día", 1: "un día"}.get(left.days, f"{left.days} días")
+        return WARNING, f"el certificado {whose} vence en {days}, el {day}", RENEW
     return OK, f"válido hasta el {day}", ""

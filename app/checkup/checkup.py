@@ -44,6 +44,7 @@ Value = TypeVar("Value")
 
 WITHOUT_SETTINGS = "hace falta corregir antes los ajustes"
 WITHOUT_DATABASE = "hace falta llegar antes a la base"
+WITHOUT_FILE = "se crearán en la primera ejecución"
 WITHOUT_TABLES = "hacen falta antes las tablas"
 WITHOUT_ROSTER = "hace falta antes el padrón"
 CUT_SHORT = "se interrumpió la comprobación"
@@ -77,20 +78,22 @@ def _look(settings: Settings | SettingsError, subject: Subject, stop: threading.
     if usable is None:
         yield from (area.unchecked(WITHOUT_SETTINGS) for area in (DATABASE, TABLES, ROSTER, PHOTOS, MODEL, RUNS))
         return
-    database = yield from _guarded(DATABASE, look_at_database(usable, stop))
-    shape = yield from _tables(usable, database)
+    found = yield from _guarded(DATABASE, look_at_database(usable, stop))
+    database = found if found is not None and found.exists else None
+    without = WITHOUT_DATABASE if found is None else WITHOUT_FILE
+    shape = yield from _tables(usable, database, without)
     entries = yield from _guarded(ROSTER, _roster(usable, subject, database, shape))
     yield from _photos(usable, entries, stop)
     faces = yield from _guarded(MODEL, look_at_model(usable))
     if database is None or shape is None or not shape.prepared:
-        yield RUNS.unchecked(WITHOUT_DATABASE if database is None else WITHOUT_TABLES)
+        yield RUNS.unchecked(without if database is None else WITHOUT_TABLES)
     else:
         yield from _guarded(RUNS, _each(look_at_gallery(usable, database, faces, subject.now)))
 
 
-def _tables(settings: Settings, database: Database | None) -> Generator[Finding, None, Shape | None]:
+def _tables(settings: Settings, database: Database | None, without: str) -> Generator[Finding, None, Shape | None]:
     if database is None:
-        yield TABLES.unchecked(WITHOUT_DATABASE)
+        yield TABLES.unchecked(without)
         return None
     return (yield from _guarded(TABLES, look_at_tables(database, settings.FACE_MODEL)))
 

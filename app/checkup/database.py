@@ -52,11 +52,11 @@ class Server:
 
 
 def look_at_database(settings: Settings, stop: threading.Event) -> Generator[Finding, None, Database | None]:
-    """The database, where there is one to be asked. Raises DatabaseUnavailable."""
+    """The database; an SQLite file may still have to be made. Raises DatabaseUnavailable."""
     database = Database(settings, stop)
     if not database.is_mysql:
         yield from _look_at_file(database)
-        return database if database.exists else None
+        return database
     server = database.transaction(_ask, retry=False)
     yield DATABASE.ok("reach", describe_url(database.url))
     batch = max(settings.BATCH_SIZE, ROWS_AT_ONCE)

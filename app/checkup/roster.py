@@ -102,13 +102,13 @@ def _fit(urls: dict[str, str], shape: Shape) -> Iterator[Finding]:
         if room is None or longest <= room:
             continue
         whom = [crew_id for crew_id, value in values.items() if len(value) > room]
-        text_ = f"en {TABLE}.{column} caben {room} caracteres; no alcanzan para {_people(len(whom))}: {_some(whom)}"
+        text_ = f"{TABLE}.{column} admite {_characters(room)} y no basta para {_people(len(whom))}: {_some(whom)}"
         ids = f" CHARACTER SET {shape.charset} COLLATE {shape.collation}" if shape.charset else ""
         kind = f"VARCHAR({longest}){ids} NOT NULL" if column == "crew_id" else f"VARCHAR({longest})"
         yield ROSTER.warning(name, text_, f"{ASK}\nALTER TABLE {TABLE} MODIFY {column} {kind};")
     longest = max(map(len, urls), default=0)
     if shape.id_characters is None or longest <= shape.id_characters:
-        yield ROSTER.ok("id_length", f"el más largo tiene {longest} caracteres")
+        yield ROSTER.ok("id_length", f"el más largo tiene {_characters(longest)}")
 
 
 def look_at_ids(database: Database, settings: Settings, shape: Shape, longest: int) -> Iterator[Finding]:
@@ -159,6 +159,10 @@ def _quoted(name: str, where: Connection | Database) -> str:
 
 def _people(number: int) -> str:
     return "1 persona activa" if number == 1 else f"{number} personas activas"
+
+
+def _characters(number: int) -> str:
+    return "1 carácter" if number == 1 else f"{number} caracteres"
 
 
 def _some(ids: Sequence[str]) -> str:

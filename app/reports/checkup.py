@@ -14,7 +14,7 @@ from app.finding import BROKEN, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
 from app.reports.columns import fold
 from app.reports.document import encodable
 
-MARKS = {OK: "🟢 bien", WARNING: "🟡 aviso", BROKEN: "🔴 falla", UNCHECKED: "⚪ nada"}
+MARKS = {OK: "🟢 bien", WARNING: "🟡 aviso", BROKEN: "🔴 falla", UNCHECKED: "⚪ sin ver"}
 AREAS = {
     "settings": "Ajustes",
     "machine": "Este equipo",
@@ -45,7 +45,7 @@ LABELS = {
     **{"lock": "Bloqueo", "last": "Última", "dead": "Murieron", "set_aside": "Apartadas"},
     **{"all": "", INTERRUPTED: "", "failed": "Error", "unexpected": "Error"},
 }
-MARK_CELLS, LABEL_CELLS = 10, 18
+MARK_CELLS, LABEL_CELLS = 11, 18
 INDENT = " " * (2 + MARK_CELLS + LABEL_CELLS)
 WIDE_MARK = 1  # the mark takes two cells and counts as one character
 WHAT_TO_DO = "Qué hacer: "
@@ -81,7 +81,8 @@ def closing_lines(findings: Sequence[Finding], width: int | None) -> list[str]:
     elif warnings:
         sentence = f"🟡 Se puede ejecutar, con {_listed(notes)}. Conviene atenderlos."
     else:
-        sentence = f"🟢 Todo listo para ejecutar: {_number(counts[OK], 'comprobación', 'comprobaciones')}."
+        told = _listed([_number(counts[OK], "comprobación", "comprobaciones"), *notes])
+        sentence = f"🟢 Todo listo para ejecutar: {told}."
     return ["", *fold(sentence, width and width - WIDE_MARK, "   ")]
 
 
