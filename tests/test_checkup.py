@@ -23,6 +23,7 @@ from app.checkup.certificate import judge_expiry
 from app.checkup.checkup import Subject, check
 from app.checkup.gallery import judge_golden, judge_runs
 from app.checkup.machine import look_at_folder, look_at_machine
+from app.checkup.photos import look_at_photos
 from app.checkup.roster import look_at_people
 from app.checkup.tables import Shape
 from app.core.config import PROJECT_DIR, Settings, load_settings
@@ -126,6 +127,18 @@ def test_what_the_first_run_makes_is_not_said_to_be_out_of_reach(tmp_path: Path,
     found = look(make_settings(DB_URL=f"sqlite:///{tmp_path / 'nueva.db'}"), Subject(folder=FolderRoster(tmp_path)))
     assert found["database.reach"].text.startswith("se creará el archivo")
     assert {found[f"{area}.all"].text for area in ("tables", "runs")} == {"se crearán en la primera ejecución"}
+
+
+def test_where_no_column_grows_names_have_to_shrink(tmp_path: Path, make_settings: MakeSettings) -> None:
+    folder = tmp_path / "x" / ("7" * 60)
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"")
+    values = {"DB_URL": f"sqlite:///{tmp_path / 'nueva.db'}", "IMAGE_BASE_URL": "http://127.0.0.1:9/" + "a" * 500}
+    Database(make_settings(**values)).connect().close()  # a file without tables
+    found = look(make_settings(**values), Subject(folder=FolderRoster(tmp_path / "x")))
+    told = [found[f"roster.{name}"] for name in ("id_length", "url_length")]
+    assert [each.level for each in told] == [WARNING, WARNING]
+    assert [each.advice.partition(" ")[0] for each in told] == ["Acorte", "Acorte"]
 
 
 def test_one_is_not_said_as_many() -> None:
@@ -344,6 +357,33 @@ def test_a_photo_that_is_missing_does_not_stand_for_all(
 ) -> None:
     web.photos["3/c.jpg"] = portrait_jpeg
     assert at_server({"1": "a.jpg", "2": "b.jpg", "3": "c.jpg"})["reach"].level == OK
+
+
+def test_photos_are_asked_for_all_over_the_roster(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
+    web.photos["9/a.jpg"] = portrait_jpeg
+    assert at_server({str(number): "a.jpg" for number in range(1, 10)})["reach"].level == OK
+    assert web.heads == ["/1/a.jpg", "/5/a.jpg", "/9/a.jpg"]
+
+
+def test_trouble_that_passes_is_no_verdict(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
+    web.default_photo, web.failures = portrait_jpeg, 4  # more than the question alone insists on
+    assert at_server({"flaky": "a.jpg"})["reach"].level == OK
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70])
+def test_a_host_that_cannot_be_is_no_defect_of_ours(make_settings: MakeSettings, host: str) -> None:
+    settings = make_settings().model_copy(update={"IMAGE_BASE_URL": f"https://{host}"})
+    found = {each.name: each.level for each in look_at_photos(settings, [], threading.Event())}
+    assert found == {"address": OK, "certificate": UNCHECKED, "all": UNCHECKED}
+
+
+def test_a_list_of_authorities_that_is_missing_is_said_as_it_is(
+    web: PhotoServer, at_server: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nada.pem"))
+    found = at_server({"1": "a.jpg"}, IMAGE_BASE_URL=f"https://127.0.0.1:{web.server_port}")
+    assert [each.level for each in found.values()].count(BROKEN) == 1
+    assert "UnboundLocalError" not in str(found)
 
 
 def test_the_password_in_the_address_is_mentioned_and_not_shown(web: PhotoServer, at_server: Look) -> None:

@@ -14,8 +14,8 @@ RENEW = "Pida a quien administra ese servidor que renueve el certificado."
 
 
 def certificate_until(host: str, port: int, authorities: Path, timeout_s: float) -> datetime | None:
-    """When the certificate of a TLS server expires. Raises OSError; ssl.SSLCertVerificationError when it is not to be
-    trusted. `authorities`: file or folder of those to trust."""
+    """When the certificate of a TLS server expires. Raises OSError, UnicodeError; ssl.SSLCertVerificationError when it
+    is not to be trusted. `authorities`: file or folder of those to trust."""
     cafile, capath = (None, authorities) if authorities.is_dir() else (authorities, None)
     context = ssl.create_default_context(cafile=cafile, capath=capath)
     with (
