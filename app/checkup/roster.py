@@ -22,6 +22,10 @@ from app.stages import build_roster
 
 ASK = "Pida a quien administra la base, si ya existe la tabla:"
 SHOWN = 5  # ids, or values of the status
+SHORTEN = {
+    "id_length": "Acorte esos identificadores, que son el nombre de su carpeta si las fotos están en una.",
+    "url_length": "Acorte el nombre del archivo de esas fotos, o IMAGE_BASE_URL.",
+}
 # What the roster itself says against a member: the finding's name, and what is said.
 AGAINST = {
     NoPhoto: ("no_photo", "sin foto registrada"),
@@ -105,7 +109,8 @@ def _fit(urls: dict[str, str], shape: Shape) -> Iterator[Finding]:
         text_ = f"{TABLE}.{column} admite {_characters(room)} y no basta para {_people(len(whom))}: {_some(whom)}"
         ids = f" CHARACTER SET {shape.charset} COLLATE {shape.collation}" if shape.charset else ""
         kind = f"VARCHAR({longest}){ids} NOT NULL" if column == "crew_id" else f"VARCHAR({longest})"
-        yield ROSTER.warning(name, text_, f"{ASK}\nALTER TABLE {TABLE} MODIFY {column} {kind};")
+        larger = f"{ASK}\nALTER TABLE {TABLE} MODIFY {column} {kind};"
+        yield ROSTER.warning(name, text_, larger if shape.changeable else SHORTEN[name])
     longest = max(map(len, urls), default=0)
     if shape.id_characters is None or longest <= shape.id_characters:
         yield ROSTER.ok("id_length", f"el más largo tiene {_characters(longest)}")

@@ -27,13 +27,15 @@ KNOWN_COLUMNS = (*NEEDED_COLUMNS, "created_at", "updated_at")
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What `face_embeddings` can hold: characters of the texts (None: any number). `collation` and `charset` are of the
-    ids, empty where they are told apart byte by byte. `prepared`: all tables are there in their present form."""
+    ids, empty where they are told apart byte by byte. `prepared`: all tables are there in their present form;
+    `changeable`: their columns can be made longer, which SQLite's cannot."""
 
     id_characters: int | None
     url_characters: int | None
     charset: str = ""
     collation: str = ""
     prepared: bool = False
+    changeable: bool = True
 
 
 def look_at_tables(database: Database, model: str) -> Generator[Finding, None, Shape | None]:
@@ -142,8 +144,9 @@ def _shape(connection: Connection, *, prepared: bool) -> Shape:
         table = define_table(mysql=connection.dialect.name != "sqlite")
         found = {column.name: {"type": column.type} for column in table.columns}
     ids, urls = (_room(found[name]) if name in found else None for name in ("crew_id", "imagen_path"))
-    charset, collation = ("", "") if connection.dialect.name == "sqlite" else _characters(connection)
-    return Shape(ids, urls, charset, collation, prepared)
+    changeable = connection.dialect.name != "sqlite"
+    charset, collation = _characters(connection) if changeable else ("", "")
+    return Shape(ids, urls, charset, collation, prepared, changeable)
 
 
 def _characters(connection: Connection) -> tuple[str, str]:
