@@ -171,3 +171,11 @@ def test_names_stay_out_of_lines_and_tracebacks_where_they_are_not_wanted(
     ]
     assert sum("test_core_logs.py" in entry for entry in traceback) == 2
     assert names or NAMES not in "".join(traceback)
+
+
+def test_errors_that_lead_to_each_other_are_each_written_once(tmp_path: Path) -> None:
+    configure_logs(LogOptions(tmp_path, 10_000, 2, names=False))
+    first, second = KeyError(NAMES), OSError(NAMES)
+    first.__cause__, second.__cause__ = second, first
+    logging.getLogger("app.journey").error("7", exc_info=first)
+    assert [entry for entry in lines(tmp_path, APP) if "Error" in entry] == ["    OSError", "    KeyError"]

@@ -80,11 +80,18 @@ def _without_names(record: logging.LogRecord) -> str:
 
 def _without_messages(error: BaseException) -> Iterator[str]:
     """Where it was raised, and of what kind it and those before it are."""
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None:
-        yield from _without_messages(before)
-    yield from ("Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__))
-    yield f"{type(error).__name__}\n"
+    for each in reversed([*_chain(error)]):
+        yield from ("Traceback (most recent call last):\n", *traceback.format_tb(each.__traceback__))
+        yield f"{type(each).__name__}\n"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """It and what led to it, each once: libraries raise errors that in the end lead to themselves."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 class OwnersHandler(SteadyHandler):
