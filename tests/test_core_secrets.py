@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import numpy as np
@@ -25,6 +26,13 @@ VECTOR = np.linspace(-1.5, 1e-7, 512, dtype=np.float32)
 )
 def test_a_known_secret_is_struck_out_however_it_is_written(form: str) -> None:
     assert Redactor([SECRET])(f"antes {form} después") == "antes *** después"
+
+
+@pytest.mark.parametrize("form", [json.dumps, ascii, lambda secret: ascii(secret + '"')])
+def test_a_secret_with_letters_beyond_ascii_is_struck_out_where_they_are_escaped(form: Callable[[str], str]) -> None:
+    secret = "peña'y\\más"
+    shown = Redactor([secret])(form(secret))
+    assert (shown[0], shown[1:4]) == (form(secret)[0], "***")
 
 
 def test_a_secret_that_was_given_encoded_is_known_in_its_plain_form(tmp_path: object) -> None:
@@ -53,13 +61,20 @@ def test_of_two_secrets_one_of_which_holds_the_other_nothing_is_left() -> None:
         str(VECTOR[:400].reshape(2, 200)),
         json.dumps(VECTOR.tolist(), indent=2),
         json.dumps(VECTOR.tolist())[:60],
+        json.dumps([str(number) for number in VECTOR.tolist()]),
+        str([str(number) for number in VECTOR.tolist()]),
     ],
-    ids=["json", "str", "repr", "scalars", "matrix", "indented", "cut short"],
+    ids=["json", "str", "repr", "scalars", "matrix", "indented", "cut short", "words", "Python's words"],
 )
 def test_no_stretch_of_a_vector_stays(text: str) -> None:
     shown = harmless(f"odd: {text}")
     assert "[vector]" in shown
     assert not any(f"{abs(number):.4f}"[:6] in shown for number in VECTOR[:400].tolist())
+
+
+@pytest.mark.parametrize("text", ["[1e-05, -2e-06, 3e-05, 4e-05, 0.1]", "1e5 2.5 3e+17 4e-05"])
+def test_numbers_that_are_written_without_a_point_belong_to_the_vector(text: str) -> None:
+    assert harmless(text).strip("[]") == "vector"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +113,16 @@ def test_what_is_secret_of_a_url_and_what_may_be_shown(url: str, secret: str, sh
     assert (password_of(url), without_credentials(url)) == (secret, shown)
 
 
-def test_a_long_line_of_digits_takes_no_time() -> None:
-    text = "1" * 50_000 + " 1.5" * 3 + "." * 50_000
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1" * 50_000 + " 1.5" * 3 + "." * 50_000,
+        "1e" * 50_000 + " 1e5" * 3 + "'" * 50_000,
+        "1.5" + "\" '" * 50_000,
+        "1e" + "1" * 50_000,
+        "1e5,'" * 3 + "1" * 50_000,
+    ],
+    ids=["digits", "exponents", "marks", "a long exponent", "a long number"],
+)
+def test_a_long_line_takes_no_time(text: str) -> None:
     assert harmless(text) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -9,8 +10,10 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 # A shorter one stands in dates and ids, too: it is struck out only where it stands as a URL's password.
 MIN_SECRET_CHARACTERS = 6
 STRUCK_OUT = "***"
-NUMBER = r"(?:np\.float\d+\()?-?(?<![\d.])\d+\.\d*(?:e[-+]?\d+)?\)?"  # looked for where one begins, or it takes long
-VECTOR = re.compile(rf"{NUMBER}(?:(?:[\s,;\[\]]|\.{{3}})+{NUMBER}){{3,}}")  # as JSON, Python and numpy write them
+# With a point or an exponent; looked for where one begins, or it takes long.
+NUMBER = r"(?:np\.float\d+\()?-?(?<![\d.])\d+(?:\.\d*(?:e[-+]?\d+)?|e[-+]?\d+)\)?"
+# As JSON, Python and numpy write them, also as quoted words.
+VECTOR = re.compile(rf"{NUMBER}(?:(?:[\s,;\[\]\"']|\.{{3}})+{NUMBER}){{3,}}")
 USER_INFO = re.compile(r"(?<=://)[^\s/]*@")
 
 
@@ -46,8 +49,9 @@ class Redactor:
 
 def _forms(secret: str) -> Iterator[str]:
     for plain in {secret, unquote(secret)}:
-        escaped = repr(plain + '"')[1:-2]  # with either kind of quotation mark
-        for form in (plain, quote(plain), quote(plain, safe=""), quote_plus(plain), repr(plain)[1:-1], escaped):
+        either = plain + '"'  # with either kind of quotation mark, the escaped one too
+        in_code = (repr(plain)[1:-1], repr(either)[1:-2], ascii(plain)[1:-1], ascii(either)[1:-2])
+        for form in (plain, quote(plain), quote(plain, safe=""), quote_plus(plain), *in_code, json.dumps(plain)[1:-1]):
             if len(plain) >= MIN_SECRET_CHARACTERS:
                 yield from (form, re.sub(r"%..", lambda found: found[0].lower(), form))
             elif plain:
