@@ -187,6 +187,29 @@ def test_a_photo_address_without_a_server_is_refused(url: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("host", ["a..b", ".a", "a" * 70, f"fotos.{'ñ' * 60}.es"])
+def test_a_host_that_nobody_could_ask_dns_for_is_refused(host: str) -> None:
+    wrong = "ningún servidor puede llamarse así: revise los puntos y el largo de su nombre"
+    assert problems(**NEEDED | {"IMAGE_BASE_URL": f"https://u:x@{host}/a"}) == [f"IMAGE_BASE_URL: {wrong}"]
+    assert problems(**NEEDED, DB_HOST=host) == [f"DB_HOST: {wrong}"]
+    assert problems(**NEEDED, DB_URL=f"mysql://u:x@{host}/b") == [f"DB_URL: {wrong}"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "fotos.example.", "peña.example", "a_b"])
+def test_any_other_host_is_taken(host: str) -> None:
+    urls = {"IMAGE_BASE_URL": f"https://u:x@{host}/a", "DB_URL": f"mysql://u:x@{host}/b"}
+    found = load_settings(None, **NEEDED | urls, DB_HOST=host.strip("[]"))
+    assert found.IMAGE_BASE_URL == urls["IMAGE_BASE_URL"]
+
+
+@pytest.mark.parametrize("url", ["mysql://u:p@h/d?ssl_ca=/etc/a@b.pem", "mysql://user@host:clave@srv/db"])
+def test_an_at_sign_too_many_is_not_said_to_be_in_the_password(url: str) -> None:
+    (line,) = problems(**NEEDED, DB_URL=url)
+    assert line.startswith("DB_URL: hay más de una @ en la dirección: escriba %40 en el usuario, la clave o las opc")
+    found = load_settings(None, **NEEDED, DB_URL=url.replace("a@b", "a%40b").replace("user@host", "user%40host"))
+    assert "@" in f"{found.database_url().query.get('ssl_ca')} {found.database_url().username}"
+
+
 def test_folders_are_the_project_s_wherever_the_program_is_run_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

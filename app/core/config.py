@@ -23,6 +23,8 @@ BYTES_PER_MB = 1_000_000  # in every setting that ends in _MB
 URL_SCHEMES = ("http://", "https://", "file://")
 BACKENDS = ("mysql", "mariadb", "sqlite")
 MYSQL_DRIVER = "mysql+mysqlconnector"
+NO_HOST = "ningún servidor puede llamarse así: revise los puntos y el largo de su nombre"
+SEVERAL_AT_SIGNS = "hay más de una @ en la dirección: escriba %40 en el usuario, la clave o las opciones"
 URL_EXAMPLE = "mysql://usuario:clave@host/base (en la clave, @ : / # se escriben %40 %3A %2F %23)"
 
 
@@ -112,7 +114,16 @@ class Settings(QualitySettings):
                 raise ValueError(f"solo se admiten {', '.join(BACKENDS)}")
             # What follows the first would be taken for host and database, and shown.
             if url.get_backend_name() != "sqlite" and value.get_secret_value().count("@") > 1:
-                raise ValueError(f"la clave lleva una arroba: debe ser como {URL_EXAMPLE}")
+                raise ValueError(f"{SEVERAL_AT_SIGNS}, como {URL_EXAMPLE}")
+            if not _can_be_host(url.host or ""):
+                raise ValueError(NO_HOST)
+        return value
+
+    @field_validator("DB_HOST")
+    @classmethod
+    def _sound_host(cls, value: str) -> str:
+        if not _can_be_host(value):
+            raise ValueError(NO_HOST)
         return value
 
     @field_validator("DB_USER", "DB_NAME")
@@ -132,6 +143,8 @@ class Settings(QualitySettings):
         if value.startswith(("http://", "https://")):
             if not _has_host(value):
                 raise ValueError("le falta el servidor, o el puerto no es un número válido")
+            if not _can_be_host(urlsplit(value).hostname or ""):
+                raise ValueError(NO_HOST)
             if "@" in value.replace(urlsplit(value).netloc, "", 1):
                 raise ValueError("la clave lleva / ? o #: escríbalos %2F %3F %23 (y una @ de la ruta, %40)")
         return value
@@ -184,6 +197,15 @@ def _has_host(url: str) -> bool:
         return bool(parts.hostname) and parts.port != 0
     except ValueError:  # the port is no number, or too large
         return False
+
+
+def _can_be_host(name: str) -> bool:
+    """Whether DNS could be asked for it: no part between its dots is empty, or longer than 63 letters."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _how_to_fix(env_file: Path | None) -> str:
