@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import tempfile
@@ -32,6 +33,7 @@ from app.errors import DatabaseUnavailable, MissingDependency, SettingsError
 from tests.conftest import OpenDatabase
 from tests.databases import run_sql
 from tests.mariadb import MariaDb, running_mariadb
+from tests.webserver import serving_connections
 
 PASSWORD = "p@ss:w/rd #%ñ'2"
 
@@ -304,6 +306,34 @@ def test_an_option_of_the_url_that_the_driver_does_not_take_is_refused_without_i
         "DB_URL: el programa no conoce una opción de las que siguen al signo ?, o su valor",
         "Quítela de DB_URL.",
     )
+
+
+GREETINGS = {
+    "zeros": bytes(64),
+    "not UTF-8": b"\x46\0\0\0\x0a\xff\xfe\xfd\0" + bytes(65),
+    "too short": b"\x02\0\0\0\x0a\x31",
+    "no packet": b"\x01\0\0\0\x0a",
+    "HTTP": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "query"), [*((name, "") for name in GREETINGS), ("zeros", "?autocommit=1"), ("not UTF-8", "?autocommit=1")]
+)
+def test_a_server_that_talks_something_else_is_not_available_and_is_tried_again(
+    name: str, query: str, open_database: OpenDatabase
+) -> None:
+    greeted = []
+
+    def greet(connection: socket.socket, closing: threading.Event) -> None:
+        if not closing.is_set():
+            greeted.append(name)
+            connection.sendall(GREETINGS[name])
+
+    with serving_connections(greet) as port:
+        error = trouble(open_database(DB_URL=f"mysql://u:p@127.0.0.1:{port}/b{query}", DB_RETRY_TOTAL_S=1.5))
+    assert str(error).startswith(f"Conexión a base de datos: 127.0.0.1:{port}, base b, usuario u: 20")
+    assert len(greeted) > 1
 
 
 def test_a_driver_that_is_not_there_is_explained(open_database: OpenDatabase) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.config import Settings
-from app.core.drivers import BAD_OPTION, connect, mysql_arguments
+from app.core.drivers import BAD_OPTION, CANNOT_CONNECT, connect, mysql_arguments
 from app.core.files import create_private
 from app.core.retry import RetryPolicy, call_with_retries
 from app.core.secrets import harmless
@@ -31,11 +31,11 @@ SHUTDOWN, KILLED = 1053, 1927
 QUERY_TIMEOUT = 3024
 # The connector's own, after its read or write timeout; they share the number -1 with all of its errors without one.
 TIMEOUT_ERRORS = ("ReadTimeoutError", "WriteTimeoutError")
-CONNECTION_LOST = {2002, 2003, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS, QUERY_TIMEOUT}
+CONNECTION_LOST = {2002, CANNOT_CONNECT, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS, QUERY_TIMEOUT}
 TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
 WRONG_VALUE = 1366  # a word for a number: MySQL's SQLSTATE for it says nothing
 ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
-UNKNOWN_HOST, CANNOT_CONNECT, NO_TLS = 2005, 2003, 2026
+UNKNOWN_HOST, NO_TLS = 2005, 2026
 TABLE_DENIED, COLUMN_DENIED = 1142, 1143
 
 SQLITE_BUSY_TIMEOUT_S = 30
@@ -164,7 +164,7 @@ class Database:
         if not self.exists:
             with suppress(OSError):  # SQLite says it better
                 create_private(Path(str(self.url.database)))
-        return connect(dialect, arguments, options)
+        return connect(dialect, arguments, options, with_query=bool(self.url.query))
 
     def _prepare_connection(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         if not self.is_mysql:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,15 +11,25 @@ from app.errors import SettingsError
 
 # For both servers; the connector's own default, utf8mb4_0900_ai_ci, is unknown to MariaDB.
 COLLATION = "utf8mb4_general_ci"
+CANNOT_CONNECT = 2003  # the connector's own number
+NO_MYSQL = "lo que hay en ese puerto no contesta como MySQL"
 BAD_OPTION = ("DB_URL: el programa no conoce una opción de las que siguen al signo ?, o su valor", "Quítela de DB_URL.")
 
 
-def connect(dialect: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
-    """A connection. Raises SettingsError, without repeating it, for an option of DB_URL that the driver refuses."""
+def connect(dialect: Any, arguments: Sequence[Any], options: dict[str, Any], *, with_query: bool) -> Any:
+    """A connection. Raises SettingsError, without repeating it, for an option of DB_URL (`with_query`: it has some)
+    that the driver refuses; the driver's error of a server that is not there where one talks what it cannot read."""
     try:
         return dialect.connect(*arguments, **options)
-    except (AttributeError, TypeError, ValueError) as error:  # how drivers refuse what they do not know
-        raise SettingsError(*BAD_OPTION) from error
+    except (AttributeError, TypeError, ValueError, LookupError, struct.error) as error:
+        if with_query and _is_refusal(error):
+            raise SettingsError(*BAD_OPTION) from error
+        raise dialect.loaded_dbapi.OperationalError(NO_MYSQL, CANNOT_CONNECT) from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """How drivers refuse what they do not know. All else comes of reading the server's greeting."""
+    return isinstance(error, AttributeError | TypeError | ValueError) and not isinstance(error, UnicodeError)
 
 
 def mysql_arguments(settings: Settings) -> dict[str, Any]:
