@@ -285,6 +285,25 @@ def test_several_members_of_gzip_are_one_file(bad: PhotoServer, temp: TempFolder
     assert source.fetch(CrewMember("gzip-members", "foto.jpg"), temp).path.read_bytes() == PHOTO
 
 
+def test_zeros_behind_gzip_are_no_part_of_the_file(bad: PhotoServer, temp: TempFolder) -> None:
+    source = HttpSource(options(bad.base_url), NotedWaits())
+    assert source.fetch(CrewMember("padded-gzip", "foto.jpg"), temp).path.read_bytes() == PHOTO
+
+
+@pytest.mark.parametrize("name", ["none", "UTF-8", "binary", "identity", "aws-chunked", "identity, aws-chunked", ","])
+def test_an_encoding_that_compresses_nothing_is_none(bad: PhotoServer, temp: TempFolder, name: str) -> None:
+    """The picture's own header decides what it is."""
+    source = HttpSource(options(bad.base_url), NotedWaits())
+    assert source.fetch(CrewMember("called", name), temp).path.read_bytes() == PHOTO
+
+
+@pytest.mark.parametrize("name", ["deflate", "zstd", "compress", "gzip, br", "aws-chunked, br", "x-gzip,GZIP"])
+def test_a_compression_that_nobody_asked_for_is_refused(bad: PhotoServer, temp: TempFolder, name: str) -> None:
+    source = HttpSource(options(bad.base_url), NotedWaits())
+    with pytest.raises(PhotoUnavailable, match="respuesta comprimida de un modo que no se pidió"):
+        source.fetch(CrewMember("called", name), temp)
+
+
 def test_more_than_the_length_said_is_no_part_of_this_photo_nor_of_the_next(bad: PhotoServer, temp: TempFolder) -> None:
     source = HttpSource(options(bad.base_url), NotedWaits())
     for route in ("too-long", "ok", "too-long", "ok"):

@@ -177,6 +177,8 @@ class Handler(BaseHTTPRequestHandler):
         "bombs": "_bombs",
         "brotli": "_brotli",
         "half-gzip": "_half_gzip",
+        "padded-gzip": "_padded_gzip",
+        "called": "_called",
         "gzip-members": "_gzip_members",
         "cookie": "_cookie",
     }
@@ -422,6 +424,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _half_gzip(self) -> None:
         self._send(OK, gzip.compress(self.server.default_photo)[:-20], Content_Encoding="gzip")
+
+    def _padded_gzip(self) -> None:
+        self._send(OK, gzip.compress(self.server.default_photo) + bytes(70_000), Content_Encoding="gzip")
+
+    def _called(self) -> None:
+        """Encoded in a way, by its name, that changes nothing: `/called/<name>`."""
+        self._send(OK, self.server.default_photo, Content_Encoding=unquote(self.path.split("/")[2]))
 
     def _gzip_members(self) -> None:
         body = self.server.default_photo

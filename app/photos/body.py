@@ -13,8 +13,8 @@ from app.errors import PhotoUnavailable
 from app.photos import deadline
 from app.photos.source import CHUNK_BYTES, too_large
 
-PLAIN = {"", "identity"}
 GZIP = {"gzip", "x-gzip"}  # by servers that compress whatever they are asked for
+COMPRESSIONS = GZIP | {"deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
 
@@ -24,11 +24,12 @@ def read_body(response: requests.Response, limit_bytes: int) -> Iterator[bytes]:
     urllib3 would unpack whatever the server names, as often as it says: a bomb of bombs costs minutes of computing,
     and older versions unpack a piece as a whole. Raises OversizedPhoto, PhotoUnavailable and the libraries' errors.
     """
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    words = (word.strip() for word in response.headers.get("Content-Encoding", "").lower().split(","))
+    compressions = [word for word in words if word in COMPRESSIONS]  # others, as `utf-8` and `aws-chunked`, are none
     wire = _limited(_pieces(response), limit_bytes)
-    if encoding in PLAIN:
+    if not compressions:
         return wire
-    if encoding in GZIP:
+    if len(compressions) == 1 and compressions[0] in GZIP:
         return _limited(_unpacked(wire), limit_bytes)
     raise PhotoUnavailable("respuesta comprimida de un modo que no se pidió")
 
@@ -51,12 +52,16 @@ def _limited(pieces: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
 
 
 def _unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
-    """The content of gzip's members, a piece at a time, however much the next bytes would expand to."""
+    """The content of gzip's members, a piece at a time, however much the next bytes would expand to. Behind each may
+    be zeros, as blocks are filled up with."""
     member = zlib.decompressobj(GZIP_FORMAT)
     for piece in packed:
         rest = piece
         while rest:
             if member.eof:
+                rest = rest.lstrip(b"\0")
+                if not rest:
+                    break
                 member = zlib.decompressobj(GZIP_FORMAT)
             try:
                 yield member.decompress(rest, CHUNK_BYTES)
