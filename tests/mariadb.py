@@ -28,7 +28,6 @@ OPTIONS = (
     "--innodb-flush-log-at-trx-commit=0",  # nothing here has to outlive the machine
     "--innodb-lock-wait-timeout=10",
     "--performance-schema=OFF",
-    "--innodb-use-native-aio=OFF",  # the system has only so much of it, and the tests run several servers
 )
 
 
@@ -121,7 +120,7 @@ def running_daemon(folder: Path, *options: str) -> Iterator[Daemon]:
 def _initialise(data: Path, user: list[str]) -> None:
     words = [
         *(str(find_program("mariadb-install-db")), "--no-defaults", *user, f"--datadir={data}"),
-        *("--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-use-native-aio=OFF"),
+        *("--auth-root-authentication-method=normal", "--skip-test-db"),
     ]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     if result.returncode:
