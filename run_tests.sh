@@ -72,4 +72,4 @@ prepare_browser
 venv/bin/ruff check
 venv/bin/ruff format --check
 venv/bin/mypy
-exec venv/bin/python -m pytest ${only[@]+"${only[@]}"} "$@"
+exec venv/bin/python -m pytest -n 3 --dist worksteal ${only[@]+"${only[@]}"} "$@"

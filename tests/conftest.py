@@ -35,23 +35,24 @@ OpenWorld = Callable[..., World]
 OLD_MODEL, NEW_MODEL = "Facenet512", "Dlib"  # of an organisation that changes from one to the other
 _numbers = itertools.count(1)
 Figure = Callable[[str, object], None]
-_figures: list[tuple[str, object]] = []  # of the whole session
 
 
-@pytest.fixture(scope="session")
-def figure() -> Figure:
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
     """Tells what a test measured, for docs/reliability.md: a name and a value."""
-    return lambda name, value: _figures.append((name, value))
+    return lambda name, value: request.node.user_properties.append((name, value))  # these come from any process
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The figures as a table under `./run_tests.sh --chaos`, and as lines of JSON in the file CHAOS_FIGURES."""
-    if _figures and os.environ.get("CHAOS") == "1":
+    reports = (each for each in terminalreporter.getreports("passed") if each.when == "call")
+    figures = [figure for report in reports for figure in report.user_properties]
+    if figures and os.environ.get("CHAOS") == "1":
         terminalreporter.section("figures")
-        for name, value in _figures:
+        for name, value in figures:
             terminalreporter.write_line(f"{name:<72} {value}")
     if target := os.environ.get("CHAOS_FIGURES"):
-        lines = (json.dumps({"name": name, "value": value}) for name, value in _figures)
+        lines = (json.dumps({"name": name, "value": value}) for name, value in figures)
         Path(target).write_text("".join(f"{line}\n" for line in lines))
 
 

@@ -1,11 +1,11 @@
 """Damaged images through decoding and the real detection: each comes to an outcome, in time and within memory.
 
-A few hundred in every test run; all 20,000 with CHAOS=1. `--log-cli-level=info` shows what became of them.
+A few hundred in every test run; all 20,000 under `./run_tests.sh --chaos`.
 """
 
 from __future__ import annotations
 
-import logging
+import math
 import resource
 import time
 from collections import Counter
@@ -28,11 +28,12 @@ from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
 from app.records import CrewMember, Face, Image, Photo
 from tests.chaos_options import rounds
+from tests.conftest import Figure
 from tests.mutations import mutate
 from tests.pictures import encode_picture, encode_pillow
 
-log = logging.getLogger(__name__)
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # the program does so, too; pytest undoes it
+# The program ignores these, too; pytest undoes it.
+pytestmark = [pytest.mark.chaos, pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
 SEED = 20_260_106
 OPTIONS = DecodeOptions(max_megapixels=4.0, min_side_px=256)
 SIDE_PX = 64
@@ -84,11 +85,11 @@ def peak_mb(whose: int) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_is_wrong_with_an_image_it_has_an_outcome_in_time(
-    kind: str, finder: FaceFinder, sandbox: Sandbox, tmp_path: Path, astronaut: Image
+    kind: str, finder: FaceFinder, sandbox: Sandbox, tmp_path: Path, astronaut: Image, figure: Figure
 ) -> None:
     face = np.asarray(cv2.resize(astronaut[20:220, 120:320], (SIDE_PX, SIDE_PX)), np.uint8)
     good, path = encode(kind, face), tmp_path / "foto.jpg"
-    number = rounds(300, 20_000) * KINDS[kind] // sum(KINDS.values())
+    number = math.ceil(rounds(300, 20_000) * KINDS[kind] / sum(KINDS.values()))
     outcomes: Counter[str] = Counter()
     slowest, before = (0.0, -1), peak_mb(resource.RUSAGE_SELF)
     for each in {*range(number), *KILLERS.get(kind, ())}:
@@ -104,7 +105,8 @@ def test_whatever_is_wrong_with_an_image_it_has_an_outcome_in_time(
             raise AssertionError(f"{kind} {each}") from error
         slowest = max(slowest, (time.monotonic() - started, each))
     grown = peak_mb(resource.RUSAGE_SELF) - before
-    log.info("%s: %s %s, slowest %.2f s (no. %s), +%.0f MB", kind, number, dict(outcomes), *slowest, grown)
+    figure(f"{kind}: images, what became of them", (number, dict(outcomes)))
+    figure(f"{kind}: slowest (s), memory grown by (MB)", (round(slowest[0], 2), round(grown)))
     assert outcomes.keys() <= CODES
     assert slowest[0] < TIME_LIMIT_S
     assert grown < MEMORY_LIMIT_MB
