@@ -15,14 +15,14 @@ from app.core.config import Settings
 from app.errors import SettingsError
 from app.finding import SETTINGS, Finding
 
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
 LIKENESS = 0.6  # of two names: a letter too few or too many, two swapped
 
 
 def look_at_settings(env_file: Path, problem: SettingsError | None) -> Iterator[Finding]:
     """The file's rights and names, and each value that loading complained of."""
     if env_file.exists():
-        yield from _rights(env_file)
+        if os.name == "posix":
+            yield judge_rights(env_file, env_file.stat(), os.geteuid())
         yield from _names(env_file)
     elif problem is None:
         yield SETTINGS.ok("file", f"no hay {env_file.name}: los ajustes vienen de otro lado (entorno u opciones)")
@@ -44,15 +44,15 @@ def _problems(problem: SettingsError) -> Iterator[Finding]:
         yield SETTINGS.broken("values", line.removeprefix("  - "), "Corríjalo en .env (.env.example lo explica).")
 
 
-def _rights(env_file: Path) -> Iterator[Finding]:
-    if os.name != "posix":
-        return
-    mode = stat.S_IMODE(env_file.stat().st_mode)
-    if mode & OTHERS:
+def judge_rights(env_file: Path, status: os.stat_result, user_id: int) -> Finding:
+    """Who may read the file, where that user runs the program: another owner has to let it in by its group."""
+    mode, is_own = stat.S_IMODE(status.st_mode), status.st_uid == user_id
+    if mode & stat.S_IRWXO or (is_own and mode & stat.S_IRWXG):
         text = f"otros usuarios del equipo pueden leer la contraseña (permisos {mode:04o})"
-        yield SETTINGS.warning("env_rights", text, f"Ejecute: chmod 600 {env_file}")
-    else:
-        yield SETTINGS.ok("env_rights", f"solo su dueño lee {env_file.name} (permisos {mode:04o})")
+        by_group = f"Pida a su dueño: chgrp {os.getegid()} {env_file} && chmod 640 {env_file}"
+        return SETTINGS.warning("env_rights", text, f"Ejecute: chmod 600 {env_file}" if is_own else by_group)
+    readers = "su dueño y su grupo leen" if mode & stat.S_IRWXG else "su dueño lee"
+    return SETTINGS.ok("env_rights", f"solo {readers} {env_file.name} (permisos {mode:04o})")
 
 
 def _names(env_file: Path) -> Iterator[Finding]:
