@@ -179,3 +179,9 @@ def test_errors_that_lead_to_each_other_are_each_written_once(tmp_path: Path) ->
     first.__cause__, second.__cause__ = second, first
     logging.getLogger("app.journey").error("7", exc_info=first)
     assert [entry for entry in lines(tmp_path, APP) if "Error" in entry] == ["    OSError", "    KeyError"]
+
+
+def test_the_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / APP).mkdir()
+    with pytest.raises(SettingsError, match=re.escape(f"No se puede escribir en {tmp_path / APP}: ")):
+        configure_logs(LogOptions(tmp_path, 10_000, 2))

@@ -17,6 +17,7 @@ from app.errors import SettingsError
 
 RUN_LOGGER = "app.run"  # what happened to whom
 APP_LOGGER = "app"  # everything else that our modules say
+RUN_LOG, APP_LOG = "generate_embeddings.log", "app.log"
 LINE = "%(asctime)s %(levelname)-7s %(message)s"
 MODULE_LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -114,10 +115,11 @@ def configure_logs(options: LogOptions) -> None:
     """Send our loggers to their files; only ours: other libraries keep their own ways. Raises SettingsError."""
     try:
         options.folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
-        _attach(logging.getLogger(RUN_LOGGER), "generate_embeddings.log", LINE, options)
-        _attach(logging.getLogger(APP_LOGGER), "app.log", MODULE_LINE, options)
+        _attach(logging.getLogger(RUN_LOGGER), RUN_LOG, LINE, options)
+        _attach(logging.getLogger(APP_LOGGER), APP_LOG, MODULE_LINE, options)
     except OSError as error:
-        raise SettingsError(*cannot_write(options.folder, error, "LOG_DIR")) from error
+        where = Path(error.filename or options.folder)
+        raise SettingsError(*cannot_write(where, error, "LOG_DIR")) from error
 
 
 def is_logging() -> bool:
