@@ -22,9 +22,10 @@ from sqlalchemy import MetaData, create_engine
 from app.checkup.certificate import judge_expiry
 from app.checkup.checkup import Subject, check
 from app.checkup.gallery import judge_golden, judge_runs
-from app.checkup.machine import look_at_folder, look_at_machine
+from app.checkup.machine import available_bytes, look_at_folder, look_at_logs, look_at_machine
 from app.checkup.photos import look_at_photos
 from app.checkup.roster import look_at_people
+from app.checkup.settings import judge_rights
 from app.checkup.tables import Shape
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
@@ -275,6 +276,22 @@ def test_what_nobody_reads_in_the_env_file_is_said_without_its_value(
     assert look(make_settings(), Subject(env))["settings.env_rights"].level == OK
 
 
+@pytest.mark.skipif(os.name != "posix", reason="rights as Unix has them")
+@pytest.mark.parametrize(
+    ("mode", "owner", "level", "advice"),
+    [
+        (0o600, 7, OK, ""),
+        (0o640, 7, WARNING, "Ejecute: chmod 600 .env"),
+        (0o640, 0, OK, ""),
+        (0o644, 0, WARNING, f"Pida a su dueño: chgrp {os.getegid()} .env && chmod 640 .env"),
+    ],
+)
+def test_a_file_of_another_owner_is_read_by_its_group(mode: int, owner: int, level: str, advice: str) -> None:
+    status = os.stat_result((mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))
+    finding = judge_rights(Path(".env"), status, 7)
+    assert (finding.level, finding.advice) == (level, advice)
+
+
 # ----------------------------------------------------------------------------------------------------------- machine
 
 
@@ -294,6 +311,43 @@ def test_folders_that_cannot_be_written_and_disks_that_are_full_are_told(tmp_pat
     assert told(tmp_path / "nueva" / "carpeta", 1) == [OK, OK]
     assert told(tmp_path, shutil.disk_usage(tmp_path).total * 2) == [OK, WARNING]
     assert not (tmp_path / "nueva").exists()
+
+
+def test_a_log_that_cannot_be_written_is_told_and_none_is_made(tmp_path: Path) -> None:
+    assert list(look_at_logs(tmp_path / "nueva")) == list(look_at_logs(tmp_path)) == []
+    (tmp_path / "generate_embeddings.log").write_text("x")
+    (tmp_path / "app.log").mkdir()  # not even the administrator writes to it
+    (finding,) = look_at_logs(tmp_path)
+    assert (finding.level, str(tmp_path / "app.log") in finding.text) == (BROKEN, True)
+    assert "sudo chown" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        ("0::/", {}, 4096),
+        ("0::/", {"memory.max": "max", "memory.current": "5"}, 4096),
+        ("0::/", {"memory.max": "2048", "memory.current": "1500", "memory.stat": "anon 7\ninactive_file 900"}, 1448),
+        ("0::/", {"memory.max": "2048", "memory.current": "2100", "memory.stat": "inactive_file 10"}, 0),
+        ("0::/a/b", {"a/memory.max": "99", "a/memory.current": "9", "a/memory.stat": "inactive_file 1"}, 91),
+        (
+            "5:cpu:/\n4:memory:/host/only\n0::/",
+            {
+                "memory/memory.limit_in_bytes": "500",
+                "memory/memory.usage_in_bytes": "400",
+                "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 50",
+            },
+            150,
+        ),
+    ],
+)
+def test_what_a_container_can_still_use(tmp_path: Path, own: str, files: dict[str, str], expected: int) -> None:
+    contents = {f"cgroup/{name}": text for name, text in files.items()}
+    contents |= {"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 4 kB", "proc/self/cgroup": own}
+    for name, text in contents.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert available_bytes(tmp_path / "proc", tmp_path / "cgroup") == expected
 
 
 def test_this_machine_can_run_it() -> None:

@@ -29,7 +29,7 @@ LABELS = {
     **{"file": "Archivo .env", "env_rights": "Permisos de .env", "env_name": "Nombre en .env"},
     **{"env_line": "Línea de .env", "env_twice": "Repetido en .env", "values": "Valores"},
     **{"python": "Python", "memory": "Memoria", "logs_folder": "Registros", "logs_space": "Disco: registros"},
-    **{"temp_folder": "Temporales", "temp_space": "Disco: temporales"},
+    **{"log_files": "Registros", "temp_folder": "Temporales", "temp_space": "Disco: temporales"},
     **{"weights_folder": "Carpeta de pesos", "weights_space": "Disco: pesos"},
     **{"reach": "Conexión", "version": "Versión", "latency": "Respuesta", "clock": "Hora"},
     **{"encryption": "Cifrado", "certificate": "Certificado", "packet": "Tamaño de orden"},
