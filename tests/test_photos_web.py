@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import BadName, ItemError, OversizedPhoto, PhotoNotFound, PhotoUnavailable, TruncatedDownload
+from app.errors import (
+    BadName,
+    ItemError,
+    OversizedPhoto,
+    PhotoNotFound,
+    PhotoUnavailable,
+    SettingsError,
+    TruncatedDownload,
+)
 from app.photos.tempfiles import TempFolder
 from app.photos.web import HttpSource
 from app.records import (
@@ -440,3 +448,31 @@ def test_one_connection_serves_many_checks(
     for crew_id in ("7", "7", "404", "moved", "7"):
         source.check(CrewMember(crew_id, "foto.jpg"), Version(ETAG))
     assert (len(web.heads), web.connections) == (6, 1)
+
+
+# --------------------------------------------------------------------------------------- certificates to trust
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_that_are_not_where_the_environment_says_are_a_setting_s_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    """Of whoever needs them: they say nothing of `http://`."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "nope.pem"))
+    with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE"):
+        HttpSource(options("https://fotos.example"), threading.Event())
+    HttpSource(options("http://fotos.example"), threading.Event())
+
+
+def test_certificates_that_go_during_the_run_make_photos_unavailable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, temp: TempFolder, stop: NotedWaits
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.touch()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    source = HttpSource(options("https://127.0.0.1:1"), stop)
+    bundle.unlink()
+    with pytest.raises(PhotoUnavailable, match=r"^no se pudo conectar \(OSError\)$"):
+        source.fetch(ANA, temp)
+    assert source.check(ANA, Version()) == Answer(ANSWER_UNREACHABLE)

@@ -45,6 +45,8 @@ def named_failures(total_timeout_s: float) -> Iterator[None]:
         raise _broken_exchange(error) from error
     except (requests.exceptions.RequestException, HTTPError) as error:
         raise PhotoUnavailable(f"respuesta ilegible ({type(error).__name__})") from error
+    except OSError as error:  # requests' own, of a file with certificates that is gone
+        raise PhotoUnavailable(f"no se pudo conectar ({type(error).__name__})") from error
 
 
 def _tls_failure(error: BaseException) -> Exception:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 
 from app.core.retry import RetryPolicy, call_with_retries
-from app.errors import PhotoNotFound, PhotoUnavailable, TruncatedDownload
+from app.errors import PhotoNotFound, PhotoUnavailable, SettingsError, TruncatedDownload
 from app.photos.body import read_body
 from app.photos.deadline import BoundedAdapter, time_limit
 from app.photos.failures import TransientFailure, is_transient, named_failures
@@ -39,12 +40,17 @@ REDIRECTS = {301, 302, 303, 307, 308}
 NO_HEAD = {405, 501}  # from a server that does not know the method
 MAX_VALIDATOR_CHARACTERS = 1000  # an ETag or a date beyond it is no such thing, and would fit no column
 MAX_LENGTH_DIGITS = 15
+NO_AUTHORITIES = (
+    "No existe el archivo de certificados que nombra la variable de entorno REQUESTS_CA_BUNDLE (o CURL_CA_BUNDLE)",
+    "Corrija esa variable, o quítela si el certificado del servidor de fotos es de una autoridad conocida.",
+)
 
 Outcome = TypeVar("Outcome")
 
 
 class HttpSource:
-    """Photos on a web server, by way of one pooled session."""
+    """Photos on a web server, by way of one pooled session. Raises SettingsError where the environment names no
+    certificates to trust."""
 
     def __init__(self, options: FetchOptions, stop: threading.Event) -> None:
         self._options = options
@@ -147,9 +153,11 @@ class _Session(requests.Session):
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def _read_environment(self, base_url: str) -> None:
-        """Proxies, certificates and netrc as the environment has them for this one site."""
+        """Proxies, certificates and netrc as the environment has them for this one site. Raises SettingsError."""
         found = self.merge_environment_settings(base_url, {}, None, None, None)
         self.proxies, self.verify = found["proxies"], found["verify"]
+        if base_url.startswith("https://") and isinstance(self.verify, str) and not Path(self.verify).exists():
+            raise SettingsError(*NO_AUTHORITIES)
         self.auth = requests.utils.get_netrc_auth(base_url)
         self.trust_env = False
 
