@@ -15,8 +15,9 @@ from app.photos.sandboxed import main
 
 COMMAND = (sys.executable, "-m", "tests.fragile_decoder")
 CRASHING = b"." * 5000
-HANGING, HUNGRY = b"(hang)", b"(eat)"
+HANGING, HUNGRY, LINGERING = b"(hang)", b"(eat)", b"(linger)"
 MEAL_BYTES = 1 << 30
+LINGER_S = 0.6
 
 
 def read(content: bytes, options: DecodeOptions) -> Pixels:
@@ -27,6 +28,8 @@ def read(content: bytes, options: DecodeOptions) -> Pixels:
         time.sleep(600)
     if content.endswith(HUNGRY):
         bytearray(MEAL_BYTES)
+    if content.endswith(LINGERING):
+        time.sleep(LINGER_S)
     return read_pixels(content, options)
 
 

@@ -25,7 +25,7 @@ from app.records import CrewMember, Image, Photo
 from tests import fragile_decoder
 from tests.conftest import NewHome
 from tests.databases import run_sql
-from tests.fragile_decoder import CRASHING, HANGING, HUNGRY
+from tests.fragile_decoder import CRASHING, HANGING, HUNGRY, LINGER_S, LINGERING
 from tests.pictures import encode_picture, encode_pillow
 from tests.tiny_faces import TinyLoader
 
@@ -139,9 +139,9 @@ def test_the_photos_of_cameras_and_phones_are_no_reason_to_start_a_process(tmp_p
     apart = [encode_picture(picture, kind) for kind in KINDS[2:]]
     apart += [looping_jpeg(64, USUAL_SCANS), encode_pillow(first, "PNG", save_all=True, append_images=[second])]
     for content in apart:
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(RuntimeError, match="No such file"):
             load(content)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(RuntimeError, match="No such file"):
         load(plain[0], suspect=True)
     with pytest.raises(InvalidImage):
         load(b"<html>", suspect=True)
@@ -253,8 +253,82 @@ def test_the_process_imports_what_decoding_needs_and_no_more() -> None:
 
 def test_a_process_that_does_not_start_is_no_photo_s_fault() -> None:
     sandbox = Sandbox(command=(sys.executable, "-c", "raise SystemExit(9)"))
-    with pytest.raises(RuntimeError, match="does not start: 9"):
+    with pytest.raises(RuntimeError, match=r"^no se puede poner en marcha .* \(código 9\)$"):
         sandbox.read_pixels(b"", OPTIONS)
+
+
+SLOW_START = """
+import sys, time
+from pathlib import Path
+from tests.fragile_decoder import main, read
+starts = Path(sys.argv[1])
+starts.write_text(starts.read_text() + "x")
+time.sleep({sleep_s})
+if len(starts.read_text()) < {starts}:
+    raise SystemExit(9)
+main(read)
+"""
+
+
+@pytest.mark.parametrize(("sleep_s", "starts"), [(2 * IMPATIENT_S, 1), (0, 2)], ids=["slow", "at the second try"])
+def test_what_a_busy_machine_takes_to_start_is_not_the_photo_s_time(
+    tmp_path: Path, picture: Image, sleep_s: float, starts: int
+) -> None:
+    (tmp_path / "starts").touch()
+    script = SLOW_START.format(sleep_s=sleep_s, starts=starts)
+    sandbox = Sandbox(command=(sys.executable, "-c", script, str(tmp_path / "starts")), time_limit_s=IMPATIENT_S)
+    try:
+        assert sandbox.read_pixels(encode_picture(picture), OPTIONS).reduction == 1
+        assert (tmp_path / "starts").read_text() == "x" * starts
+    finally:
+        sandbox.close()
+
+
+def test_the_process_has_of_the_environment_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, picture: Image
+) -> None:
+    """No password, and nothing that keeps it from starting."""
+    monkeypatch.setenv("DB_PASSWORD", "S3creta-larga")
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    before = children()
+    sandbox.read_pixels(encode_picture(picture), OPTIONS)
+    (child,) = children() - before
+    found = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+    assert f"PYTHONPATH={PROJECT_DIR}".encode() in b"\n".join(found)
+    assert not any(each.startswith((b"DB_PASSWORD", b"PYTHONSAFEPATH")) for each in found)
+
+
+def at_once(work: Callable[[], object], times: int) -> float:
+    """The seconds that it takes when so many threads do it."""
+    threads, started = [threading.Thread(target=work) for _ in range(times)], time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.monotonic() - started
+
+
+ROOMY = DecodeOptions(max_megapixels=100.0, min_side_px=900)
+
+
+def test_large_photos_are_decoded_one_at_a_time(sandbox: Sandbox, picture: Image) -> None:
+    """Each may take as much memory as it has pixels, however few its bytes: together they could take all there is."""
+    large = encode_pillow(PillowImage.new("L", (7000, 3000), 128), "PNG") + LINGERING
+    shapes = []
+    usual = encode_picture(picture) + LINGERING
+    at_once(lambda: sandbox.read_pixels(usual, ROOMY), 4)  # after which four processes wait for work
+    took_s = at_once(lambda: shapes.append(sandbox.read_pixels(large, ROOMY).image.shape), 4)
+    assert shapes == [(750, 1750, 3)] * 4
+    assert took_s >= 4 * LINGER_S, took_s
+
+
+def test_whatever_a_usual_photo_does_it_gets_no_more_memory_than_the_largest_usual_one(picture: Image) -> None:
+    sandbox = Sandbox(command=fragile_decoder.COMMAND, time_limit_s=LAX_S)
+    try:
+        detail = trouble(lambda: sandbox.read_pixels(encode_picture(picture) + HUNGRY, ROOMY))
+        assert detail == "para abrirla haría falta demasiada memoria"
+    finally:
+        sandbox.close()
 
 
 TAKEN_OVER = """

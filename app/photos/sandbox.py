@@ -5,6 +5,7 @@ A file that crashes its decoder, never comes to an end or eats up the memory cos
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -22,10 +23,15 @@ import numpy as np
 from app.core.config import PROJECT_DIR
 from app.errors import DangerousImage, Interrupted, InvalidImage
 from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, Pixels
-from app.photos.sandboxed import DANGEROUS, INVALID, READY, REPLY, REQUEST, SHAPE
+from app.photos.sandboxed import DANGEROUS, INVALID, LARGE, READY, REPLY, REQUEST, SHAPE
 
 COMMAND = (sys.executable, "-m", "app.photos.sandboxed")
 TIME_LIMIT_S = 30.0  # thirty times what the largest photo takes: a busy machine makes none dangerous
+START_LIMIT_S = 60.0  # of an interpreter with its libraries, which takes half a second on an idle machine
+STARTS, PAUSE_S = 2, 0.2  # how often a process is started before it is said that none can be
+USUAL_MEGAPIXELS = 20.0  # beyond, photos are decoded one at a time: memory is limited for each, not for their sum
+# What a process needs of the environment; passwords are none of it, and whoever takes it over could read them.
+NEEDED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "PYTHONHOME")
 POLL_S = 0.05
 REFUSALS = {INVALID: InvalidImage, DANGEROUS: DangerousImage}
 
@@ -46,15 +52,24 @@ class Sandbox:
         self._stop = stop or threading.Event()
         self._command = command
         self._time_limit_s = time_limit_s
+        self._alone = threading.Lock()
         self._idle: list[_Child] = []
         self._finalizer = weakref.finalize(self, _end_all, self._idle)  # at the latest when the program ends
 
     def read_pixels(self, content: bytes, options: DecodeOptions) -> Pixels:
         """`decoding.read_pixels`, elsewhere. Raises InvalidImage, DangerousImage; Interrupted when told to stop."""
+        kind, payload = self._ask(content, options, USUAL_MEGAPIXELS)
+        if kind == LARGE:
+            with self._alone:
+                kind, payload = self._ask(content, options, math.inf)
+        return _read_reply(kind, payload)
+
+    def _ask(self, content: bytes, options: DecodeOptions, usual_megapixels: float) -> tuple[bytes, bytearray]:
+        """A process's reply: of what kind, and what."""
         child = self._take()
         try:
-            with self._watching(child) as overdue:
-                kind, payload = child.ask(content, options)
+            with self._watching(child, self._time_limit_s) as overdue:
+                reply = child.ask(content, options, usual_megapixels)
         except BaseException as error:
             end = child.end()
             if self._stop.is_set():
@@ -65,7 +80,7 @@ class Sandbox:
             detail = late if overdue.is_set() else f"al abrirla se cierra el programa ({_name(end)})"
             raise DangerousImage(detail) from error
         self._idle.append(child)
-        return _read_reply(kind, payload)
+        return reply
 
     def close(self) -> None:
         """End the processes."""
@@ -78,14 +93,31 @@ class Sandbox:
                 if child.is_alive:
                     return child
                 child.end()
-        return _Child(self._command)
+        return self._start()
+
+    def _start(self) -> _Child:
+        """One that is ready for its first photo. Raises RuntimeError, which is no photo's fault; Interrupted."""
+        why = ""
+        for _ in range(STARTS):
+            try:
+                child = _Child(self._command)
+            except OSError as error:  # the system has no room for one more
+                why = str(error.strerror)
+            else:
+                with suppress(OSError, EOFError), self._watching(child, START_LIMIT_S):
+                    child.wait_until_ready()
+                    return child
+                why = _name(child.end())
+            if self._stop.wait(PAUSE_S):
+                raise Interrupted("Interrumpido")
+        raise RuntimeError(f"no se puede poner en marcha el proceso que abre las fotos dudosas ({why})")
 
     @contextmanager
-    def _watching(self, child: _Child) -> Iterator[threading.Event]:
+    def _watching(self, child: _Child, limit_s: float) -> Iterator[threading.Event]:
         """Kills the process when it takes too long, or the run is to stop; whoever waits for it sees it die. Nothing
         that waits on a pipe with a time limit works everywhere."""
         done, overdue = threading.Event(), threading.Event()
-        deadline = time.monotonic() + self._time_limit_s
+        deadline = time.monotonic() + limit_s
 
         def watch() -> None:
             while not done.wait(POLL_S):
@@ -116,18 +148,21 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=PROJECT_DIR,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            env=_environment(),
             start_new_session=True,
         )
         self._requests = cast(BufferedWriter, self._process.stdin)
         self._replies = cast(BufferedReader, self._process.stdout)
-        self._is_ready = False
 
-    def ask(self, content: bytes, options: DecodeOptions) -> tuple[bytes, bytearray]:
+    def wait_until_ready(self) -> None:
+        """No photo is shown to it before."""
+        if self._read(len(READY)) != READY:
+            raise EOFError
+
+    def ask(self, content: bytes, options: DecodeOptions, usual_megapixels: float) -> tuple[bytes, bytearray]:
         """What kind of reply it gives, and the reply."""
-        if not self._is_ready:
-            self._wait_until_ready()
-        self._requests.write(REQUEST.pack(len(content), options.max_megapixels, options.min_side_px))
+        limits = (options.max_megapixels, options.min_side_px, usual_megapixels)
+        self._requests.write(REQUEST.pack(len(content), *limits))
         self._requests.write(content)
         self._requests.flush()
         kind, length = REPLY.unpack(self._read(REPLY.size))
@@ -150,17 +185,17 @@ class _Child:
                 pipe.close()
         return self._process.wait()
 
-    def _wait_until_ready(self) -> None:
-        try:
-            self._is_ready = self._read(len(READY)) == READY
-        except EOFError as error:  # no photo has been shown to it yet
-            raise RuntimeError(f"{self._process.args!r} does not start: {self._process.wait()}") from error
-
     def _read(self, length: int) -> bytearray:
         read = bytearray(length)
         if self._replies.readinto(read) != length:
             raise EOFError
         return read
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in NEEDED if name in os.environ}
+    folders = [str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return kept | {"PYTHONPATH": os.pathsep.join(folders), "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _read_reply(kind: bytes, payload: bytearray) -> Pixels:

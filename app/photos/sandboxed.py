@@ -17,7 +17,14 @@ from typing import IO
 import cv2
 
 from app.errors import DangerousImage, InvalidImage
-from app.photos.decoding import PIXELS_PER_MEGAPIXEL, TOO_MUCH_MEMORY, DecodeOptions, Pixels, read_pixels
+from app.photos.decoding import (
+    PIXELS_PER_MEGAPIXEL,
+    TOO_MUCH_MEMORY,
+    DecodeOptions,
+    Pixels,
+    read_header,
+    read_pixels,
+)
 
 try:
     import resource
@@ -25,9 +32,10 @@ except ModuleNotFoundError:  # Windows
     resource = None  # type: ignore[assignment]
 
 READY = b"ready"
-REQUEST = struct.Struct("<Qdi")  # the content's bytes, which follow; `max_megapixels`, `min_side_px`
+# The content's bytes, which follow; `max_megapixels`, `min_side_px`; and megapixels beyond which nothing is decoded.
+REQUEST = struct.Struct("<Qdid")
 REPLY = struct.Struct("<cQ")  # what it is, and how many bytes of it follow
-PIXELS, INVALID, DANGEROUS = b"P", b"I", b"D"
+PIXELS, INVALID, DANGEROUS, LARGE = b"P", b"I", b"D", b"L"
 SHAPE = struct.Struct("<5I")  # before the pixels: `size`, `reduction`, rows, columns
 # The hungriest decoder, that of animated WebP, takes 21 (measured). The rest is for the file and the libraries.
 BYTES_PER_PIXEL, SPARE_BYTES = 24, 256 * 1024 * 1024
@@ -47,16 +55,23 @@ def main(read: Read = read_pixels) -> None:
     replies.flush()
     requests = sys.stdin.buffer
     while len(request := requests.read(REQUEST.size)) == REQUEST.size:
-        length, max_megapixels, min_side_px = REQUEST.unpack(request)
+        length, max_megapixels, min_side_px, usual_megapixels = REQUEST.unpack(request)
         _limit_memory(max_megapixels)
         _set_alarm(ALARM_S)
-        _reply(replies, *_answer(read, requests.read(length), DecodeOptions(max_megapixels, min_side_px)))
+        options = DecodeOptions(max_megapixels, min_side_px)
+        _reply(replies, *_answer(read, requests.read(length), options, usual_megapixels))
         _set_alarm(0)
 
 
-def _answer(read: Read, content: bytes, options: DecodeOptions) -> tuple[bytes, bytes, memoryview]:
+def _answer(
+    read: Read, content: bytes, options: DecodeOptions, usual_megapixels: float
+) -> tuple[bytes, bytes, memoryview]:
     """What kind of reply, and the reply in two parts."""
     try:
+        width, height, _ = read_header(content)
+        if width * height > usual_megapixels * PIXELS_PER_MEGAPIXEL:
+            return LARGE, b"", NOTHING
+        _limit_memory(min(options.max_megapixels, usual_megapixels))
         pixels = read(content, options)
     except InvalidImage as error:
         return INVALID, error.detail.encode(), NOTHING
