@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import sys
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -12,6 +13,7 @@ REASONS = {
     **dict.fromkeys(FULL, "no queda espacio en el disco"),
     **dict.fromkeys((errno.EACCES, errno.EPERM), "no hay permiso de escritura"),
     errno.EROFS: "el disco está en modo de solo lectura",
+    errno.ENOENT: "la carpeta ya no existe",
     errno.EPIPE: "el programa que lo leía se cerró",
     errno.EIO: "el disco falla",
 }
@@ -36,3 +38,7 @@ class SteadyHandler(RotatingFileHandler):
         elif not self._told:
             self._told = True
             sys.stderr.write(f"⚠️  No se puede escribir en {self.baseFilename}: {why(error)}\n")
+
+    def close(self) -> None:
+        with suppress(OSError):  # of what is still waiting to be written
+            super().close()

@@ -93,6 +93,19 @@ def test_a_server_that_stops_and_starts_costs_no_row(
     figure(f"{name}: rounds, of them ended with 3, galleries equal", (total, ends.count(3), total))
 
 
+def test_a_server_that_is_away_when_a_run_begins_is_waited_for(stoppable: Scene, daemon: Daemon) -> None:
+    scene = stoppable
+    scene.undisturbed()
+    scene.home.publish()
+    daemon.stop()
+    program = scene.start_another()
+    scene.wait(1)
+    daemon.start()
+    ended = program.end()
+    assert ended.exit_code == 1, ended.printed
+    scene.galleries_are_equal()
+
+
 def test_connections_that_are_killed_cost_no_row(
     scene: Scene, mariadb: MariaDb, mariadb_name: str, figure: Figure
 ) -> None:
