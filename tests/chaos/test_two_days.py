@@ -65,6 +65,9 @@ def change_a_little(scene: Scene) -> None:
     home = scene.home
     crew_id = scene.random.choice(sorted(home.roster))
     event = scene.random.choice(["replace", "rename", "reencode", "lose", "find", "turn over"])
+    if event == "rename":
+        home.people[crew_id].photo_name = f"foto {scene.random.randrange(1000)}.jpg"
+        return
     if event != "turn over":
         getattr(home, event)(crew_id)
         return
