@@ -44,6 +44,11 @@ prepare() { # prepare FILE [PIP OPTIONS]: install FILE into venv/ unless this ve
   (
     # Two cron lines at once: the second waits, and then finds the work done.
     if command -v flock >/dev/null; then
+      if ! touch .venv.lock 2>/dev/null; then
+        echo "Hay que instalar $file, y este usuario no puede escribir en $PWD." >&2
+        echo "Ejecute una vez, como el dueño de esa carpeta: ./run_embeddings.sh --help" >&2
+        exit 2
+      fi
       exec 9>.venv.lock
       flock 9
     fi

@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from app.core.config import Settings
 from app.core.database import Database
-from app.errors import EXIT_OK, EXIT_SOME_FAILED, RunError
+from app.errors import EXIT_OK, EXIT_SOME_FAILED, AlreadyRunning, RunError
 from app.gallery.companions import RUNS
 from app.gallery.erasure import erase
 from app.gallery.lock import holding_run_lock
@@ -45,8 +45,12 @@ def forget(settings: Settings, crew_id: str, now: datetime) -> Forgotten:
     """Delete all that is known of one person, and leave proof of it in `face_runs`. Raises RunError: also while a run
     is under way, which might store the person again."""
     database = Database(settings)
-    with holding_run_lock(database, now, lambda error: log.warning("%s", error)):
-        vectors, left = _erase_with_proof(database, crew_id, now)
+    try:
+        with holding_run_lock(database, now, lambda error: log.warning("%s", error)):
+            vectors, left = _erase_with_proof(database, crew_id, now)
+    except AlreadyRunning as error:
+        error.advice = "No se borró nada: repita la orden cuando termine."
+        raise
     return Forgotten(crew_id, vectors, left, _is_active(settings, database, crew_id))
 
 

@@ -113,6 +113,9 @@ class _Run:
             result.died_before = gallery.runs.died_before(result.run_id, request.now)
         planning = self._planning()
         situation = planning.look_around(request.folder or build_roster(self._settings, self._database))
+        if result.died_before is not None:
+            under_way = ", ".join(situation.suspects) or "nadie"
+            log.warning("La ejecución %s murió sin terminar; en curso: %s", result.died_before.run_id, under_way)
         planning.refuse_mixture()
         plan = planning.make(situation)
         if request.migrate:

@@ -36,6 +36,7 @@ class Breaker:
         self._files: Counter[str] = Counter()
         self._lost = self._judged = 0  # of those in the gallery
         self._unavailable_in_a_row = 0
+        self._last_detail = ""
         self._cleared = False
         self._guard = threading.Lock()
 
@@ -77,13 +78,16 @@ class Breaker:
         if failure.photo is not None and failure.member.crew_id not in self._embedded:
             self._files[failure.photo.sha256] += 1
         server_down = failure.code == PhotoUnavailable.code
+        self._last_detail = failure.detail
         self._unavailable_in_a_row = self._unavailable_in_a_row + 1 if server_down else 0
 
     def _suspect_server(self) -> None:
         if self._unavailable_in_a_row >= PROBATION:
+            last = f" (la última: {self._last_detail})" if self._last_detail else ""
             raise Suspicious(
-                f"El servidor de fotos dejó de responder: {PROBATION} descargas seguidas fallaron",
-                "Compruebe el servidor y vuelva a ejecutar: continuará donde quedó.",
+                f"El servidor de fotos dejó de responder bien: {PROBATION} descargas seguidas fallaron{last}",
+                "Compruebe el servidor y vuelva a ejecutar: continuará donde quedó. Si redirige a otro sitio, ponga en "
+                "IMAGE_BASE_URL la dirección definitiva.",
             )
 
     def _suspect_photos(self) -> None:

@@ -93,7 +93,7 @@ def tell_end(console: Console, result: RunResult, summary: Summary, options: arg
     """What is held back is said once more at the end, where the log of an unattended run is read."""
     log.info(timing_line(summary))
     if result.died_before is not None:
-        console.print(printable(f"\n⚠️  {_describe_death(result.died_before)}"))
+        console.print(f"\n⚠️  {printable(_describe_death(result.died_before))}")
     if result.outcomes or result.error is None:
         console.print("\n".join(_end_lines(result, summary, options)))
     for blocked in result.blocked:
@@ -117,7 +117,8 @@ def _end_lines(result: RunResult, summary: Summary, options: argparse.Namespace)
     ]
     if summary.interrupted:
         why = "Se acabó el tiempo (--max-minutes)" if result.out_of_time else "Interrumpido"
-        lines += ["", f"{why}: {summary.interrupted} sin procesar. Al ejecutar de nuevo se continúa."]
+        again = "Con --force se empieza de nuevo." if options.force else "Al ejecutar de nuevo se continúa."
+        lines += ["", f"{why}: {summary.interrupted} sin procesar. {again}"]
     if options.debug:
         lines += ["", f"⏲️  {timing_line(summary)}"]
     return lines
@@ -125,8 +126,8 @@ def _end_lines(result: RunResult, summary: Summary, options: argparse.Namespace)
 
 def _describe_death(run: PastRun) -> str:
     return (
-        f"La ejecución anterior ({run.started_at:%Y-%m-%d %H:%M} UTC, en {run.host}) murió sin terminar; "
-        "esta continúa. Si se repite, --history y logs/app.log dicen cuándo y en quién."
+        f"La ejecución anterior ({run.started_at:%Y-%m-%d %H:%M} UTC, en {run.host}) murió sin terminar. "
+        "Quién estaba en curso lo dice logs/app.log; se procesa al final y aparte."
     )
 
 

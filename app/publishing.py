@@ -14,7 +14,7 @@ from app.core.disk import why
 from app.core.logs import printable_lines
 from app.errors import EXIT_ALREADY_RUNNING, AlreadyRunning, RunError
 from app.gallery.remembered import Remembered
-from app.records import Failed
+from app.records import Failed, Stored
 from app.reports.document import write_document
 from app.reports.summary import Summary
 from app.run import RunResult
@@ -30,7 +30,8 @@ def has_news(result: RunResult) -> bool:
         return False
     failures = (each for each in result.outcomes if isinstance(each, Failed))
     failed = any(_is_news(each, known.get(each.member.crew_id)) for each in failures)
-    stopped = result.error is not None or result.died_before is not None or result.unswitched
+    idle = result.out_of_time and not any(isinstance(each, Stored) for each in result.outcomes)
+    stopped = result.error is not None or idle or result.died_before is not None or result.unswitched
     return failed or stopped or bool(result.blocked) or bool(result.mixed)
 
 

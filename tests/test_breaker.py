@@ -153,8 +153,9 @@ def test_of_several_suspicions_the_one_that_says_why_is_told(outcomes: list[Outc
 def test_a_server_that_stops_answering_is_noticed_at_any_time() -> None:
     fine = stored(range(100))
     down = (
-        "El servidor de fotos dejó de responder: 20 descargas seguidas fallaron",
-        "Compruebe el servidor y vuelva a ejecutar: continuará donde quedó.",
+        "El servidor de fotos dejó de responder bien: 20 descargas seguidas fallaron",
+        "Compruebe el servidor y vuelva a ejecutar: continuará donde quedó. Si redirige a otro sitio, ponga en "
+        "IMAGE_BASE_URL la dirección definitiva.",
     )
     silent = failed("photo_unavailable", range(100, 120))
     assert suspicion(fresh(), fine + silent) == (120, *down)

@@ -29,7 +29,7 @@ from app.checkup.settings import judge_rights
 from app.checkup.tables import Shape
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
-from app.errors import NoPhoto, SettingsError
+from app.errors import DuplicateMember, SettingsError
 from app.finding import BROKEN, IN_ORDER, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
 from app.gallery.lock import holding_run_lock
 from app.gallery.runs import PastRun
@@ -169,14 +169,16 @@ def test_a_quiet_check_speaks_of_troubles_only(open_world: OpenWorld, tmp_path: 
     fine = world.run("--check", "--quiet")
     assert (fine.exit_code, fine.stdout, fine.document["summary"]["broken"]) == (0, "", 0)
     world.hire("2", None)
+    world.hire("3", "a.jpg", portrait_jpeg)
+    world.hire("3", "b.jpg", portrait_jpeg)
     told = world.run("--check", "--quiet")
-    assert (told.exit_code, told.stdout.splitlines()) == (
+    assert (told.exit_code, [line.strip() for line in told.stdout.splitlines()]) == (
         1,
         [
             "",
             "Padrón",
-            "  🟡 aviso   Sin foto          1 persona activa sin foto registrada: 2",
-            f"{' ' * 31}Qué hacer: {NoPhoto.advice}",
+            "🟡 aviso   Repetidos         1 persona activa con identificador repetido y fotos distintas: 3",
+            f"Qué hacer: {DuplicateMember.advice}",
             "",
             "🟡 Se puede ejecutar, con 1 aviso y 1 sin comprobar. Conviene atenderlos.",
         ],

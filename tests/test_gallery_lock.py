@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -81,6 +82,9 @@ def test_a_dead_owner_blocks_nobody(database: Database, how: int) -> None:
     with another_process(database) as holder:
         os.kill(holder.pid, how)
         holder.wait()
+        deadline = time.monotonic() + 10  # the server takes a moment to see it
+        while open_lock(database).is_held() and time.monotonic() < deadline:
+            time.sleep(0.02)
         with holding_run_lock(database, NOW, forbid):
             pass
 

@@ -22,7 +22,7 @@ from app.reports.history import ENDINGS
 from app.stages import FaceStages
 
 LATE_AFTER = timedelta(hours=48)
-LOOKED_BACK, RECENT = 20, timedelta(days=7)  # runs; those that died longer ago are no news
+LOOKED_BACK, RECENT = 24 * 7, timedelta(days=7)  # runs, one an hour; those that died longer ago are no news
 SHOWN = 5
 NO_LOG = "Vea logs/app.log y el historial (--history)."
 

@@ -19,6 +19,7 @@ DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
 NO_SUCH_TABLE = 1146
 OURS = (PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)
 READ, WRITE, ALL = ("SELECT",), ("SELECT", "INSERT", "UPDATE"), ("SELECT", "INSERT", "UPDATE", "DELETE")
+RIGHTS = {VERSIONS: READ}  # it is written when tables are made or changed, which whoever may do so may, too
 TO_CREATE = ("CREATE", "ALTER", "INDEX")
 STATEMENTS = {
     "SELECT": "SELECT {columns} FROM {table}",
@@ -126,7 +127,7 @@ def look_at_rights(account: Account, gallery: Rights, ours: Sequence[Rights]) ->
         )
         yield TABLES.broken("own_rights", f"faltan {names}", advice)
     elif known:
-        yield TABLES.ok("own_rights", f"{', '.join(ALL)} en las {len(known)} tablas del programa")
+        yield TABLES.ok("own_rights", f"los necesarios en las {len(known)} tablas del programa")
 
 
 def judge_gallery(account: Account, rights: Rights) -> Iterator[Finding]:
@@ -134,8 +135,9 @@ def judge_gallery(account: Account, rights: Rights) -> Iterator[Finding]:
         return
     needed = [right for right in rights.missing if right != "DELETE"]
     if needed:
-        advice = f"Pida a quien administra la base:\n{account.grant(needed, TABLE)}"
         hidden = " (o no existe esa tabla)" if rights.exists is None else ""
+        first = " (si la tabla no existe, antes el SQL de --print-schema)" if hidden else ""
+        advice = f"Pida a quien administra la base{first}:\n{account.grant(needed, TABLE)}"
         yield TABLES.broken("gallery_rights", f"faltan {', '.join(needed)} en {TABLE}{hidden}", advice)
     elif rights.missing:
         # As the README recommends: whoever never deletes needs no right to.

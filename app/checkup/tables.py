@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Numeric, inspect, text
 from sqlalchemy.dialects.mysql import TEXT, TINYTEXT
 
-from app.checkup.privileges import ALL, OURS, Account, look_at_creation, look_at_rights, open_account
+from app.checkup.privileges import ALL, OURS, RIGHTS, Account, look_at_creation, look_at_rights, open_account
 from app.core.database import Database
 from app.faces.contract import DIMENSIONS
 from app.finding import TABLES, Finding
@@ -63,7 +63,7 @@ def look_at_tables(database: Database, model: str) -> Generator[Finding, None, S
 def _may_look(account: Account) -> Generator[Finding, None, bool]:
     """What the rights are; whether they suffice to look at the tables that there are."""
     gallery = account.rights_to(TABLE, ALL, NEEDED_COLUMNS[1:])
-    ours = [account.rights_to(table.name, ALL, list(table.primary_key.columns.keys())) for table in OURS]
+    ours = [account.rights_to(each.name, RIGHTS.get(each, ALL), list(each.primary_key.columns.keys())) for each in OURS]
     yield from look_at_rights(account, gallery, ours)
     return not any("SELECT" in each.missing for each in (gallery, *ours))
 

@@ -32,8 +32,7 @@ RUN = "face_embeddings run"
 KEEP_EVERY_S = 30
 # A machine that lost its power says no farewell: the server gives its lock away after this silence.
 SILENCE_S = 180
-# A server takes a moment to see that an owner has died; who only looks whether a file is locked holds it for one.
-TAKE_WITHIN_S = 2
+TAKE_WITHIN_S = 1  # whoever only looks whether a file is locked holds it for a moment
 SECONDS_PER_MINUTE, MINUTES_PER_HOUR = 60, 60
 SHOWN_IN_HOURS = 2
 
@@ -66,7 +65,7 @@ class ServerLock:
         connection = self._connection = self._database.connect()
         try:
             connection.execute(text(f"SET SESSION wait_timeout = {SILENCE_S}"))
-            ours = connection.execute(select(func.get_lock(self._name, TAKE_WITHIN_S))).scalar() == 1
+            ours = connection.execute(select(func.get_lock(self._name, 0))).scalar() == 1
         except DBAPIError:
             self.release()
             raise
@@ -92,8 +91,9 @@ class ServerLock:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        with suppress(DBAPIError):  # the connection may be gone, and the lock with it
-            connection.execute(select(func.release_lock(self._name)))
+        if not connection.invalidated:  # by name: a server takes a moment to see that a connection is gone
+            with suppress(DBAPIError):
+                connection.execute(select(func.release_lock(self._name)))
         connection.invalidate()  # closed, not given back
         connection.close()
 

@@ -93,7 +93,7 @@ def refuse_incomplete(database: Database, table: Table) -> None:
 
 def _open(database: Database) -> Table:
     try:
-        return database.transaction(_reflect, retry=False)  # the first contact: a wrong port is said at once
+        return database.transaction(_reflect)
     except NoSuchTableError:
         new = define_table(mysql=database.is_mysql)
         database.transaction(lambda connection: _create(connection, new))

@@ -53,7 +53,7 @@ def _collect(metrics: RunMetrics, last_success: float | None) -> CollectorRegist
     gauge("last_run_exit_code", "Código de salida de la última ejecución", metrics.exit_code)
     gauge("last_run_timestamp_seconds", "Fin de la última ejecución", metrics.ended_at)
     last = metrics.ended_at if succeeded else last_success
-    gauge("last_success_timestamp_seconds", "Fin de la última que llegó al final (código 0 o 1)", last)
+    gauge("last_success_timestamp_seconds", "Fin de la última con código 0 o 1", last)
     gauge("gallery_people", "Personas con un vector activo", metrics.in_gallery)
     summary = metrics.summary
     if summary is not None:
