@@ -55,6 +55,7 @@ Eso fue la demostración: los errores de arriba son parte de ella. El padrón, l
 
 Qué sigue:
   1. Copie .env.example como .env y ponga los datos de su base y la dirección de sus fotos.
+     ./run_embeddings.sh --check dice si falta algo.
   2. Pruebe con una persona:  ./run_embeddings.sh --crew-id SU_ID
   3. Y después con todas:     ./run_embeddings.sh --all
   4. El README explica cada mensaje de error y la línea de cron."""
