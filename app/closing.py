@@ -116,9 +116,9 @@ def _end_lines(result: RunResult, summary: Summary, options: argparse.Namespace)
         *([] if isinstance(result.error, Suspicious) else error_lines(result.outcomes)),
     ]
     if summary.interrupted:
-        why = "Se acabó el tiempo (--max-minutes)" if result.out_of_time else "Interrumpido"
+        cause = "Se acabó el tiempo (--max-minutes)" if result.out_of_time else "Interrumpido"
         again = "Con --force se empieza de nuevo." if options.force else "Al ejecutar de nuevo se continúa."
-        lines += ["", f"{why}: {summary.interrupted} sin procesar. {again}"]
+        lines += ["", f"{cause}: {summary.interrupted} sin procesar. {again}"]
     if options.debug:
         lines += ["", f"⏲️  {timing_line(summary)}"]
     return lines

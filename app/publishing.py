@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 def has_news(result: RunResult) -> bool:
     """Whether there is something that nobody was told yet, or that somebody has to do: a cron mail is worth its while.
     Whoever failed with the same photo in an earlier run is on HR's page."""
-    known = {each.member.crew_id: each.case.remembered for each in result.plan.decisions} if result.plan else {}
     if isinstance(result.error, AlreadyRunning):  # the closing words know when that is worth a word
         return False
+    known = {each.member.crew_id: each.case.remembered for each in result.plan.decisions} if result.plan else {}
     failures = (each for each in result.outcomes if isinstance(each, Failed))
     failed = any(_is_news(each, known.get(each.member.crew_id)) for each in failures)
     idle = result.out_of_time and not any(isinstance(each, Stored) for each in result.outcomes)
