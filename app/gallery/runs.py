@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from app.core.database import Database
 from app.gallery.companions import RUNS
@@ -102,15 +102,18 @@ class Runs:
 
     def died_before(self, run_id: int, now: datetime) -> PastRun | None:
         """The run before this one, if it never came to its end and this one has the gallery for itself."""
-        query = select(RUNS).where(RUNS.c.id < run_id).order_by(RUNS.c.id.desc()).limit(1)
-        row = self._database.transaction(lambda connection: connection.execute(query).first())
-        return None if row is None or row.ended_at is not None or _is_alive(row, now) else _past_run(row, now)
+        run = self._newest(now, RUNS.c.id < run_id)
+        return None if run is None or run.ended_at is not None or run.alive else run
 
     def under_way(self, now: datetime) -> PastRun | None:
         """The run that holds the gallery's lock, which somebody does: the last one that began, unless it is over."""
-        query = select(RUNS).order_by(RUNS.c.id.desc()).limit(1)
+        run = self._newest(now)
+        return None if run is None or run.ended_at is not None or _is_gone(run) else run
+
+    def _newest(self, now: datetime, *conditions: ColumnElement[bool]) -> PastRun | None:
+        query = select(RUNS).where(*conditions).order_by(RUNS.c.id.desc()).limit(1)
         row = self._database.transaction(lambda connection: connection.execute(query).first())
-        return None if row is None or row.ended_at is not None or _is_gone(row) else _past_run(row, now)
+        return None if row is None else _past_run(row, now)
 
     def living(self, now: datetime) -> set[int]:
         """The ids of the runs that are under way."""
@@ -162,10 +165,10 @@ def _is_alive(row: Any, now: datetime) -> bool:
     return True
 
 
-def _is_gone(row: Any) -> bool:
+def _is_gone(run: PastRun) -> bool:
     """Whether the process that began the run is certainly no more."""
-    here = row.host == socket.gethostname() and os.name == "posix"
-    return here and not _process_exists(int(row.pid))
+    here = run.host == socket.gethostname() and os.name == "posix"
+    return here and not _process_exists(run.pid)
 
 
 def _process_exists(pid: int) -> bool:
