@@ -15,7 +15,6 @@ from rich.console import Console
 from app.administration import forget, read_history, schema_statements
 from app.arguments import STDOUT
 from app.batch import LoadFaces, run_batch
-from app.checkup.command import run_checkup
 from app.closing import complain, facts_of, run_end, tell_end, what_else, write_page
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs, is_logging, printable_lines
@@ -103,6 +102,8 @@ def _do(options: argparse.Namespace, console: Console, load_faces: LoadFaces) ->
     if options.demo:
         return _run_demo(options, console, load_faces)
     if options.check:
+        from app.checkup.command import run_checkup  # noqa: PLC0415  # no run has to wait for it
+
         exit_code, document = run_checkup(options, console, lambda: _read_settings(options, {}))
         if options.json:
             hand_over(console, document, options.json)
