@@ -32,6 +32,7 @@ MakeSettings = Callable[..., Settings]
 OpenDatabase = Callable[..., Database]
 NewHome = Callable[..., Organisation]
 OpenWorld = Callable[..., World]
+FoundOrganisation = Callable[..., Organisation]
 OLD_MODEL, NEW_MODEL = "Facenet512", "Dlib"  # of an organisation that changes from one to the other
 _numbers = itertools.count(1)
 Figure = Callable[[str, object], None]
@@ -218,20 +219,30 @@ def open_world(
 
 
 @pytest.fixture
-def new_home(database: Database, web: PhotoServer, make_settings: MakeSettings, weights_home: Path) -> NewHome:
-    """An organisation with a photo server that gives `validators`, or none; it works with tests/tiny_faces.py."""
+def found_organisation(web: PhotoServer, make_settings: MakeSettings, weights_home: Path) -> FoundOrganisation:
+    """Founds one on a database; it works with tests/tiny_faces.py. Settings win over these."""
+
+    def found(database: Database, **settings: Any) -> Organisation:
+        values: dict[str, Any] = {
+            "DB_URL": database.url.render_as_string(hide_password=False),
+            "IMAGE_BASE_URL": web.base_url,
+            "DEEPFACE_HOME": str(weights_home),
+            "FACE_MODEL": OLD_MODEL,
+            "HTTP_ATTEMPTS": 1,
+            "DOWNLOAD_THREADS": 4,
+            "BATCH_SIZE": 4,
+        }
+        return Organisation(database, web, make_settings(**values | settings))
+
+    return found
+
+
+@pytest.fixture
+def new_home(database: Database, web: PhotoServer, found_organisation: FoundOrganisation) -> NewHome:
+    """An organisation with a photo server that gives `validators`, or none."""
 
     def make(*, validators: bool = True) -> Organisation:
         web.validators = {"etag", "last-modified"} if validators else set()
-        settings = make_settings(
-            DB_URL=database.url.render_as_string(hide_password=False),
-            IMAGE_BASE_URL=web.base_url,
-            DEEPFACE_HOME=str(weights_home),
-            FACE_MODEL=OLD_MODEL,
-            HTTP_ATTEMPTS=1,
-            DOWNLOAD_THREADS=4,
-            BATCH_SIZE=4,
-        )
-        return Organisation(database, web, settings)
+        return found_organisation(database)
 
     return make

@@ -11,9 +11,8 @@ import pytest
 
 from app.core.database import Database
 from tests.chaos.scene import Scene
-from tests.conftest import OLD_MODEL, MakeSettings, OpenDatabase
+from tests.conftest import FoundOrganisation, OpenDatabase
 from tests.organisation import Organisation
-from tests.webserver import PhotoServer
 
 SEED = int(os.environ.get("CHAOS_SEED", "6"))
 OpenScene = Callable[..., Scene]
@@ -34,28 +33,12 @@ def chance(request: pytest.FixtureRequest) -> Iterator[random.Random]:
 
 @pytest.fixture
 def open_scene(
-    chance: random.Random,
-    web: PhotoServer,
-    make_settings: MakeSettings,
-    open_database: OpenDatabase,
-    weights_home: Path,
-    tmp_path: Path,
+    chance: random.Random, found_organisation: FoundOrganisation, open_database: OpenDatabase, tmp_path: Path
 ) -> OpenScene:
     """A scene on this database."""
 
     def organisation(database: Database) -> Organisation:
-        settings = make_settings(
-            DB_URL=database.url.render_as_string(hide_password=False),
-            IMAGE_BASE_URL=web.base_url,
-            DEEPFACE_HOME=str(weights_home),
-            FACE_MODEL=OLD_MODEL,
-            HTTP_ATTEMPTS=1,
-            DOWNLOAD_THREADS=4,
-            BATCH_SIZE=4,
-            PHOTO_RECHECK_HOURS=0,
-            SHARED_PHOTOS="report",
-        )
-        return Organisation(database, web, settings)
+        return found_organisation(database, PHOTO_RECHECK_HOURS=0, SHARED_PHOTOS="report")
 
     def open_one(database: Database) -> Scene:
         twin = open_database(DB_URL=f"sqlite:///{tmp_path / 'gemela.db'}")
