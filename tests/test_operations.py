@@ -51,7 +51,11 @@ def test_nobody_is_forgotten_while_a_run_could_store_them_again(world: World) ->
     assert world.run("--forget", "A1").exit_code == 0
 
 
-def test_the_end_of_its_time_is_no_failure_and_the_next_run_goes_on(world: World, portrait_jpeg: bytes) -> None:
+def test_the_end_of_its_time_is_no_failure_and_the_next_run_goes_on(
+    world: World, portrait_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for patience in ("HTTP_READ_TIMEOUT_S", "HTTP_TOTAL_TIMEOUT_S"):  # or the download would fail at about that time
+        monkeypatch.setenv(patience, "60")
     world.web.slow_s = 60
     world.hire("slow", "foto.jpg")
     cut = world.run("--max-minutes", "0.04")
