@@ -138,6 +138,7 @@ def test_every_kind_of_failure_is_in_the_table_or_tested_elsewhere() -> None:
     elsewhere = {"duplicate_member", "several_photos", "bad_vector", "unexpected"}  # roster, folder, embedder, pipeline
     elsewhere |= {"shared_photo", "placeholder_photo", "set_aside"}  # screening, month
     elsewhere |= {"dangerous_image", "took_too_long"}  # sandbox, pipeline
+    elsewhere |= {"face_too_small", "not_a_portrait", "unclear_orientation", "not_a_photo"}  # finder
     assert {kind.code for kind in item_errors()} == {case.code for case in CASES.values()} | elsewhere
 
 

@@ -7,7 +7,8 @@ ItemError            costs one member; becomes a `Failed` outcome
 │   └── OversizedPhoto, TruncatedDownload                     download
 ├── DangerousImage                                            decode
 ├── SharedPhoto, PlaceholderPhoto                             decode: the same picture as somebody else's
-├── NoFace, SeveralFaces, LowQuality                          detect
+├── NoFace, FaceTooSmall, SeveralFaces, NotAPortrait          detect
+├── UnclearOrientation, NotAPhoto, LowQuality                 detect
 ├── TookTooLong                                               decode, detect: no end was to be seen
 ├── BadVector                                                 embed
 ├── RowRefused                                                store
@@ -31,11 +32,14 @@ from app.errors.items import (
     BadVector,
     DangerousImage,
     DuplicateMember,
+    FaceTooSmall,
     InvalidImage,
     ItemError,
     LowQuality,
     NoFace,
     NoPhoto,
+    NotAPhoto,
+    NotAPortrait,
     OversizedPhoto,
     PhotoNotFound,
     PhotoUnavailable,
@@ -47,6 +51,7 @@ from app.errors.items import (
     SharedPhoto,
     TookTooLong,
     TruncatedDownload,
+    UnclearOrientation,
     Unexpected,
     item_errors,
     kind_of,
@@ -92,6 +97,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Defect",
     "DuplicateMember",
+    "FaceTooSmall",
     "Interrupted",
     "InvalidImage",
     "ItemError",
@@ -101,6 +107,8 @@ __all__ = [
     "MixedModels",
     "NoFace",
     "NoPhoto",
+    "NotAPhoto",
+    "NotAPortrait",
     "NotSwitched",
     "NotWritable",
     "OversizedPhoto",
@@ -118,6 +126,7 @@ __all__ = [
     "Suspicious",
     "TookTooLong",
     "TruncatedDownload",
+    "UnclearOrientation",
     "Unexpected",
     "UnknownModel",
     "VectorsChanged",

@@ -95,6 +95,30 @@ class NoFace(ItemError):
     advice = "Tome la foto de nuevo: de frente, con buena luz, la cara completa y sin nada que la cubra."
 
 
+class FaceTooSmall(ItemError):
+    stage, code = "detect", "face_too_small"
+    title = "La cara sale demasiado pequeña"
+    advice = "Tome la foto más de cerca, o recorte el archivo original alrededor de la cara, y súbala otra vez."
+
+
+class NotAPortrait(ItemError):
+    stage, code = "detect", "not_a_portrait"
+    title = "La única cara que se ve puede ser de otra persona"
+    advice = "Tome la foto de nuevo de cerca, con la persona de frente y en el centro, y sin carteles ni gente detrás."
+
+
+class UnclearOrientation(ItemError):
+    stage, code = "detect", "unclear_orientation"
+    title = "No se sabe qué lado de la foto va arriba"
+    advice = "Gire la foto hasta que la cara quede derecha, guárdela de nuevo y súbala otra vez."
+
+
+class NotAPhoto(ItemError):
+    stage, code = "detect", "not_a_photo"
+    title = "Es un dibujo, no una fotografía"
+    advice = "Tome una foto de la persona y súbala en lugar del dibujo."
+
+
 class SeveralFaces(ItemError):
     stage, code = "detect", "several_faces"
     title = "Varias personas en la foto"

@@ -9,15 +9,19 @@ from datetime import datetime, timedelta, timezone
 
 from app.errors import (
     DangerousImage,
+    FaceTooSmall,
     InvalidImage,
     LowQuality,
     NoFace,
+    NotAPhoto,
+    NotAPortrait,
     PhotoUnavailable,
     PlaceholderPhoto,
     SetAside,
     SeveralFaces,
     SharedPhoto,
     TookTooLong,
+    UnclearOrientation,
     kind_of,
 )
 from app.gallery.attempts import Suspect
@@ -47,7 +51,10 @@ PROCESSED = (NEW, CHANGED, RENAMED, STALE, RETRY, COMPARE)
 
 SHARED_CODES = {SharedPhoto.code, PlaceholderPhoto.code}
 # Failures that are the photo's: trying again makes no sense before it is another one.
-JUDGED = (NoFace, SeveralFaces, LowQuality, InvalidImage, DangerousImage, TookTooLong)
+JUDGED = (
+    *(NoFace, FaceTooSmall, SeveralFaces, NotAPortrait, UnclearOrientation, NotAPhoto, LowQuality),
+    *(InvalidImage, DangerousImage, TookTooLong),
+)
 OF_THE_PHOTO = {each.code for each in JUDGED} | SHARED_CODES
 FIRST_RETRY, LAST_RETRY = timedelta(hours=1), timedelta(hours=20)  # the last leaves no nightly run out
 MAX_DOUBLINGS = 5  # beyond the last; a month of failures would be more days than a timedelta holds
