@@ -120,7 +120,7 @@ class Migration:
         try:
             for member in itertools.takewhile(lambda _: not self._means.stop.is_set(), members):
                 with suppress(ItemError, OSError):  # it was fine a moment ago: nothing is learned from this one
-                    face = faces.finder.find(faces.decode(self._means.source.fetch(member, temp)))
+                    face = faces.find(faces.decode(self._means.source.fetch(member, temp)))
                     mirrored = np.ascontiguousarray(face.pixels[:, ::-1])
                     found += faces.embedder.embed([dataclasses.replace(face, pixels=mirrored)])
         finally:

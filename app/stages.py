@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 from app.breaker import Breaker
 from app.core.config import BYTES_PER_MB, Settings, load_settings
 from app.core.database import Database
-from app.errors import PhotoNotFound
+from app.errors import NoFace, PhotoNotFound
 from app.faces.detector import DetectionOptions, build_detector
 from app.faces.embedder import Embedder, load_network
-from app.faces.finder import FaceFinder, FindOptions
+from app.faces.finder import CLOSER, FaceFinder, FindOptions
+from app.faces.mtcnn import Mtcnn
 from app.faces.sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
 from app.familiar import Familiar
@@ -51,9 +53,24 @@ class FaceStages:
     finder: FaceFinder
     embedder: Embedder
     sandbox: Sandbox
+    closer_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def decode(self, photo: Photo) -> Portrait:
         return load_portrait(photo, self.decode_options, self.sandbox)
+
+    def find(self, portrait: Portrait) -> Face:
+        """The member's face; where none is seen, the photo is read once more with more pixels. Raises what
+        `FaceFinder.find` does."""
+        try:
+            return self.finder.find(portrait)
+        except NoFace:
+            with self.closer_lock:  # of such photos one at a time: each takes 300 MB
+                larger = portrait if portrait.reduction == 1 else self._read_larger(portrait)
+                return self.finder.find_small(larger)
+
+    def _read_larger(self, portrait: Portrait) -> Portrait:
+        options = dataclasses.replace(self.decode_options, min_side_px=CLOSER.max_side_px)
+        return load_portrait(portrait.photo, options, self.sandbox)
 
     def close(self) -> None:
         """End the processes for files that nobody trusts; the nets can be used as before."""
@@ -82,13 +99,14 @@ def build_face_stages(
     detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
     # One thread a photo or batch: several are computed side by side.
     sessions = SessionOptions(providers, threads=1)
-    detector = build_detector(detection, sessions)
+    nets = Mtcnn(sessions)
+    detector = build_detector(detection, nets)
     network = load_network(settings.FACE_MODEL, weights or open_weights(settings, progress, stop), sessions)
     limits = settings.quality_limits()
     find_options = FindOptions(settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, limits, accept_low_quality)
     return FaceStages(
         DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),
-        FaceFinder(detector, network.input_size, find_options),
+        FaceFinder(detector, nets, network.input_size, find_options),
         Embedder(settings.FACE_MODEL, network),
         Sandbox(stop),
     )
@@ -158,7 +176,7 @@ def open_stages(settings: Settings, faces: FaceStages, parts: RunParts) -> Itera
         yield Stages(
             fetch=fetch,
             decode=decode,
-            find=lambda portrait: screening.watch(faces.finder.find, portrait),
+            find=lambda portrait: screening.watch(faces.find, portrait),
             embed=embed,
             store=lambda embeddings: parts.store(screening.still_alone(embeddings)),
             discard=_discard,
@@ -208,7 +226,7 @@ def extract_face_embedding(
         raise PhotoNotFound(f"no existe {path}")
     faces = _loaded_faces(model_name, detector_backend)
     photo = Photo(CrewMember(path.stem, path.name), path.resolve().as_uri(), path, temporary=False)
-    (embedding,) = faces.embedder.embed([faces.finder.find(faces.decode(photo))])
+    (embedding,) = faces.embedder.embed([faces.find(faces.decode(photo))])
     return [float(value) for value in embedding.vector]
 
 

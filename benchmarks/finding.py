@@ -20,7 +20,8 @@ import numpy as np
 from app.faces.attempts import look, turn_back
 from app.faces.detector import LIBRARY_MTCNN, DetectionOptions, build_detector
 from app.faces.engine import Detector, FacialAreaRegion
-from app.faces.sessions import SessionOptions
+from app.faces.mtcnn import Mtcnn
+from app.faces.orientation import OrientationJudge
 from app.records import Image
 from benchmarks.machine import describe_machine
 from benchmarks.perturbations import PERTURBATIONS, Box, carry_box, faceless_pictures
@@ -52,10 +53,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def build_sides(*, deepface: bool) -> dict[str, Find]:
-    mtcnn = build_detector(DetectionOptions(), SessionOptions())
-    sides = {PLAIN: with_detector(mtcnn), OURS: with_attempts(mtcnn)}
+    mtcnn = build_detector(DetectionOptions(), Mtcnn())
+    sides = {PLAIN: with_detector(mtcnn), OURS: with_attempts(mtcnn, OrientationJudge(Mtcnn()))}
     if deepface:
-        sides[DEEPFACE] = with_detector(build_detector(DetectionOptions(LIBRARY_MTCNN), SessionOptions()))
+        sides[DEEPFACE] = with_detector(build_detector(DetectionOptions(LIBRARY_MTCNN), Mtcnn()))
     return sides
 
 
@@ -63,9 +64,9 @@ def with_detector(detector: Detector) -> Find:
     return lambda image: Found([box_of(region) for region in detector.detect_faces(image)])
 
 
-def with_attempts(detector: Detector) -> Find:
+def with_attempts(detector: Detector, judge: OrientationJudge) -> Find:
     def find(image: Image) -> Found:
-        seen = look(detector, image)
+        seen = look(detector, judge, image)
         boxes = [unturned(box_of(region), seen.quarter_turns, image) for region in seen.regions]
         return Found(boxes, seen.attempt if boxes else "none", seen.quarter_turns)
 

@@ -50,10 +50,10 @@ class Eyes:
 
     def __init__(self) -> None:
         # DeepFace reads DEEPFACE_HOME at import.
-        from app.faces import alignment, detector, embedder, sessions  # noqa: PLC0415
+        from app.faces import alignment, detector, embedder, mtcnn  # noqa: PLC0415
 
         self._alignment = alignment
-        self._detector = detector.BoundedMtcnn(detector.DetectionOptions(), sessions.SessionOptions())
+        self._detector = detector.BoundedMtcnn(detector.DetectionOptions(), mtcnn.Mtcnn())
         self._network = embedder.DeepFaceNetwork(MODEL)
 
     def see(self, image: Image, reduction: int = 1) -> Seen | None:

@@ -21,9 +21,9 @@ import time
 import numpy as np
 from app.core.workers import Task, Workforce, leave
 from app.faces.detector import DetectionOptions, build_detector
-from app.faces.sessions import SessionOptions
+from app.faces.mtcnn import Mtcnn
 
-detector = build_detector(DetectionOptions("mtcnn", 640, 0.05), SessionOptions((), threads=1))
+detector = build_detector(DetectionOptions("mtcnn", 640, 0.05), Mtcnn())
 image = np.random.default_rng(1).integers(0, 255, (600, 600, 3), np.uint8)
 
 def look_for_ever():

@@ -7,7 +7,7 @@ import pytest
 from app.faces.alignment import align_face, crop_with_black, letterbox
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.engine import FacialAreaRegion, detection, preprocessing
-from app.faces.sessions import SessionOptions
+from app.faces.mtcnn import Mtcnn
 from app.records import Image
 
 INPUT = (160, 160)
@@ -15,7 +15,7 @@ INPUT = (160, 160)
 
 @pytest.fixture(scope="module")
 def mtcnn() -> BoundedMtcnn:
-    return BoundedMtcnn(DetectionOptions(), SessionOptions())
+    return BoundedMtcnn(DetectionOptions(), Mtcnn())
 
 
 @pytest.mark.parametrize("degrees", [0, -8, 25, 45, -90])

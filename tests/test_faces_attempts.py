@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from app.faces.attempts import equalise, look, stretch_contrast, turn_back
+from app.faces.attempts import Look, equalise, look, look_closer, stretch_contrast, turn_back
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.engine import Detector, FacialAreaRegion
-from app.faces.sessions import SessionOptions
+from app.faces.mtcnn import Mtcnn
+from app.faces.orientation import Box, OrientationJudge, Verdict
 from app.records import Image
 from tests.pictures import package_file, read_picture
 
@@ -20,20 +21,44 @@ BLANK = np.full((40, 60, 3), 90, np.uint8)
 MIDDLE_OF_FACE = np.array([225.0, 120.0])  # of the astronaut
 
 
+UPRIGHT, ON_ITS_HEAD, UNCLEAR, NO_FACE = Verdict(0, True), Verdict(2, True), Verdict(None, True), Verdict(None, False)
+
+
 @pytest.fixture(scope="module")
-def mtcnn() -> BoundedMtcnn:
-    return BoundedMtcnn(DetectionOptions(), SessionOptions())
+def nets() -> Mtcnn:
+    return Mtcnn()
 
 
-def region(
-    confidence: float = 0.99, tilt_degrees: float = 0, eyes_apart: float = 8, side: int = 20
-) -> FacialAreaRegion:
-    """A square region at (5, 5) with these eyes and the mouth below them."""
-    along = np.array([np.cos(np.radians(tilt_degrees)), np.sin(np.radians(tilt_degrees))]) * eyes_apart
-    middle, below = np.array([15, 12]), np.array([-along[1], along[0]])
+@pytest.fixture(scope="module")
+def mtcnn(nets: Mtcnn) -> BoundedMtcnn:
+    return BoundedMtcnn(DetectionOptions(), nets)
+
+
+@pytest.fixture(scope="module")
+def judge(nets: Mtcnn) -> OrientationJudge:
+    return OrientationJudge(nets)
+
+
+class ToldJudge:
+    """A judge that gives these verdicts, one after the other, and then calls every face upright."""
+
+    def __init__(self, *verdicts: Verdict, plainly: bool = False) -> None:
+        self.verdicts, self.plainly = list(verdicts), plainly
+
+    def is_plainly_upright(self, image: Image, box: Box) -> bool:
+        return self.plainly
+
+    def judge(self, image: Image, box: Box) -> Verdict:
+        return self.verdicts.pop(0) if self.verdicts else UPRIGHT
+
+
+def region(confidence: float = 0.99, tilt_degrees: float = 0, x: int = 5, side: int = 20) -> FacialAreaRegion:
+    """A square region at (x, 5) with eyes that are tilted so, and the mouth below them."""
+    along = np.array([np.cos(np.radians(tilt_degrees)), np.sin(np.radians(tilt_degrees))]) * 8
+    middle, below = np.array([x + 10, 12]), np.array([-along[1], along[0]])
     left, right = tuple(middle + along / 2), tuple(middle - along / 2)
     mouth = {"mouth_left": tuple(left + below), "mouth_right": tuple(right + below), "nose": tuple(middle + below / 2)}
-    return FacialAreaRegion(x=5, y=5, w=side, h=side, left_eye=left, right_eye=right, confidence=confidence, **mouth)
+    return FacialAreaRegion(x=x, y=5, w=side, h=side, left_eye=left, right_eye=right, confidence=confidence, **mouth)
 
 
 class Told(Detector):  # type: ignore[misc]
@@ -58,28 +83,34 @@ def middle_of(face: FacialAreaRegion) -> np.ndarray:
     return np.array([[face.x + face.w / 2, face.y + face.h / 2]])
 
 
-def test_a_good_photo_costs_one_pass(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
+def look_as_told(detector: Detector, *verdicts: Verdict, image: Image = BLANK) -> Look:
+    return look(detector, ToldJudge(*verdicts), image)
+
+
+def test_a_good_photo_costs_one_pass(astronaut: Image, mtcnn: BoundedMtcnn, judge: OrientationJudge) -> None:
     counting = Told(mtcnn.detect_faces)
-    seen = look(counting, astronaut)
+    seen = look(counting, judge, astronaut)
     assert (seen.attempt, seen.quarter_turns, len(seen.regions), len(counting.shapes)) == ("plain", 0, 1, 1)
     assert seen.image is astronaut
 
 
 @pytest.mark.parametrize("quarter_turns", [1, 2, 3])
 def test_a_turned_photo_is_seen_upright_and_its_face_where_it_was(
-    astronaut: Image, mtcnn: BoundedMtcnn, quarter_turns: int
+    astronaut: Image, mtcnn: BoundedMtcnn, judge: OrientationJudge, quarter_turns: int
 ) -> None:
     lying = np.ascontiguousarray(np.rot90(astronaut, -quarter_turns))
-    seen = look(mtcnn, lying)
+    seen = look(mtcnn, judge, lying)
     assert (seen.attempt, seen.quarter_turns) == (f"turned_{90 * quarter_turns}", quarter_turns)
     np.testing.assert_array_equal(seen.image, astronaut)
     (expected,), (found,) = mtcnn.detect_faces(astronaut), seen.regions
     assert (found.x, found.y, found.w, found.h) == (expected.x, expected.y, expected.w, expected.h)
 
 
-def test_a_face_on_its_head_that_the_detector_takes_for_upright_is_turned(mtcnn: BoundedMtcnn, admiral: Image) -> None:
+def test_a_face_on_its_head_that_the_detector_takes_for_upright_is_turned(
+    mtcnn: BoundedMtcnn, judge: OrientationJudge, admiral: Image
+) -> None:
     """MTCNN finds this one in the plain pass too, with the eyes where the mouth is."""
-    seen = look(mtcnn, np.ascontiguousarray(np.rot90(admiral, 2)))
+    seen = look(mtcnn, judge, np.ascontiguousarray(np.rot90(admiral, 2)))
     assert seen.quarter_turns == 2
 
 
@@ -87,27 +118,29 @@ def test_a_face_on_its_head_that_the_detector_takes_for_upright_is_turned(mtcnn:
     "darken", [lambda image: image * 0.04, lambda image: 128 + (image - 128.0) * 0.02], ids=["dark", "flat"]
 )
 def test_a_face_too_dark_or_too_flat_is_found_and_the_pixels_stay_plain(
-    astronaut: Image, mtcnn: BoundedMtcnn, darken: Callable[[Image], np.ndarray]
+    astronaut: Image, mtcnn: BoundedMtcnn, judge: OrientationJudge, darken: Callable[[Image], np.ndarray]
 ) -> None:
     poor = np.rint(darken(astronaut)).astype(np.uint8)
     assert mtcnn.detect_faces(poor) == []
-    seen = look(mtcnn, poor)
+    seen = look(mtcnn, judge, poor)
     assert seen.attempt == "enhanced"
     np.testing.assert_array_equal(seen.image, poor)
     assert np.abs(middle_of(seen.regions[0]) - MIDDLE_OF_FACE).max() < 15
 
 
-def test_a_face_both_dark_and_turned_is_found(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
+def test_a_face_both_dark_and_turned_is_found(astronaut: Image, mtcnn: BoundedMtcnn, judge: OrientationJudge) -> None:
     poor = np.ascontiguousarray(np.rot90(np.rint(astronaut * 0.04).astype(np.uint8)))
-    seen = look(mtcnn, poor)
+    seen = look(mtcnn, judge, poor)
     assert seen.attempt == "enhanced_turned_270"
     np.testing.assert_array_equal(seen.image, np.rot90(poor, 3))
 
 
-def test_a_face_too_small_is_found_in_an_enlarged_copy(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
+def test_a_face_too_small_is_found_in_an_enlarged_copy(
+    astronaut: Image, mtcnn: BoundedMtcnn, judge: OrientationJudge
+) -> None:
     small = np.asarray(cv2.resize(astronaut, (128, 128), interpolation=cv2.INTER_AREA), np.uint8)
-    blind_to_small = Told(lambda img: mtcnn.detect_faces(img) if max(img.shape) > 128 else [])
-    seen = look(blind_to_small, small)
+    blind_to_small = Told(lambda img: mtcnn.detect_faces(img) if max(img.shape) > 200 else [])
+    seen = look(blind_to_small, judge, small)
     assert seen.attempt == "enlarged"
     np.testing.assert_array_equal(seen.image, small)
     (face,) = seen.regions
@@ -115,90 +148,112 @@ def test_a_face_too_small_is_found_in_an_enlarged_copy(astronaut: Image, mtcnn: 
     assert np.abs(np.array(face.left_eye) * 4 - mtcnn.detect_faces(astronaut)[0].left_eye).max() < 10
 
 
-def test_nothing_is_found_where_nothing_is(mtcnn: BoundedMtcnn) -> None:
+def test_a_face_that_fills_the_photo_is_found_within_a_black_border(
+    astronaut: Image, mtcnn: BoundedMtcnn, judge: OrientationJudge
+) -> None:
+    (whole,) = mtcnn.detect_faces(astronaut)
+    only_bordered = Told(lambda img: mtcnn.detect_faces(img) if not img[:20].any() else [])
+    tight = np.ascontiguousarray(astronaut[75:180, 175:275])
+    seen = look(only_bordered, judge, tight)
+    assert seen.attempt == "bordered"
+    (face,) = seen.regions
+    assert np.abs(middle_of(face) + np.array([175, 75]) - middle_of(whole)).max() < 15
+    assert seen.image is tight
+
+
+def test_nothing_is_found_where_nothing_is(mtcnn: BoundedMtcnn, judge: OrientationJudge) -> None:
     coffee = read_picture(package_file("skimage", "data", "coffee.png"))
     for image in (coffee, BLANK, np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)):
-        seen = look(mtcnn, image)
+        seen = look(mtcnn, judge, image)
         assert (seen.regions, seen.attempt, seen.quarter_turns) == ([], "plain", 0)
 
 
 def test_a_large_photo_is_not_enlarged() -> None:
     detector = when({})
-    look(detector, np.zeros((400, 330, 3), np.uint8))
-    assert {max(shape) for shape in detector.shapes} == {400}
+    look_as_told(detector, image=np.zeros((400, 330, 3), np.uint8))
+    assert {max(shape) for shape in detector.shapes} == {400, 564}  # the border is a quarter of 330 on each side
 
 
-@pytest.mark.parametrize(
-    "doubtful",
-    [region(0.95), region(tilt_degrees=55), region(tilt_degrees=180), region(eyes_apart=7)],
-    ids=["unsure", "lying", "on its head", "eyes too close"],
-)
-def test_a_doubtful_plain_find_gives_way_to_a_surer_orientation_only(doubtful: FacialAreaRegion) -> None:
-    assert look(when({0: [doubtful], 3: [region(0.995)]}), BLANK).attempt == "turned_270"
-    kept = look(when({0: [doubtful], 3: [region(0.94)]}), BLANK)
-    assert (kept.attempt, kept.regions) == ("plain", [doubtful])
+def test_a_plainly_upright_face_is_not_judged_further() -> None:
+    detector = when({0: [region()]})
+    assert look(detector, ToldJudge(ON_ITS_HEAD, plainly=True), BLANK).attempt == "plain"
+    assert len(detector.shapes) == 1
 
 
-def test_a_large_photos_doubt_is_settled_on_a_smaller_copy_and_its_face_taken_from_the_photo() -> None:
-    detector = when({0: [region(0.9)], 3: [region(0.995)], 4: [region(0.97, side=20)]})
-    seen = look(detector, np.zeros((900, 660, 3), np.uint8))
-    assert (seen.attempt, seen.image.shape, seen.regions[0].confidence) == ("turned_270", (660, 900, 3), 0.97)
-    assert detector.shapes == [(900, 660, 3), *[(330, 450, 3), (450, 330, 3), (330, 450, 3)], (660, 900, 3)]
-    lost = look(when({0: [region(0.9)], 3: [region(0.995)]}), np.zeros((900, 660, 3), np.uint8))
-    assert (lost.attempt, lost.regions[0].confidence) == ("plain", 0.9)
+def test_an_upright_photo_is_never_turned_however_sure_the_detector_is_of_another_position() -> None:
+    assert look_as_told(when({0: [region(0.8)], 2: [region(1.0)]}), UPRIGHT).attempt == "plain"
 
 
-def test_the_surest_of_the_upright_orientations_is_taken() -> None:
-    lying = region(1.0, tilt_degrees=65)
-    assert look(when({1: [region(0.96)], 2: [region(0.98)], 3: [lying]}), BLANK).attempt == "turned_180"
-    assert look(when({0: [region(0.957)], 2: [region(0.955)]}), BLANK).attempt == "plain"
-    assert look(when({0: [region(1.0, eyes_apart=6)], 2: [region(0.955)]}), BLANK).attempt == "turned_180"
+def test_the_position_that_the_judge_names_is_looked_at_first() -> None:
+    detector = when({0: [region()], 1: [region(0.9)]})
+    seen = look_as_told(detector, ON_ITS_HEAD, UPRIGHT)
+    assert (seen.attempt, seen.is_certain) == ("turned_180", True)
 
 
-def test_a_face_whose_mouth_is_above_its_eyes_is_not_upright() -> None:
-    face = region(1.0)
-    high = dataclasses.replace(face, mouth_left=(19, 4), mouth_right=(11, 4))
-    assert look(when({1: [high], 2: [region(0.96)]}), BLANK).attempt == "turned_180"
-    assert look(when({1: [dataclasses.replace(face, mouth_left=None)], 2: [region(0.96)]}), BLANK).quarter_turns == 1
+def test_a_face_whose_position_cannot_be_told_is_uncertain() -> None:
+    """Found as it lies, but in no position does it stand upright."""
+    seen = look_as_told(when({0: [region()]}), UNCLEAR)
+    assert (seen.attempt, len(seen.regions), seen.is_certain) == ("plain", 1, False)
+    only_turned = look_as_told(when({2: [region()]}), UNCLEAR)
+    assert (only_turned.attempt, only_turned.is_certain) == ("turned_180", False)
+    lost = look_as_told(when({0: [region()]}), ON_ITS_HEAD)  # the judge sees it on its head, the detector does not
+    assert (lost.attempt, lost.is_certain) == ("plain", False)
+
+
+def test_what_the_judge_takes_for_no_face_is_none() -> None:
+    assert look_as_told(when({0: [region()]}), NO_FACE).regions == []
+    assert look_as_told(when({1: [region()]}), NO_FACE).regions == []
+
+
+def test_landmarks_that_lie_are_not_those_of_an_upright_face() -> None:
+    """The mouth above the eyes, or the eyes one above the other, whatever the judge says of the box."""
+    high = dataclasses.replace(region(), mouth_left=(19, 4), mouth_right=(11, 4))
+    for lying in (high, region(tilt_degrees=65), region(tilt_degrees=180)):
+        assert look_as_told(when({0: [lying], 2: [region()]}), UPRIGHT, UPRIGHT).attempt == "turned_180"
+        assert look(when({0: [lying], 2: [region()]}), ToldJudge(plainly=True), BLANK).attempt == "turned_180"
 
 
 def test_the_largest_of_several_faces_is_the_one_to_judge() -> None:
     small, large = region(0.5, side=5), region(side=20)
-    detector = when({0: [small, large]})
-    assert look(detector, BLANK).regions == [small, large]
-    assert len(detector.shapes) == 1
+    asked = []
+    judge = ToldJudge()
+    judge.judge = lambda image, box: asked.append(box) or UPRIGHT
+    assert look(when({0: [small, large]}), judge, BLANK).regions == [small, large]
+    assert asked == [(5, 5, 20, 20)]
+
+
+def test_faces_that_show_only_when_the_photo_lies_count_when_the_head_is_tilted() -> None:
+    """Two leaning heads on a photo that lies: each stands upright in another position."""
+    other = region(x=30)
+    seen = look_as_told(when({0: [region(tilt_degrees=40)], 1: [other]}))
+    assert len(seen.regions) == 2
+    assert (seen.regions[1].x, seen.regions[1].y) == (35, 30)
+    assert len(look_as_told(when({0: [region(tilt_degrees=20)], 1: [other]})).regions) == 1
+    assert len(look_as_told(when({0: [region(tilt_degrees=40)], 1: [other]}), UPRIGHT, NO_FACE).regions) == 1
+    assert len(look_as_told(when({2: [region()], 4: [other]})).regions) == 2  # after a turn, always
 
 
 def test_stretched_contrast_alone_is_looked_at_before_it_is_evened_out(astronaut: Image) -> None:
     flat = (astronaut // 16).astype(np.uint8)
     sees_stretched = Told(lambda img: [region()] if np.array_equal(img, stretch_contrast(flat)) else [])
-    assert look(sees_stretched, flat).attempt == "enhanced"
+    assert look_as_told(sees_stretched, image=flat).attempt == "enhanced"
 
 
-def test_a_face_tilted_by_45_degrees_needs_no_second_look() -> None:
-    detector = when({0: [region(tilt_degrees=45)]})
-    assert look(detector, BLANK).attempt == "plain"
-    assert len(detector.shapes) == 1
-
-
-@pytest.mark.parametrize(("number", "needed"), [(1, 0.95), (4, 0.95), (8, 0.95), (5, 0.98), (12, 0.95), (13, 0.98)])
-def test_another_attempt_has_to_be_sure_of_a_well_formed_face(number: int, needed: float) -> None:
-    """Passes 1 to 3 turn, 4 to 7 and 8 to 11 enhance, 12 to 15 enlarge."""
-    assert look(when({number: [region(needed)]}), BLANK).regions
-    assert not look(when({number: [region(needed - 0.001)]}), BLANK).regions
-    assert not look(when({number: [region(eyes_apart=6)]}), BLANK).regions
-
-
-def test_without_landmarks_the_plain_pass_is_believed_and_no_other() -> None:
+def test_without_landmarks_the_judge_decides_alone() -> None:
     bare = FacialAreaRegion(x=5, y=5, w=20, h=20, confidence=0.5)
-    detector = when({0: [bare]})
-    assert look(detector, BLANK).regions == [bare]
-    assert len(detector.shapes) == 1
-    assert look(when({1: [bare]}), BLANK).regions == []
+    assert look_as_told(when({0: [bare]})).regions == [bare]
+    assert look_as_told(when({0: [bare], 1: [bare]}), ON_ITS_HEAD).quarter_turns == 2
 
 
 def test_an_empty_box_is_no_find() -> None:
-    assert look(when({0: [region(side=0)]}), BLANK).regions == []
+    assert look_as_told(when({0: [region(side=0)]})).regions == []
+
+
+def test_a_closer_look_is_one_pass() -> None:
+    detector = when({0: [region()]})
+    seen = look_closer(detector, ToldJudge(), BLANK)
+    assert (seen.attempt, len(seen.regions), len(detector.shapes)) == ("closer", 1, 1)
+    assert look_closer(when({}), ToldJudge(), BLANK).regions == []
 
 
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])

@@ -9,7 +9,7 @@ from app.faces.detector import (
     build_detector,
     smallest_face,
 )
-from app.faces.sessions import SessionOptions
+from app.faces.mtcnn import Mtcnn
 from app.records import Image
 
 INPUT = (160, 160)
@@ -17,7 +17,7 @@ INPUT = (160, 160)
 
 @pytest.fixture(scope="module")
 def mtcnn() -> BoundedMtcnn:
-    return BoundedMtcnn(DetectionOptions(), SessionOptions())
+    return BoundedMtcnn(DetectionOptions(), Mtcnn())
 
 
 def test_the_eyes_are_named_from_the_persons_side(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
@@ -27,7 +27,7 @@ def test_the_eyes_are_named_from_the_persons_side(astronaut: Image, mtcnn: Bound
 
 def test_an_unknown_detector_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownModel) as refused:
-        build_detector(DetectionOptions("mtcmm"), SessionOptions())
+        build_detector(DetectionOptions("mtcmm"), Mtcnn())
     assert "mtcnn" in refused.value.advice
     assert "retinaface" in refused.value.advice
 

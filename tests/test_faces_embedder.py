@@ -79,7 +79,7 @@ def test_vectors_equal_deepface_represent(
     expected = np.array(json.loads((tmp_path / "vectors.json").read_text()))
     stages = build_face_stages(make_settings(FACE_DETECTOR="mtcnn-tensorflow", DEEPFACE_HOME=str(weights_home)))
     photos = [Photo(CrewMember(path.stem, path.name), "u", path) for path in paths]
-    embeddings = stages.embedder.embed([stages.finder.find(stages.decode(photo)) for photo in photos])
+    embeddings = stages.embedder.embed([stages.find(stages.decode(photo)) for photo in photos])
     for embedding, reference in zip(embeddings, expected, strict=True):
         assert cosine_distance(embedding.vector, reference) < 1e-5
         np.testing.assert_allclose(embedding.vector, reference, rtol=1e-2, atol=1e-2)  # not normalised

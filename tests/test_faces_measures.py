@@ -11,8 +11,8 @@ import pytest
 
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.measures import FaceView, compare_cheeks, linear_luminance, measure, measure_light, measure_sharpness
+from app.faces.mtcnn import Mtcnn
 from app.faces.quality import COMPONENTS
-from app.faces.sessions import SessionOptions
 from app.records import Image
 
 GREY = np.full((400, 300, 3), 128, np.uint8)
@@ -32,7 +32,7 @@ def turned(landmarks: Any, degrees: float) -> Any:
 
 @pytest.fixture(scope="module")
 def real_face(astronaut: Image) -> FaceView:
-    (face,) = BoundedMtcnn(DetectionOptions(), SessionOptions()).detect_faces(astronaut)
+    (face,) = BoundedMtcnn(DetectionOptions(), Mtcnn()).detect_faces(astronaut)
     points = [face.right_eye, face.left_eye, face.nose, face.mouth_right, face.mouth_left]
     return FaceView(astronaut, (face.x, face.y, face.w, face.h), np.array(points, np.float32))
 

@@ -22,7 +22,7 @@ from app.core.config import load_settings
 from app.errors import ItemError
 from app.faces.detector import DetectionOptions, build_detector
 from app.faces.finder import FaceFinder, FindOptions
-from app.faces.sessions import SessionOptions
+from app.faces.mtcnn import Mtcnn
 from app.photos.decoding import DecodeOptions
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
@@ -67,9 +67,9 @@ def finder() -> FaceFinder:
     """The program's own, whatever the quality."""
     settings = load_settings(None, DB_URL="sqlite://", IMAGE_BASE_URL="file:///")
     detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
-    detector = build_detector(detection, SessionOptions((), threads=1))
+    nets = Mtcnn()
     options = FindOptions("dominant", settings.MAX_SECOND_FACE, settings.quality_limits(), accept_low_quality=True)
-    return FaceFinder(detector, (160, 160), options)
+    return FaceFinder(build_detector(detection, nets), nets, (160, 160), options)
 
 
 @pytest.fixture(scope="module")

@@ -125,6 +125,9 @@ class TinyFaces:
         self.hook("decode", photo.member.crew_id)
         return load_portrait(photo, DecodeOptions(max_megapixels=1, min_side_px=900), self.sandbox)
 
+    def find(self, portrait: Portrait) -> Face:
+        return self.finder.find(portrait)
+
     def close(self) -> None:
         self.sandbox.close()
 

@@ -1,7 +1,8 @@
-"""Finds the face that is there: a BGR image comes in, the regions and the image turned upright go out.
+"""Finds the face that is there and turns it upright.
 
-One pass over the photo as it is; only when its face is missing or doubtful, over other orientations and copies.
-Thresholds: measured by `python -m benchmarks.finding`, told in docs/quality.md.
+One pass over the photo as it is. Only when its face is missing, or does not plainly stand upright, other positions and
+copies of the photo follow. Which position is the upright one is decided by `orientation.py`, never by the detector's
+confidence. Thresholds: measured by `python -m benchmarks.finding`, see docs/quality.md.
 """
 
 from __future__ import annotations
@@ -15,70 +16,141 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.pixels import reduce
 from app.faces.detector import LANDMARKS
 from app.faces.engine import Detector, FacialAreaRegion
+from app.faces.orientation import Box, OrientationJudge
 from app.records import Image
 
-PLAIN, ENHANCED, ENLARGED = "plain", "enhanced", "enlarged"
+PLAIN, BORDERED, ENHANCED, ENLARGED, CLOSER = "plain", "bordered", "enhanced", "enlarged", "closer"
 DEGREES = 90  # of one quarter turn
 ROTATIONS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
-# MTCNN also finds faces that lie or stand on their head, with made-up landmarks that look upright: less sure, or
-# with the eyes too close together. A plain find that is none of this needs no second look.
-SURE_CONFIDENCE, SURE_EYE_SHARE, SURE_TILT_DEGREES = 0.96, 0.37, 50.0
-# What another copy or orientation shows has to be proved; more so when the pixels are changed and turned as well.
-PROOF_CONFIDENCE, TURNED_COPY_CONFIDENCE, PROOF_EYE_SHARE = 0.95, 0.98, 0.33
+TURNS = tuple(range(4))  # quarter turns, anticlockwise
 MAX_TILT_DEGREES = 60.0  # of an upright face's eyes
+TILTED_DEGREES = 30.0  # beyond, a face may as well lie on a photo that lies
+SAME_FACE_OVERLAP = 0.3  # of the smaller box
+BORDER_SHARE = 0.25  # of the photo's shorter side, black on all sides: a face that fills the photo has no surroundings
 DARKEST, LIGHTEST = 1, 99  # percentiles that the enhanced copy stretches to black and white
 CLAHE_CLIP, CLAHE_TILES = 2.0, (8, 8)
-DOUBT_SIDE_PX = 320  # at least so long is the copy on which a doubt is settled
 ENLARGED_SIDE_PX = 640  # the longer side that small photos are enlarged towards
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """What an attempt saw: `image` holds plain pixels, turned `quarter_turns` anticlockwise (as `np.rot90` does) so
-    that the face is upright; `regions` (none: no face) are in its pixels."""
+    that the face is upright; `regions` (none: no face) are in its pixels. `is_certain` is False where a face was
+    found and which way up it lies cannot be told."""
 
     image: Image
     regions: list[FacialAreaRegion]
     attempt: str
     quarter_turns: int
+    is_certain: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Copy:
-    """What to show the detector instead of the photo, `factor` times as large."""
+    """What to show the detector instead of the photo: `factor` times as large, then with `border_px` on each side."""
 
     name: str
     image: Image
     factor: int = 1
+    border_px: int = 0
 
 
-def look(detector: Detector, image: Image) -> Look:
-    """The photo as it is, its other orientations, then an enhanced and an enlarged copy, until a face is found.
-
-    Orientations go before enhanced copies: these make faces on their head pass for upright ones.
-    """
+def look(detector: Detector, judge: OrientationJudge, image: Image) -> Look:
+    """The photo as it is; then its other positions, and bordered, enhanced and enlarged copies, until a face is found
+    that stands upright."""
     plain = Look(image, _detect(detector, image), PLAIN, 0)
-    if _is_sure(plain.regions):
+    if not plain.regions:
+        turned = _search(detector, judge, image, _attempts(image)) or plain
+        return _with_neighbours(detector, judge, turned) if turned.quarter_turns else turned
+    face = main_region(plain.regions)
+    if _stands(face) and judge.is_plainly_upright(image, _box(face)):
         return plain
-    if plain.regions:
-        return _settle_doubt(detector, image, plain)
-    turned = _surest(_looks(detector, image, Copy(PLAIN, image), (1, 2, 3)))
-    if turned:
-        return turned
-    attempts = (_surest(_looks(detector, image, copy, (0, 1, 2, 3))) for copy in _copies(image))
-    return next((found for found in attempts if found), plain)
+    verdict = judge.judge(image, _box(face))
+    if _stands(face) and verdict.quarter_turns == 0:
+        return plain if _tilt(face) <= TILTED_DEGREES else _with_neighbours(detector, judge, plain)
+    order = sorted(TURNS[1:], key=lambda turns: turns != verdict.quarter_turns)
+    found = _search(detector, judge, image, _attempts(image, order))
+    if found is not None and found.is_certain:
+        return _with_neighbours(detector, judge, found)
+    return dataclasses.replace(plain, is_certain=False) if verdict.is_face else found or _nothing(image)
 
 
-def _settle_doubt(detector: Detector, image: Image, plain: Look) -> Look:
-    """The doubtful find, unless the photo shows a surer face another way up: for that a smaller copy will do."""
-    small = reduce(image, max(image.shape[:2]) // DOUBT_SIDE_PX)
-    best = _surest([plain, *_looks(detector, small, Copy(PLAIN, small), (1, 2, 3))])
-    if best is None or best is plain or small is image:
-        return best or plain
-    return _surest(_looks(detector, image, Copy(PLAIN, image), (best.quarter_turns,))) or plain
+def look_closer(detector: Detector, judge: OrientationJudge, image: Image) -> Look:
+    """The photo once more, as it lies, by a detector of smaller faces."""
+    return _search(detector, judge, image, [(Copy(CLOSER, image), 0)]) or _nothing(image)
+
+
+def main_region(regions: Sequence[FacialAreaRegion]) -> FacialAreaRegion:
+    """The largest."""
+    return max(regions, key=lambda region: region.w * region.h)
+
+
+def _nothing(image: Image) -> Look:
+    return Look(image, [], PLAIN, 0)
+
+
+def _attempts(image: Image, order: Sequence[int] = TURNS[1:]) -> Iterator[tuple[Copy, int]]:
+    """Positions go before copies: enhanced copies make faces on their head look upright."""
+    yield from ((Copy(PLAIN, image), turns) for turns in order)
+    yield from ((copy, turns) for copy in _copies(image) for turns in TURNS)
+
+
+def _search(
+    detector: Detector, judge: OrientationJudge, image: Image, attempts: Iterable[tuple[Copy, int]]
+) -> Look | None:
+    """The first face that stands upright; else the first one of which that cannot be told."""
+    uncertain = None
+    for copy, turns in attempts:
+        shown = _turn(copy.image, turns)
+        regions = _detect(detector, shown)
+        if not regions:
+            continue
+        face = main_region(regions)
+        verdict = judge.judge(shown, _box(face))
+        is_certain = verdict.quarter_turns == 0 and _stands(face)
+        if is_certain or (uncertain is None and verdict.is_face and verdict.quarter_turns is None):
+            in_photo = [_in_photo(region, copy) for region in regions]
+            found = Look(_turn(image, turns), in_photo, _attempt(copy.name, turns), turns, is_certain)
+            if is_certain:
+                return found
+            uncertain = found
+    return uncertain
+
+
+def _with_neighbours(detector: Detector, judge: OrientationJudge, found: Look) -> Look:
+    """The same, with the faces that show only when the photo lies on one side or the other: a tilted head on a photo
+    that lies may be the only one that seems to stand."""
+    regions = list(found.regions)
+    for turns in (1, 3):
+        turned = _turn(found.image, turns)
+        for region in _detect(detector, turned):
+            here = _turned_back(region, turns, found.image.shape)
+            if not any(_overlap(here, known) > SAME_FACE_OVERLAP for known in regions):
+                regions += [here] if judge.judge(turned, _box(region)).is_face else []
+    return dataclasses.replace(found, regions=regions)
+
+
+def _turned_back(region: FacialAreaRegion, turns: int, shape: tuple[int, ...]) -> FacialAreaRegion:
+    """The region of an image that was turned, in pixels of the unturned one."""
+
+    def back(points: Sequence[tuple[float, float]]) -> NDArray[np.floating]:
+        return turn_back(np.array(points, np.float64), turns, shape)
+
+    x, y, w, h = _box(region)
+    corners = back([(x, y), (x + w - 1, y + h - 1)])
+    (left, top), (wide, high) = corners.min(axis=0).round(), np.ptp(corners, axis=0).round() + 1
+    marks = {name: getattr(region, name) for name in LANDMARKS}
+    placed = {name: mark and tuple(back([mark])[0].tolist()) for name, mark in marks.items()}
+    return dataclasses.replace(region, x=int(left), y=int(top), w=int(wide), h=int(high), **placed)
+
+
+def _overlap(one: FacialAreaRegion, other: FacialAreaRegion) -> float:
+    """Intersection over the smaller of the two boxes."""
+    width = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
+    height = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
+    return float(max(0, width) * max(0, height) / min(one.w * one.h, other.w * other.h))
 
 
 def turn_back(points: NDArray[np.floating], quarter_turns: int, shape: tuple[int, ...]) -> NDArray[np.floating]:
@@ -89,14 +161,6 @@ def turn_back(points: NDArray[np.floating], quarter_turns: int, shape: tuple[int
     return np.stack(places[quarter_turns % 4], axis=1)
 
 
-def _looks(detector: Detector, image: Image, copy: Copy, turns: Sequence[int]) -> Iterator[Look]:
-    for quarter_turns in turns:
-        turned = _turn(copy.image, quarter_turns)
-        regions = [_shrink(region, copy.factor) for region in _detect(detector, turned)]
-        plain = turned if copy.image is image else _turn(image, quarter_turns)
-        yield Look(plain, regions, _attempt(copy.name, quarter_turns), quarter_turns)
-
-
 def _attempt(name: str, quarter_turns: int) -> str:
     if not quarter_turns:
         return name
@@ -104,14 +168,10 @@ def _attempt(name: str, quarter_turns: int) -> str:
     return turned if name == PLAIN else f"{name}_{turned}"
 
 
-def _surest(looks: Iterable[Look]) -> Look | None:
-    """The look at the surest of the well-formed upright faces, if that is sure enough to be one."""
-    formed = [seen for seen in looks if seen.regions and _is_well_formed(_main(seen.regions))]
-    best = max(formed, key=lambda seen: _confidence(_main(seen.regions)), default=None)
-    return best if best and _is_proved(best) else None
-
-
 def _copies(image: Image) -> Iterator[Copy]:
+    border = round(min(image.shape[:2]) * BORDER_SHARE)
+    framed = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    yield Copy(BORDERED, np.asarray(framed, np.uint8), border_px=border)
     stretched = stretch_contrast(image)
     yield Copy(ENHANCED, stretched)
     yield Copy(ENHANCED, equalise(stretched))
@@ -143,63 +203,37 @@ def _turn(image: Image, quarter_turns: int) -> Image:
     return image if not quarter_turns else np.asarray(cv2.rotate(image, ROTATIONS[quarter_turns]), np.uint8)
 
 
-def _shrink(region: FacialAreaRegion, factor: int) -> FacialAreaRegion:
-    """The region of an enlarged copy in pixels of the photo."""
-    if factor == 1:
+def _in_photo(region: FacialAreaRegion, copy: Copy) -> FacialAreaRegion:
+    """The region of a copy in pixels of the photo."""
+    border, factor = copy.border_px, copy.factor
+    if (border, factor) == (0, 1):
         return region
-    x, y, w, h = (round(side / factor) for side in (region.x, region.y, region.w, region.h))
+    x, y = round((region.x - border) / factor), round((region.y - border) / factor)
+    w, h = round(region.w / factor), round(region.h / factor)
     points = {name: getattr(region, name) for name in LANDMARKS}
-    shrunk = {name: point and (point[0] / factor, point[1] / factor) for name, point in points.items()}
-    return dataclasses.replace(region, x=x, y=y, w=w, h=h, **shrunk)
+    placed = {
+        name: point and ((point[0] - border) / factor, (point[1] - border) / factor) for name, point in points.items()
+    }
+    return dataclasses.replace(region, x=x, y=y, w=w, h=h, **placed)
 
 
-def _main(regions: list[FacialAreaRegion]) -> FacialAreaRegion:
-    return max(regions, key=lambda region: region.w * region.h)
+def _box(face: FacialAreaRegion) -> Box:
+    return face.x, face.y, face.w, face.h
 
 
-def _is_sure(regions: list[FacialAreaRegion]) -> bool:
-    """Whether a plain find needs no second look. Without landmarks there is nothing to doubt it by."""
-    if not regions:
+def _stands(face: FacialAreaRegion) -> bool:
+    """Whether the eyes are level but for a tilt, each on its side, and above the mouth. Without landmarks nothing
+    speaks against it."""
+    if _tilt(face) > MAX_TILT_DEGREES:
         return False
-    face = _main(regions)
-    if not _has_eyes(face):
-        return True
-    sure = _confidence(face) >= SURE_CONFIDENCE and _eye_share(face) >= SURE_EYE_SHARE
-    return sure and _is_upright(face, SURE_TILT_DEGREES)
-
-
-def _is_proved(seen: Look) -> bool:
-    changed_and_turned = seen.quarter_turns and not seen.attempt.startswith("turned")
-    needed = TURNED_COPY_CONFIDENCE if changed_and_turned else PROOF_CONFIDENCE
-    return _confidence(_main(seen.regions)) >= needed
-
-
-def _is_well_formed(face: FacialAreaRegion) -> bool:
-    """Upright, the eyes not too close together. Without landmarks nothing shows that it is."""
-    return _is_upright(face) and _eye_share(face) >= PROOF_EYE_SHARE
-
-
-def _has_eyes(face: FacialAreaRegion) -> bool:
-    return face.left_eye is not None and face.right_eye is not None
-
-
-def _is_upright(face: FacialAreaRegion, max_tilt_degrees: float = MAX_TILT_DEGREES) -> bool:
-    """Eyes level but for that tilt, each on its side, and above the mouth."""
-    if not _has_eyes(face):
-        return False
-    across, down = np.subtract(face.left_eye, face.right_eye)  # the person's left is the onlooker's right
-    if abs(math.degrees(math.atan2(down, across))) > max_tilt_degrees:
-        return False
-    if face.mouth_left is None or face.mouth_right is None:
+    if None in (face.left_eye, face.right_eye, face.mouth_left, face.mouth_right):
         return True
     return bool(face.mouth_left[1] + face.mouth_right[1] > face.left_eye[1] + face.right_eye[1])
 
 
-def _eye_share(face: FacialAreaRegion) -> float:
-    """The distance between the eyes as a share of the box's side."""
-    across, down = np.subtract(face.left_eye, face.right_eye)
-    return float(math.hypot(across, down) / math.sqrt(face.w * face.h))
-
-
-def _confidence(face: FacialAreaRegion) -> float:
-    return float(face.confidence or 0.0)
+def _tilt(face: FacialAreaRegion) -> float:
+    """Degrees between the line of the eyes and the level; 0 without eyes."""
+    if face.left_eye is None or face.right_eye is None:
+        return 0.0
+    across, down = np.subtract(face.left_eye, face.right_eye)  # the person's left is the onlooker's right
+    return abs(math.degrees(math.atan2(down, across)))

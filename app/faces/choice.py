@@ -1,15 +1,29 @@
-"""Which of several faces is the member's: regions come in, the one to enrol goes out, or an error that says why not."""
+"""Whose face it is: which of several is the member's, and whether an only one can be."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
 
-from app.errors import SeveralFaces
+import cv2
+import numpy as np
+
+from app.core.pixels import reduce
+from app.errors import FaceTooSmall, NotAPortrait, SeveralFaces
 from app.faces.engine import FacialAreaRegion
+from app.records import Image
 
 DOMINANT, LARGEST, REJECT = "dominant", "largest", "reject"
 Policy = Literal["dominant", "largest", "reject"]
+
+# Shares of the photo's shorter side that the longer side of a face's box takes. Portraits and badges: 0.2 and more.
+FAR_SHARE, SMALL_SHARE, MODEST_SHARE = 0.04, 0.1, 0.16
+MIN_EYES_PX = 25.0  # between the eyes of a small face: what InterEyeDistance warns of (docs/quality.md)
+EYES_SHARE = 0.42  # of a box, between the eyes: for detectors that give none
+# A portrait's face is in the middle, or above it: how far its centre may be to one side, and from the top.
+MAX_ASIDE, MAX_DOWN = 0.25, 0.7
+# Paper: most of a document is one light colour. A wall has shades, and somebody in front of it.
+PAPER_SIDE_PX, PAPER_LEVEL, PAPER_LEVELS, PAPER_SHARE = 128, 200, 10, 0.6
 
 
 def by_size(regions: Sequence[FacialAreaRegion]) -> list[FacialAreaRegion]:
@@ -29,3 +43,38 @@ def check_dominance(sorted_regions: Sequence[FacialAreaRegion], policy: Policy, 
     ratio = area(sorted_regions[1]) / area(sorted_regions[0])
     if policy == REJECT or ratio > max_ratio:
         raise SeveralFaces(f"se ven {len(sorted_regions)}; el segundo rostro mide el {ratio:.0%} del primero")
+
+
+def check_size(region: FacialAreaRegion, image: Image, reduction: int) -> None:
+    """Raises FaceTooSmall for a face that is small in its photo (BGR uint8, `reduction` original pixels make one of
+    it) and far away, or has too few pixels."""
+    side = max(region.w, region.h)
+    share = side / min(image.shape[:2])
+    if share < FAR_SHARE or (share < SMALL_SHARE and reduction * _between_eyes(region) < MIN_EYES_PX):
+        height, width = (length * reduction for length in image.shape[:2])
+        raise FaceTooSmall(f"mide {side * reduction:.0f} píxeles en una foto de {width} x {height}")
+
+
+def check_place(region: FacialAreaRegion, image: Image) -> None:
+    """Raises NotAPortrait when the face is small and off the middle: a poster's, or a passer-by's. On paper it may be
+    anywhere: a form has its photo in a corner."""
+    height, width = image.shape[:2]
+    share = max(region.w, region.h) / min(height, width)
+    aside = abs((region.x + region.w / 2) / width - 0.5)
+    down = (region.y + region.h / 2) / height
+    if share < MODEST_SHARE and (aside > MAX_ASIDE or down > MAX_DOWN) and not is_paper(image):
+        raise NotAPortrait(f"ocupa el {share:.0%} de la foto y está lejos del centro")
+
+
+def is_paper(image: Image) -> bool:
+    """Whether most of a BGR uint8 (h, w, 3) image is of one light colour, as a scanned form is."""
+    grey = cv2.cvtColor(reduce(image, max(image.shape[:2]) // PAPER_SIDE_PX), cv2.COLOR_BGR2GRAY)
+    ground = int(np.bincount(grey.ravel(), minlength=256).argmax())
+    near = np.abs(grey.astype(np.int16) - ground) <= PAPER_LEVELS
+    return ground >= PAPER_LEVEL and float(near.mean()) >= PAPER_SHARE
+
+
+def _between_eyes(region: FacialAreaRegion) -> float:
+    if region.left_eye is None or region.right_eye is None:
+        return EYES_SHARE * float(region.w)
+    return float(np.hypot(*np.subtract(region.left_eye, region.right_eye)))

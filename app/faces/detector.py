@@ -18,10 +18,10 @@ from app.core.pixels import reduce
 from app.errors import UnknownModel, WeightsUnavailable
 from app.faces.engine import Detector, FacialAreaRegion, UnimplementedError, modeling
 from app.faces.mtcnn import PYRAMID_FACTOR, Detection, Mtcnn
-from app.faces.sessions import SessionOptions
 from app.records import Image
 
 LIBRARY_MIN_FACE_PX = 20.0  # the `mtcnn` package's default, at which DeepFace uses it
+STRIP_SHARE = 0.375  # of `max_side_px`: the copy's shorter side is not made smaller, however long the photo is
 DEEPFACE_BORDER = 0.5  # DeepFace pads the photo by this much of its size on each side before detection
 DECORATION = r"^\W+"  # DeepFace begins some of its messages with emojis
 OWN_MTCNN = "mtcnn"
@@ -32,25 +32,33 @@ LIBRARY_MTCNN = "mtcnn-tensorflow"  # the reference: DeepFace's own way of calli
 @dataclass(frozen=True, slots=True)
 class DetectionOptions:
     """Which detector; the longer side (pixels) of the copy it looks at; the smallest face, as a fraction of the
-    photo's shorter side."""
+    photo's shorter side, but never less than `min_face_px` of the copy."""
 
     detector: str = OWN_MTCNN
     max_side_px: int = 640
     min_face_ratio: float = 0.1
+    min_face_px: float = LIBRARY_MIN_FACE_PX
 
 
 class BoundedMtcnn(Detector):  # type: ignore[misc]  # deepface has no type information
     """MTCNN on a copy of bounded size, its pyramid on the levels that it would have on the whole image."""
 
-    def __init__(self, options: DetectionOptions, sessions: SessionOptions) -> None:
+    def __init__(self, options: DetectionOptions, nets: Mtcnn) -> None:
         self._options = options
-        self._nets = Mtcnn(sessions)
+        self._nets = nets
 
     def detect_faces(self, img: Image) -> list[FacialAreaRegion]:
-        factor = math.ceil(max(img.shape[:2]) / self._options.max_side_px)
+        options = self._options
+        factor = choose_reduction(img.shape, options.max_side_px)
         copy = reduce(img, factor)
-        wanted = min(copy.shape[:2]) * self._options.min_face_ratio
+        wanted = max(min(copy.shape[:2]) * options.min_face_ratio, options.min_face_px)
         return [_region(face, factor) for face in self._nets.detect(copy, smallest_face(wanted, 1 / factor))]
+
+
+def choose_reduction(shape: tuple[int, ...], max_side_px: int) -> int:
+    """How many pixels of an image (h, w, ...) make one of the copy that the nets look at, in each direction."""
+    shorter, longer = sorted(shape[:2])
+    return max(1, min(math.ceil(longer / max_side_px), int(shorter / (STRIP_SHARE * max_side_px))))
 
 
 def smallest_face(wanted_px: float, scale: float) -> float:
@@ -59,7 +67,7 @@ def smallest_face(wanted_px: float, scale: float) -> float:
     On the same levels P-Net sees the same pixels as DeepFace's run at full size does, and proposes the same boxes.
     """
     base = LIBRARY_MIN_FACE_PX * scale
-    levels = math.ceil(math.log(max(wanted_px, LIBRARY_MIN_FACE_PX) / base) / -math.log(PYRAMID_FACTOR))
+    levels = math.ceil(math.log(wanted_px / base) / -math.log(PYRAMID_FACTOR))
     return float(base / PYRAMID_FACTOR ** max(0, levels))
 
 
@@ -109,10 +117,10 @@ class DeepFaceDetector(Detector):  # type: ignore[misc]
         return [_move(region, -left, -top) for region in self._client.detect_faces(padded)]
 
 
-def build_detector(options: DetectionOptions, sessions: SessionOptions) -> Detector:
-    """The detector of that name. Raises UnknownModel, WeightsUnavailable."""
+def build_detector(options: DetectionOptions, nets: Mtcnn) -> Detector:
+    """The detector of that name; ours works with these nets. Raises UnknownModel, WeightsUnavailable."""
     if options.detector == OWN_MTCNN:
-        return BoundedMtcnn(options, sessions)
+        return BoundedMtcnn(options, nets)
     return DeepFaceDetector(options.detector)
 
 

@@ -10,16 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import ItemError, LowQuality, NoFace
+from app.errors import ItemError, LowQuality, NoFace, UnclearOrientation
 from app.faces.alignment import align_face, find_eyes, letterbox
-from app.faces.attempts import PLAIN, Look, look, turn_back
-from app.faces.choice import Policy, area, by_size, check_dominance
+from app.faces.attempts import PLAIN, Look, look, look_closer, turn_back
+from app.faces.choice import Policy, area, by_size, check_dominance, check_place, check_size
+from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.engine import Detector, FacialAreaRegion
 from app.faces.measures import FaceView, measure
+from app.faces.mtcnn import Mtcnn
+from app.faces.orientation import OrientationJudge
 from app.faces.quality import REJECT, Limits, Values, grade, worst
 from app.records import Face, Image, Portrait, Sighting
 
 log = logging.getLogger(__name__)
+
+# For small faces in large photos: 40 of 6000 original pixels.
+CLOSER = DetectionOptions(max_side_px=3000, min_face_ratio=0.005, min_face_px=14)
 
 Points = NDArray[np.float32]
 
@@ -35,18 +41,34 @@ class FindOptions:
 
 
 class FaceFinder:
-    """Finds a portrait's face and cuts it out as the network wants it, `input_size` (height, width)."""
+    """Finds a portrait's face and cuts it out as the network wants it, `input_size` (height, width). `nets` tell which
+    way up a face is, whatever the detector, and look closer."""
 
-    def __init__(self, detector: Detector, input_size: tuple[int, int], options: FindOptions) -> None:
+    def __init__(self, detector: Detector, nets: Mtcnn, input_size: tuple[int, int], options: FindOptions) -> None:
         self._detector = detector
+        self._closer = BoundedMtcnn(CLOSER, nets)
+        self._judge = OrientationJudge(nets)
         self._input_size = input_size
         self._options = options
-        self._one_at_a_time = threading.Lock()
+        self._eyes_lock = threading.Lock()
 
     def find(self, portrait: Portrait) -> Face:
-        """The member's face. Raises NoFace, SeveralFaces, LowQuality, each with what was seen."""
-        found = look(self._detector, portrait.image)
-        regions = by_size([region for region in found.regions if region.w > 0 and region.h > 0])
+        """The member's face. Raises NoFace, FaceTooSmall, SeveralFaces, NotAPortrait, UnclearOrientation, LowQuality,
+        each with what was seen."""
+        return self._choose(portrait, look(self._detector, self._judge, portrait.image))
+
+    def find_small(self, portrait: Portrait) -> Face:
+        """The same of a photo in which `find` saw no face, by looking for smaller ones."""
+        return self._choose(portrait, look_closer(self._closer, self._judge, portrait.image))
+
+    def find_anyhow(self, portrait: Portrait) -> Face:
+        """The largest face, whatever its quality; the whole picture where the detector sees none."""
+        regions = by_size(self._detector.detect_faces(portrait.image))
+        pixels = self._align(portrait.image, regions[0]) if regions else portrait.image
+        return Face(portrait.photo, letterbox(pixels, self._input_size), portrait.sighting)
+
+    def _choose(self, portrait: Portrait, found: Look) -> Face:
+        regions = by_size(found.regions)
         if not regions:
             raise NoFace(sighting=dataclasses.replace(portrait.sighting, faces_seen=0))
         quality = self._measure(portrait, found, regions)
@@ -54,8 +76,7 @@ class FaceFinder:
         if found.attempt != PLAIN:
             log.info("%s: rostro hallado con otro intento: %s", portrait.member.crew_id, found.attempt)
         try:
-            check_dominance(regions, self._options.multiple_faces, self._options.max_second_face)
-            self._check_quality(quality)
+            self._check(portrait, found, regions, quality)
         except ItemError as error:
             error.sighting = sighting
             raise
@@ -64,12 +85,14 @@ class FaceFinder:
             raise NoFace("el rostro queda fuera de la foto", sighting)
         return Face(portrait.photo, letterbox(pixels, self._input_size), sighting)
 
-    def find_anyhow(self, portrait: Portrait) -> Face:
-        """The largest face, whatever its quality; the whole picture where the detector sees none."""
-        found = look(self._detector, portrait.image)
-        regions = by_size(found.regions)
-        pixels = self._align(found.image, regions[0]) if regions else portrait.image
-        return Face(portrait.photo, letterbox(pixels, self._input_size), portrait.sighting)
+    def _check(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion], quality: Values) -> None:
+        """Raises the first reason not to enrol the face."""
+        check_dominance(regions, self._options.multiple_faces, self._options.max_second_face)
+        check_size(regions[0], found.image, portrait.reduction)
+        check_place(regions[0], found.image)
+        if not found.is_certain:
+            raise UnclearOrientation
+        self._check_quality(quality)
 
     def _measure(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion]) -> Values:
         first = regions[0]
@@ -85,7 +108,7 @@ class FaceFinder:
 
     def _align(self, image: Image, region: FacialAreaRegion) -> Image:
         if region.left_eye is None or region.right_eye is None:
-            with self._one_at_a_time:  # DeepFace's net for eyes is shared by all threads
+            with self._eyes_lock:  # DeepFace's net for eyes is shared by all threads
                 region = find_eyes(image, region)
         return align_face(image, region, max(self._input_size))
 

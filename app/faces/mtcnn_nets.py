@@ -133,7 +133,7 @@ def build_pnet() -> bytes:
 
 
 def build_rnet() -> bytes:
-    """R-Net: image, regions, inside -> offsets (n, 4), score (n,). Patches of 24 x 24."""
+    """R-Net: image, regions, batch, inside -> offsets (n, 4), score (n,). Patches of 24 x 24."""
     net = _patch_net("rnet", side=24)
     net.conv_prelu()
     net.pool(3, same=True)
@@ -185,7 +185,7 @@ def _finish_patch_net(net: GraphBuilder, heads: dict[str, int]) -> bytes:
     net.dense()
     net.face_score()
     inputs: Tensors = {
-        "image": (TensorProto.FLOAT, [1, 3, "h", "w"]),
+        "image": (TensorProto.FLOAT, ["images", 3, "h", "w"]),
         "regions": (TensorProto.FLOAT, ["n", 4]),
         "batch": (TensorProto.INT64, ["n"]),
         "inside": (TensorProto.FLOAT, ["n", 1, "side", "side"]),
