@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from app.core.config import Settings
@@ -18,7 +18,6 @@ from app.execution import Execution
 from app.faces.contract import describe_contract
 from app.gallery.gallery import open_gallery
 from app.gallery.lock import holding_run_lock
-from app.gallery.reconcile import REACTIVATE, UNCHANGED
 from app.gallery.schema import open_table
 from app.gallery.shadow import is_prepared, shadow_of
 from app.gallery.vectors import known_contract
@@ -191,8 +190,6 @@ class _Run:
         remembered = situation.remembered
         failed = frozenset(crew_id for crew_id, photo in remembered.items() if photo.code)
         result.previous = failed if remembered else None
-        seen = ((each.member, each.case.remembered) for each in plan.decisions if each.kind in (UNCHANGED, REACTIVATE))
-        result.improvable = [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
 
     def _means(self, run_id: int) -> Means:
         request = self._request
@@ -201,7 +198,7 @@ class _Run:
             self._gallery,
             self._source,
             self._rules,
-            self._gallery.store.save,
+            partial(self._gallery.store.save, rewrite=request.force),
             self._confirmed_faces,
             self._observer,
             self._stop,

@@ -83,13 +83,13 @@ class Bookkeeping:
         moved: list[Kept] = []
         for outcome in outcomes:
             case, photo = self._decisions[outcome.member.crew_id].case, outcome.photo
-            if photo is None or case.holding is None:
-                continue
+            if photo is None or case.holding is None or outcome.sighting is not None:
+                continue  # with a sighting it was written together with its vector
             seen = case.remembered
             if outcome.code == SKIPPED_SAME_FILE and seen and not seen.code and seen.sha256 == photo.sha256:
                 versions[outcome.member.crew_id] = photo.version
             else:
-                moved.append(Kept(case.holding, photo, outcome.sighting))
+                moved.append(Kept(case.holding, photo))
         self._gallery.ledger.checked(versions)
         self._gallery.upkeep.keep(moved)
 

@@ -1,6 +1,6 @@
-"""Photos that were seen before: a fetched or decoded photo comes in, and when nothing is to be done, that goes out.
+"""Skips what needs no new vector: the file that was enrolled, the file that failed, a vector that came out the same.
 
-The same file, or the same picture saved anew, needs no new vector; a file that failed fails again.
+Every file that has changed is embedded: no picture's likeness says that nothing about the face was corrected.
 """
 
 from __future__ import annotations
@@ -10,21 +10,18 @@ from collections.abc import Callable, Mapping
 
 from app.gallery.holdings import Holding
 from app.gallery.reconcile import OF_THE_PHOTO, SHARED_CODES, Decision, Rules, is_stale, recalled
-from app.photos.duplicates import same_pictures
 from app.records import (
     SKIPPED_REACTIVATED,
     SKIPPED_REENCODED,
     SKIPPED_RENAMED,
     SKIPPED_SAME_FILE,
     CrewMember,
+    Embedding,
     Failed,
     Photo,
     Picture,
-    Portrait,
     Skipped,
 )
-
-MORE_PIXELS = 1.2  # so many times those of the photo that the vector was made of are worth a new vector
 
 
 class Familiar:
@@ -44,13 +41,11 @@ class Familiar:
         suspect = self._decisions[member.crew_id].case.suspect is not None
         return self._known_failure(photo) or dataclasses.replace(photo, suspect=suspect)
 
-    def decode(self, decode: Callable[[Photo], Portrait], photo: Photo) -> Portrait | Skipped:
-        """The portrait, unless it is the picture that was enrolled, and no better."""
-        portrait = decode(photo)
-        holding = self._good_row(photo.member)
-        if holding is None or not self._shows_the_same(holding, portrait):
-            return portrait
-        return Skipped(photo.member, _how(holding, photo, SKIPPED_REENCODED), sighting=portrait.sighting, photo=photo)
+    def unmoved(self, embedding: Embedding) -> Skipped:
+        """The outcome of a member whose new vector is the one that the row holds already."""
+        photo, holding = embedding.photo, self._decisions[embedding.member.crew_id].case.holding
+        code = SKIPPED_REENCODED if holding is None else _how(holding, photo, SKIPPED_REENCODED)
+        return Skipped(photo.member, code, sighting=embedding.sighting, photo=photo)
 
     def picture_of(self, crew_id: str) -> Picture | None:
         """The picture that a member's row was made of."""
@@ -73,13 +68,6 @@ class Familiar:
         if not same or remembered.code not in OF_THE_PHOTO - SHARED_CODES:
             return None
         return dataclasses.replace(recalled(photo.member, remembered), photo=photo)
-
-    def _shows_the_same(self, holding: Holding, portrait: Portrait) -> bool:
-        before, now = self._pictures.get(holding.row_id), portrait.sighting.picture
-        if before is None or now is None or holding.size is None:
-            return False
-        (width, height), (old_width, old_height) = portrait.sighting.size, holding.size
-        return width * height <= MORE_PIXELS * old_width * old_height and bool(same_pictures(before, [now]))
 
 
 def _how(holding: Holding, photo: Photo, otherwise: str) -> str:

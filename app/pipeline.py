@@ -50,7 +50,7 @@ class Stages:
     decode: Callable[[Photo], Portrait | Skipped]
     find: Callable[[Portrait], Face]
     embed: Callable[[Sequence[Face]], list[Embedding]]
-    store: Callable[[Sequence[Embedding]], list[int]]
+    store: Callable[[Sequence[Embedding]], list[int | Skipped]]
     discard: Callable[[Photo], None]
     may_store: Callable[[], bool] = lambda: True
 

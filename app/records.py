@@ -71,8 +71,9 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What tells whether two photos are the same picture: a 64-bit perceptual hash, which finds candidates, and the
-    picture in `photos.fingerprint.GREY_SIDE` squared grey pixels, which settles it."""
+    """What tells whether two photos show the same: a 64-bit perceptual hash, which finds candidates, and
+    `photos.fingerprint.GREY_SIDE` squared grey pixels, which settle it. Both are of the face with its surroundings, or
+    of the whole photo where no face was found."""
 
     perceptual_hash: int
     grey: bytes
@@ -207,6 +208,6 @@ Outcome = Stored | Skipped | Failed
 SKIPPED_CURRENT = "current"  # an active row of this contract and this photo exists
 SKIPPED_RENAMED = "renamed"  # the same file under another name: the row's address was updated
 SKIPPED_SAME_FILE = "same_file"  # the server could not tell, but its content is the same
-SKIPPED_REENCODED = "reencoded"  # another file of the same picture: the vector is as good as ever
+SKIPPED_REENCODED = "reencoded"  # another file whose vector is the one that the row holds
 SKIPPED_REACTIVATED = "reactivated"  # whoever came back: the row was there
 SKIPPED_INTERRUPTED = "interrupted"  # the run was told to stop first

@@ -15,6 +15,7 @@ from app.errors import RunError
 from app.gallery.gallery import Gallery
 from app.gallery.reconcile import Rules
 from app.gallery.runs import PastRun, RunEnd
+from app.gallery.store import Saved
 from app.plan import Plan
 from app.records import (
     SKIPPED_INTERRUPTED,
@@ -89,7 +90,7 @@ class Means:
     gallery: Gallery
     source: Source
     rules: Rules
-    store: Callable[[Sequence[Embedding]], list[int]]
+    store: Callable[[Sequence[Embedding]], list[Saved]]
     load_faces: Callable[[], FaceStages]
     observer: Observer
     stop: threading.Event
@@ -128,16 +129,13 @@ class Results:
 
 @dataclass(slots=True)
 class RunResult(Results):
-    """How the run went. `plan` and `rules` are None when it ended before there
-    was a plan; `improvable` are those up to date whose photo could be better, with the component's name; `previous`
-    those that failed in the run before; `retired` rows of other models were deactivated, `mixed` ones left in use since
-    they are too many; `out_of_time`: stopped by --max-minutes; `died_before`: the run before, which did not come to its
-    end."""
+    """How the run went. `plan` and `rules` are None when it ended before there was a plan; `previous` those that failed
+    in the run before; `retired` rows of other models were deactivated, `mixed` ones left in use since they are too
+    many; `out_of_time`: stopped by --max-minutes; `died_before`: the run before, which did not come to its end."""
 
     started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
     plan: Plan | None = None
     rules: Rules | None = None
-    improvable: list[tuple[CrewMember, str]] = field(default_factory=list)
     previous: frozenset[str] | None = None
     retired: int = 0
     mixed: int = 0
@@ -147,6 +145,15 @@ class RunResult(Results):
     seconds: float = 0.0
     gallery: Gallery | None = None
     run_id: int | None = None
+
+    @property
+    def improvable(self) -> list[tuple[CrewMember, str]]:
+        """The members whose photo was not looked at in this run, is good enough and could be better, with the
+        component's name."""
+        remembered = {each.member.crew_id: each.case.remembered for each in (self.plan.decisions if self.plan else ())}
+        untouched = (each for each in self.outcomes if isinstance(each, Skipped) and each.sighting is None)
+        seen = ((each.member, remembered.get(each.member.crew_id)) for each in untouched)
+        return [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
 
     @property
     def blocked(self) -> list[str]:

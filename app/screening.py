@@ -9,16 +9,35 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+
 from app.errors import ItemError, PlaceholderPhoto, SharedPhoto
+from app.faces.alignment import crop_with_black
 from app.faces.quality import PASSED, Limits, grade, worst
 from app.gallery.gallery import Gallery
 from app.gallery.ledger import QualityNote
 from app.gallery.reconcile import PROCESSED, SHARED_CODES, STALE, Decision
 from app.photos.duplicates import SharedPictures, Twins
+from app.photos.fingerprint import describe_picture
 from app.photos.thumbnail import make_thumbnail
-from app.records import CrewMember, Embedding, Face, Failed, Outcome, Picture, Portrait, Sighting, Skipped, Stored
+from app.records import (
+    CrewMember,
+    Embedding,
+    Face,
+    Failed,
+    Image,
+    Outcome,
+    Picture,
+    Portrait,
+    Sighting,
+    Skipped,
+    Stored,
+)
 
 MAX_THUMBNAIL_BYTES = 9_000_000  # of a run: in base64 all that the report takes
+# The square that tells a face's picture: its side in lengths (between the eyes, plus from the eyes to the mouth), or
+# where there are no landmarks in sides of the box.
+SURROUNDINGS, SURROUNDINGS_OF_BOX = 1.6, 1.6
 PLACEHOLDER_FROM = 4  # people with one picture: two or three are a mix-up, more is an image that means "no photo"
 
 
@@ -34,29 +53,33 @@ class Screening:
         self._thumbnail_bytes = 0
         self._late: list[str] = []
 
-    def admit(self, portrait: Portrait) -> Portrait:
-        """The portrait, unless its picture is somebody else's, too. Raises SharedPhoto."""
-        picture = portrait.sighting.picture
-        twins = None if picture is None else self._pictures.register(portrait.member.crew_id, picture)
-        if twins is not None and self._reject:
-            raise SharedPhoto(_same_as(twins), self._illustrated(portrait, portrait.sighting))
-        return portrait
-
     def keep(self, crew_id: str, picture: Picture | None) -> None:
         """A member whose row stays as it is has this picture."""
         if picture is not None:
             self._pictures.keep(crew_id, picture)
 
     def watch(self, find: Callable[[Portrait], Face], portrait: Portrait) -> Face:
-        """`find(portrait)`, with a thumbnail where the report will show the photo."""
+        """`find(portrait)`, with what tells the picture, and a thumbnail where the report will show the photo.
+
+        Raises SharedPhoto when somebody else has the picture, too, whatever else is wrong with it.
+        """
         try:
             face = find(portrait)
         except ItemError as error:
-            error.sighting = self._illustrated(portrait, error.sighting)
+            error.sighting = self._illustrated(portrait, with_picture(portrait, error.sighting))
+            self._admit(portrait, error.sighting)
             raise
-        if judge(face.sighting, self._limits) == PASSED:
-            return face
-        return dataclasses.replace(face, sighting=self._illustrated(portrait, face.sighting))
+        sighting = with_picture(portrait, face.sighting)
+        if judge(sighting, self._limits) != PASSED:
+            sighting = self._illustrated(portrait, sighting)
+        self._admit(portrait, sighting)
+        return dataclasses.replace(face, sighting=sighting)
+
+    def _admit(self, portrait: Portrait, sighting: Sighting) -> None:
+        picture = sighting.picture
+        twins = None if picture is None else self._pictures.register(portrait.member.crew_id, picture)
+        if twins is not None and self._reject:
+            raise SharedPhoto(_same_as(twins), self._illustrated(portrait, sighting))
 
     def still_alone(self, embeddings: Sequence[Embedding]) -> Sequence[Embedding]:
         """The embeddings, unless somebody else's picture has turned out to be the same. Raises SharedPhoto."""
@@ -111,11 +134,34 @@ class Screening:
             yield members[crew_id], _same_as(twins)
 
     def _illustrated(self, portrait: Portrait, sighting: Sighting) -> Sighting:
-        if not self._thumbnails or self._thumbnail_bytes > MAX_THUMBNAIL_BYTES:
+        if sighting.thumbnail or not self._thumbnails or self._thumbnail_bytes > MAX_THUMBNAIL_BYTES:
             return sighting
         thumbnail = make_thumbnail(portrait.image)
         self._thumbnail_bytes += len(thumbnail)  # a race between threads costs one thumbnail at most
         return dataclasses.replace(sighting, thumbnail=thumbnail)
+
+
+def with_picture(portrait: Portrait, sighting: Sighting) -> Sighting:
+    """The sighting with what tells the picture: of the face and its surroundings where there is a face, since many
+    people's photos may have one frame; otherwise of the whole photo."""
+    return dataclasses.replace(sighting, picture=describe_picture(_surroundings(portrait, sighting)))
+
+
+def _surroundings(portrait: Portrait, sighting: Sighting) -> Image:
+    if sighting.box is None:
+        return portrait.image
+    if sighting.landmarks is None:
+        x, y, width, height = sighting.box
+        centre, side = (x + width / 2, y + height / 2), SURROUNDINGS_OF_BOX * max(width, height)
+    else:  # a few pixels less or more of a box would make another picture; these points are steadier
+        eyes, mouth = sighting.landmarks[:2], sighting.landmarks[3:].mean(axis=0)
+        middle = (eyes.mean(axis=0) + mouth) / 2
+        centre = float(middle[0]), float(middle[1])
+        side = SURROUNDINGS * float(np.hypot(*(mouth - eyes.mean(axis=0))) + np.hypot(*(eyes[1] - eyes[0])))
+    reduction = portrait.reduction
+    length = max(1, round(side / reduction))
+    left, top = (round((middle - side / 2) / reduction) for middle in centre)
+    return crop_with_black(portrait.image, left, top, length, length)
 
 
 def known_pictures(gallery: Gallery, gone: Iterable[str]) -> tuple[dict[str, Picture], dict[str, Picture]]:
@@ -141,7 +187,8 @@ def open_pictures(
         or (force and decision.case.holding and decision.case.holding.url == decision.case.url)
     }
     stored = {each: picture for each, picture in in_gallery.items() if each not in pending or each in stays}
-    return SharedPictures(stored, {each: picture for each, picture in rejected.items() if each not in pending})
+    former = {each: picture for each, picture in in_gallery.items() if each in pending and each not in stays}
+    return SharedPictures(stored, {each: picture for each, picture in rejected.items() if each not in pending}, former)
 
 
 def alone_by_now(

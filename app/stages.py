@@ -26,6 +26,7 @@ from app.faces.mtcnn import Mtcnn
 from app.faces.sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
 from app.familiar import Familiar
+from app.gallery.store import Saved
 from app.photos.decoding import DecodeOptions
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
@@ -143,7 +144,7 @@ class RunParts:
     familiar: Familiar
     screening: Screening
     breaker: Breaker
-    store: Callable[[Sequence[Embedding]], list[int]]
+    store: Callable[[Sequence[Embedding]], list[Saved]]
     keep_processed: bool = False
 
 
@@ -160,25 +161,23 @@ def open_stages(settings: Settings, faces: FaceStages, parts: RunParts) -> Itera
             screening.keep(member.crew_id, familiar.picture_of(member.crew_id))
         return found
 
-    def decode(photo: Photo) -> Portrait | Skipped:
-        found = familiar.decode(read, photo)
-        if isinstance(found, Portrait):
-            return screening.admit(found)
-        screening.keep(photo.member.crew_id, found.sighting.picture if found.sighting else None)
-        return found
-
     def embed(portraits: Sequence[Face]) -> list[Embedding]:
         embeddings = faces.embedder.embed(portraits)
         breaker.embedded(embedding.photo for embedding in embeddings)
         return embeddings
 
+    def store(embeddings: Sequence[Embedding]) -> list[int | Skipped]:
+        saved = parts.store(screening.still_alone(embeddings))
+        pairs = zip(embeddings, saved, strict=True)
+        return [familiar.unmoved(embedding) if row.unmoved else row.row_id for embedding, row in pairs]
+
     try:
         yield Stages(
             fetch=fetch,
-            decode=decode,
+            decode=read,
             find=lambda portrait: screening.watch(faces.find, portrait),
             embed=embed,
-            store=lambda embeddings: parts.store(screening.still_alone(embeddings)),
+            store=store,
             discard=_discard,
             may_store=breaker.is_satisfied,
         )

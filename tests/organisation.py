@@ -271,10 +271,10 @@ class Oracle:
                 self.looked[crew_id] = (file, model)
             return int(file is not None and not known), 0
         known = self.looked.get(crew_id) == (file, model)
-        same_picture = row is not None and (row.picture, row.model) == (file.picture, model)
+        same_file = row is not None and (row.sha256, row.model) == (file.sha256, model)
         self.looked[crew_id] = (file, model)
         self.held[crew_id] = Held(file.url, file.sha256, file.picture, model)
-        return int(not (known and same_picture)), int(not same_picture)
+        return int(not (known and same_file)), int(not same_file)
 
     def check(self, home: Organisation) -> None:
         """The gallery is what it has to be: one active row for each of these, and no other."""

@@ -9,12 +9,11 @@ import pytest
 
 from app.core.database import Database
 from app.errors import VectorsChanged
-from app.gallery.golden import TOLERANCE, Golden, distance
+from app.gallery.golden import TOLERANCE, Golden
 from app.gallery.steps import open_companions
 from app.gallery.vectors import Vectors
 from app.records import Contract
 from tests.conftest import NewHome
-from tests.databases import run_sql
 from tests.organisation import Organisation
 
 NOW = datetime(2026, 3, 1, 2)
@@ -71,12 +70,6 @@ def test_a_vector_that_moved_is_refused(golden: Golden) -> None:
         golden.confirm(turned(vector, 0.002), NOW)
     assert told.value.exit_code == 3
     assert np.array_equal(np.asarray(golden.recorded()), vector)
-
-
-def test_distances_by_hand() -> None:
-    one, other = np.array([3, 4], np.float32), np.array([4, -3], np.float32)
-    assert (distance(one, 2 * one), distance(one, other), distance(one, -one)) == pytest.approx((0, 1, 2))
-    assert (distance(one, np.zeros(2, np.float32)), distance(one, np.ones(3, np.float32))) == (2, 2)
 
 
 def test_a_run_whose_vectors_have_moved_writes_none(home: Organisation) -> None:

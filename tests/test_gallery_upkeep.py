@@ -13,7 +13,7 @@ from app.gallery.erasure import erase
 from app.gallery.gallery import Gallery, open_gallery
 from app.gallery.holdings import Holding
 from app.gallery.upkeep import Kept
-from app.records import Contract, CrewMember, Photo, Picture, Sighting, Version
+from app.records import Contract, CrewMember, Photo, Version
 from tests.databases import Row, run_sql
 
 CONTRACT = Contract("Facenet512", "a1", "mtcnn", "aligned", "base", "bgr", 1)
@@ -78,9 +78,9 @@ def whose(*crew_ids: str, vectors: tuple[str, ...]) -> dict[str, list[str]]:
 EVERYBODY = whose(*IDS, vectors=("a1", "A1", "3", "3", "5"))
 
 
-def kept(crew_id: str, row_id: int, url: str, sighting: Sighting | None = None) -> Kept:
+def kept(crew_id: str, row_id: int, url: str) -> Kept:
     photo = Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256="cd", version=Version('"e"'))
-    return Kept(Holding(row_id, "Facenet512", "antes"), photo, sighting)
+    return Kept(Holding(row_id, "Facenet512", "antes"), photo)
 
 
 # ----------------------------------------------------------------------------------------------- asleep and awake
@@ -121,7 +121,7 @@ def test_who_is_absolved_has_not_failed_any_more(gallery: Gallery) -> None:
 
 
 def test_a_kept_row_has_the_new_address_and_its_provenance_knows_the_file(gallery: Gallery) -> None:
-    gallery.upkeep.keep([kept("A1", 2, "w2"), kept("5", 5, "w5", Sighting((8, 9), Picture(1, b"\x01")))])
+    gallery.upkeep.keep([kept("A1", 2, "w2"), kept("5", 5, "w5")])
     assert rows(gallery) == [ROWS[0], (2, "A1", "Facenet512", "w2", True), *ROWS[2:4], (5, "5", "Dlib", "w5", False)]
     sums = run_sql(gallery.database, "SELECT embedding_id, contract, sha256, grey FROM face_vectors ORDER BY 1")
     assert sums == [(row_id, "digest", "cd" if row_id in (2, 5) else "ab", None) for row_id in range(1, 6)]

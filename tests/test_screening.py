@@ -1,12 +1,13 @@
 """Placeholders and mix-ups: who is kept out, who stays and is only reported. By hand, then for real."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from app.errors import SharedPhoto
+from app.errors import NoFace, SharedPhoto
 from app.gallery.holdings import Holding
 from app.gallery.reconcile import (
     CHANGED,
@@ -20,16 +21,20 @@ from app.gallery.reconcile import (
     Case,
     Decision,
 )
-from app.photos.duplicates import SharedPictures, Twins
-from app.photos.fingerprint import GREY_SIDE
-from app.records import CrewMember, Failed, Image, Outcome, Photo, Picture, Portrait, Sighting, Skipped, Stored
-from app.screening import Screening, alone_by_now, open_pictures
+from app.photos.duplicates import SharedPictures, Twins, same_pictures
+from app.photos.fingerprint import describe_picture
+from app.records import CrewMember, Face, Failed, Image, Outcome, Photo, Picture, Portrait, Sighting, Skipped, Stored
+from app.screening import Screening, alone_by_now, open_pictures, with_picture
 from tests.conftest import OpenWorld
 from tests.pictures import encode_picture
 from tests.program import World
 
-GREY = np.random.default_rng(1).integers(0, 256, GREY_SIDE**2, np.uint8).tobytes()
-ONE, OTHER = Picture(0x0123_4567_89AB_CDEF, GREY), Picture(0xFEDC_BA98_7654_3210, GREY)
+SIDE = 48
+IMAGES = [
+    np.kron(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8), np.ones((6, 6, 1), np.uint8))
+    for seed in (1, 2)
+]
+ONE, OTHER = (describe_picture(image) for image in IMAGES)
 
 
 def member(crew_id: str) -> CrewMember:
@@ -111,18 +116,26 @@ def test_of_other_failures_nobody_gets_another_chance() -> None:
 
 def portrait(crew_id: str, picture: Picture) -> Portrait:
     photo = Photo(member(crew_id), url_of(crew_id), Path("a.jpg"))
-    return Portrait(photo, np.zeros((2, 2, 3), np.uint8), Sighting((2, 2), picture))
+    return Portrait(photo, IMAGES[picture is OTHER], Sighting((SIDE, SIDE)))
 
 
 def screening(*, reject: bool = True, stored: dict[str, Picture] | None = None) -> Screening:
     return Screening(SharedPictures(stored or {}, {}), {}, reject=reject, thumbnails=False)
 
 
+def found(seen: Portrait) -> Face:
+    return Face(seen.photo, np.zeros((1, 1, 3), np.float32), seen.sighting)
+
+
+def watched(watch: Screening, crew_id: str, picture: Picture) -> Face:
+    return watch.watch(found, portrait(crew_id, picture))
+
+
 def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_reported() -> None:
     watch = screening()
     watch.keep("1", ONE)
     with pytest.raises(SharedPhoto) as caught:
-        watch.admit(portrait("2", ONE))
+        watched(watch, "2", ONE)
     assert caught.value.detail == "la misma foto que 1"
     stays: Outcome = Skipped(member("1"), "same_file")
     assert list(watch.reported([stays])) == [(member("1"), "la misma foto que 2")]
@@ -130,7 +143,7 @@ def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_repor
 
 def test_whoever_came_before_the_row_that_stays_is_withdrawn_all_the_same() -> None:
     watch, first = screening(), Stored(member("2"), 12)
-    assert watch.admit(portrait("2", ONE)).member == member("2")
+    assert watched(watch, "2", ONE).sighting.picture == ONE
     watch.keep("1", ONE)
     assert list(watch.take_late([Skipped(member("1"), "same_file"), first])) == [(1, first)]
     assert list(watch.take_late([first])) == []
@@ -140,15 +153,57 @@ def test_one_who_keeps_his_row_is_never_late_himself() -> None:
     watch = screening(stored={"1": OTHER})
     watch.keep("1", ONE)
     with pytest.raises(SharedPhoto):
-        watch.admit(portrait("2", ONE))
+        watched(watch, "2", ONE)
     assert list(watch.take_late([Stored(member("1"), 11)])) == []
-    assert watch.admit(portrait("3", OTHER)).member == member("3")  # nobody has that one any more
+    assert watched(watch, "3", OTHER).member == member("3")  # nobody has that one any more
 
 
 def test_a_row_whose_picture_nobody_knows_is_in_nobodys_way() -> None:
     watch = screening()
     watch.keep("1", None)
-    assert watch.admit(portrait("2", ONE)).member == member("2")
+    assert watched(watch, "2", ONE).member == member("2")
+
+
+def test_a_member_whose_picture_comes_again_is_not_the_second() -> None:
+    """Saved again: the row in the gallery is of this picture, and another member has it in this run, too."""
+    pictures = open_pictures({"1": ONE}, {}, {"1": decision("1", CHANGED, row_url=url_of("1"))}, force=False)
+    watch = Screening(pictures, {}, reject=True, thumbnails=False)
+    assert watched(watch, "2", ONE).member == member("2")  # until the row's member comes, nobody has it
+    assert watched(watch, "1", ONE).member == member("1")
+    first = Stored(member("2"), 12)
+    assert list(watch.take_late([first])) == [(0, first)]
+
+
+def test_a_shared_photo_without_a_face_is_shared_all_the_same() -> None:
+    def nothing(seen: Portrait) -> Face:
+        raise NoFace(sighting=seen.sighting)
+
+    watch = screening()
+    with pytest.raises(NoFace) as refused:
+        watch.watch(nothing, portrait("1", ONE))
+    assert refused.value.sighting.picture == ONE
+    with pytest.raises(SharedPhoto):
+        watch.watch(nothing, portrait("2", ONE))
+
+
+def test_of_a_face_the_picture_is_its_surroundings_whatever_the_frame() -> None:
+    """Within another frame, at half the size and with its landmarks: the same; another face in the same frame: not."""
+    marks = np.array([[60, 70], [84, 70], [72, 82], [62, 94], [82, 94]], np.float32)  # 24 + 24 px: a square of 77
+
+    def framed(face: Image, left: int, ground: int) -> Portrait:
+        image = np.full((200, 260, 3), ground, np.uint8)
+        image[40 : 40 + 96, left : left + 96] = cv2.resize(face, (96, 96), interpolation=cv2.INTER_NEAREST)
+        return Portrait(portrait("1", ONE).photo, image, Sighting((520, 400)), reduction=2)
+
+    def seen(at: Portrait, left: int) -> Sighting:
+        shifted = 2 * (marks + np.array([left - 24, 0]))
+        return with_picture(at, replace(at.sighting, box=(2 * left, 80, 192, 192), landmarks=shifted))
+
+    pictures = [seen(framed(IMAGES[0], 24, 10), 24), seen(framed(IMAGES[0], 100, 200), 100)]
+    assert pictures[0].picture == pictures[1].picture
+    other = seen(framed(IMAGES[1], 24, 10), 24).picture
+    assert pictures[0].picture is not None
+    assert same_pictures(pictures[0].picture, [other]) == []
 
 
 # ----------------------------------------------------------------------------------------------------- the real program

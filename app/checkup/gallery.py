@@ -10,11 +10,12 @@ from sqlalchemy import func, select
 from app.checkup.model import open_untouched
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.vectors import cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, SetAside
 from app.faces.contract import describe_contract
 from app.finding import MODEL, RUNS, Finding
 from app.gallery.gallery import Gallery, open_gallery
-from app.gallery.golden import TOLERANCE, Vector, distance
+from app.gallery.golden import TOLERANCE, Vector
 from app.gallery.lock import open_lock, run_under_way
 from app.gallery.runs import PastRun
 from app.gallery.vectors import known_contract
@@ -72,7 +73,7 @@ def judge_golden(vector: Vector, recorded: Vector | None) -> Finding:
     """Whether this installation computes what it did when the gallery was made."""
     if recorded is None:
         return MODEL.ok("golden", "se calcula; la próxima ejecución lo anota para comparar")
-    moved = distance(vector, recorded)
+    moved = cosine_distance(vector, recorded)
     if moved <= TOLERANCE:
         return MODEL.ok(
             "golden", f"sale el mismo vector (se movió {abs(moved):.6f}; límite {TOLERANCE:g})".replace(".", ",")

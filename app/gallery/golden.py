@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select, update
 
 from app.core.database import Database
+from app.core.vectors import cosine_distance
 from app.errors import VectorsChanged
 from app.gallery.companions import CONTRACTS, VECTORS
 from app.records import DIGEST_DIGITS, Contract
@@ -48,7 +49,7 @@ class Golden:
         if recorded is None:
             self._database.transaction(lambda connection: self._record(connection, vector))
             return
-        moved = distance(vector, recorded)
+        moved = cosine_distance(vector, recorded)
         if moved <= TOLERANCE:
             return
         if not renew:
@@ -77,11 +78,3 @@ class Golden:
         made = update(VECTORS).where(VECTORS.c.contract == former["digest"])
         connection.execute(made.values(contract=retired))
         self._record(connection, vector)
-
-
-def distance(one: Vector, other: Vector) -> float:
-    """Cosine distance, 0 to 2; 2 for vectors of different lengths."""
-    if one.shape != other.shape:
-        return 2.0
-    lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-    return 1.0 - float(np.dot(one, other)) / lengths if lengths else 2.0

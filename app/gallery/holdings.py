@@ -20,7 +20,7 @@ class Holding:
     """A member's rows. What is said of one row is said of the newest active one, or of the newest when none is.
 
     `known`: we made it, or adopted it; `contract` is its digest, None when nobody knows; `dimensions` only of rows
-    that are not known yet. `sha256` and `size` (width, height) are those of its photo, as far as they are known.
+    that are not known yet. `sha256` is its photo's, as far as it is known.
     """
 
     row_id: int
@@ -32,7 +32,6 @@ class Holding:
     contract: str | None = None
     dimensions: int | None = None
     sha256: str = ""
-    size: tuple[int, int] | None = None
 
     @property
     def active(self) -> bool:
@@ -64,7 +63,7 @@ def read_holdings(database: Database, table: Table, crew_id: str | None = None) 
 
 def _provenance() -> Sequence[ColumnElement[Any]]:
     columns = VECTORS.c
-    names = ("embedding_id", "contract", "sha256", "width", "height", "staged")
+    names = ("embedding_id", "contract", "sha256", "staged")
     return (columns.crew_id.label("made_for"), *(columns[name] for name in names))
 
 
@@ -96,7 +95,6 @@ def _holding(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) ->
         known=known,
         contract=row.contract if known else None,
         sha256=row.sha256 or "" if known else "",
-        size=(row.width, row.height) if known and row.width else None,
     )
 
 

@@ -1,9 +1,9 @@
-"""The gallery: embeddings come in, rows go into `face_embeddings`, one active row for each member."""
+"""Writes embeddings into `face_embeddings`: one active row for each member."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.database import Database
 from app.core.secrets import harmless
+from app.core.vectors import cosine_distance
 from app.errors import RowRefused
 from app.gallery.companions import VECTORS
 from app.gallery.ledger import Ledger, LedgerEntry
@@ -22,12 +23,29 @@ from app.gallery.vectors import Vectors
 from app.records import Embedding
 
 CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
+UNMOVED = 0.002  # cosine distance up to which a vector counts as the same; other photos of the person begin at 0.01
 UPDATED_COLUMNS = ("embedding", "modelo", "confidence", "imagen_path")
 
 
 def to_json(vector: NDArray[np.float32]) -> str:
     """A JSON array whose numbers are the shortest text that reads back to the same float32."""
     return orjson.dumps(np.ascontiguousarray(vector), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+def from_json(text: str) -> NDArray[np.float32]:
+    """The vector that a row holds; an empty one for a text that is none."""
+    try:
+        return np.asarray(orjson.loads(text), np.float32)
+    except (ValueError, TypeError):
+        return np.empty(0, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A member's row. `unmoved`: it holds the vector that it held before, since the new one is the same."""
+
+    row_id: int
+    unmoved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +78,30 @@ class GalleryStore:
         use meanwhile, perhaps of another model, they are not to be written over."""
         self._expected = dict(rows)
 
-    def save(self, embeddings: Sequence[Embedding]) -> list[int]:
-        """Write a batch, and what made it, in one transaction; the rows' ids in the same order.
+    def save(self, embeddings: Sequence[Embedding], *, rewrite: bool = False) -> list[Saved]:
+        """Write a batch, and what made it, in one transaction; the rows in the same order. A row whose vector has not
+        moved stays, unless `rewrite` says otherwise.
 
         Raises RowRefused.
         """
         rows = [self.row(embedding) for embedding in embeddings]
 
-        def write(connection: Connection) -> list[int]:
-            ids = self._upsert(connection, embeddings, rows)
-            self._companions.record(connection, list(zip(embeddings, ids, strict=True)))
-            return ids
+        def write(connection: Connection) -> list[Saved]:
+            saved = self._upsert(connection, embeddings, rows, rewrite=rewrite)
+            made = [(embedding, each.row_id) for embedding, each in zip(embeddings, saved, strict=True)]
+            self._companions.record(connection, made)
+            return saved
 
         return self._writing(write)
 
-    def stage(self, embeddings: Sequence[Embedding]) -> list[int]:
+    def stage(self, embeddings: Sequence[Embedding]) -> list[Saved]:
         """Lay a batch aside in rows that are not active, for a switch to come. Raises RowRefused."""
         rows = [self.row(embedding) for embedding in embeddings]
 
-        def write(connection: Connection) -> list[int]:
+        def write(connection: Connection) -> list[Saved]:
             ids = [self._insert(connection, row, active=False) for row in rows]
             self._companions.record(connection, list(zip(embeddings, ids, strict=True)), staged=True)
-            return ids
+            return [Saved(row_id) for row_id in ids]
 
         return self._writing(write)
 
@@ -116,28 +136,48 @@ class GalleryStore:
                 raise RowRefused(f"{name} tiene {len(value)} caracteres y caben {length}")
         return row
 
-    def _writing(self, write: Any) -> list[int]:
+    def _writing(self, write: Callable[[Connection], list[Saved]]) -> list[Saved]:
         try:
-            ids: list[int] = self._database.transaction(write)
+            return self._database.transaction(write)
         except DBAPIError as error:
             raise RowRefused(harmless(str(error.orig))) from error
-        return ids
 
     def _upsert(
-        self, connection: Connection, embeddings: Sequence[Embedding], rows: Sequence[dict[str, Any]]
-    ) -> list[int]:
+        self, connection: Connection, embeddings: Sequence[Embedding], rows: Sequence[dict[str, Any]], *, rewrite: bool
+    ) -> list[Saved]:
         newest, further = self._lock(connection, [row["crew_id"] for row in rows])
         columns = self._table.c
         if further:
             connection.execute(update(self._table).where(columns.id.in_(further)).values(active=False))
-        known = [_as_update(row, newest[row["crew_id"]]) for row in rows if row["crew_id"] in newest]
-        if known:
+        unmoved = set() if rewrite or not newest else self._unmoved(connection, embeddings, newest)
+        changed = [row for row in rows if row["crew_id"] in newest and row["crew_id"] not in unmoved]
+        if changed:
             self._keep_replaced(connection, embeddings, newest)
-            connection.execute(self._update_statement(), known)
+            connection.execute(self._update_statement(), [_as_update(row, newest[row["crew_id"]]) for row in changed])
         for row in rows:
             if row["crew_id"] not in newest:
                 newest[row["crew_id"]] = self._insert(connection, row, active=True)
-        return [newest[row["crew_id"]] for row in rows]
+        return [Saved(newest[row["crew_id"]], row["crew_id"] in unmoved) for row in rows]
+
+    def _unmoved(self, connection: Connection, embeddings: Sequence[Embedding], newest: Mapping[str, int]) -> set[str]:
+        """The members whose row, of this contract, holds the new vector already; its address becomes the photo's."""
+        columns, made = self._table.c, VECTORS.c
+        query = (
+            select(columns.crew_id, columns.id, columns.embedding, columns.imagen_path)
+            .join_from(self._table, VECTORS, made.embedding_id == columns.id)
+            .where(columns.id.in_(newest.values()), made.contract == self._companions.vectors.contract.digest)
+        )
+        held = {str(row.crew_id): row for row in connection.execute(query)}
+        found = set()
+        for embedding in embeddings:
+            row = held.get(embedding.member.crew_id)
+            if row is None or cosine_distance(from_json(row.embedding), embedding.vector) > UNMOVED:
+                continue
+            found.add(embedding.member.crew_id)
+            if row.imagen_path != embedding.photo.url:
+                here = update(self._table).where(columns.id == row.id)
+                connection.execute(here.values(imagen_path=embedding.photo.url))
+        return found
 
     def _insert(self, connection: Connection, row: dict[str, Any], *, active: bool) -> int:
         return int(connection.execute(insert(self._table).values(**row, active=active)).lastrowid)

@@ -12,17 +12,16 @@ from app.gallery.erasure import erase
 from app.gallery.holdings import Holding
 from app.gallery.ledger import Ledger, LedgerEntry
 from app.gallery.vectors import Vectors
-from app.records import Photo, Sighting
+from app.records import Photo
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A vector that is as good as ever although its photo's file was looked at: under another address, perhaps in
-    another file, perhaps of somebody who came back."""
+    """A vector that is as good as ever although its photo was fetched: the same file, under another address, or of
+    somebody who came back."""
 
     holding: Holding
     photo: Photo
-    sighting: Sighting | None
 
 
 class Upkeep:
@@ -47,7 +46,7 @@ class Upkeep:
             if address:
                 connection.execute(mine.values(address))
             self._vectors.same_picture(connection, kept.holding.row_id, photo)
-            self._ledger.moved(connection, [LedgerEntry(photo.member.crew_id, photo.url, photo, kept.sighting)])
+            self._ledger.moved(connection, [LedgerEntry(photo.member.crew_id, photo.url, photo, None)])
 
     def reactivate(self, row_ids: Sequence[int]) -> None:
         """Rows of those who came back are active again."""

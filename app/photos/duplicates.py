@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from app.photos.fingerprint import grey_distances
 from app.records import Picture
 
-# Saved anew (a third of the size, JPEG quality 10) the same picture differs in up to 5 of the hash's 64 bits and by
-# 0.13; two faces pasted before one background in no bit at all, but by 0.24 at least (docs/quality.md).
-SAME_PICTURE_BITS = 5
-SAME_PICTURE_DISTANCE = 0.18
+# Faces with their surroundings: saved anew, made smaller, brightened or framed the same one differs in 5 of the hash's
+# 64 bits and by 0.5 as a rule; two photos in 11 bits and by 1.3 at least (docs/quality.md).
+SAME_PICTURE_BITS = 6
+SAME_PICTURE_DISTANCE = 0.8
 BANDS = SAME_PICTURE_BITS + 1  # two hashes that differ in fewer bits than there are bands share one band at least
 BAND_BITS = -(-64 // BANDS)
 SHOWN_IDS = 3
@@ -34,13 +34,19 @@ class Twins:
 
 class SharedPictures:
     """Who has which picture. `stored` (by crew id) are those in the gallery from earlier runs: theirs is only
-    reported. All others that share one are rejected, the first of them also when its twin turns up later.
+    reported. All others that share one are rejected, the first of them also when its twin turns up later. `former` are
+    pictures in the gallery whose members may have another one by now: theirs only once they register it again.
 
     Safe to use from several threads.
     """
 
-    def __init__(self, stored: Mapping[str, Picture], rejected: Mapping[str, Picture]) -> None:
-        self._stored = dict(stored)
+    def __init__(
+        self,
+        stored: Mapping[str, Picture],
+        rejected: Mapping[str, Picture],
+        former: Mapping[str, Picture] | None = None,
+    ) -> None:
+        self._stored = {**stored, **(former or {})}
         self._owners: dict[Picture, dict[str, None]] = defaultdict(dict)
         self._bands: dict[tuple[int, int], dict[Picture, None]] = defaultdict(dict)
         self._of: dict[str, Picture] = {}
@@ -57,14 +63,12 @@ class SharedPictures:
             self._forget(crew_id)
             self._add(crew_id, picture)
             self._seen.add(picture)
-            twins = self._twins(crew_id)
-            if self._was_stored_so(crew_id):
-                twins = None
-            elif twins is None:
+            twins, stays = self._twins(crew_id), self._was_stored_so(crew_id)
+            if twins is None and not stays:
                 self._alone[picture] = crew_id
             alone = [like for like in self._pictures_like(picture) if twins and like in self._alone]
             self._late += [self._alone.pop(like) for like in alone]
-            return twins
+            return None if stays else twins
 
     def keep(self, crew_id: str, picture: Picture) -> None:
         """A member's row stays as it is, made of this picture: whoever else comes, or came, with it is the second."""

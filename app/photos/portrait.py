@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from app.errors import PhotoUnavailable
 from app.photos.decoding import DecodeOptions, find_kind, is_plain, read_pixels
-from app.photos.fingerprint import describe_picture
 from app.photos.sandbox import Sandbox
 from app.records import Image, Photo, Portrait, Sighting
 
@@ -18,7 +17,7 @@ def load_portrait(photo: Photo, options: DecodeOptions, sandbox: Sandbox) -> Por
     find_kind(content)  # what is no photo at all is nobody's danger
     apart = photo.suspect or not is_plain(content)
     pixels = (sandbox.read_pixels if apart else read_pixels)(content, options)
-    sighting = Sighting(_upright(pixels.size, pixels.image), describe_picture(pixels.image))
+    sighting = Sighting(_upright(pixels.size, pixels.image))
     return Portrait(photo, pixels.image, sighting, pixels.reduction)
 
 

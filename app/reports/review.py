@@ -138,12 +138,12 @@ def _grade_all(outcomes: Iterable[Outcome], limits: Limits) -> tuple[list[tuple[
 
 
 def _grades(outcome: Outcome, limits: Limits) -> list[Grade]:
-    if isinstance(outcome, Skipped) or outcome.sighting is None or outcome.sighting.quality is None:
+    if outcome.sighting is None or outcome.sighting.quality is None:
         return []
     return grade(outcome.sighting.quality, limits)
 
 
-def _entry(outcome: Stored | Failed, kind: str, code: str, words: tuple[str, str, str]) -> Entry:
+def _entry(outcome: Outcome, kind: str, code: str, words: tuple[str, str, str]) -> Entry:
     """`words`: title, detail and advice."""
     return _illustrated(_plain_entry(outcome.member, kind, code, words), outcome.sighting)
 
@@ -177,10 +177,10 @@ def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], facts: RunFacts) ->
 
 
 def _improvables(graded: Iterable[tuple[Outcome, list[Grade]]]) -> Iterator[Entry]:
-    """Those stored whose photo is good enough and could be better."""
+    """Those in the gallery whose photo was looked at, is good enough and could be better."""
     for outcome, grades in graded:
         warned = [*_worst_first(grades, REJECT), *_worst_first(grades, WARN)]
-        if isinstance(outcome, Stored) and warned:
+        if not isinstance(outcome, Failed) and warned:
             yield _entry(outcome, IMPROVE, warned[0].component.name, _words_of(warned))
 
 
