@@ -14,6 +14,7 @@ from app.gallery.steps import open_companions
 from app.gallery.vectors import Vectors
 from app.records import Contract
 from tests.conftest import NewHome
+from tests.databases import run_sql
 from tests.organisation import Organisation
 
 NOW = datetime(2026, 3, 1, 2)
