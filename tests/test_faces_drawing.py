@@ -13,7 +13,7 @@ import resvg_py
 from multiavatar.multiavatar import multiavatar
 from PIL import Image as PillowImage
 
-from app.faces.drawing import is_drawing
+from app.faces.drawing import LINE, is_drawing, score_drawing
 from app.records import Image
 from tests.pictures import encode_picture, encode_pillow
 
@@ -80,6 +80,12 @@ def test_a_photograph_is_no_drawing_whatever_shape_it_is_in(astronaut: Image, ad
     assert not is_drawing(BAD_SHAPES[shape](admiral), ADMIRAL_BOX)
 
 
+@pytest.mark.parametrize("shape", BAD_SHAPES)
+def test_photographs_stay_far_from_the_line(astronaut: Image, admiral: Image, shape: str) -> None:
+    for photo, (x, y, width, height) in ((astronaut, ASTRONAUT_BOX), (admiral, ADMIRAL_BOX)):
+        assert score_drawing(BAD_SHAPES[shape](photo)[y : y + height, x : x + width]) < LINE - 5
+
+
 def render(svg: str) -> Image:
     return decode(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=AVATAR_PX, background="white")))
 
@@ -126,6 +132,19 @@ DRAWINGS: dict[str, tuple[Callable[[], Image], Box]] = {
 def test_a_drawn_face_is_a_drawing_in_png_and_in_jpeg(name: str, quality: int | None) -> None:
     draw, box = DRAWINGS[name]
     assert is_drawing(draw() if quality is None else as_jpeg(draw(), quality), box)
+
+
+UNDECIDED: dict[str, Callable[[Image], Image]] = {  # in which even skin is no sign of a drawing
+    "a palette of 16": lambda image: with_palette(image, 16),
+    "so dark that steps of one level are even": lambda image: brighten(image, 0.1),
+    "so bright that the skin is white": lambda image: brighten(image, 1.7),
+}
+
+
+@pytest.mark.parametrize("shape", UNDECIDED)
+def test_a_drawing_like_which_a_photograph_may_look_is_let_through(shape: str) -> None:
+    draw, box = DRAWINGS["shaded portrait"]
+    assert not is_drawing(UNDECIDED[shape](draw()), box)
 
 
 def test_what_surrounds_the_face_does_not_matter(admiral: Image) -> None:

@@ -16,7 +16,6 @@ from app.records import Image
 Floats = NDArray[np.float32]
 
 FACE_PX = 160  # a wider face is looked at in this width: grain finer than that does not survive JPEG either
-SMALLEST_PX = 32  # a smaller face has too few neighbourhoods to tell
 SAMPLE_PX = 2000  # pixels in which colours are counted
 
 # Where nothing is said, because a photograph may look like this as well.
@@ -45,9 +44,7 @@ def is_drawing(image: Image, box: tuple[int, int, int, int]) -> bool:
     """
     x, y, width, height = box
     face = image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
-    if min(face.shape[:2]) < SMALLEST_PX or _count_colours(face) < FEWEST_COLOURS:
-        return False
-    return score_drawing(face) > LINE
+    return _count_colours(face) >= FEWEST_COLOURS and score_drawing(face) > LINE
 
 
 def score_drawing(face: Image) -> float:
