@@ -30,9 +30,9 @@ QUIET = 0.08  # of the face's contrast: a neighbourhood whose lightest and darke
 CALMEST = 0.1  # of the neighbourhoods
 HARDEST = 0.1  # of the pixels: those with the strongest edges
 
-# A logistic regression on 73 faces of 57 photographs, each in up to 69 variants, against avatars and shaded portraits;
+# A logistic regression on 73 faces of 57 photographs, each in up to 72 variants, against avatars and shaded portraits;
 # a photograph weighs ten times. Cross-validated by source the highest score of a photograph was 1.5 (16 colours, then
-# JPEG) and 0.1 (strongly brightened) where no palette had been at it: hence the line.
+# JPEG), and below 0.5 of all that no palette had been at: hence the line.
 QUIET_WEIGHT, EDGES_WEIGHT, CALMEST_WEIGHT, BIAS = 10.4, 10.05, -1.286, -17.55
 LINE = 1.8
 
