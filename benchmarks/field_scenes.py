@@ -1,0 +1,139 @@
+"""Kinds of `field_pictures` about what else is in a picture: an album comes in, files and what is right go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from app.records import Image
+from benchmarks.field_album import Album, Case, Portrait, as_jpeg, must_refuse, must_store
+from benchmarks.field_backdrop import backdrop, badge, form, paste, silhouette, write
+
+SCENE_PX = (900, 1200)
+POSTER_FACES_PX = (90, 110, 130)  # high
+OWN_FACE_PX = 380
+NOT_THEIRS = {"not_a_portrait", "no_face", "low_quality", "face_too_small"}
+COVERS = ("grey", "hair", "white")
+CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 0.4), (1.0, 0.4))  # of the room that the poster has, from its left and top
+ROOMY_FACES, ROOMY_PLACES = (0.14, 0.2, 0.3), (0.3, 0.5, 0.7)  # of the picture's width
+BADGE_FACES = (0.2, 0.25, 0.3)  # of the card's height
+FORM_FACES = (0.09, 0.12, 0.15)  # of the page's width
+PAGE_PX, CARD_PX = (1240, 1754), (1300, 820)
+COLOURS = ((150, 70, 20), (40, 110, 40), (30, 30, 140))
+PEOPLE_ON_A_FORM, PLACEHOLDERS = 8, 5
+
+
+def somebody_elses(album: Album) -> Iterator[Case]:
+    """One's own face covered, turned away or over-exposed, and another one on the poster behind."""
+    for number, portrait in enumerate(album.portraits):
+        for step in range(2):
+            cover = COVERS[(number + step) % len(COVERS)]
+            other = album.others(portrait)[(3 * number + step) % 7]
+            scene = backdrop(*SCENE_PX, seed=number)
+            _stand(scene, portrait, cover, number)
+            _hang(scene, other, number + step)
+            yield must_refuse(f"{portrait.file}-{cover}-{other.file}.jpg", as_jpeg(scene), NOT_THEIRS)
+
+
+def _stand(scene: Image, portrait: Portrait, cover: str, seed: int) -> None:
+    """Put the person with the covered face into the lower middle of the scene."""
+    bust = portrait.bust(OWN_FACE_PX, 2.0)
+    image = _covered(bust, cover, seed)
+    paste(scene, image, (scene.shape[1] - image.shape[1]) // 2, scene.shape[0] - image.shape[0])
+
+
+def _covered(bust: Portrait, cover: str, seed: int) -> Image:
+    x, y, w, h = bust.box
+    middle, axes = (round(x + w / 2), round(y + 0.45 * h)), (round(0.72 * w), round(0.75 * h))
+    height, width = bust.image.shape[:2]
+    generator = np.random.default_rng(seed)
+    if cover == "grey":
+        paint = np.full(bust.image.shape, 140.0)
+    elif cover == "hair":
+        strands = cv2.resize(generator.normal(0, 14, (6, width)), (width, height), interpolation=cv2.INTER_CUBIC)
+        paint = np.array([30.0, 42.0, 60.0]) + strands[..., None]
+    else:
+        paint = np.full(bust.image.shape, 255.0)
+    mask = np.zeros((height, width), np.float32)
+    cv2.ellipse(mask, middle, axes, 0, 0, 360, 1.0, cv2.FILLED, cv2.LINE_AA)
+    mask = cv2.GaussianBlur(mask, (0, 0), 0.05 * w if cover == "white" else 2)[..., None]
+    return np.clip(bust.image * (1 - mask) + paint * mask, 0, 255).astype(np.uint8)
+
+
+def _hang(scene: Image, other: Portrait, number: int) -> None:
+    """Hang a poster with somebody's face near a corner, beside the head of the one who stands there."""
+    poster = other.bust(POSTER_FACES_PX[number % len(POSTER_FACES_PX)], 1.8).image
+    framed = cv2.copyMakeBorder(poster, 8, 8, 8, 8, cv2.BORDER_CONSTANT, value=(235, 240, 245))
+    across, down = CORNERS[number % len(CORNERS)]
+    left = 15 + across * (scene.shape[1] - framed.shape[1] - 30)
+    paste(scene, np.asarray(framed, np.uint8), round(left), round(15 + down * 200))
+
+
+def roomy(album: Album) -> Iterator[Case]:
+    """Portraits whose face is anywhere reasonable, with much room around it."""
+    for number, portrait in enumerate(album.portraits):
+        for step in range(2):
+            share, place = ROOMY_FACES[(number + step) % 3], ROOMY_PLACES[(number // 3 + step) % 3]
+            scene = backdrop(*SCENE_PX, seed=100 + number)
+            bust = portrait.resized(share * SCENE_PX[0] / portrait.box[2]).head_and_shoulders(3.0)
+            rows, columns = bust.image.shape[:2]
+            left = round(place * SCENE_PX[0] - columns / 2)
+            paste(scene, bust.image, min(left, SCENE_PX[0] - columns), min(SCENE_PX[1] // 4, SCENE_PX[1] - rows))
+            yield must_store(f"{portrait.file}-{share}-at-{place}.jpg", as_jpeg(scene), portrait)
+
+
+def badges_and_forms(album: Album) -> Iterator[Case]:
+    """Cards with the photo at the left, and white pages with a passport photo in the corner."""
+    for number, portrait in enumerate(album.portraits):
+        share = BADGE_FACES[number % 3]
+        card = _badge(portrait, share, COLOURS[number // 3 % 3])
+        yield must_store(f"{portrait.file}-badge-{share}.jpg", as_jpeg(card), portrait)
+        share = FORM_FACES[(number + 1) % 3]
+        yield must_store(f"{portrait.file}-form-{share}.jpg", as_jpeg(_form(portrait, share)), portrait)
+
+
+def _badge(portrait: Portrait, share: float, colour: tuple[int, int, int]) -> Image:
+    return badge(portrait.bust(share * CARD_PX[1]).image, portrait.person, *CARD_PX, colour)
+
+
+def _form(portrait: Portrait, share: float) -> Image:
+    width_px = share * PAGE_PX[0]
+    return form(portrait.bust(width_px * portrait.box[3] / portrait.box[2]).image, portrait.person, *PAGE_PX)
+
+
+def template(album: Album) -> Iterator[Case]:
+    """Many people in one frame, one photo in two frames or qualities, and a picture that stands for no photo."""
+    people = iter(album.some(2 * PEOPLE_ON_A_FORM + 4))
+    for _ in range(PEOPLE_ON_A_FORM):
+        portrait = next(people)
+        yield must_store(f"{portrait.file}-same-form.jpg", as_jpeg(_digital_form(portrait, 0)), portrait)
+    for _ in range(PEOPLE_ON_A_FORM):
+        portrait = next(people)
+        card = _badge(portrait, 0.45, COLOURS[0])
+        yield must_store(f"{portrait.file}-same-badge.jpg", as_jpeg(card), portrait)
+    for _ in range(2):
+        portrait = next(people)
+        for quality in (60, 95):
+            content = as_jpeg(portrait.image, quality)
+            yield must_refuse(f"{portrait.file}-quality{quality}.jpg", content, {"shared_photo"})
+    for _ in range(2):
+        portrait = next(people)
+        for frame in (1, 2):
+            content = as_jpeg(_digital_form(portrait, frame))
+            yield must_refuse(f"{portrait.file}-frame{frame}.jpg", content, {"shared_photo"})
+    for number in range(PLACEHOLDERS):
+        content = as_jpeg(silhouette(), 70 + 5 * number)
+        yield must_refuse(f"placeholder-{number}.jpg", content, {"placeholder_photo"})
+
+
+def _digital_form(portrait: Portrait, frame: int) -> Image:
+    """A page with a broad coloured frame; the face is a quarter of its height."""
+    page = np.full((900, 700, 3), 248, np.uint8)
+    cv2.rectangle(page, (0, 0), (699, 899), COLOURS[frame], 60)
+    write(page, ("REGISTRO", "CONGRESO", "FESTIVAL")[frame], 100, 130, 36)
+    bust = portrait.bust(225, 2.1).image
+    paste(page, bust, 350 - bust.shape[1] // 2, 200)
+    write(page, portrait.file, 120, 790, 22)
+    return page
