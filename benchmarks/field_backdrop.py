@@ -8,16 +8,22 @@ import numpy as np
 from app.records import Image
 
 COARSE_CELLS, FINE_CELLS = 7, 160
+TINT_LEVELS = 25  # grey levels by which a patch's colours differ
 FINE_LEVELS = 10  # grey levels: walls and cloth are not flat
-WHITE = (255, 255, 255)
 INK = (60, 50, 45)
+FRAMES = (  # of digital forms: the ground's colour, a column's, the title
+    ((150, 70, 20), (230, 205, 180), "REGISTRO"),
+    ((60, 140, 60), (190, 230, 190), "CONGRESO"),
+    ((40, 40, 160), (120, 120, 200), "FESTIVAL"),
+)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def backdrop(width: int, height: int, seed: int = 0) -> Image:
     """Soft patches of colour with a fine texture, as a room out of focus: BGR (height, width, 3)."""
     generator = np.random.default_rng(seed)
-    coarse = generator.integers(60, 200, (COARSE_CELLS, COARSE_CELLS, 3)).astype(np.uint8)
+    light = generator.integers(60, 200, (COARSE_CELLS, COARSE_CELLS, 1))
+    coarse = (light + generator.integers(-TINT_LEVELS, TINT_LEVELS, (COARSE_CELLS, COARSE_CELLS, 3))).astype(np.uint8)
     fine = generator.normal(0, FINE_LEVELS, (FINE_CELLS, FINE_CELLS, 1)).astype(np.float32)
     soft = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     texture = cv2.resize(fine, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.int16)
@@ -61,6 +67,18 @@ def form(picture: Image, name: str, width: int, height: int) -> Image:
         line = round(height * (0.36 + 0.034 * row))
         write(page, (name, "Nacionalidad", "Domicilio", "Telefono")[row % 4], width // 12, line, height / 110)
         cv2.line(page, (width // 3, line), (width - width // 12, line), INK, max(1, width // 800))
+    return page
+
+
+def digital_form(picture: Image, name: str, frame: int) -> Image:
+    """A registration page as an app shows it, on a broad screen: the frame is most of what there is to see."""
+    page = np.full((900, 1600, 3), FRAMES[frame][0], np.uint8)
+    page[150:870, 40:1560] = 248
+    page[150:870, 1100:1560] = FRAMES[frame][1]
+    write(page, FRAMES[frame][2], 80, 100, 48)
+    paste(page, picture, 420 - picture.shape[1] // 2, 190)
+    for row in range(5):
+        write(page, (name, "Cargo", "Area", "Correo", "Vigencia")[row], 720, 300 + 110 * row, 24)
     return page
 
 

@@ -72,7 +72,7 @@ def _cartoon(image: Image) -> Image:
     smooth = image
     for _ in range(6):
         smooth = np.asarray(cv2.bilateralFilter(smooth, 9, 40, 9), np.uint8)
-    flat = smooth // 40 * 40 + 20
+    flat = smooth // 40 * 40 + 15
     grey = cv2.medianBlur(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), 7)
     lines = cv2.adaptiveThreshold(grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 11, 3)
     return np.where(lines[..., None] > 0, flat, 0).astype(np.uint8)

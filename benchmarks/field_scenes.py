@@ -9,7 +9,7 @@ import numpy as np
 
 from app.records import Image
 from benchmarks.field_album import Album, Case, Portrait, as_jpeg, must_refuse, must_store
-from benchmarks.field_backdrop import backdrop, badge, form, paste, silhouette, write
+from benchmarks.field_backdrop import backdrop, badge, digital_form, form, paste, silhouette
 
 SCENE_PX = (900, 1200)
 POSTER_FACES_PX = (90, 110, 130)  # high
@@ -18,6 +18,7 @@ NOT_THEIRS = {"not_a_portrait", "no_face", "low_quality", "face_too_small"}
 COVERS = ("grey", "hair", "white")
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 0.4), (1.0, 0.4))  # of the room that the poster has, from its left and top
 ROOMY_FACES, ROOMY_PLACES = (0.14, 0.2, 0.3), (0.3, 0.5, 0.7)  # of the picture's width
+ROOMY_HEIGHT = 0.38  # where the face is, of the picture's height
 BADGE_FACES = (0.2, 0.25, 0.3)  # of the card's height
 FORM_FACES = (0.09, 0.12, 0.15)  # of the page's width
 PAGE_PX, CARD_PX = (1240, 1754), (1300, 820)
@@ -76,12 +77,21 @@ def roomy(album: Album) -> Iterator[Case]:
     for number, portrait in enumerate(album.portraits):
         for step in range(2):
             share, place = ROOMY_FACES[(number + step) % 3], ROOMY_PLACES[(number // 3 + step) % 3]
-            scene = backdrop(*SCENE_PX, seed=100 + number)
-            bust = portrait.resized(share * SCENE_PX[0] / portrait.box[2]).head_and_shoulders(3.0)
-            rows, columns = bust.image.shape[:2]
-            left = round(place * SCENE_PX[0] - columns / 2)
-            paste(scene, bust.image, min(left, SCENE_PX[0] - columns), min(SCENE_PX[1] // 4, SCENE_PX[1] - rows))
-            yield must_store(f"{portrait.file}-{share}-at-{place}.jpg", as_jpeg(scene), portrait)
+            content = as_jpeg(_with_room(portrait, share, place))
+            yield must_store(f"{portrait.file}-{share}-at-{place}.jpg", content, portrait)
+
+
+def _with_room(portrait: Portrait, share: float, place: float) -> Image:
+    """The photo at another scale and place; what it does not reach is its border, drawn out and out of focus."""
+    width, height = SCENE_PX
+    small = portrait.resized(share * width / portrait.box[2])
+    x, y, w, h = small.box
+    move = np.array([[1, 0, place * width - x - w / 2], [0, 1, ROOMY_HEIGHT * height - y - h / 2]])
+    scene = cv2.warpAffine(small.image, move, SCENE_PX, borderMode=cv2.BORDER_REPLICATE)
+    inside = cv2.warpAffine(np.ones(small.image.shape[:2], np.float32), move, SCENE_PX)
+    inside = cv2.erode(inside, np.ones((9, 9)), borderValue=1.0)
+    soft, mask = cv2.GaussianBlur(scene, (0, 0), 20), cv2.GaussianBlur(inside, (0, 0), 4)[..., None]
+    return (scene * mask + soft * (1 - mask)).astype(np.uint8)
 
 
 def badges_and_forms(album: Album) -> Iterator[Case]:
@@ -111,7 +121,7 @@ def template(album: Album) -> Iterator[Case]:
         yield must_store(f"{portrait.file}-same-form.jpg", as_jpeg(_digital_form(portrait, 0)), portrait)
     for _ in range(PEOPLE_ON_A_FORM):
         portrait = next(people)
-        card = _badge(portrait, 0.45, COLOURS[0])
+        card = badge(portrait.bust(0.45 * CARD_PX[1], 1.5).image, portrait.file, *CARD_PX, COLOURS[0])
         yield must_store(f"{portrait.file}-same-badge.jpg", as_jpeg(card), portrait)
     for _ in range(2):
         portrait = next(people)
@@ -129,11 +139,5 @@ def template(album: Album) -> Iterator[Case]:
 
 
 def _digital_form(portrait: Portrait, frame: int) -> Image:
-    """A page with a broad coloured frame; the face is a quarter of its height."""
-    page = np.full((900, 700, 3), 248, np.uint8)
-    cv2.rectangle(page, (0, 0), (699, 899), COLOURS[frame], 60)
-    write(page, ("REGISTRO", "CONGRESO", "FESTIVAL")[frame], 100, 130, 36)
-    bust = portrait.bust(225, 2.1).image
-    paste(page, bust, 350 - bust.shape[1] // 2, 200)
-    write(page, portrait.file, 120, 790, 22)
-    return page
+    """The face is a quarter of the page's height."""
+    return digital_form(portrait.bust(225, 2.1).image, portrait.file, frame)
