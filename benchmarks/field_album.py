@@ -75,11 +75,14 @@ class Album:
     def person(self, file: str) -> str:
         return next(each.person for each in self.portraits if each.file == file)
 
-    def others(self, portrait: Portrait) -> list[Portrait]:
-        """Portraits of other people, each time in the same order, beginning behind this one."""
+    def another(self, portrait: Portrait, number: int) -> Portrait:
+        """A portrait of another person; the numbers go round. Ends the program where the photos show one person."""
         start = self.portraits.index(portrait)
         turned = [*self.portraits[start:], *self.portraits[:start]]
-        return [each for each in turned if each.person != portrait.person]
+        others = [each for each in turned if each.person != portrait.person]
+        if not others:
+            raise SystemExit("photos of at least two people are needed")
+        return others[number % len(others)]
 
     def some(self, number: int, start: int = 0) -> list[Portrait]:
         """So many portraits, going round from that one on, one person after the other."""

@@ -197,7 +197,7 @@ def _phone_picture(portrait: Portrait) -> bytes:
 def transparency(album: Album) -> Iterator[Case]:
     """A partner erased with alpha, whose pixels are still there; and people cut out of their background."""
     for number, portrait in enumerate(album.portraits):
-        partner = album.others(portrait)[number % 5]
+        partner = album.another(portrait, 5 * number)
         yield from _erased(portrait, partner, number)
         yield from _cut_out(portrait, number)
 

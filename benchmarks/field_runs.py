@@ -99,7 +99,7 @@ def corrected(album: Album, around: Surroundings) -> Iterator[Verdict]:
 def _spoilt(portrait: Portrait, album: Album, number: int) -> bytes:
     image, what = portrait.image, SPOILT[number % len(SPOILT)]
     if what == "another's":
-        return album.others(portrait)[0].content
+        return album.another(portrait, number).content
     ways: dict[str, Image] = {
         "blurred": np.asarray(cv2.GaussianBlur(image, (0, 0), 0.06 * portrait.box[2]), np.uint8),
         "dark": (image * 0.15).astype(np.uint8),
@@ -139,7 +139,7 @@ def without_metadata(content: bytes) -> bytes:
         return content
     kept, place = bytearray(JPEG_START), 2
     while content[place + 1] != SCAN:
-        end = place + 2 + int.from_bytes(content[place + 2 : place + 4])
+        end = place + 2 + int.from_bytes(content[place + 2 : place + 4], "big")
         if content[place + 1] not in (*APPLICATION_MARKERS, COMMENT):
             kept += content[place:end]
         place = end

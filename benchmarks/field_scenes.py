@@ -31,7 +31,7 @@ def somebody_elses(album: Album) -> Iterator[Case]:
     for number, portrait in enumerate(album.portraits):
         for step in range(2):
             cover = COVERS[(number + step) % len(COVERS)]
-            other = album.others(portrait)[(3 * number + step) % 7]
+            other = album.another(portrait, 3 * number + step)
             scene = backdrop(*SCENE_PX, seed=number)
             _stand(scene, portrait, cover, number)
             _hang(scene, other, number + step)
