@@ -24,7 +24,7 @@ TIFF_THUMBNAIL_PX = 160
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 PHONE_PX = (12_000, 9000)  # 108 megapixels
 PHOTOS_A_FORMAT = 3
-PHOTOS_OF_PHONES, PHONE_COPY_PX = 16, 1000  # their encoders take a second for a few megapixels
+PHOTOS_OF_PHONES, PHONE_COPY_PX = 12, 800  # their encoders take a second for a few megapixels
 NAMED = "invalid_image"
 Encode = Callable[[Image], bytes]
 

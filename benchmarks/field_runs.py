@@ -23,7 +23,7 @@ WORDS = ("--all", "--model", DLIB_MODEL, "--allow-mass-change")  # most photos o
 SETTINGS: Mapping[str, object] = {"MULTIPLE_FACES": "dominant", "SHARED_PHOTOS": "report"}
 SAME_VECTOR = 0.01
 SMALL_SIDE_PX = 200
-SPOILT = ("blurred", "dark", "light", "small", "another's")
+SPOILT = ("blurred", "soft", "dark", "light", "small", "another's")
 JPEG_START, COMMENT, SCAN = b"\xff\xd8", 0xFE, 0xDA
 APPLICATION_MARKERS = range(0xE1, 0xEE)  # EXIF, profiles and the like; not JFIF's and Adobe's, which say how to decode
 
@@ -102,7 +102,8 @@ def _spoilt(portrait: Portrait, album: Album, number: int) -> bytes:
         return album.another(portrait, number).content
     ways: dict[str, Image] = {
         "blurred": np.asarray(cv2.GaussianBlur(image, (0, 0), 0.06 * portrait.box[2]), np.uint8),
-        "dark": (image * 0.15).astype(np.uint8),
+        "soft": np.asarray(cv2.GaussianBlur(image, (0, 0), 0.025 * portrait.box[2]), np.uint8),
+        "dark": (image * 0.2).astype(np.uint8),
         "light": np.clip(image * 1.9, 0, 255).astype(np.uint8),
         "small": portrait.resized(SMALL_SIDE_PX / max(image.shape[:2])).image,
     }
