@@ -57,9 +57,7 @@ class Surroundings:
 
 def show(cases: list[Case], around: Surroundings, settings: Mapping[str, object]) -> list[Seen]:
     """Enrol a crew member for each file and run the program once."""
-    files = {case.name: case.content for case in cases}
-    assert len(files) == len(cases), "two files of one name"
-    around.enrol(files)
+    around.enrol({f"{number}-{case.name}": case.content for number, case in enumerate(cases)})
     run = around.run(**settings)
     vectors, listed = around.vectors(), _listed(run)
     members = {member["crew_id"]: member for member in run.document["members"]}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import cv2
 import numpy as np
 
 from app.records import Image
-from benchmarks.field_album import Album, Case, Portrait, as_jpeg, must_refuse, must_store
+from benchmarks.field_album import Album, Case, Missing, Portrait, as_jpeg, must_refuse, must_store
 from benchmarks.field_backdrop import backdrop, badge, digital_form, form, paste, silhouette
 
 SCENE_PX = (900, 1200)
@@ -23,7 +24,7 @@ BADGE_FACES = (0.2, 0.25, 0.3)  # of the card's height
 FORM_FACES = (0.09, 0.12, 0.15)  # of the page's width
 PAGE_PX, CARD_PX = (1240, 1754), (1300, 820)
 COLOURS = ((150, 70, 20), (40, 110, 40), (30, 30, 140))
-PEOPLE_ON_A_FORM, PLACEHOLDERS = 8, 5
+PEOPLE_ON_A_FORM, SHARED_PAIRS, PLACEHOLDERS = 8, 2, 5
 
 
 def somebody_elses(album: Album) -> Iterator[Case]:
@@ -108,36 +109,53 @@ def _badge(portrait: Portrait, share: float, colour: tuple[int, int, int]) -> Im
     return badge(portrait.bust(share * CARD_PX[1]).image, portrait.person, *CARD_PX, colour)
 
 
-def _form(portrait: Portrait, share: float) -> Image:
+def _form(portrait: Portrait, share: float, heads: float = 2.4) -> Image:
     width_px = share * PAGE_PX[0]
-    return form(portrait.bust(width_px * portrait.box[3] / portrait.box[2]).image, portrait.person, *PAGE_PX)
+    return form(portrait.bust(width_px * portrait.box[3] / portrait.box[2], heads).image, portrait.person, *PAGE_PX)
 
 
-def template(album: Album) -> Iterator[Case]:
+def template(album: Album) -> Iterator[Case | Missing]:
     """Many people in one frame, one photo in two frames or qualities, and a picture that stands for no photo."""
-    people = iter(album.some(2 * PEOPLE_ON_A_FORM + 4))
-    for _ in range(PEOPLE_ON_A_FORM):
-        portrait = next(people)
-        yield must_store(f"{portrait.file}-same-form.jpg", as_jpeg(_digital_form(portrait, 0)), portrait)
-    for _ in range(PEOPLE_ON_A_FORM):
-        portrait = next(people)
-        card = badge(portrait.bust(0.45 * CARD_PX[1], 1.5).image, portrait.file, *CARD_PX, COLOURS[0])
-        yield must_store(f"{portrait.file}-same-badge.jpg", as_jpeg(card), portrait)
-    for _ in range(2):
-        portrait = next(people)
-        for quality in (60, 95):
-            content = as_jpeg(portrait.image, quality)
-            yield must_refuse(f"{portrait.file}-quality{quality}.jpg", content, {"shared_photo"})
-    for _ in range(2):
-        portrait = next(people)
-        for frame in (1, 2):
-            content = as_jpeg(_digital_form(portrait, frame))
-            yield must_refuse(f"{portrait.file}-frame{frame}.jpg", content, {"shared_photo"})
+    frames = {"page": _page_with_head, "form": _digital_form, "badge": _large_badge}
+    needed = len(frames) * PEOPLE_ON_A_FORM + 2 * SHARED_PAIRS
+    if len(album.portraits) < needed:
+        yield Missing(f"{needed} photos are needed, each of which is shown once")
+        return
+    people = iter(album.some(needed))
+    for name, frame in frames.items():
+        for portrait in islice(people, PEOPLE_ON_A_FORM):
+            yield must_store(f"{portrait.file}-same-{name}.jpg", as_jpeg(frame(portrait)), portrait)
+    yield from _shared(list(people))
     for number in range(PLACEHOLDERS):
         content = as_jpeg(silhouette(), 70 + 5 * number)
         yield must_refuse(f"placeholder-{number}.jpg", content, {"placeholder_photo"})
 
 
-def _digital_form(portrait: Portrait, frame: int) -> Image:
+def _shared(portraits: Sequence[Portrait]) -> Iterator[Case]:
+    """Each photo under two members: the first ones saved in two qualities, the others in two frames."""
+    for portrait in portraits[:SHARED_PAIRS]:
+        for quality in (60, 95):
+            content = as_jpeg(portrait.image, quality)
+            yield must_refuse(f"{portrait.file}-quality{quality}.jpg", content, {"shared_photo"})
+    for portrait in portraits[SHARED_PAIRS:]:
+        for frame in (1, 2):
+            content = as_jpeg(_digital_form(portrait, frame))
+            yield must_refuse(f"{portrait.file}-frame{frame}.jpg", content, {"shared_photo"})
+
+
+def _large_badge(portrait: Portrait) -> Image:
+    """The face is nearly half of the card's height."""
+    return badge(portrait.bust(0.45 * CARD_PX[1], 1.5).image, portrait.file, *CARD_PX, COLOURS[0])
+
+
+def _page_with_head(portrait: Portrait) -> Image:
+    """A small photo on a page with a dark head: nearly all of the page is the same for everybody."""
+    page = _form(portrait, FORM_FACES[0], 1.6)
+    page[PAGE_PX[1] // 3 : PAGE_PX[1] // 2] = COLOURS[0]
+    page[-PAGE_PX[1] // 10 :] = COLOURS[0]
+    return page
+
+
+def _digital_form(portrait: Portrait, frame: int = 0) -> Image:
     """The face is a quarter of the page's height."""
     return digital_form(portrait.bust(225, 2.1).image, portrait.file, frame)
