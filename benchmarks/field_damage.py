@@ -14,7 +14,7 @@ from tests.pictures import encode_picture
 BROKEN = {"invalid_image", "dangerous_image"}
 BLOCKS_BYTES = (64, 200, 600, 2000)
 CUT_SHARES = (0.3, 0.95)
-START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 OTHER_FORMATS_SIDE_PX = 800
 OTHER_FORMATS = {
     "png": lambda portrait: _encoded(portrait, ".png"),
@@ -33,7 +33,8 @@ def damaged(album: Album) -> Iterator[Case]:
     for number, portrait in enumerate(album.portraits):
         for step in range(5):
             name = list(DAMAGES)[(number + 2 * step) % len(DAMAGES)]
-            content = portrait.content if step % 2 else as_jpeg(portrait.image, 85)
+            own = step % 2 and portrait.content.startswith(START_OF_IMAGE)
+            content = portrait.content if own else as_jpeg(portrait.image, 85)
             yield _broken(portrait, content, f"jpeg-{step}", name, number * 10 + step)
 
 
