@@ -26,9 +26,8 @@ from benchmarks.measures import KEEP_MEMORY
 from benchmarks.photos import list_photos
 from benchmarks.processes import following, run_process, run_worker, tail
 from benchmarks.recognition import Floats, Rates, drift, rates
-from benchmarks.weights import dlib_home, link_into
+from benchmarks.weights import DLIB_MODEL, dlib_home, link_into
 
-MODEL = "Dlib"
 FAR = 0.01
 MAX_DRIFT, MAX_TAR_LOSS = 0.008, 0.02  # what issue 3 allows
 Vectors = dict[str, list[float]]  # by the photo's file name
@@ -54,7 +53,7 @@ def program_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Vectors
         link_into(crew / str(number), [photo])
     output = folder / "program.txt"
     places = {"DEEPFACE_HOME": home, "LOG_DIR": folder / "logs", "TEMP_DIR": folder / "temp_uploads"}
-    words = [*PROGRAM, "--all", "--photos", str(crew), "--model", MODEL]
+    words = [*PROGRAM, "--all", "--photos", str(crew), "--model", DLIB_MODEL]
     run_process(words, child_environment(places), output)
     database = crew / FOLDER_DATABASE
     if not database.exists():
@@ -66,7 +65,7 @@ def program_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Vectors
 
 def deepface_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Vectors:
     progress = folder / "progress.txt"
-    job = {"model": MODEL, "warm_up": str(min(photos, key=lambda photo: photo.stat().st_size)), "passes": 1}
+    job = {"model": DLIB_MODEL, "warm_up": str(min(photos, key=lambda photo: photo.stat().st_size)), "passes": 1}
     job |= {"photos": [str(photo) for photo in photos], "as_list": False, "keep_vectors": True}
     # Dlib is the same on every engine of DeepFace's.
     environment = child_environment({"DEEPFACE_HOME": home, "DEEPFACE_BACKEND_ENGINE": "onnx"} | KEEP_MEMORY)
@@ -115,7 +114,7 @@ def reached(median_drift: float, ours: Rates, theirs: Rates) -> dict[str, bool]:
 
 def print_result(result: dict[str, Any]) -> None:
     program, deepface = result["program"], result["deepface"]
-    print(f"\n{result['photos']} photos, {result['labelled']} labelled; model {MODEL} (trained weights)")
+    print(f"\n{result['photos']} photos, {result['labelled']} labelled; model {DLIB_MODEL} (trained weights)")
     print(f"pairs: {program['genuine_pairs']} genuine, {program['impostor_pairs']} impostor")
     for side in ("only_program", "only_deepface"):
         if result[side]:

@@ -111,6 +111,11 @@ class FrontDoor:
             raise RuntimeError(f"{words}: {tail(output)}")
         return ProgramRun(finished, json.loads(document.read_text()), self._stored_at_s())
 
+    def rows(self) -> dict[str, tuple[str, datetime]]:
+        """The active rows by crew_id: the vector's text, and when the row was last written."""
+        sql = "SELECT crew_id, embedding, updated_at FROM face_embeddings WHERE active"
+        return {str(crew_id): (text, written) for crew_id, text, written in self._server.execute(sql, DATABASE)}
+
     def requests(self) -> Counter[str]:
         """How often the photo server was asked so far, by method and status."""
         return count_requests(self._base_url)

@@ -14,6 +14,7 @@ from app.core.config import PROJECT_DIR
 from benchmarks.machine import child_environment
 
 ENGINE_FILES = {"tensorflow": "facenet512_weights.h5", "onnx": "facenet512_weights.onnx"}
+DLIB_MODEL = "Dlib"
 DLIB_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 
 

@@ -1,0 +1,157 @@
+"""Kinds of `field_pictures` that move, cut and stretch a photo: an album comes in, files and what is right go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+
+from app.records import Image
+from benchmarks.field_album import Album, Case, Portrait, as_jpeg, may_store, must_refuse, must_store
+from benchmarks.field_backdrop import backdrop, paste
+from tests.pictures import encode_picture
+
+TURNS = {0: None, 90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+UNDECIDED = ("unclear_orientation", "low_quality")
+TILTS_DEGREES = (-15, -8, 8, 15)
+# What undoes the turn that EXIF asks for, by its number (TIFF 6.0, tag 274).
+LAID = {
+    2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PillowImage.Transpose.ROTATE_180,
+    4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PillowImage.Transpose.TRANSPOSE,
+    6: PillowImage.Transpose.ROTATE_90,
+    7: PillowImage.Transpose.TRANSVERSE,
+    8: PillowImage.Transpose.ROTATE_270,
+}
+MILD, CUTS = 0.0, (-0.05, 0.0, 0.1, 0.2)  # how deep the border cuts into the face's box, of its side
+CUT_SIDES = ("top", "bottom", "left", "right", "all")
+LARGE_PX = (6000, 4000)
+FACES_PX, FIT_FACE_PX = (40, 60, 80, 100, 150, 200, 400), 100
+STRIPS_PX = ((8000, 1000), (1000, 6000), (5000, 800))
+STRIP_FACES = (0.34, 0.45, 0.6)  # the face's height, of the short side
+SQUEEZES = (0.6, 0.75, 1.4, 1.7)
+TINY_FACE_PX, ENLARGED_FACE_PX = 20, 300
+METHODS = {
+    "nearest": cv2.INTER_NEAREST,
+    "bilinear": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
+}
+
+
+def untouched(album: Album) -> Iterator[Case]:
+    for portrait in album.portraits:
+        yield must_store(portrait.file, portrait.content, portrait)
+    for group in album.groups:
+        yield must_refuse(group.name, group.read_bytes(), {"several_faces"})
+
+
+def turned(album: Album) -> Iterator[Case]:
+    """Each photo in four positions without a word in EXIF: colour, grey, and tilted."""
+    for number, portrait in enumerate(album.portraits):
+        for degrees in (90, 180, 270):
+            yield _turned(portrait, portrait.image, degrees, "colour")
+        grey = np.asarray(cv2.cvtColor(portrait.image, cv2.COLOR_BGR2GRAY), np.uint8)
+        yield _turned(portrait, grey, 90 * (number % 4), "grey")
+        tilt = TILTS_DEGREES[number // 4 % 4]
+        yield _turned(portrait, _tilted(portrait.image, tilt), 90 * ((number + 2) % 4), f"tilted{tilt}")
+
+
+def _turned(portrait: Portrait, image: Image, degrees: int, what: str) -> Case:
+    way = TURNS[degrees]
+    pixels = image if way is None else np.asarray(cv2.rotate(image, way), np.uint8)
+    return must_store(f"{portrait.file}-{what}-{degrees}.jpg", as_jpeg(pixels), portrait, UNDECIDED)
+
+
+def _tilted(image: Image, degrees: float) -> Image:
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def exif(album: Album) -> Iterator[Case]:
+    """The pixels laid as a camera held that way lays them, and the tag that says so."""
+    for number, portrait in enumerate(album.portraits):
+        for orientation in (1 + number % 8, 1 + (number + 3) % 8):
+            name = f"{portrait.file}-exif{orientation}.jpg"
+            yield must_store(name, laid_as_jpeg(portrait.image, orientation), portrait)
+
+
+def laid(image: Image, orientation: int) -> Image:
+    """The upright pixels as they lie in a file of this EXIF orientation."""
+    picture = PillowImage.fromarray(image)
+    return np.asarray(picture.transpose(LAID[orientation]) if orientation in LAID else picture, np.uint8)
+
+
+def laid_as_jpeg(image: Image, orientation: int) -> bytes:
+    return encode_picture(laid(image, orientation), orientation=orientation, quality=95)
+
+
+def tight_crops(album: Album) -> Iterator[Case]:
+    """The border cuts forehead, chin, a cheek or all of them; a mild cut must not cost the face."""
+    for number, portrait in enumerate(album.portraits):
+        for step, depth in enumerate(CUTS):
+            side = CUT_SIDES[(number + step) % len(CUT_SIDES)]
+            content = as_jpeg(_cut(portrait, side, depth).image)
+            codes = {"low_quality"} if depth <= MILD else {"low_quality", "no_face"}
+            yield may_store(f"{portrait.file}-{side}{depth:+.2f}.jpg", content, portrait, codes)
+
+
+def _cut(portrait: Portrait, side: str, depth: float) -> Portrait:
+    x, y, w, h = portrait.box
+    height, width = portrait.image.shape[:2]
+    lines = {"left": x + depth * w, "top": y + depth * h, "right": x + (1 - depth) * w, "bottom": y + (1 - depth) * h}
+    whole = {"left": 0.0, "top": 0.0, "right": float(width), "bottom": float(height)}
+    return portrait.cropped(**(lines if side == "all" else whole | {side: lines[side]}))
+
+
+def small_in_large(album: Album) -> Iterator[Case]:
+    """A person far away in a camera's large picture; from 100 px on the face is fit, below either is right."""
+    portraits = iter(album.some(4 * len(FACES_PX)))
+    for face_px in FACES_PX:
+        for number in range(4):
+            portrait = next(portraits)
+            scene = backdrop(*LARGE_PX, seed=face_px + number)
+            bust = portrait.bust(face_px, 3.0)
+            paste(scene, bust.image, LARGE_PX[0] // 2 - bust.image.shape[1] // 2, LARGE_PX[1] // 2)
+            name, content = f"{portrait.file}-{face_px}px.jpg", as_jpeg(scene, 90)
+            if face_px >= FIT_FACE_PX:
+                yield must_store(name, content, portrait)
+            else:
+                yield may_store(name, content, portrait, {"face_too_small"})
+
+
+def strips(album: Album) -> Iterator[Case]:
+    portraits = iter(album.some(3 * len(STRIPS_PX) * len(STRIP_FACES), start=5))
+    for width, height in STRIPS_PX:
+        for share in STRIP_FACES:
+            for place in (0.15, 0.5, 0.8):
+                portrait = next(portraits)
+                bust = portrait.bust(share * min(width, height), 1.6)
+                scene = backdrop(width, height, seed=int(100 * place) + width)
+                rows, columns = bust.image.shape[:2]
+                paste(scene, bust.image, round(place * max(0, width - columns)), round(place * max(0, height - rows)))
+                yield must_store(f"{portrait.file}-{width}x{height}-{share}.jpg", as_jpeg(scene, 90), portrait)
+
+
+def squeezed(album: Album) -> Iterator[Case]:
+    """The width changed and not the height, as a web page's form does."""
+    for number, portrait in enumerate(album.portraits):
+        for factor in (SQUEEZES[number % 4], SQUEEZES[(number + 1) % 4]):
+            image = np.asarray(
+                cv2.resize(portrait.image, None, fx=factor, fy=1, interpolation=cv2.INTER_AREA), np.uint8
+            )
+            yield may_store(f"{portrait.file}-x{factor}.jpg", as_jpeg(image), portrait, {"low_quality"}, flagged=True)
+
+
+def enlarged(album: Album) -> Iterator[Case]:
+    """A thumbnail blown up: many pixels, and nothing in them."""
+    for number, portrait in enumerate(album.portraits):
+        method = list(METHODS)[number % 4]
+        tiny = portrait.bust(TINY_FACE_PX, 4.0)
+        large = tiny.resized(ENLARGED_FACE_PX / TINY_FACE_PX, METHODS[method])
+        codes = {"low_quality", "face_too_small", "no_face"}
+        yield may_store(f"{portrait.file}-{method}.jpg", as_jpeg(large.image), portrait, codes, flagged=True)

@@ -1,0 +1,147 @@
+"""What became of each file against what is right for it: a run comes in, verdicts and one row of the table go out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.field_album import Album, Case, Floats
+
+MAX_DISTANCE = 0.07  # from the right vector; other people's begin at about 0.08
+FIT_SHARE = 0.95  # of what is fit to be stored
+STORED, REFUSED, LOST, WRONG_CODE, WRONG_VECTOR = RESULTS = (
+    "stored right",
+    "refused right",
+    "lost",
+    "wrong code",
+    "wrong vector",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the program said of a file: its vector or its code, and whether it called the photo improvable."""
+
+    vector: Floats | None = None
+    code: str = ""
+    detail: str = ""
+    improvable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`distance` is the stored vector's from the right one; `fit` says that the file had to be stored."""
+
+    file: str
+    result: str
+    fit: bool = False
+    improvable: bool = False
+    distance: float | None = None
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind's line of the table. `share` of its files may get a wrong vector."""
+
+    kind: str
+    verdicts: Sequence[Verdict]
+    share: float = 0.0
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(verdict.result for verdict in self.verdicts)
+
+    @property
+    def improvable(self) -> int:
+        return sum(verdict.improvable for verdict in self.verdicts)
+
+    @property
+    def fit(self) -> int:
+        return sum(verdict.fit for verdict in self.verdicts)
+
+    @property
+    def fit_stored(self) -> int:
+        return sum(verdict.fit and verdict.result == STORED for verdict in self.verdicts)
+
+    @property
+    def farthest(self) -> float | None:
+        return max((verdict.distance for verdict in self.verdicts if verdict.distance is not None), default=None)
+
+    @property
+    def failures(self) -> list[str]:
+        """What issue 13 asks for and this row does not reach."""
+        found = []
+        if self.counts[WRONG_VECTOR] > self.share * len(self.verdicts):
+            found.append("wrong vectors")
+        if self.fit_stored < (1.0 if self.kind == "untouched" else FIT_SHARE) * self.fit:
+            found.append("too few stored")
+        return found
+
+
+def judge(case: Case, seen: Seen, album: Album) -> Verdict:
+    """Compare what was seen with what is right."""
+    if seen.vector is not None:
+        return _judge_stored(case, seen, seen.vector, album)
+    accepted = seen.code in case.codes and re.search(case.detail, seen.detail, re.IGNORECASE) is not None
+    result = REFUSED if accepted else LOST if case.fit else WRONG_CODE
+    return Verdict(case.name, result, case.fit, said=f"{seen.code}: {seen.detail}")
+
+
+def _judge_stored(case: Case, seen: Seen, vector: Floats, album: Album) -> Verdict:
+    right = case.photo and is_right(vector, case.photo, album)
+    result = STORED if right and (seen.improvable or not case.flagged) else WRONG_VECTOR
+    distance = cosine(vector, album.vectors[case.photo]) if case.photo else None
+    said = f"nearest to {nearest(vector, album)}"
+    return Verdict(case.name, result, case.fit, seen.improvable, distance, said)
+
+
+def is_right(vector: Floats, photo: str, album: Album) -> bool:
+    """Close to DeepFace's own vector of that very photo, and to nobody else's more than to this person's."""
+    close = cosine(vector, album.vectors[photo]) <= MAX_DISTANCE
+    return close and album.person(nearest(vector, album)) == album.person(photo)
+
+
+def nearest(vector: Floats, album: Album) -> str:
+    return min(album.vectors, key=lambda file: cosine(vector, album.vectors[file]))
+
+
+def cosine(one: Floats, other: Floats) -> float:
+    """The cosine distance, 0 to 2."""
+    return 1 - float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+
+
+TITLES = (*RESULTS, "improvable", "farthest", "fit stored")
+HEAD = f"{'kind':<15}{'files':>6}{''.join(f'{title:>14}' for title in TITLES)}  verdict"
+
+
+def line(row: Row) -> str:
+    """A row of the table."""
+    cells = [*(row.counts[result] for result in RESULTS), row.improvable]
+    cells += ["" if row.farthest is None else f"{row.farthest:.3f}"]
+    cells += [f"{row.fit_stored} of {row.fit}" if row.fit else ""]
+    verdict = f"FAIL: {', '.join(row.failures)}" if row.failures else "ok"
+    return f"{row.kind:<15}{len(row.verdicts):>6}{''.join(f'{cell:>14}' for cell in cells)}  {verdict}"
+
+
+def bad_lines(rows: Iterable[Row], shown: int) -> list[str]:
+    """The first few files of each kind that went wrong."""
+    lines = []
+    for row in rows:
+        bad = [each for each in row.verdicts if each.result in (LOST, WRONG_CODE, WRONG_VECTOR)]
+        for each in bad[:shown]:
+            distance = "" if each.distance is None else f" at {each.distance:.3f}"
+            lines.append(f"{row.kind}: {each.file}: {each.result}{distance} ({each.said})")
+        if len(bad) > shown:
+            lines.append(f"{row.kind}: and {len(bad) - shown} more")
+    return lines
+
+
+def as_document(row: Row) -> dict[str, Any]:
+    verdicts = [{name: getattr(each, name) for name in Verdict.__slots__} for each in row.verdicts]
+    return {"kind": row.kind, "counts": dict(row.counts), "failures": row.failures, "files": verdicts}

@@ -1,0 +1,38 @@
+"""All kinds of `field_pictures` that one run shows, in the order of its table."""
+
+from __future__ import annotations
+
+from benchmarks.field_album import Kind
+from benchmarks.field_damage import damaged, damaged_others
+from benchmarks.field_drawings import avatars, drawn, grey_and_brown, poor
+from benchmarks.field_formats import odd_files, phones, sound, tiff_pages, transparency
+from benchmarks.field_geometry import enlarged, exif, small_in_large, squeezed, strips, tight_crops, turned, untouched
+from benchmarks.field_scenes import badges_and_forms, roomy, somebody_elses, template
+
+DAMAGED_SHARE = 0.02  # of damaged files, what nothing can notice may get a wrong vector: issue 13
+
+KINDS = (
+    Kind("untouched", untouched),
+    Kind("turned", turned),
+    Kind("exif", exif),
+    Kind("damaged-jpeg", damaged, share=DAMAGED_SHARE),
+    Kind("damaged-other", damaged_others, share=DAMAGED_SHARE),
+    Kind("sound", sound),
+    Kind("phones", phones),
+    Kind("tiff-pages", tiff_pages),
+    Kind("odd-files", odd_files),
+    Kind("transparency", transparency),
+    Kind("somebody-else", somebody_elses),
+    Kind("roomy", roomy),
+    Kind("badges-forms", badges_and_forms),
+    Kind("template", template, {"SHARED_PHOTOS": "reject"}),
+    Kind("tight-crops", tight_crops),
+    Kind("small-in-large", small_in_large),
+    Kind("strips", strips),
+    Kind("squeezed", squeezed),
+    Kind("enlarged", enlarged),
+    Kind("avatars", avatars),
+    Kind("drawn", drawn),
+    Kind("grey-sepia", grey_and_brown),
+    Kind("poor", poor),
+)
