@@ -21,13 +21,14 @@ from PIL import Image as PillowImage
 
 from app.errors import InvalidImage
 from app.photos import opencv, phones
-from app.photos.damage import refuse_damaged
+from app.photos.damage import refuse_damaged, refuse_gap
 from app.photos.jpeg import decode_jpeg, has_usual_planes, refuse_unreadable
 from app.photos.jpeg_parts import LOSSLESS, JpegParts, read_parts
 from app.photos.kinds import JPEG_START, PNG_START, find_kind, what_it_is
 from app.photos.opencv import REDUCTIONS
 from app.photos.tiff import Page, read_largest_page
 from app.photos.transparency import decode_on_white, decode_tiff_on_white
+from app.photos.webp import refuse_leftovers
 from app.records import Image
 
 # A usual progressive JPEG has ten scans, one from mozjpeg up to fifteen; those of its thumbnail count here, too. Each
@@ -158,9 +159,22 @@ def _decode(header: Header, reduction: int) -> Image:
     if header.jpeg:
         return decode_jpeg(header.jpeg, reduction)
     if header.tiff:
-        return decode_tiff_on_white(header.tiff) if header.is_transparent else opencv.decode(header.tiff.content)
+        return _decode_tiff(header.tiff)
     if header.kind in phones.KINDS:
         return phones.decode_phone_photo(header.content, header.kind, reduction)
+    if header.kind == "WEBP":
+        refuse_leftovers(header.content)
     if header.is_transparent:
         return decode_on_white(header.content, header.kind, reduction)
-    return opencv.decode(header.content, reduction)
+    image = opencv.decode(header.content, reduction)
+    if header.kind == "BMP":
+        refuse_gap(image[::-1])  # its last row stands first
+    return image
+
+
+def _decode_tiff(page: Page) -> Image:
+    with opencv.no_complaints():
+        image = decode_tiff_on_white(page) if page.alpha else opencv.decode(page.content)
+    if not page.is_packed:
+        refuse_gap(image)
+    return image

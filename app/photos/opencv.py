@@ -56,16 +56,18 @@ def shrink(image: Image, factor: int) -> Image:
 
 @contextmanager
 def no_complaints() -> Iterator[None]:
-    """Raises InvalidImage when a native library writes to standard error inside: libjpeg says there what it guessed.
+    """Raises InvalidImage when a native library complains inside: libjpeg and libtiff then go on with a guess.
 
     Only for the sandbox's process, in which nobody else writes at the time.
     """
     with tempfile.TemporaryFile() as said:
         before = os.dup(STDERR)
         os.dup2(said.fileno(), STDERR)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         try:
             yield
         finally:
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
             os.dup2(before, STDERR)
             os.close(before)
         if os.fstat(said.fileno()).st_size:

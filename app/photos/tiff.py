@@ -44,6 +44,7 @@ class Page:
     size: tuple[int, int]
     is_grey: bool
     is_deep: bool
+    is_packed: bool
     alpha: int
     alpha_place: int
 
@@ -163,6 +164,7 @@ def _describe(reader: TiffReader, page: Directory) -> Page:
         (reader.first(page, WIDTH), reader.first(page, HEIGHT)),
         is_grey,
         reader.first(page, BITS, 1) > EIGHT_BITS,
+        reader.first(page, COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED,
         extras[0] if has_alpha else 0,
         page.entries[EXTRA_SAMPLES][0] if has_alpha else 0,
     )
