@@ -26,7 +26,7 @@ from app.photos.jpeg import decode_jpeg, has_usual_planes, refuse_unreadable
 from app.photos.jpeg_parts import LOSSLESS, JpegParts, read_parts
 from app.photos.kinds import JPEG_START, PNG_START, find_kind, what_it_is
 from app.photos.opencv import REDUCTIONS
-from app.photos.tiff import Page, read_largest_page
+from app.photos.tiff import Page, read_largest_page, refuse_broken_strips
 from app.photos.transparency import decode_on_white, decode_tiff_on_white
 from app.photos.webp import refuse_leftovers
 from app.records import Image
@@ -173,6 +173,7 @@ def _decode(header: Header, reduction: int) -> Image:
 
 
 def _decode_tiff(page: Page) -> Image:
+    refuse_broken_strips(page)
     with opencv.no_complaints():
         image = decode_tiff_on_white(page) if page.alpha else opencv.decode(page.content)
     if not page.is_packed:

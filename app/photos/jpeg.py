@@ -44,7 +44,7 @@ APPLICATIONS, COMMENT = range(0xE0, 0xF0), 0xFE
 JFIF, JFIF_MAJOR, JFIF_VERSION = b"JFIF", 5, 1  # the version's place in its segment, and the only one there is
 ADOBE, ADOBE_TRANSFORM = b"Adobe", 11
 TRANSFORMS = {COLOUR: (0, 1), INK: (0, 2)}  # of which libjpeg takes any other for the last
-PADDING = re.compile(rb"(?<!\xff)\0+(?=\xff[\xd0-\xd7]|\Z)")
+PADDING = re.compile(rb"(?<!\xff)\0+\Z")
 UNUSUAL = "subsampling"  # simplejpeg's word for planes of sizes that it does not know
 
 

@@ -6,6 +6,7 @@ Many a first page is a thumbnail. A camera's RAW file is a TIFF inside, whose pa
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,8 @@ RAW_COMPRESSIONS = {34713, 32767, 32769, 65000, 65535}
 UNCOMPRESSED, WITHOUT_INK, SUBSAMPLED = 1, {0, 1}, 6  # compression; photometrics: grey, and colours of halved planes
 ASSOCIATED, UNASSOCIATED = 1, 2
 EIGHT_BITS = 8
+DEFLATED = {8, 32946}
+PIECE_BYTES = 1 << 20  # unpacked at a time, whatever it unpacks to
 MAX_PAGES = 1000  # of which each is looked at; a scanner's stack has hundreds
 MAX_VALUES = 1_000_000  # strips of one page
 
@@ -45,6 +48,7 @@ class Page:
     is_grey: bool
     is_deep: bool
     is_packed: bool
+    deflated: tuple[tuple[int, int], ...]
     alpha: int
     alpha_place: int
 
@@ -57,6 +61,21 @@ class Page:
         if self.is_deep:
             return self.content
         return self.content[: self.alpha_place] + b"\0\0" + self.content[self.alpha_place + 2 :]
+
+
+def refuse_broken_strips(page: Page) -> None:
+    """Raises InvalidImage when deflated pixels are not what was deflated: libtiff does not look at the checksum."""
+    for start, end in page.deflated:
+        unpacker = zlib.decompressobj()
+        rest = page.content[start:end]
+        try:
+            while rest and not unpacker.eof:
+                unpacker.decompress(rest, PIECE_BYTES)
+                rest = unpacker.unconsumed_tail
+        except zlib.error as error:
+            raise InvalidImage(DAMAGED) from error
+        if not unpacker.eof:
+            raise InvalidImage(DAMAGED)
 
 
 class TiffReader:
@@ -129,8 +148,8 @@ def read_largest_page(content: bytes) -> Page:
         if any(_is_raw(reader, each) for each in directories):
             raise InvalidImage(RAW)
         largest = max(directories, key=lambda each: reader.first(each, WIDTH) * reader.first(each, HEIGHT))
-        _refuse_short(reader, largest, len(content))
-        return _describe(reader, largest)
+        spans = _find_pixels(reader, largest, len(content))
+        return _describe(reader, largest, spans)
     except (struct.error, ValueError, OverflowError) as error:
         raise InvalidImage(UNKNOWN) from error
 
@@ -140,22 +159,25 @@ def _is_raw(reader: TiffReader, page: Directory) -> bool:
     return DNG_VERSION in page.entries or packed or reader.first(page, PHOTOMETRIC) in RAW_PHOTOMETRICS
 
 
-def _refuse_short(reader: TiffReader, page: Directory, file_bytes: int) -> None:
-    """Raises InvalidImage when a strip or tile is not all there, or all of them are too few for the pixels."""
+def _find_pixels(reader: TiffReader, page: Directory, file_bytes: int) -> list[tuple[int, int]]:
+    """Where its strips or tiles lie. Raises InvalidImage when one is cut off, or all are too few for the pixels."""
     offsets = reader.values(page, STRIP_OFFSETS) or reader.values(page, TILE_OFFSETS)
     lengths = reader.values(page, STRIP_BYTES) or reader.values(page, TILE_BYTES)
-    if any(offset + length > file_bytes for offset, length in zip(offsets, lengths, strict=False)):
+    spans = [(offset, offset + length) for offset, length in zip(offsets, lengths, strict=False)]
+    if any(end > file_bytes for _, end in spans):
         raise InvalidImage(DAMAGED)
     compressed = reader.first(page, COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED
     if compressed or not lengths or reader.first(page, PHOTOMETRIC) == SUBSAMPLED:
-        return
+        return spans
     bits = reader.first(page, WIDTH) * reader.first(page, SAMPLES, 1) * reader.first(page, BITS, 1)
     if sum(lengths) < reader.first(page, HEIGHT) * (bits // 8):
         raise InvalidImage(DAMAGED)
+    return spans
 
 
-def _describe(reader: TiffReader, page: Directory) -> Page:
+def _describe(reader: TiffReader, page: Directory, spans: list[tuple[int, int]]) -> Page:
     samples = reader.first(page, SAMPLES, 1)
+    compression = reader.first(page, COMPRESSION, UNCOMPRESSED)
     is_grey = reader.first(page, PHOTOMETRIC, 2) in WITHOUT_INK
     extras = reader.values(page, EXTRA_SAMPLES)
     has_alpha = len(extras) == 1 and samples == (2 if is_grey else 4) and extras[0] in (ASSOCIATED, UNASSOCIATED)
@@ -164,7 +186,8 @@ def _describe(reader: TiffReader, page: Directory) -> Page:
         (reader.first(page, WIDTH), reader.first(page, HEIGHT)),
         is_grey,
         reader.first(page, BITS, 1) > EIGHT_BITS,
-        reader.first(page, COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED,
+        compression != UNCOMPRESSED,
+        tuple(spans) if compression in DEFLATED else (),
         extras[0] if has_alpha else 0,
         page.entries[EXTRA_SAMPLES][0] if has_alpha else 0,
     )
