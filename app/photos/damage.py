@@ -19,7 +19,7 @@ from app.records import Image
 
 DAMAGED = "los datos están dañados o incompletos; suba otra vez el archivo original"
 # So many line ends, each with a carriage return: in a photo one in 256 has one by chance.
-MANY_LINE_ENDS = 16
+MANY_LINE_ENDS, TEXT_BYTES = 16, 1 << 16
 # What a disk or a transfer that lost a block leaves: no codec's output has so many zeros in a row.
 BLANK = re.compile(rb"\0{128}")
 # Chunks without which a PNG's pixels would be others: those whose name begins with a capital, and two more.
@@ -31,8 +31,9 @@ BRIGHT, NOT_BLACK, MOSTLY = 32, 16, 0.6
 
 def refuse_damaged(content: bytes, kind: str) -> None:
     """Raises InvalidImage for damage that the format's decoder does not mind."""
-    line_ends = content.count(b"\n")
-    if line_ends >= MANY_LINE_ENDS and content.count(b"\r\n") == line_ends:
+    beginning = content[:TEXT_BYTES]
+    line_ends = beginning.count(b"\n")
+    if line_ends >= MANY_LINE_ENDS and beginning.count(b"\r\n") == line_ends:
         raise InvalidImage(AS_TEXT)
     try:
         if kind == "PNG":

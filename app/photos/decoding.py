@@ -31,10 +31,9 @@ from app.photos.transparency import decode_on_white, decode_tiff_on_white
 from app.photos.webp import refuse_leftovers
 from app.records import Image
 
-# A usual progressive JPEG has ten scans, one from mozjpeg up to fifteen; those of its thumbnail count here, too. Each
-# goes over all pixels again, however few bytes it has: libjpeg sets no limit, and 25 MB of them would take hours.
+# A usual progressive JPEG has ten scans, one from mozjpeg up to fifteen. Each goes over all pixels again, however few
+# bytes it has: libjpeg sets no limit, and 25 MB of them would take hours.
 USUAL_SCANS = 30
-JPEG_SCAN = b"\xff\xda"
 PNG_ANIMATION = b"acTL"
 PIXELS_PER_MEGAPIXEL = 1_000_000
 MAX_SIDE_PX = 30_000  # longer than any camera's panorama; what is drawn out further has no face, only costs
@@ -90,9 +89,10 @@ class Header:
 def is_plain(content: bytes, options: DecodeOptions) -> bool:
     """Whether it is a JPEG or PNG such as cameras and phones make, whose decoders are the best proven ones."""
     if content.startswith(JPEG_START):
-        width, height = read_parts(content).frame.size
+        parts = read_parts(content)
+        width, height = parts.frame.size
         few = width * height <= options.max_megapixels * PIXELS_PER_MEGAPIXEL
-        return few and content.count(JPEG_SCAN) <= USUAL_SCANS and has_usual_planes(content)
+        return few and len(parts.scans) <= USUAL_SCANS and has_usual_planes(content)
     return content.startswith(PNG_START) and PNG_ANIMATION not in content
 
 

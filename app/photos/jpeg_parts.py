@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import InvalidImage
 from app.photos.damage import DAMAGED
@@ -16,9 +18,9 @@ SIZES = set(range(0xC0, 0xD0)) - {DHT, JPG, DAC} | {SOF55}  # markers before a f
 SEQUENTIAL = {0xC0, 0xC1, 0xC9}
 PROGRESSIVE = {0xC2, 0xCA}
 LOSSLESS = {0xC3, 0xCB}
-STANDALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
-# The next marker behind a scan's data: 0xFF that no zero follows, and that is none of the restart markers within it.
-SCAN_END = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+MARK, RESTARTS = 0xFF, range(0xD0, 0xD8)
+STANDALONE = {0x01, *RESTARTS}  # markers without a length
+PIECE_BYTES = 1 << 18
 LAST_AC = 63  # the highest frequency of a block's 64
 
 
@@ -124,9 +126,22 @@ def read_parts(content: bytes) -> JpegParts:
         segments.append(segment)
         place = segment.end
         if marker == SOS:
-            behind = SCAN_END.search(content, segment.end)
-            place = behind.start() if behind else len(content)
+            place = _find_scan_end(content, segment.end)
     return JpegParts(content, tuple(segments))
+
+
+def _find_scan_end(content: bytes, start: int) -> int:
+    """Where the next marker behind a scan's data is: 0xFF that no zero follows, and none of the restart markers within
+    it. A piece at a time: the next scan may begin soon."""
+    while start < len(content):
+        piece: NDArray[np.uint8] = np.frombuffer(content, np.uint8)[start : start + PIECE_BYTES]
+        marks = np.flatnonzero(piece[:-1] == MARK)
+        behind = piece[marks + 1]
+        ends = marks[(behind != 0) & (behind != MARK) & ((behind < RESTARTS.start) | (behind >= RESTARTS.stop))]
+        if len(ends):
+            return start + int(ends[0])
+        start += PIECE_BYTES - 1  # its last byte may be half a marker
+    return len(content)
 
 
 def _read_frame(marker: int, body: bytes) -> Frame:
