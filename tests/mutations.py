@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from app.photos.decoding import PNG_START
+from app.photos.kinds import PNG_START
 
 Chance = np.random.Generator
 Mutation = Callable[[bytes, Chance], bytes]

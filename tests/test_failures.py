@@ -73,7 +73,7 @@ CASES = {
         "decode",
         "invalid_image",
         "No es una imagen válida: mide 3000 x 2000 píxeles",
-        content=lambda image: encode_picture(np.zeros((2000, 3000, 3), np.uint8)),
+        content=lambda image: encode_picture(np.zeros((2000, 3000, 3), np.uint8), "PNG"),
     ),
     "not an image": Case(
         "decode",

@@ -41,6 +41,7 @@ TIME_LIMIT_S, MEMORY_LIMIT_MB = 30.0, 400
 # Numbers of damaged files that killed a decoder once: they are among the few hundred, too.
 KILLERS = {"PNG animated": (1234, 1780)}  # SIGSEGV in OpenCV 5.0.0
 CODES = {"face", "invalid_image", "dangerous_image", "no_face", "several_faces", "low_quality"}
+CODES |= {"face_too_small", "not_a_portrait", "unclear_orientation", "not_a_photo"}
 
 
 def encode(kind: str, image: Image) -> bytes:

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from app.photos.decoding import decode
 from app.photos.duplicates import SAME_PICTURE_BITS, same_pictures
 from app.photos.fingerprint import checksum, describe_picture
+from app.photos.opencv import decode
 from app.records import Image
 from tests.pictures import encode_picture
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.photos.decoding import decode
+from app.photos.opencv import decode
 from app.photos.thumbnail import SIDE_PX, make_thumbnail
 from app.records import Image
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.errors import PhotoUnavailable
-from app.photos.decoding import DecodeOptions, find_kind, is_plain, read_pixels
+from app.photos.decoding import DecodeOptions, is_plain, read_pixels
+from app.photos.kinds import find_kind
 from app.photos.sandbox import Sandbox
 from app.records import Image, Photo, Portrait, Sighting
 
@@ -15,7 +16,7 @@ def load_portrait(photo: Photo, options: DecodeOptions, sandbox: Sandbox) -> Por
     except OSError as error:
         raise PhotoUnavailable(f"no se puede leer el archivo: {error.strerror}") from error
     find_kind(content)  # what is no photo at all is nobody's danger
-    apart = photo.suspect or not is_plain(content)
+    apart = photo.suspect or not is_plain(content, options)
     pixels = (sandbox.read_pixels if apart else read_pixels)(content, options)
     sighting = Sighting(_upright(pixels.size, pixels.image))
     return Portrait(photo, pixels.image, sighting, pixels.reduction)

@@ -19,12 +19,12 @@ import cv2
 from app.errors import DangerousImage, InvalidImage
 from app.photos.decoding import (
     PIXELS_PER_MEGAPIXEL,
-    TOO_MUCH_MEMORY,
     DecodeOptions,
     Pixels,
-    read_header,
+    inspect,
     read_pixels,
 )
+from app.photos.opencv import TOO_MUCH_MEMORY
 
 try:
     import resource
@@ -68,8 +68,7 @@ def _answer(
 ) -> tuple[bytes, bytes, memoryview]:
     """What kind of reply, and the reply in two parts."""
     try:
-        width, height, _ = read_header(content)
-        if width * height > usual_megapixels * PIXELS_PER_MEGAPIXEL:
+        if inspect(content).decoded_pixels(options) > usual_megapixels * PIXELS_PER_MEGAPIXEL:
             return LARGE, b"", NOTHING
         _limit_memory(min(options.max_megapixels, usual_megapixels))
         pixels = read(content, options)

@@ -1,0 +1,162 @@
+"""What a JPEG consists of: the file's bytes come in, its frame, scans and segments go out. Nothing is decoded."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import InvalidImage
+from app.photos.damage import DAMAGED
+
+SOI, EOI, SOS, APP0, APP1, APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE
+DHT, JPG, DAC, SOF55 = 0xC4, 0xC8, 0xCC, 0xF7
+SIZES = set(range(0xC0, 0xD0)) - {DHT, JPG, DAC} | {SOF55}  # markers before a frame's size: one for each process
+SEQUENTIAL = {0xC0, 0xC1, 0xC9}
+PROGRESSIVE = {0xC2, 0xCA}
+LOSSLESS = {0xC3, 0xCB}
+MARK, RESTARTS = 0xFF, range(0xD0, 0xD8)
+STANDALONE = {0x01, *RESTARTS}  # markers without a length
+PIECE_BYTES = 1 << 18
+LAST_AC = 63  # the highest frequency of a block's 64
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A marker and where it and what belongs to it lie; `end` is behind the segment, before a scan's data."""
+
+    marker: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The picture's header. `planes` holds each plane's number with its horizontal and vertical sampling."""
+
+    marker: int
+    bits: int
+    size: tuple[int, int]
+    planes: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One pass over planes: frequencies `first` to `last`, down from bit `high` to bit `low`."""
+
+    planes: tuple[int, ...]
+    first: int
+    last: int
+    high: int
+    low: int
+
+
+@dataclass(frozen=True)
+class JpegParts:
+    """A JPEG's segments up to its end mark, if it has one; what lies behind is none of the picture's."""
+
+    content: bytes
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def frame(self) -> Frame:
+        """Raises InvalidImage when there is none."""
+        for each in self.segments:
+            if each.marker in SIZES:
+                return _read_frame(each.marker, self.content[each.start + 4 : each.end])
+        raise InvalidImage(DAMAGED)
+
+    @cached_property
+    def scans(self) -> list[Scan]:
+        """Raises InvalidImage when one is cut off."""
+        return [_read_scan(self.body(each)) for each in self.segments if each.marker == SOS]
+
+    def body(self, segment: Segment) -> bytes:
+        """What stands behind the segment's marker and length."""
+        return self.content[segment.start + 4 : segment.end]
+
+    @property
+    def exif(self) -> bytes:
+        """All APP1 segments, as they are."""
+        return b"".join(self.content[each.start : each.end] for each in self.segments if each.marker == APP1)
+
+    @property
+    def is_one_pass(self) -> bool:
+        """Whether it is decoded row by row; of any other all the coefficients are kept until the end."""
+        return self.frame.marker not in PROGRESSIVE and len(self.scans) == 1
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there are scans for all planes, and in a progressive picture for every bit of every frequency.
+
+        libjpeg fills in what is missing, without a word, when a file ends between two of its scans.
+        """
+        if self.frame.marker not in PROGRESSIVE:
+            return {number for number, _, _ in self.frame.planes} <= {
+                each for scan in self.scans for each in scan.planes
+            }
+        finest = {
+            (plane, frequency): scan.low
+            for scan in self.scans
+            for plane in scan.planes
+            for frequency in range(scan.first, scan.last + 1)
+        }
+        planes = [number for number, _, _ in self.frame.planes]
+        return all(finest.get((plane, frequency)) == 0 for plane in planes for frequency in range(LAST_AC + 1))
+
+
+def read_parts(content: bytes) -> JpegParts:
+    """Walk along the file's markers. What is no marker between two segments is passed over, as libjpeg does."""
+    segments, place = [], 2
+    while (start := content.find(b"\xff", place)) >= 0:
+        place = start + 1
+        while content[place : place + 1] == b"\xff":
+            place += 1
+        marker = content[place] if place < len(content) else EOI
+        place += 1
+        if marker == 0 or marker in STANDALONE:
+            continue
+        if marker == EOI:
+            segments.append(Segment(EOI, start, min(place, len(content))))
+            break
+        segment = Segment(marker, place - 2, place + int.from_bytes(content[place : place + 2], "big"))
+        segments.append(segment)
+        place = segment.end
+        if marker == SOS:
+            place = _find_scan_end(content, segment.end)
+    return JpegParts(content, tuple(segments))
+
+
+def _find_scan_end(content: bytes, start: int) -> int:
+    """Where the next marker behind a scan's data is: 0xFF that no zero follows, and none of the restart markers within
+    it. A piece at a time: the next scan may begin soon."""
+    while start < len(content):
+        piece: NDArray[np.uint8] = np.frombuffer(content, np.uint8)[start : start + PIECE_BYTES]
+        marks = np.flatnonzero(piece[:-1] == MARK)
+        behind = piece[marks + 1]
+        ends = marks[(behind != 0) & (behind != MARK) & ((behind < RESTARTS.start) | (behind >= RESTARTS.stop))]
+        if len(ends):
+            return start + int(ends[0])
+        start += PIECE_BYTES - 1  # its last byte may be half a marker
+    return len(content)
+
+
+def _read_frame(marker: int, body: bytes) -> Frame:
+    try:
+        bits, height, width, count = struct.unpack_from(">BHHB", body)
+        planes = [struct.unpack_from(">BBB", body, 6 + 3 * each) for each in range(count)]
+    except struct.error as error:
+        raise InvalidImage(DAMAGED) from error
+    return Frame(marker, bits, (width, height), tuple((number, both >> 4, both & 15) for number, both, _ in planes))
+
+
+def _read_scan(body: bytes) -> Scan:
+    try:
+        planes = tuple(body[1 : 1 + 2 * body[0] : 2])
+        first, last, bits = body[1 + 2 * body[0] : 4 + 2 * body[0]]
+    except (IndexError, ValueError) as error:
+        raise InvalidImage(DAMAGED) from error
+    return Scan(planes, first, last, bits >> 4, bits & 15)

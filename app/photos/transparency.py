@@ -1,0 +1,71 @@
+"""Transparent photos: what lies under the transparent parts is not to be seen, and so it is not looked at.
+
+Whoever erased somebody from a photo left the colours there; the photo is what every program shows, on white.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from app.errors import InvalidImage
+from app.photos import opencv
+from app.photos.damage import DAMAGED
+from app.photos.orientation import read_orientation, turn_upright
+from app.photos.tiff import ASSOCIATED, Page
+from app.records import Image
+
+WHITE = 255
+BAND_ROWS = 256  # composed at a time: twice the bytes of a whole photo would be a lot of memory
+
+
+def decode_on_white(content: bytes, kind: str, reduction: int) -> Image:
+    """A PNG, WebP or GIF with transparent parts -> BGR uint8 (h, w, 3), upright. Raises InvalidImage when damaged."""
+    with _opened(content, kind) as picture:
+        layers = np.asarray(picture.convert("RGBA"), np.uint8)
+        exif = picture.info.get("exif", b"")
+    image = compose(layers[:, :, 2::-1], layers[:, :, 3])
+    return turn_upright(opencv.shrink(image, reduction), read_orientation(exif))
+
+
+def decode_tiff_on_white(page: Page) -> Image:
+    """A TIFF's page with alpha -> BGR uint8 (h, w, 3), upright as its readers turn it."""
+    is_multiplied = page.alpha == ASSOCIATED
+    if page.is_grey:  # whose alpha OpenCV forgets
+        with _opened(page.content, "TIFF") as picture:
+            grey, alpha = (np.asarray(picture.getchannel(each), np.uint8) for each in (0, 1))
+        return compose(np.stack([grey] * 3, axis=2), alpha, is_multiplied=is_multiplied)
+    layers = _as_bytes(opencv.imdecode(page.with_plain_alpha, cv2.IMREAD_UNCHANGED))
+    return compose(layers[:, :, :3], layers[:, :, 3], is_multiplied=is_multiplied)
+
+
+def compose(colours: NDArray[np.uint8], alpha: NDArray[np.uint8], *, is_multiplied: bool = False) -> Image:
+    """Colours (h, w, 3) on white, as far as `alpha` (h, w) lets it through; they may be multiplied with it already."""
+    image = np.empty(colours.shape, np.uint8)
+    for start in range(0, len(image), BAND_ROWS):
+        band = slice(start, start + BAND_ROWS)
+        opaque = alpha[band, :, None].astype(np.uint16)
+        own = colours[band] if is_multiplied else (colours[band] * opaque + WHITE // 2) // WHITE
+        image[band] = np.minimum(own + (WHITE - opaque), WHITE)
+    return image
+
+
+@contextmanager
+def _opened(content: bytes, kind: str) -> Iterator[PillowImage.Image]:
+    """The file in Pillow's hands. Raises InvalidImage for what Pillow finds wrong with it inside."""
+    try:
+        with PillowImage.open(io.BytesIO(content), formats=(kind,)) as picture:
+            yield picture
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise InvalidImage(DAMAGED) from error
+
+
+def _as_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """16 bits become the upper eight."""
+    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8)
