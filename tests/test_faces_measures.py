@@ -13,7 +13,9 @@ from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.measures import FaceView, compare_cheeks, linear_luminance, measure, measure_light, measure_sharpness
 from app.faces.mtcnn import Mtcnn
 from app.faces.quality import COMPONENTS
+from app.photos.opencv import decode
 from app.records import Image
+from tests.pictures import encode_picture
 
 GREY = np.full((400, 300, 3), 128, np.uint8)
 # Upright, frontal, level: eyes 60 px apart, mouth 60 px below them, the nose's tip where an average head has it.
@@ -61,6 +63,41 @@ def test_an_average_frontal_face_has_no_angle_and_sizes_as_drawn() -> None:
 
 def test_the_distance_between_the_eyes_counts_pixels_of_the_original() -> None:
     assert values(replace(FRONTAL, reduction=4))["InterEyeDistance"] == pytest.approx(240)
+
+
+def stretched(view: FaceView, across: float) -> FaceView:
+    """The picture and what was found in it, that many times as wide."""
+    wide = np.asarray(cv2.resize(view.image, None, fx=across, fy=1, interpolation=cv2.INTER_AREA), np.uint8)
+    x, y, width, height = view.box
+    assert view.landmarks is not None
+    marks = np.asarray(view.landmarks * (across, 1), np.float32)
+    return replace(view, image=wide, box=(round(x * across), y, round(width * across), height), landmarks=marks)
+
+
+@pytest.mark.parametrize("across", [0.6, 0.75, 1.4, 1.7])
+def test_a_stretched_picture_is_known_by_its_proportions(real_face: FaceView, across: float) -> None:
+    assert values(real_face)["PixelAspectRatio"] == pytest.approx(1, abs=0.2)
+    changed = values(stretched(real_face, across))["PixelAspectRatio"] / values(real_face)["PixelAspectRatio"]
+    assert changed == pytest.approx(across ** (-2.5 * 0.73), rel=0.05)  # the eyes' distance and 1.5 times the box's
+
+
+@pytest.mark.parametrize(
+    ("method", "highest"),
+    [(cv2.INTER_NEAREST, 20), (cv2.INTER_LINEAR, 20), (cv2.INTER_CUBIC, 20), (cv2.INTER_LANCZOS4, 20)],
+)
+def test_pixels_that_were_made_by_enlarging_do_not_count_between_the_eyes(
+    real_face: FaceView, method: int, highest: float
+) -> None:
+    """A face of 20 pixels, enlarged again to what it was: 8 pixels lie between the eyes, not 40."""
+    width = real_face.box[2]
+    small = cv2.resize(real_face.image, None, fx=20 / width, fy=20 / width, interpolation=cv2.INTER_AREA)
+    enlarged = cv2.resize(small, real_face.image.shape[1::-1], interpolation=method)
+    found = values(replace(real_face, image=decode(encode_picture(np.asarray(enlarged, np.uint8), quality=95))))
+    assert found["InterEyeDistance"] <= highest < 40 < values(real_face)["InterEyeDistance"]
+
+
+def test_a_face_without_any_detail_keeps_its_pixels() -> None:
+    assert values(FRONTAL)["InterEyeDistance"] == pytest.approx(60)
 
 
 @pytest.mark.parametrize("degrees", [-40, 15, 90])

@@ -25,6 +25,7 @@ NAMES = [component.name for component in COMPONENTS]
 # The best that each component can be.
 GOOD = {
     "InterEyeDistance": 300,
+    "PixelAspectRatio": 1,
     "HeadSize": 0.45,
     "LeftwardCropOfTheFaceImage": 3,
     "RightwardCropOfTheFaceImage": 3,
@@ -60,6 +61,9 @@ def test_the_best_values_score_a_hundred_or_nearly() -> None:
         ("SingleFacePresent", 0.5, 50),
         ("InterEyeDistance", 70, 50),
         ("InterEyeDistance", 90, 73),
+        ("PixelAspectRatio", 1.2, 47),
+        ("PixelAspectRatio", 1 / 1.2, 47),
+        ("PixelAspectRatio", 0, 0),
         ("HeadPoseRoll", -45, 50),
         ("HeadPoseYaw", 60, 25),
         ("HeadPosePitch", 120, 0),  # upside down is no better than lying
@@ -133,4 +137,6 @@ def test_every_component_has_a_mapping_and_says_in_a_sentence_how_to_take_the_ph
 
 
 def test_no_name_is_both_assessed_and_not() -> None:
-    assert len({*NAMES, *UNASSESSED}) == len(NAMES) + len(UNASSESSED) == 27  # all of the standard's
+    assert (
+        len({*NAMES, *UNASSESSED}) == len(NAMES) + len(UNASSESSED) == 28
+    )  # all of the standard's, and one of ISO/IEC 19794-5

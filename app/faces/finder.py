@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import ItemError, LowQuality, NoFace, UnclearOrientation
+from app.errors import ItemError, LowQuality, NoFace, NotAPhoto, UnclearOrientation
 from app.faces.alignment import align_face, find_eyes, letterbox
 from app.faces.attempts import PLAIN, Look, look, look_closer, turn_back
 from app.faces.choice import Policy, area, by_size, check_dominance, check_place, check_size
 from app.faces.detector import BoundedMtcnn, DetectionOptions
+from app.faces.drawing import is_drawing
 from app.faces.engine import Detector, FacialAreaRegion
 from app.faces.measures import FaceView, measure
 from app.faces.mtcnn import Mtcnn
@@ -53,8 +54,8 @@ class FaceFinder:
         self._eyes_lock = threading.Lock()
 
     def find(self, portrait: Portrait) -> Face:
-        """The member's face. Raises NoFace, FaceTooSmall, SeveralFaces, NotAPortrait, UnclearOrientation, LowQuality,
-        each with what was seen."""
+        """The member's face. Raises NoFace, SeveralFaces, NotAPhoto, FaceTooSmall, NotAPortrait, UnclearOrientation,
+        LowQuality, each with what was seen."""
         return self._choose(portrait, look(self._detector, self._judge, portrait.image))
 
     def find_small(self, portrait: Portrait) -> Face:
@@ -88,6 +89,8 @@ class FaceFinder:
     def _check(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion], quality: Values) -> None:
         """Raises the first reason not to enrol the face."""
         check_dominance(regions, self._options.multiple_faces, self._options.max_second_face)
+        if is_drawing(found.image, (regions[0].x, regions[0].y, regions[0].w, regions[0].h)):
+            raise NotAPhoto
         check_size(regions[0], found.image, portrait.reduction)
         check_place(regions[0], found.image)
         if not found.is_certain:

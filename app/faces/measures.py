@@ -24,6 +24,10 @@ Floats = NDArray[np.float32]
 CHIN_TO_MOUTH = 1.79  # from the eyes to the chin, in distances from the eyes to the mouth
 NOSE_PROTRUSION = 0.4  # of the nose's tip before the plane of eyes and mouth, in distances between the eyes
 NOSE_HEIGHT = 0.6  # the nose's tip on the way from the eyes to the mouth
+# ln(eyes to mouth / between the eyes) + 1.5 ln(height / width of MTCNN's box): median of the photos, which keep within
+# 0.24 of it. The box follows the proportions more steadily than the landmarks, so it counts for more.
+BOX_WEIGHT, AVERAGE_FACE = 1.5, 0.53
+STRETCH_SEEN = 0.73  # turns it into the factor by which the photos were stretched (0.6 to 1.7 times as wide)
 
 WORKING_SIDE_PX = 160  # light and sharpness are measured about as large as the networks see the face
 CHEEK_SIDE = 0.3  # of the squares on the cheeks, in distances between the eyes
@@ -34,6 +38,12 @@ SRGB = np.arange(LEVELS) / 255
 LINEAR = np.where(SRGB <= 0.04045, SRGB / 12.92, ((SRGB + 0.055) / 1.055) ** 2.4).astype(np.float32) * 255  # noqa: PLR2004
 LUMINANCE_OF_BGR = np.array([[0.0722, 0.7152, 0.2126]], np.float32)
 REBLUR_PX = 9
+# A picture that was enlarged has the pixels of its size and the detail of the smaller one. Smoothly enlarged, it hardly
+# changes when it is reduced to that many pixels between the eyes and enlarged again: photos lose 0.149 of their contrast
+# and more at 20 pixels, faces of 20 pixels that were enlarged 0.134 at most. Enlarged by repeating pixels, few steps
+# between its columns or rows hold all differences: these fill 0.6 and more of a photo, 0.4 at most of such a face.
+DETAIL_PX, DETAIL_LOSS, FILLED = (14.0, 20.0), 0.14, 0.5
+MIN_CONTRAST = 2.0  # grey levels: with less there is no detail to count
 INNER = 8  # sharpness leaves out one part in so many on each side: background
 
 
@@ -52,7 +62,7 @@ class FaceView:
 
 def measure(view: FaceView) -> Values:
     """Every component's value, NaN where there is nothing to measure it by."""
-    values = {"SingleFacePresent": _rivalry(view.areas)}
+    values, detail_px = {"SingleFacePresent": _rivalry(view.areas)}, math.inf
     x, y, width, height = view.box
     face = view.image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
     factor = max(1, max(width, height) // WORKING_SIDE_PX)
@@ -62,11 +72,12 @@ def measure(view: FaceView) -> Values:
         values |= measure_light(luminance) | {"Sharpness": measure_sharpness(face)}
         if view.landmarks is not None:
             corner = np.array([max(0, x), max(0, y)], np.float32)
-            values["IlluminationUniformity"] = compare_cheeks(
-                luminance, np.asarray((view.landmarks - corner) / factor, np.float32)
-            )
+            marks = np.asarray((view.landmarks - corner) / factor, np.float32)
+            values["IlluminationUniformity"] = compare_cheeks(luminance, marks)
+            detail_px = measure_detail(face, marks)
     if view.landmarks is not None:
         values |= measure_geometry(view, view.landmarks)
+        values["InterEyeDistance"] = min(values["InterEyeDistance"], detail_px)
     return np.array([values.get(component.name, math.nan) for component in COMPONENTS], np.float32)
 
 
@@ -88,12 +99,49 @@ def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
         "HeadPoseRoll": math.degrees(math.atan2(axes.across[1], axes.across[0])),
         "HeadPoseYaw": math.degrees(yaw),
         "HeadPosePitch": math.degrees(pitch),
+        "PixelAspectRatio": _stretch(axes, view.box),
         "HeadSize": chin / height,
         "LeftwardCropOfTheFaceImage": float(landmarks[0, 0]) / axes.inter_eye,
         "RightwardCropOfTheFaceImage": (width - float(landmarks[1, 0])) / axes.inter_eye,
         "MarginAboveOfTheFaceImage": float(axes.eyes[1]) / chin,
         "MarginBelowOfTheFaceImage": (height - float(axes.eyes[1])) / chin,
     }
+
+
+def _stretch(axes: _Axes, box: tuple[int, int, int, int]) -> float:
+    """How many times higher than wide the face's pixels must have become: 1 for an average face as it is. A proxy, by
+    the landmarks and by the box, which both follow the picture's proportions."""
+    seen = math.log(axes.eye_mouth / axes.inter_eye) + BOX_WEIGHT * math.log(max(1, box[3]) / max(1, box[2]))
+    return math.exp((seen - AVERAGE_FACE) * STRETCH_SEEN)
+
+
+def measure_detail(face: Image, landmarks: Floats) -> float:
+    """The distance between the eyes, in pixels, that the picture's detail is worth; infinite where it is worth all of
+    its pixels. BGR uint8 (h, w, 3), landmarks in its pixels."""
+    grey = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    between_eyes = _Axes.of(landmarks).inter_eye
+    if float(grey.std()) < MIN_CONTRAST:
+        return math.inf
+    filled = min(_filled(grey, axis) for axis in (0, 1))
+    if filled < FILLED:
+        return filled * between_eyes
+    return next(
+        (px for px in DETAIL_PX if px < between_eyes and _loss(grey, px / between_eyes) < DETAIL_LOSS), math.inf
+    )
+
+
+def _filled(grey: Floats, axis: int) -> float:
+    """The share of the steps from row to row (axis 0) or column to column that the differences are spread over."""
+    steps = np.abs(np.diff(grey, axis=axis)).mean(axis=1 - axis, dtype=np.float64)
+    return float(steps.sum() ** 2 / max(1e-9, (steps**2).sum()) / max(1, len(steps)))
+
+
+def _loss(grey: Floats, scale: float) -> float:
+    """What is lost of the contrast when the face is reduced by that scale and enlarged again."""
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    again = cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    inner = tuple(slice(side // INNER, side - side // INNER) for side in grey.shape)
+    return float((grey - again)[inner].std() / max(MIN_CONTRAST, float(grey[inner].std())))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

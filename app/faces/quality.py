@@ -1,8 +1,8 @@
 """What makes a face fit for enrolment: measured components of ISO/IEC 29794-5 come in, scores from 0 (worst) to 100 and
 verdicts go out, with what to tell people.
 
-The mappings to scores are those of ISO/IEC 29794-5:2025 as its reference software OFIQ is configured; the three that
-are ours say so. docs/quality.md lists them.
+The mappings to scores are those of ISO/IEC 29794-5:2025 as its reference software OFIQ is configured; the four that
+are ours say so. PixelAspectRatio is of ISO/IEC 19794-5, which wants square pixels. docs/quality.md lists them.
 """
 
 from __future__ import annotations
@@ -54,6 +54,12 @@ COMPONENTS = (
         "px",
         "La cara sale demasiado pequeña, con pocos píxeles",
         "Tome la foto de nuevo más de cerca, y suba el archivo original: no una copia reducida ni una captura.",
+    ),
+    Component(
+        "PixelAspectRatio",
+        "",
+        "La foto parece estirada o aplastada",
+        "Tome la foto de nuevo de frente, o suba el archivo original sin cambiarle las proporciones.",
     ),
     Component(
         "HeadPoseRoll",
@@ -162,6 +168,7 @@ UNASSESSED = (
 UNASSESSED_COMPONENTS = tuple(Component(name, "", "", "") for name in UNASSESSED)
 # Ours: 95 on usual photos; 65 where the distance to the person's other photos begins to grow, 14 at half as much again.
 SHARPNESS = (0.3, 0.05)
+STRETCH = (0.18, 0.02)  # 50 where the proportions are off by a fifth: more than those of any photo as it is
 
 
 def grade(values: Values, limits: Limits) -> list[Grade]:
@@ -203,6 +210,7 @@ def _varied(variance: float) -> float:
 SCORES: Mapping[str, Callable[[float], float]] = {
     "SingleFacePresent": lambda value: 100 * (1 - value),
     "InterEyeDistance": _rising(70, 20),
+    "PixelAspectRatio": lambda value: 100 * (1 - _sigmoid(abs(math.log(max(1e-6, value))), *STRETCH)),
     "HeadPoseRoll": _facing,
     "HeadPoseYaw": _facing,
     "HeadPosePitch": _facing,
