@@ -210,3 +210,19 @@ def test_a_flat_photo_has_long_runs_of_zeros_in_webp(picture: PillowImage.Image)
     assert bytes(64) in content
     image: Image = read_pixels(content, OPTIONS).image
     assert (image[-1] > 250).all()
+
+
+@pytest.mark.parametrize("reduction", [1, 2])
+def test_a_seam_that_libjpeg_does_not_see_is_seen(picture: PillowImage.Image, reduction: int) -> None:
+    """From some block on all is darker by one number: what a few lost bytes leave, if they are the right ones."""
+    image = np.asarray(picture)
+    darker = image.copy()
+    darker[320:] = np.maximum(darker[320:].astype(int) - 30, 0)
+    options = DecodeOptions(100.0, picture.height // reduction)
+    for pixels, seamed in ((image, False), (darker, True)):
+        content = encode_pillow(PillowImage.fromarray(pixels), "JPEG", quality=95)
+        if seamed:
+            with pytest.raises(InvalidImage):
+                read_pixels(content, options)
+        else:
+            assert read_pixels(content, options).reduction == reduction

@@ -32,10 +32,11 @@ from app.photos.jpeg_parts import (
 )
 from app.photos.kinds import SAVE_AS_JPG
 from app.photos.orientation import read_jpeg_orientation, turn_upright
+from app.photos.seams import refuse_seam
 from app.records import Image
 
 READ = SEQUENTIAL | PROGRESSIVE | LOSSLESS
-BITS = 8
+BITS, BLOCK_PX = 8, 8
 GREY, COLOUR, INK = 1, 3, 4  # by the number of planes
 JPEG_LS = f"es una foto JPEG-LS, que no se lee; {SAVE_AS_JPG}"
 HIERARCHICAL = f"es una foto JPEG de un tipo que no se lee; {SAVE_AS_JPG}"
@@ -82,6 +83,8 @@ def decode_jpeg(parts: JpegParts, reduction: int) -> Image:
             pixels = _decode_strictly(content, parts, reduction)
         except ValueError:
             continue
+        if parts.is_one_pass:
+            refuse_seam(pixels, BLOCK_PX * max(rows for _, _, rows in parts.frame.planes) // reduction)
         return turn_upright(pixels, read_jpeg_orientation(parts.exif))
     raise InvalidImage(DAMAGED)
 
