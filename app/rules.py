@@ -35,7 +35,9 @@ def _digest_of_judging(settings: Settings, request: Request, contract: Contract)
     judging = {
         "contract": contract.digest,
         "limits": settings.quality_limits(),
-        "faces": (settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE),
+        "faces": (settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, settings.MIN_FACE_RATIO),
+        "pixels": (settings.DETECTION_MAX_SIDE, settings.DECODE_MIN_SIDE, settings.MAX_PHOTO_MEGAPIXELS),
+        "bytes": settings.MAX_PHOTO_MB,
         "shared": settings.SHARED_PHOTOS,
         "accept": request.accept_low_quality,
     }

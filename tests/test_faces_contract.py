@@ -87,7 +87,7 @@ def test_an_installation_is_described_by_all_that_moves_its_vectors(home: Path) 
         "eyes level, box of the detector, letterbox",
         "base",
         "BGR",
-        1,
+        2,
     )
 
 

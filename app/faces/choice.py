@@ -8,7 +8,6 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from app.core.pixels import reduce
 from app.errors import FaceTooSmall, NotAPortrait, SeveralFaces
 from app.faces.engine import FacialAreaRegion
 from app.records import Image
@@ -68,7 +67,9 @@ def check_place(region: FacialAreaRegion, image: Image) -> None:
 
 def is_paper(image: Image) -> bool:
     """Whether most of a BGR uint8 (h, w, 3) image is of one light colour, as a scanned form is."""
-    grey = cv2.cvtColor(reduce(image, max(image.shape[:2]) // PAPER_SIDE_PX), cv2.COLOR_BGR2GRAY)
+    step = max(1, max(image.shape[:2]) // PAPER_SIDE_PX)
+    sampled = np.ascontiguousarray(image[::step, ::step])  # averaged, lines of text would make another colour of it
+    grey = cv2.cvtColor(sampled, cv2.COLOR_BGR2GRAY)
     ground = int(np.bincount(grey.ravel(), minlength=256).argmax())
     near = np.abs(grey.astype(np.int16) - ground) <= PAPER_LEVELS
     return ground >= PAPER_LEVEL and float(near.mean()) >= PAPER_SHARE

@@ -14,7 +14,9 @@ from app.records import Contract
 
 ALIGNMENT = "eyes level, box of the detector, letterbox"  # as DeepFace's align=True, expand_percentage=0
 NORMALISATION, COLOUR_ORDER = "base", "BGR"
-PREPROCESSING = 1  # counts up with every change of ours that moves vectors
+# Counts up with every change of ours that moves vectors. 2: the nets' scores tell which way up a face is; rows of before
+# may hold faces that were embedded upside down.
+PREPROCESSING = 2
 OWN_DETECTOR = 1  # likewise, of the detector
 # Lengths of DeepFace's models, from their published architectures.
 DIMENSIONS = {

@@ -39,9 +39,9 @@ LINEAR = np.where(SRGB <= 0.04045, SRGB / 12.92, ((SRGB + 0.055) / 1.055) ** 2.4
 LUMINANCE_OF_BGR = np.array([[0.0722, 0.7152, 0.2126]], np.float32)
 REBLUR_PX = 9
 # A picture that was enlarged has the pixels of its size and the detail of the smaller one. Smoothly enlarged, it hardly
-# changes when it is reduced to that many pixels between the eyes and enlarged again: photos lose 0.149 of their contrast
-# and more at 20 pixels, faces of 20 pixels that were enlarged 0.134 at most. Enlarged by repeating pixels, few steps
-# between its columns or rows hold all differences: these fill 0.6 and more of a photo, 0.4 at most of such a face.
+# changes when it is reduced to that many pixels between the eyes and enlarged again: photos lose 0.149 and more of
+# their contrast at 20 pixels, faces of 20 pixels that were enlarged 0.134 at most. Enlarged by repeating pixels, few
+# steps between its columns or rows hold all differences: they fill 0.6 and more of a photo, 0.4 at most of such a face.
 DETAIL_PX, DETAIL_LOSS, FILLED = (14.0, 20.0), 0.14, 0.5
 MIN_CONTRAST = 2.0  # grey levels: with less there is no detail to count
 INNER = 8  # sharpness leaves out one part in so many on each side: background
