@@ -88,13 +88,13 @@ class Rating:
     [
         ((8, 0, 0, 0), Verdict(0, True)),
         ((0, 0, 8, 0), Verdict(2, True)),
-        ((0, 0, 0, 2.6), Verdict(3, True)),
+        ((0, 0.6, 0, 3.1), Verdict(3, True)),
         ((4, 0, 2, 0), Verdict(None, True)),  # as much of a face on its head
         ((3, 0, 6, 0), Verdict(2, True)),
         ((7, 7.9, 0, 0), Verdict(0, True)),  # tilted by 45 degrees: the photo stays as it is
         ((7, 8.1, 0, 0), Verdict(1, True)),
         ((7, 7.5, 5, 0), Verdict(None, True)),  # stays, and cannot be told from its head
-        ((1.9, -5, -5, -5), Verdict(None, False)),
+        ((2.9, -5, -5, -5), Verdict(None, False)),
         ((-3, -4, -5, -6), Verdict(None, False)),
     ],
 )

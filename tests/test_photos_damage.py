@@ -214,15 +214,25 @@ def test_a_flat_photo_has_long_runs_of_zeros_in_webp(picture: PillowImage.Image)
 
 @pytest.mark.parametrize("reduction", [1, 2])
 def test_a_seam_that_libjpeg_does_not_see_is_seen(picture: PillowImage.Image, reduction: int) -> None:
-    """From some block on all is darker by one number: what a few lost bytes leave, if they are the right ones."""
+    """From some block on all is darker by one number: what a few lost bytes leave, if they are the right ones. A
+    translucent banner from side to side is none."""
     image = np.asarray(picture)
-    darker = image.copy()
+    darker, banner = image.copy(), image.copy()
     darker[320:] = np.maximum(darker[320:].astype(int) - 30, 0)
+    darker[320:336, : image.shape[1] // 3] = image[320:336, : image.shape[1] // 3]  # the row's blocks before the place
+    banner[320:400] = np.minimum(banner[320:400].astype(int) + 20, 255)
     options = DecodeOptions(100.0, picture.height // reduction)
-    for pixels, seamed in ((image, False), (darker, True)):
+    for pixels, seamed in ((image, False), (darker, True), (banner, False)):
         content = encode_pillow(PillowImage.fromarray(pixels), "JPEG", quality=95)
         if seamed:
             with pytest.raises(InvalidImage):
                 read_pixels(content, options)
         else:
             assert read_pixels(content, options).reduction == reduction
+
+
+@pytest.mark.parametrize("quality", [3, 5, 10, 15, 25, 40])
+def test_blocks_of_a_poor_jpeg_are_no_seams(picture: PillowImage.Image, quality: int) -> None:
+    for subsampling in (0, 2):
+        content = encode_pillow(picture, "JPEG", quality=quality, subsampling=subsampling)
+        assert read_pixels(content, OPTIONS).size == picture.size

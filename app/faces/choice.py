@@ -16,7 +16,7 @@ DOMINANT, LARGEST, REJECT = "dominant", "largest", "reject"
 Policy = Literal["dominant", "largest", "reject"]
 
 # Shares of the photo's shorter side that the longer side of a face's box takes. Portraits and badges: 0.2 and more.
-FAR_SHARE, SMALL_SHARE, MODEST_SHARE = 0.04, 0.1, 0.16
+FAR_SHARE, SMALL_SHARE, MODEST_SHARE = 0.024, 0.1, 0.16
 MIN_EYES_PX = 25.0  # between the eyes of a small face: what InterEyeDistance warns of (docs/quality.md)
 EYES_SHARE = 0.42  # of a box, between the eyes: for detectors that give none
 # A portrait's face is in the middle, or above it: how far its centre may be to one side, and from the top.

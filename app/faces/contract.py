@@ -14,8 +14,8 @@ from app.records import Contract
 
 ALIGNMENT = "eyes level, box of the detector, letterbox"  # as DeepFace's align=True, expand_percentage=0
 NORMALISATION, COLOUR_ORDER = "base", "BGR"
-# Counts up with every change of ours that moves vectors. 2: the nets' scores tell which way up a face is; rows of before
-# may hold faces that were embedded upside down.
+# Counts up with every change of ours that moves vectors. 2: which way up a face is, is told by the nets' scores; some
+# were embedded upside down before.
 PREPROCESSING = 2
 OWN_DETECTOR = 1  # likewise, of the detector
 # Lengths of DeepFace's models, from their published architectures.

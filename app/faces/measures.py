@@ -42,7 +42,7 @@ REBLUR_PX = 9
 # changes when it is reduced to that many pixels between the eyes and enlarged again: photos lose 0.149 and more of
 # their contrast at 20 pixels, faces of 20 pixels that were enlarged 0.134 at most. Enlarged by repeating pixels, few
 # steps between its columns or rows hold all differences: they fill 0.6 and more of a photo, 0.4 at most of such a face.
-DETAIL_PX, DETAIL_LOSS, FILLED = (14.0, 20.0), 0.14, 0.5
+DETAIL_PX, DETAIL_LOSS, FILLED = (13.0, 20.0), 0.14, 0.5
 MIN_CONTRAST = 2.0  # grey levels: with less there is no detail to count
 INNER = 8  # sharpness leaves out one part in so many on each side: background
 

@@ -37,6 +37,9 @@ from app.records import Image
 
 READ = SEQUENTIAL | PROGRESSIVE | LOSSLESS
 BITS, BLOCK_PX = 8, 8
+# Of a block's brightness, eight to a level. Saved at a quality of 24 or less, neighbouring blocks differ by so much
+# that sound pictures have seams.
+MAX_BRIGHTNESS_STEP = 32
 GREY, COLOUR, INK = 1, 3, 4  # by the number of planes
 JPEG_LS = f"es una foto JPEG-LS, que no se lee; {SAVE_AS_JPG}"
 HIERARCHICAL = f"es una foto JPEG de un tipo que no se lee; {SAVE_AS_JPG}"
@@ -83,7 +86,7 @@ def decode_jpeg(parts: JpegParts, reduction: int) -> Image:
             pixels = _decode_strictly(content, parts, reduction)
         except ValueError:
             continue
-        if parts.is_one_pass:
+        if parts.is_one_pass and parts.brightness_step <= MAX_BRIGHTNESS_STEP:
             refuse_seam(pixels, BLOCK_PX * max(rows for _, _, rows in parts.frame.planes) // reduction)
         return turn_upright(pixels, read_jpeg_orientation(parts.exif))
     raise InvalidImage(DAMAGED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from app.errors import InvalidImage
 from app.photos.damage import DAMAGED
 
 SOI, EOI, SOS, APP0, APP1, APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE
-DHT, JPG, DAC, SOF55 = 0xC4, 0xC8, 0xCC, 0xF7
+DHT, JPG, DAC, SOF55, DQT = 0xC4, 0xC8, 0xCC, 0xF7, 0xDB
 SIZES = set(range(0xC0, 0xD0)) - {DHT, JPG, DAC} | {SOF55}  # markers before a frame's size: one for each process
 SEQUENTIAL = {0xC0, 0xC1, 0xC9}
 PROGRESSIVE = {0xC2, 0xCA}
@@ -84,6 +85,12 @@ class JpegParts:
         return b"".join(self.content[each.start : each.end] for each in self.segments if each.marker == APP1)
 
     @property
+    def brightness_step(self) -> int:
+        """The coarsest step in which a block's mean is stored, of any plane; 0 where no table says one."""
+        tables = [self.body(each) for each in self.segments if each.marker == DQT]
+        return max((_first_step(body[at:]) for body in tables for at in _tables_at(body)), default=0)
+
+    @property
     def is_one_pass(self) -> bool:
         """Whether it is decoded row by row; of any other all the coefficients are kept until the end."""
         return self.frame.marker not in PROGRESSIVE and len(self.scans) == 1
@@ -106,6 +113,19 @@ class JpegParts:
         }
         planes = [number for number, _, _ in self.frame.planes]
         return all(finest.get((plane, frequency)) == 0 for plane in planes for frequency in range(LAST_AC + 1))
+
+
+def _tables_at(body: bytes) -> Iterator[int]:
+    """Where each quantisation table of a segment begins."""
+    at = 0
+    while at < len(body):
+        yield at
+        at += 1 + 64 * (2 if body[at] >> 4 else 1)
+
+
+def _first_step(table: bytes) -> int:
+    wide = table[0] >> 4
+    return int.from_bytes(table[1 : 3 if wide else 2], "big")
 
 
 def read_parts(content: bytes) -> JpegParts:

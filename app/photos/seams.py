@@ -22,6 +22,7 @@ MIN_EXCESS = 2.5
 # difference. At first only each so many columns of one colour are looked at.
 MIN_LIKENESS, MIN_SPREAD = 4, 12
 SAMPLED, GREEN, MIN_STEADINESS = 4, 1, 0.7
+BANNER_END, BANNER_END_PX = 16, 8  # the part of the width, and at least so much, that is looked at on either side
 
 
 def refuse_seam(image: Image, block_rows: int) -> None:
@@ -36,8 +37,18 @@ def refuse_seam(image: Image, block_rows: int) -> None:
         steady = (jumps >= MIN_JUMP / 2) & (jumps >= MIN_STEADINESS * difference.std(axis=1))
         for row in np.flatnonzero(steady):
             start = (row + 1) * block_rows - 2
-            if _has_seam(half[start : start + 4].astype(np.int16)):
+            if _has_seam(half[start : start + 4].astype(np.int16)) and not _is_banner(image[start + 1 : start + 3]):
                 raise InvalidImage(DAMAGED)
+
+
+def _is_banner(rows: NDArray[np.uint8]) -> bool:
+    """Whether two rows jump alike at both ends. A translucent banner begins on one row from side to side; where bytes
+    are lost in the middle of a row of blocks, what lies before that place jumps one row of blocks later."""
+    width = rows.shape[1]
+    end = max(BANNER_END_PX, width // BANNER_END)
+    difference = rows[1].astype(np.int16) - rows[0].astype(np.int16)
+    whole, *ends = (np.median(part, axis=0) for part in (difference, difference[:end], difference[-end:]))
+    return all(np.abs(each - whole).max() <= np.abs(whole).max() / 2 for each in ends)
 
 
 def _has_seam(rows: NDArray[np.int16]) -> bool:
