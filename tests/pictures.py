@@ -8,6 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import python_avatars
+import resvg_py
 from PIL import Image as PillowImage
 
 from app.records import Image
@@ -51,3 +53,23 @@ def write_picture(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_picture(image, kind, orientation=orientation, **options))
     return path
+
+
+def draw_avatar(side_px: int = 480) -> Image:
+    """A default avatar of the package python_avatars, in which MTCNN sees a face."""
+    avatar = python_avatars.Avatar(
+        style=python_avatars.AvatarStyle.TRANSPARENT,
+        top=python_avatars.HairType.SHORT_FLAT,
+        eyes=python_avatars.EyeType.DEFAULT,
+        mouth=python_avatars.MouthType.SMILE,
+        skin_color=python_avatars.SkinColor.LIGHT,
+        facial_hair=python_avatars.FacialHairType.NONE,
+        accessory=python_avatars.AccessoryType.NONE,
+    )
+    return render_svg(avatar.render(), side_px)
+
+
+def render_svg(svg: str, side_px: int) -> Image:
+    """A drawing on white: BGR uint8 (h, w, 3)."""
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=side_px, background="white"))
+    return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), np.uint8)

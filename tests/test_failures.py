@@ -20,10 +20,11 @@ from app.errors import ItemError, item_errors
 from app.records import Image
 from tests.conftest import OpenWorld
 from tests.mariadb import MariaDb
-from tests.pictures import encode_picture
+from tests.pictures import draw_avatar, encode_picture
 from tests.program import World
 
 SCRIPT = PROJECT_DIR / "generate_face_embeddings.py"
+FACE = (182, 64, 83, 107)  # the astronaut's, by MTCNN: x, y, width, height
 SOME_FAILED, NOT_STARTED, NOT_AVAILABLE = 1, 2, 3
 
 
@@ -43,6 +44,22 @@ class Case:
     crew_id: str = "photo"  # a route of the web server
     photo: str | None = "a.jpg"
     content: Callable[[Image], bytes] | None = None
+
+
+def within_scene(image: Image, face_px: int, place: tuple[float, float]) -> Image:
+    """A large photo of nothing but a picture with this face in it: so many pixels wide, its middle at these shares of
+    the photo's width and height."""
+    scene = cv2.GaussianBlur(np.random.default_rng(5).integers(60, 190, (1200, 1600, 3)).astype(np.uint8), (0, 0), 12)
+    x, y, width, height = FACE
+    scale = face_px / width
+    around = image[y - height // 2 : y + 2 * height, x - width // 2 : x + 2 * width]
+    small = cv2.resize(around, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    rows, columns = small.shape[:2]
+    left, top = (
+        round(share * side - size / 2) for share, side, size in zip(place, (1600, 1200), (columns, rows), strict=True)
+    )
+    scene[top : top + rows, left : left + columns] = small
+    return np.asarray(scene, np.uint8)
 
 
 HTML = b"<!DOCTYPE html><html><body>Iniciar sesion</body></html>"
@@ -99,6 +116,24 @@ CASES = {
         "La foto no sirve para reconocer a la persona: La cara está borrosa (Sharpness: ",
         content=lambda image: encode_picture(np.asarray(cv2.GaussianBlur(image, (0, 0), 8), np.uint8)),
     ),
+    "far away": Case(
+        "detect",
+        "face_too_small",
+        "La cara sale demasiado pequeña: mide ",
+        content=lambda image: encode_picture(within_scene(image, 30, (0.5, 0.4))),
+    ),
+    "poster behind": Case(
+        "detect",
+        "not_a_portrait",
+        "La única cara que se ve puede ser de otra persona: ocupa el ",
+        content=lambda image: encode_picture(within_scene(image, 110, (0.88, 0.15))),
+    ),
+    "avatar": Case(
+        "detect",
+        "not_a_photo",
+        "Es un dibujo, no una fotografía",
+        content=lambda _: encode_picture(draw_avatar(), "PNG"),
+    ),
     "no photo": Case("roster", "no_photo", "Sin foto registrada", photo=None),
     "climbing name": Case("roster", "bad_name", "Nombre no permitido", photo="../../etc/passwd"),
     "backslash": Case("roster", "bad_name", "Nombre no permitido", photo="..\\a.jpg"),
@@ -138,7 +173,7 @@ def test_every_kind_of_failure_is_in_the_table_or_tested_elsewhere() -> None:
     elsewhere = {"duplicate_member", "several_photos", "bad_vector", "unexpected"}  # roster, folder, embedder, pipeline
     elsewhere |= {"shared_photo", "placeholder_photo", "set_aside"}  # screening, month
     elsewhere |= {"dangerous_image", "took_too_long"}  # sandbox, pipeline
-    elsewhere |= {"face_too_small", "not_a_portrait", "unclear_orientation", "not_a_photo"}  # finder
+    elsewhere |= {"unclear_orientation"}  # finder
     assert {kind.code for kind in item_errors()} == {case.code for case in CASES.values()} | elsewhere
 
 
