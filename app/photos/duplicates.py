@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from app.photos.fingerprint import grey_distances
 from app.records import Picture
 
 # Faces with their surroundings: saved anew, made smaller, brightened or framed the same one differs in 5 of the hash's
-# 64 bits and by 0.5 as a rule; two photos in 11 bits and by 1.3 at least (docs/quality.md).
-SAME_PICTURE_BITS = 6
-SAME_PICTURE_DISTANCE = 0.8
-BANDS = SAME_PICTURE_BITS + 1  # two hashes that differ in fewer bits than there are bands share one band at least
-BAND_BITS = -(-64 // BANDS)
+# 64 bits and by 0.5 as a rule; two photos in 11 bits and by 1.3 at least, in 27 and by 2.8 as a rule (docs/quality.md).
+SAME_PICTURE_BITS = 8
+SAME_PICTURE_DISTANCE = 0.9
 SHOWN_IDS = 3
 
 
@@ -48,7 +48,7 @@ class SharedPictures:
     ) -> None:
         self._stored = {**stored, **(former or {})}
         self._owners: dict[Picture, dict[str, None]] = defaultdict(dict)
-        self._bands: dict[tuple[int, int], dict[Picture, None]] = defaultdict(dict)
+        self._hashes = _Hashes()
         self._of: dict[str, Picture] = {}
         self._alone: dict[Picture, str] = {}  # pictures of this run that nobody else had so far
         self._late: list[str] = []
@@ -116,14 +116,13 @@ class SharedPictures:
             yield from (other for other in self._owners[picture] if other != crew_id)
 
     def _pictures_like(self, picture: Picture) -> list[Picture]:
-        candidates = {other: None for band in _bands(picture) for other in self._bands[band]}
-        return same_pictures(picture, list(candidates))
+        return _same_among(picture, self._hashes.near(picture))
 
     def _add(self, crew_id: str, picture: Picture) -> None:
         self._of[crew_id] = picture
+        if picture not in self._owners:
+            self._hashes.add(picture)
         self._owners[picture][crew_id] = None
-        for band in _bands(picture):
-            self._bands[band][picture] = None
 
     def _forget(self, crew_id: str) -> None:
         if crew_id in self._of:
@@ -133,12 +132,31 @@ class SharedPictures:
 def same_pictures(picture: Picture, others: Sequence[Picture]) -> list[Picture]:
     """Those of the others that show the same."""
     bits = ((other, (other.perceptual_hash ^ picture.perceptual_hash).bit_count()) for other in others)
-    near = [other for other, differing in bits if differing <= SAME_PICTURE_BITS]
+    return _same_among(picture, [other for other, differing in bits if differing <= SAME_PICTURE_BITS])
+
+
+def _same_among(picture: Picture, near: list[Picture]) -> list[Picture]:
+    """Those of the pictures with a like hash whose grey pixels are alike, too."""
     if near in ([], [picture]):
         return near
     distances = grey_distances(picture, near)
     return [other for other, distance in zip(near, distances, strict=True) if distance <= SAME_PICTURE_DISTANCE]
 
 
-def _bands(picture: Picture) -> Iterable[tuple[int, int]]:
-    return ((number, picture.perceptual_hash >> number * BAND_BITS & (1 << BAND_BITS) - 1) for number in range(BANDS))
+class _Hashes:
+    """All pictures' hashes in one array: to compare one with 100,000 takes less than a millisecond."""
+
+    def __init__(self) -> None:
+        self._pictures: list[Picture] = []
+        self._hashes = np.empty(1024, np.uint64)
+
+    def add(self, picture: Picture) -> None:
+        if len(self._pictures) == len(self._hashes):
+            self._hashes = np.concatenate([self._hashes, np.empty_like(self._hashes)])
+        self._hashes[len(self._pictures)] = picture.perceptual_hash
+        self._pictures.append(picture)
+
+    def near(self, picture: Picture) -> list[Picture]:
+        """Those whose hash differs in few bits."""
+        differing = np.bitwise_count(self._hashes[: len(self._pictures)] ^ np.uint64(picture.perceptual_hash))
+        return [self._pictures[place] for place in np.flatnonzero(differing <= SAME_PICTURE_BITS)]
