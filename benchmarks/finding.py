@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.faces.attempts import look, turn_back
+from app.faces.attempts import FACE, look, turn_back
 from app.faces.detector import LIBRARY_MTCNN, DetectionOptions, build_detector
 from app.faces.engine import Detector, FacialAreaRegion
 from app.faces.mtcnn import Mtcnn
@@ -67,7 +67,8 @@ def with_detector(detector: Detector) -> Find:
 def with_attempts(detector: Detector, judge: OrientationJudge) -> Find:
     def find(image: Image) -> Found:
         seen = look(detector, judge, image)
-        boxes = [unturned(box_of(region), seen.quarter_turns, image) for region in seen.regions]
+        regions = [] if seen.doubt == FACE else seen.regions
+        boxes = [unturned(box_of(region), seen.quarter_turns, image) for region in regions]
         return Found(boxes, seen.attempt if boxes else "none", seen.quarter_turns)
 
     return find

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.faces.attempts import Look, equalise, look, look_closer, stretch_contrast, turn_back
+from app.faces.attempts import FACE, POSITION, Look, equalise, look, look_closer, stretch_contrast, turn_back
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.engine import Detector, FacialAreaRegion
 from app.faces.mtcnn import Mtcnn
@@ -187,21 +187,24 @@ def test_an_upright_photo_is_never_turned_however_sure_the_detector_is_of_anothe
 def test_the_position_that_the_judge_names_is_looked_at_first() -> None:
     detector = when({0: [region()], 1: [region(0.9)]})
     seen = look_as_told(detector, ON_ITS_HEAD, UPRIGHT)
-    assert (seen.attempt, seen.is_certain) == ("turned_180", True)
+    assert (seen.attempt, seen.doubt) == ("turned_180", "")
 
 
 def test_a_face_whose_position_cannot_be_told_is_uncertain() -> None:
     """Found as it lies, but in no position does it stand upright."""
     seen = look_as_told(when({0: [region()]}), UNCLEAR)
-    assert (seen.attempt, len(seen.regions), seen.is_certain) == ("plain", 1, False)
+    assert (seen.attempt, len(seen.regions), seen.doubt) == ("plain", 1, POSITION)
     only_turned = look_as_told(when({2: [region()]}), UNCLEAR)
-    assert (only_turned.attempt, only_turned.is_certain) == ("turned_180", False)
+    assert (only_turned.attempt, only_turned.doubt) == ("turned_180", POSITION)
     lost = look_as_told(when({0: [region()]}), ON_ITS_HEAD)  # the judge sees it on its head, the detector does not
-    assert (lost.attempt, lost.is_certain) == ("plain", False)
+    assert (lost.attempt, lost.doubt) == ("plain", POSITION)
 
 
-def test_what_the_judge_takes_for_no_face_is_none() -> None:
-    assert look_as_told(when({0: [region()]}), NO_FACE).regions == []
+def test_what_the_judge_takes_for_no_face_is_doubted_or_none() -> None:
+    unlike = look_as_told(when({0: [region()]}), NO_FACE)
+    assert (unlike.attempt, unlike.doubt) == ("plain", FACE)
+    better = look_as_told(when({0: [region()], 2: [region()]}), NO_FACE, UPRIGHT)
+    assert (better.attempt, better.doubt) == ("turned_180", "")
     assert look_as_told(when({1: [region()]}), NO_FACE).regions == []
 
 

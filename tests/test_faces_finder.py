@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from app.errors import LowQuality, NoFace, SeveralFaces
+from app.errors import LowQuality, NoFace, NotAPhoto, SeveralFaces, UnclearOrientation
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.engine import Detector, FacialAreaRegion
 from app.faces.finder import FaceFinder, FindOptions
 from app.faces.mtcnn import Mtcnn
 from app.faces.quality import COMPONENTS
 from app.records import CrewMember, Face, Image, Photo, Portrait, Sighting
+from tests.pictures import draw_avatar
 
 INPUT = (160, 160)
 NO_LIMITS = dict.fromkeys((component.name for component in COMPONENTS), (0.0, 0.0))
@@ -148,3 +149,56 @@ def test_a_turned_photo_gives_the_upright_photos_face_and_a_box_in_the_photo_as_
     assert np.rot90(mask, -turns)[top : top + high, left : left + wide].mean() > 0.99
     eyes = turned.sighting.landmarks[:2].round().astype(int)
     assert mask[eyes[:, 1], eyes[:, 0]].all()
+
+
+class Doubting(TakesAll):
+    """Nets that rate the four positions so."""
+
+    def __init__(self, *logits: float) -> None:
+        self.logits = np.array(logits)
+
+    def rate_with_rnet(self, images: Any, boxes: Any) -> Any:
+        return self.logits
+
+    rate_with_onet = rate_with_rnet
+
+    def detect(self, image: Image, min_face_px: float = 20.0) -> list[Any]:
+        return []
+
+
+def doubted(image: Image, nets: Doubting, limits: Any = NO_LIMITS) -> Face:
+    finder = FaceFinder(Fixed(region_at(180, 60, 90)), nets, INPUT, FindOptions("dominant", 0.4, limits))
+    return finder.find(portrait(image))
+
+
+def test_a_face_that_is_as_upright_on_its_head_is_refused_with_what_was_seen(astronaut: Image) -> None:
+    with pytest.raises(UnclearOrientation) as refused:
+        doubted(astronaut, Doubting(5, 0, 4, 0))
+    assert refused.value.sighting.box == (180, 60, 90, 90)
+
+
+def test_what_the_nets_do_not_take_for_a_face_is_none_unless_its_quality_says_more(astronaut: Image) -> None:
+    with pytest.raises(NoFace):
+        doubted(astronaut, Doubting(1, 0, -4, 0))
+    soft = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 8), np.uint8)
+    with pytest.raises(LowQuality, match="borrosa"):
+        doubted(soft, Doubting(1, 0, -4, 0), NO_LIMITS | {"Sharpness": (65.0, 20.0)})
+
+
+def test_a_drawing_is_no_photograph(mtcnn: BoundedMtcnn) -> None:
+    with pytest.raises(NotAPhoto) as refused:
+        find(mtcnn, portrait(draw_avatar()))
+    assert refused.value.sighting.faces_seen == 1
+
+
+def test_a_small_face_in_a_large_photo_is_found_by_looking_closer(mtcnn: BoundedMtcnn, astronaut: Image) -> None:
+    scene = np.full((2000, 3000, 3), 120, np.uint8)
+    scene[700:1212, 1200:1712] = astronaut
+    chosen = FindOptions("dominant", 0.4, NO_LIMITS)
+    finder = FaceFinder(mtcnn, Mtcnn(), INPUT, chosen)
+    with pytest.raises(NoFace):
+        finder.find(portrait(scene))
+    face = finder.find_small(portrait(scene))
+    plain = finder.find(portrait(astronaut))
+    assert face.sighting.attempt == "closer"
+    assert np.abs(np.array(face.sighting.box) - (1200, 700, 0, 0) - plain.sighting.box).max() < 12

@@ -51,7 +51,7 @@ def test_of_a_row_of_ours_all_is_known(gallery: Database) -> None:
     insert(gallery, (7, "1", "[1,2]", "Facenet512", "u", 1))
     made(gallery, (7, "1", "digest", "ab", 640, 480, 0))
     assert holdings(gallery) == {
-        "1": Holding(7, "Facenet512", "u", (7,), (7,), True, "digest", None, "ab", (640, 480)),
+        "1": Holding(7, "Facenet512", "u", (7,), (7,), True, "digest", None, "ab"),
     }
 
 
@@ -114,8 +114,8 @@ def test_rows_laid_aside_do_not_count_until_they_are_in_use(gallery: Database) -
         (4, "3", "new", "ab", 8, 9, 1),
     )
     assert holdings(gallery) == {
-        "1": Holding(1, "Facenet512", "a", (1,), (1,), True, "old", None, "ab", (8, 9)),
-        "3": Holding(4, "Dlib", "c", (4,), (4,), True, "new", None, "ab", (8, 9)),
+        "1": Holding(1, "Facenet512", "a", (1,), (1,), True, "old", None, "ab"),
+        "3": Holding(4, "Dlib", "c", (4,), (4,), True, "new", None, "ab"),
     }
 
 

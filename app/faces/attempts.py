@@ -22,6 +22,7 @@ from app.faces.orientation import Box, OrientationJudge
 from app.records import Image
 
 PLAIN, BORDERED, ENHANCED, ENLARGED, CLOSER = "plain", "bordered", "enhanced", "enlarged", "closer"
+POSITION, FACE = "position", "face"  # what may be in doubt of a find
 DEGREES = 90  # of one quarter turn
 ROTATIONS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 TURNS = tuple(range(4))  # quarter turns, anticlockwise
@@ -37,14 +38,14 @@ ENLARGED_SIDE_PX = 640  # the longer side that small photos are enlarged towards
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """What an attempt saw: `image` holds plain pixels, turned `quarter_turns` anticlockwise (as `np.rot90` does) so
-    that the face is upright; `regions` (none: no face) are in its pixels. `is_certain` is False where a face was
-    found and which way up it lies cannot be told."""
+    that the face is upright; `regions` (none: no face) are in its pixels. `doubt` is what cannot be told of the
+    largest: POSITION, which way up it lies; FACE, whether it is one."""
 
     image: Image
     regions: list[FacialAreaRegion]
     attempt: str
     quarter_turns: int
-    is_certain: bool = True
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,9 +73,11 @@ def look(detector: Detector, judge: OrientationJudge, image: Image) -> Look:
         return plain if _tilt(face) <= TILTED_DEGREES else _with_neighbours(detector, judge, plain)
     order = sorted(TURNS[1:], key=lambda turns: turns != verdict.quarter_turns)
     found = _search(detector, judge, image, _attempts(image, order))
-    if found is not None and found.is_certain:
+    if found is not None and not found.doubt:
         return _with_neighbours(detector, judge, found)
-    return dataclasses.replace(plain, is_certain=False) if verdict.is_face else found or _nothing(image)
+    if verdict.is_face:
+        return dataclasses.replace(plain, doubt=POSITION)
+    return found or dataclasses.replace(plain, doubt=FACE)
 
 
 def look_closer(detector: Detector, judge: OrientationJudge, image: Image) -> Look:
@@ -112,7 +115,8 @@ def _search(
         is_certain = verdict.quarter_turns == 0 and _stands(face)
         if is_certain or (uncertain is None and verdict.is_face and verdict.quarter_turns is None):
             in_photo = [_in_photo(region, copy) for region in regions]
-            found = Look(_turn(image, turns), in_photo, _attempt(copy.name, turns), turns, is_certain)
+            doubt = "" if is_certain else POSITION
+            found = Look(_turn(image, turns), in_photo, _attempt(copy.name, turns), turns, doubt)
             if is_certain:
                 return found
             uncertain = found

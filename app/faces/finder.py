@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.errors import ItemError, LowQuality, NoFace, NotAPhoto, UnclearOrientation
 from app.faces.alignment import align_face, find_eyes, letterbox
-from app.faces.attempts import PLAIN, Look, look, look_closer, turn_back
+from app.faces.attempts import FACE, PLAIN, POSITION, Look, look, look_closer, turn_back
 from app.faces.choice import Policy, area, by_size, check_dominance, check_place, check_size
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.drawing import is_drawing
@@ -93,9 +93,11 @@ class FaceFinder:
             raise NotAPhoto
         check_size(regions[0], found.image, portrait.reduction)
         check_place(regions[0], found.image)
-        if not found.is_certain:
+        if found.doubt == POSITION:
             raise UnclearOrientation
-        self._check_quality(quality)
+        self._check_quality(quality)  # says more of a blurred face than that there is none
+        if found.doubt == FACE:
+            raise NoFace
 
     def _measure(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion]) -> Values:
         first = regions[0]

@@ -22,6 +22,8 @@ MIN_EXCESS = 2.5
 # difference. At first only each so many columns of one colour are looked at.
 MIN_LIKENESS, MIN_SPREAD = 4, 12
 SAMPLED, GREEN, MIN_STEADINESS = 4, 1, 0.7
+# A photo's neighbouring pixels differ nearly everywhere; where most are equal, it is a drawn ground with its own edges.
+MIN_GRAIN = 0.5
 BANNER_END, BANNER_END_PX = 16, 8  # the part of the width, and at least so much, that is looked at on either side
 
 
@@ -58,6 +60,8 @@ def _has_seam(rows: NDArray[np.int16]) -> bool:
     unlike = np.median(np.abs(difference - jump), axis=0).max() + 1
     spread = rows[1:3].std(axis=1).max(axis=1).min()
     if np.abs(jump).max() < MIN_JUMP or spread < max(MIN_SPREAD, MIN_LIKENESS * unlike):
+        return False
+    if (np.diff(rows[1:3], axis=1) != 0).any(axis=2).mean() < MIN_GRAIN:
         return False
     slope = max(np.abs(np.median(rows[lower] - rows[lower - 1], axis=0)).max() for lower in (1, 3))
     return bool(np.abs(jump).max() >= MIN_EXCESS * (unlike + 2 * slope))
