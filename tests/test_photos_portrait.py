@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 from app.errors import InvalidImage, PhotoUnavailable
 from app.photos.damage import DAMAGED
 from app.photos.decoding import DecodeOptions, choose_reduction, read_header
-from app.photos.kinds import UNKNOWN
+from app.photos.kinds import BEFORE_PHOTO, UNKNOWN
 from app.photos.opencv import decode
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
@@ -216,6 +216,8 @@ def test_bytes_after_the_end_do_no_harm(file: Path, picture: Image) -> None:
     [
         (b"", "el archivo está vacío"),
         (b"<!DOCTYPE html><html></html>", "el servidor entregó una página web en lugar de una foto"),
+        (b"\xef\xbb\xbf\xff\xd8\xff\xe0" + bytes(99), BEFORE_PHOTO.format(bytes=3)),
+        (b"<br />\n<b>Notice</b>\x89PNG\r\n\x1a\n" + bytes(99), BEFORE_PHOTO.format(bytes=20)),
         (b"\n  <HTML><body>Inicie la sesion", "el servidor entregó una página web en lugar de una foto"),
         (b"\xff\xd8\xff", DAMAGED),
         (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", DAMAGED),

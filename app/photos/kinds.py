@@ -26,7 +26,8 @@ RAW_STARTS = (b"II*\0\x10\0\0\0CR", b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR
 JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 JPEG_2000_STARTS = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xffO\xffQ")
 HTML_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
-HEAD_BYTES = 2048  # how far an SVG's own element may be from the file's beginning
+BEFORE_PHOTO = "delante de la foto hay {bytes} bytes que no son suyos; revise qué pone ahí el servidor"
+HEAD_BYTES = 2048  # how far an SVG's own element, or a photo behind a server's words, may be from the file's beginning
 # What a photo's first bytes become when a program reads them as text and writes that as UTF-8, or changes line ends.
 AS_TEXT_STARTS = (
     *(b"\xef\xbf\xbd", b"\xc3\xbf\xc3\x98", b"\xc2\x89PNG"),
@@ -105,6 +106,13 @@ def _what_markup(content: bytes) -> str:
     head = content[:HEAD_BYTES].lstrip().lower()
     if head.startswith((b"<svg", b"<?xml", b"<!doctype svg")) and b"<svg" in head:
         return "es un dibujo SVG, no una foto; suba una foto de la persona como JPG"
+    if before := _bytes_before_photo(content):
+        return BEFORE_PHOTO.format(bytes=before)
     if head.startswith(HTML_STARTS):
         return "el servidor entregó una página web en lugar de una foto"
     return UNKNOWN
+
+
+def _bytes_before_photo(content: bytes) -> int:
+    """How much a server's script put before a JPEG or PNG; 0 where there is no photo."""
+    return max(0, *(content.find(start, 0, HEAD_BYTES) for start in (JPEG_START, PNG_START)))
