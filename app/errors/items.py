@@ -60,7 +60,8 @@ class PhotoUnavailable(ItemError):
 class InvalidImage(ItemError):
     stage, code = "decode", "invalid_image"
     title = "No es una imagen válida"
-    advice = "Abra la foto en su equipo, guárdela de nuevo como JPG y súbala otra vez."
+    # Never to open it and save it again: what a viewer makes of a damaged file would then pass for a sound photo.
+    advice = "Suba otra vez el archivo original, como salió de la cámara. Si es de un formato que no se lee, cámbielo a JPG."
 
 
 class OversizedPhoto(InvalidImage):
