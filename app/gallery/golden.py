@@ -24,7 +24,7 @@ from app.records import DIGEST_DIGITS, Contract
 log = logging.getLogger(__name__)
 
 # Cosine distance. Processors and ONNX Runtime's kernels differ by less than 1e-5; two photos of one person by 0.03 and
-# more (DESIGN.md). What moves vectors further than this would move everybody's.
+# more. What moves vectors further than this would move everybody's.
 TOLERANCE = 1e-3
 
 Vector = NDArray[np.float32]
