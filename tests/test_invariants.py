@@ -1,4 +1,4 @@
-"""Whatever happens in an organisation, in whatever order: after each run the gallery is what docs/architecture.md promises."""
+"""Whatever happens in an organisation, in whatever order: after each run the gallery is what it has to be."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class InvalidImage(ItemError):
     stage, code = "decode", "invalid_image"
     title = "No es una imagen válida"
     # Never to open it and save it again: what a viewer makes of a damaged file would then pass for a sound photo.
-    advice = "Suba otra vez el archivo original, como salió de la cámara. Si es de un formato que no se lee, cámbielo a JPG."
+    advice = "Suba otra vez el archivo original, tal como salió de la cámara; si su formato no se lee, cámbielo a JPG."
 
 
 class OversizedPhoto(InvalidImage):
