@@ -36,7 +36,7 @@ class Familiar:
         """The photo, unless its content is the one that was enrolled, or that failed."""
         photo = fetch(member)
         holding = self._good_row(member)
-        if holding is not None and holding.sha256 == photo.sha256:
+        if holding is not None and holding.sha256 == photo.sha256 and self._was_seen_last(photo):
             return Skipped(member, _how(holding, photo, SKIPPED_SAME_FILE), photo=photo)
         suspect = self._decisions[member.crew_id].case.suspect is not None
         return self._known_failure(photo) or dataclasses.replace(photo, suspect=suspect)
@@ -59,6 +59,11 @@ class Familiar:
         if holding is None or self._rules.force or len(holding.active_ids) > 1 or is_stale(holding, self._rules):
             return None
         return holding if holding.active or case.came_back else None
+
+    def _was_seen_last(self, photo: Photo) -> bool:
+        """Whether nothing is remembered of another file since: what was seen of it would stand for this one."""
+        remembered = self._decisions[photo.member.crew_id].case.remembered
+        return remembered is None or (not remembered.code and remembered.sha256 in ("", photo.sha256))
 
     def _known_failure(self, photo: Photo) -> Failed | None:
         remembered = self._decisions[photo.member.crew_id].case.remembered

@@ -43,11 +43,12 @@ LEAVE_S = 5.0  # how long the end of a run waits for what is being computed: lon
 @dataclass(frozen=True, slots=True)
 class Stages:
     """What is done to a member, as callables. Each raises ItemError for what costs one member, RunError for what
-    ends the run; `discard` is told when a photo's file is no longer needed. `fetch` and `decode` may find that nothing
-    more is to be done. Until `may_store` says so nothing is stored, unless there is nobody else to wait for."""
+    ends the run; `discard` is told when a photo's file is no longer needed. `fetch` may find that nothing more is to be
+    done, `store` that the row holds the vector already. Until `may_store` says so nothing is stored, unless there is
+    nobody else to wait for."""
 
     fetch: Callable[[CrewMember], Photo | Skipped | Failed]
-    decode: Callable[[Photo], Portrait | Skipped]
+    decode: Callable[[Photo], Portrait]
     find: Callable[[Portrait], Face]
     embed: Callable[[Sequence[Face]], list[Embedding]]
     store: Callable[[Sequence[Embedding]], list[int | Skipped]]

@@ -151,8 +151,8 @@ class RunResult(Results):
         """The members whose photo was not looked at in this run, is good enough and could be better, with the
         component's name."""
         remembered = {each.member.crew_id: each.case.remembered for each in (self.plan.decisions if self.plan else ())}
-        untouched = (each for each in self.outcomes if isinstance(each, Skipped) and each.sighting is None)
-        seen = ((each.member, remembered.get(each.member.crew_id)) for each in untouched)
+        skipped = (each for each in self.outcomes if isinstance(each, Skipped) and each.code != SKIPPED_INTERRUPTED)
+        seen = ((each.member, remembered.get(each.member.crew_id)) for each in skipped if each.sighting is None)
         return [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
 
     @property

@@ -7,6 +7,7 @@ passes: the run withdraws it when the second comes, and says at the end how many
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -38,6 +39,7 @@ MAX_THUMBNAIL_BYTES = 9_000_000  # of a run: in base64 all that the report takes
 # The square that tells a face's picture: its side in lengths (between the eyes, plus from the eyes to the mouth), or
 # where there are no landmarks in sides of the box.
 SURROUNDINGS, SURROUNDINGS_OF_BOX = 1.6, 1.6
+SAME_PLACE = 0.03  # of the photo's sides: a detector's box moves by less when a photo is saved again
 PLACEHOLDER_FROM = 4  # people with one picture: two or three are a mix-up, more is an image that means "no photo"
 
 
@@ -66,7 +68,8 @@ class Screening:
         try:
             face = find(portrait)
         except ItemError as error:
-            error.sighting = self._illustrated(portrait, with_picture(portrait, error.sighting))
+            seen = error.sighting or portrait.sighting
+            error.sighting = self._illustrated(portrait, with_picture(portrait, seen))
             self._admit(portrait, error.sighting)
             raise
         sighting = with_picture(portrait, face.sighting)
@@ -94,9 +97,11 @@ class Screening:
         self._late += self._pictures.take_late() if self._reject else ()
         for crew_id in list(self._late):
             for place, outcome in enumerate(outcomes):
-                if outcome.member.crew_id == crew_id and not isinstance(outcome, Skipped):
+                if outcome.member.crew_id == crew_id:
                     if isinstance(outcome, Stored):
                         yield place, outcome
+                    elif isinstance(outcome, Skipped):  # the row is as it was before: reported, not withdrawn
+                        self.keep(crew_id, outcome.sighting.picture if outcome.sighting else None)
                     self._late.remove(crew_id)  # only now: when it could not be withdrawn, the next call tries again
                     break
 
@@ -114,15 +119,18 @@ class Screening:
     def settle(self, outcomes: list[Outcome]) -> None:
         """Say of each failure whose picture others have how many they are in the end."""
         failures = [(place, each, each.sighting) for place, each in enumerate(outcomes) if isinstance(each, Failed)]
-        thumbnails = {each.member.crew_id: seen.thumbnail for _, each, seen in failures if seen is not None}
+        sightings = {each.member.crew_id: seen for _, each, seen in failures if seen is not None and seen.thumbnail}
         for place, outcome, seen in failures if self._reject else ():
             twins = None if seen is None else self._pictures.twins(outcome.member.crew_id)
             if twins is None or seen is None:
                 continue
             kind = SharedPhoto if twins.count + 1 < PLACEHOLDER_FROM else PlaceholderPhoto
-            # The first with a picture was through before its twin came, so nobody thought of a thumbnail.
-            thumbnail = seen.thumbnail or next(filter(None, map(thumbnails.get, twins.shown)), b"")
-            shown = dataclasses.replace(seen, thumbnail=thumbnail)
+            # The first with a picture was through before its twin came, so no thumbnail was made. The twin's shows the
+            # same, unless the face lies elsewhere in it: in another frame, say.
+            like = (sightings[each] for each in twins.shown if each in sightings and _lies_alike(sightings[each], seen))
+            shown = (
+                seen if seen.thumbnail else dataclasses.replace(seen, thumbnail=next((x.thumbnail for x in like), b""))
+            )
             outcomes[place] = dataclasses.replace(
                 outcome, stage=kind.stage, code=kind.code, detail=_same_as(twins), sighting=shown
             )
@@ -161,7 +169,24 @@ def _surroundings(portrait: Portrait, sighting: Sighting) -> Image:
     reduction = portrait.reduction
     length = max(1, round(side / reduction))
     left, top = (round((middle - side / 2) / reduction) for middle in centre)
-    return crop_with_black(portrait.image, left, top, length, length)
+    cut = crop_with_black(portrait.image, left, top, length, length)
+    return np.ascontiguousarray(np.rot90(cut, _quarter_turns(sighting)))
+
+
+def _quarter_turns(sighting: Sighting) -> int:
+    """How often the photo has to be turned anticlockwise until its face stands upright."""
+    if sighting.landmarks is None:
+        return 0
+    across, down = sighting.landmarks[1] - sighting.landmarks[0]
+    return round(math.degrees(math.atan2(down, across)) / 90) % 4
+
+
+def _lies_alike(one: Sighting, other: Sighting) -> bool:
+    """Whether the faces, if there are any, lie at the same place of both photos."""
+    if one.box is None or other.box is None:
+        return one.box is other.box
+    shares = [np.array(each.box) / np.tile(each.size, 2) for each in (one, other)]
+    return bool(np.abs(shares[0] - shares[1]).max() <= SAME_PLACE)
 
 
 def known_pictures(gallery: Gallery, gone: Iterable[str]) -> tuple[dict[str, Picture], dict[str, Picture]]:

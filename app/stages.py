@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from app.breaker import Breaker
 from app.core.config import BYTES_PER_MB, Settings, load_settings
 from app.core.database import Database
-from app.errors import NoFace, PhotoNotFound
+from app.errors import DangerousImage, NoFace, PhotoNotFound
 from app.faces.detector import DetectionOptions, build_detector
 from app.faces.embedder import Embedder, load_network
 from app.faces.finder import CLOSER, FaceFinder, FindOptions
@@ -27,7 +28,7 @@ from app.faces.sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
 from app.familiar import Familiar
 from app.gallery.store import Saved
-from app.photos.decoding import DecodeOptions
+from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, choose_reduction
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
 from app.photos.source import FetchOptions, FolderSource
@@ -64,14 +65,23 @@ class FaceStages:
         `FaceFinder.find` does."""
         try:
             return self.finder.find(portrait)
-        except NoFace:
+        except NoFace as nothing:
+            if portrait.reduction == 1:
+                return self.finder.find_small(portrait)
             with self.closer_lock:  # of such photos one at a time: each takes 300 MB
-                larger = portrait if portrait.reduction == 1 else self._read_larger(portrait)
-                return self.finder.find_small(larger)
+                return self.finder.find_small(self._read_larger(portrait, nothing))
 
-    def _read_larger(self, portrait: Portrait) -> Portrait:
+    def _read_larger(self, portrait: Portrait, nothing: NoFace) -> Portrait:
+        """The photo with more pixels. Raises `nothing` where they are too many, and InvalidImage for damage that only
+        shows in them."""
         options = dataclasses.replace(self.decode_options, min_side_px=CLOSER.max_side_px)
-        return load_portrait(portrait.photo, options, self.sandbox)
+        factor = choose_reduction(portrait.sighting.size, options.min_side_px)
+        if math.prod(portrait.sighting.size) > options.max_megapixels * PIXELS_PER_MEGAPIXEL * factor**2:
+            raise nothing
+        try:
+            return load_portrait(portrait.photo, options, self.sandbox)
+        except DangerousImage:
+            raise nothing from None
 
     def close(self) -> None:
         """End the processes for files that nobody trusts; the nets can be used as before."""

@@ -271,7 +271,9 @@ class Oracle:
                 self.looked[crew_id] = (file, model)
             return int(file is not None and not known), 0
         known = self.looked.get(crew_id) == (file, model)
-        same_file = row is not None and (row.sha256, row.model) == (file.sha256, model)
+        seen = self.looked.get(crew_id)
+        was_last = seen is not None and (seen[0].sha256, seen[1]) == (file.sha256, model)
+        same_file = was_last and row is not None and (row.sha256, row.model) == (file.sha256, model)
         self.looked[crew_id] = (file, model)
         self.held[crew_id] = Held(file.url, file.sha256, file.picture, model)
         return int(not (known and same_file)), int(not same_file)

@@ -208,6 +208,16 @@ def test_what_the_judge_takes_for_no_face_is_doubted_or_none() -> None:
     assert look_as_told(when({1: [region()]}), NO_FACE).regions == []
 
 
+def test_a_large_region_that_is_no_face_does_not_hide_the_face_beside_it() -> None:
+    pattern, face = region(side=30), region(x=35, side=15)
+    seen = look_as_told(when({0: [pattern, face]}), NO_FACE, UPRIGHT)
+    assert (seen.attempt, seen.regions, seen.doubt) == ("plain", [face], "")
+    none = look_as_told(when({0: [pattern, face]}), NO_FACE, NO_FACE)
+    assert (none.regions, none.doubt) == ([pattern, face], FACE)
+    turned = look_as_told(when({2: [pattern, face]}), NO_FACE, UPRIGHT)
+    assert (turned.attempt, turned.regions) == ("turned_180", [face])
+
+
 def test_landmarks_that_lie_are_not_those_of_an_upright_face() -> None:
     """The mouth above the eyes, or the eyes one above the other, whatever the judge says of the box."""
     high = dataclasses.replace(region(), mouth_left=(19, 4), mouth_right=(11, 4))
@@ -221,7 +231,7 @@ def test_the_largest_of_several_faces_is_the_one_to_judge() -> None:
     asked = []
     judge = ToldJudge()
     judge.judge = lambda image, box: asked.append(box) or UPRIGHT
-    assert look(when({0: [small, large]}), judge, BLANK).regions == [small, large]
+    assert look(when({0: [small, large]}), judge, BLANK).regions == [large, small]
     assert asked == [(5, 5, 20, 20)]
 
 

@@ -52,7 +52,7 @@ def graded(name: str, value: float, limits: Limits = LIMITS) -> Grade:
 def test_the_best_values_score_a_hundred_or_nearly() -> None:
     scores = [one.score for one in grade(values(), LIMITS) if one.score is not None]
     assert len(scores) == len(COMPONENTS)
-    assert min(scores) >= 98
+    assert min(scores) >= 97
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_the_best_values_score_a_hundred_or_nearly() -> None:
         ("SingleFacePresent", 0.5, 50),
         ("InterEyeDistance", 70, 50),
         ("InterEyeDistance", 90, 73),
-        ("PixelAspectRatio", 1.2, 47),
-        ("PixelAspectRatio", 1 / 1.2, 47),
+        ("PixelAspectRatio", 1.2, 49),
+        ("PixelAspectRatio", 1 / 1.2, 49),
         ("PixelAspectRatio", 0, 0),
         ("HeadPoseRoll", -45, 50),
         ("HeadPoseYaw", 60, 25),

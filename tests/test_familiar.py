@@ -69,7 +69,12 @@ RECALLED = Failed(ANA, "detect", "no_face", "ninguna cara", photo=SAME_FILE, rec
         (familiar(None, NO_FACE), SAME_FILE, RECALLED),
         (familiar(None, replace(NO_FACE, url=OLD_URL)), SAME_FILE, RECALLED),
         (familiar(replace(ROW, sha256="cc"), NO_FACE), SAME_FILE, RECALLED),
-        (familiar(ROW, NO_FACE), SAME_FILE, skipped("same_file", SAME_FILE)),  # the enrolled one again
+        (
+            familiar(ROW, replace(NO_FACE, sha256="bb")),
+            SAME_FILE,
+            SAME_FILE,
+        ),  # the enrolled one again: what was seen is gone
+        (familiar(ROW, replace(SEEN, sha256="bb")), SAME_FILE, SAME_FILE),
         (familiar(None, NO_FACE), OTHER_FILE, OTHER_FILE),
         (familiar(None, NO_FACE, INSIST), SAME_FILE, SAME_FILE),
         (familiar(None, NO_FACE, FORCE), SAME_FILE, SAME_FILE),

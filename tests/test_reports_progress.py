@@ -104,7 +104,7 @@ def test_each_outcome_counts_and_has_its_sentence(console: Console) -> None:
         "✅ Embedding generado exitosamente para 1\\n (ID: 7)",
         "⏭️  Sin cambios en la foto de 1\\n: solo se anotó su dirección nueva",
         "⏭️  Sin cambios en la foto de 1\\n: es el mismo archivo",
-        "⏭️  Sin cambios en la foto de 1\\n: es la misma imagen, guardada de otra manera",
+        "⏭️  Sin cambios en la foto de 1\\n: el archivo cambió y el rostro da el mismo vector: la fila se queda",
         "⏭️  Sin cambios en la foto de 1\\n: volvió al padrón y su embedding está activo de nuevo",
         "❌ Error al extraer embedding para 1\\n: No se detectaron rostros",
     ]

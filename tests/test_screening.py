@@ -1,13 +1,15 @@
 """Placeholders and mix-ups: who is kept out, who stays and is only reported. By hand, then for real."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from app.errors import NoFace, SharedPhoto
+from app.errors import InvalidImage, NoFace, SharedPhoto
 from app.gallery.holdings import Holding
 from app.gallery.reconcile import (
     CHANGED,
@@ -186,6 +188,29 @@ def test_a_shared_photo_without_a_face_is_shared_all_the_same() -> None:
         watch.watch(nothing, portrait("2", ONE))
 
 
+def test_an_error_that_saw_nothing_is_told_with_what_is_known_of_the_photo() -> None:
+    """A second look at the file may find damage that the first did not see."""
+
+    def damaged(seen: Portrait) -> Face:
+        raise InvalidImage("dañada")
+
+    with pytest.raises(InvalidImage) as refused:
+        screening().watch(damaged, portrait("1", ONE))
+    seen = refused.value.sighting
+    assert (seen.size, seen.picture) == ((SIDE, SIDE), ONE)
+
+
+def test_a_row_that_was_kept_is_reported_when_its_twin_comes() -> None:
+    """Its vector had not moved: the run wrote nothing that could be withdrawn."""
+    watch = screening()
+    sighting = watched(watch, "1", ONE).sighting
+    with pytest.raises(SharedPhoto):
+        watched(watch, "2", ONE)
+    kept: Outcome = Skipped(member("1"), "reencoded", sighting=sighting)
+    assert list(watch.take_late([kept])) == []
+    assert list(watch.reported([kept])) == [(member("1"), "la misma foto que 2")]
+
+
 def test_of_a_face_the_picture_is_its_surroundings_whatever_the_frame() -> None:
     """Within another frame, at half the size and with its landmarks: the same; another face in the same frame: not."""
     marks = np.array([[60, 70], [84, 70], [72, 82], [62, 94], [82, 94]], np.float32)  # 24 + 24 px: a square of 77
@@ -204,6 +229,44 @@ def test_of_a_face_the_picture_is_its_surroundings_whatever_the_frame() -> None:
     other = seen(framed(IMAGES[1], 24, 10), 24).picture
     assert pictures[0].picture is not None
     assert same_pictures(pictures[0].picture, [other]) == []
+
+
+@pytest.mark.parametrize(("x", "shown"), [(10, True), (11, True), (20, False)])
+def test_the_twins_small_copy_is_shown_only_where_the_face_lies_at_the_same_place(x: int, shown: bool) -> None:
+    """In another frame it would be another picture, with a box beside the face."""
+    watch = screening(reject=True)
+    sightings = [Sighting((100, 100), ONE, box=(left, 10, 30, 40)) for left in (10, x)]
+    for crew_id in ("1", "2"):
+        with suppress(SharedPhoto):
+            watched(watch, crew_id, ONE)
+    twin = replace(sightings[1], thumbnail=b"copy")
+    outcomes: list[Outcome] = [
+        Failed(member(each), "decode", "shared_photo", sighting=seen)
+        for each, seen in (("1", sightings[0]), ("2", twin))
+    ]
+    watch.settle(outcomes)
+    assert outcomes[0].sighting is not None
+    assert outcomes[0].sighting.thumbnail == (b"copy" if shown else b"")
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_photo_that_was_turned_is_the_same_picture(turns: int) -> None:
+    marks = np.array([[14, 18], [34, 18], [24, 26], [16, 34], [32, 34]], np.float32)
+
+    def turned(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        for _ in range(turns):  # anticlockwise
+            points = np.stack([points[:, 1], SIDE - 1 - points[:, 0]], axis=1)
+        return points
+
+    upright, lying = (
+        with_picture(
+            replace(portrait("1", ONE), image=np.ascontiguousarray(image)),
+            Sighting((SIDE, SIDE), box=(4, 4, 40, 40), landmarks=points),
+        ).picture
+        for image, points in ((IMAGES[0], marks), (np.rot90(IMAGES[0], turns), turned(marks)))
+    )
+    assert upright is not None and lying is not None
+    assert same_pictures(upright, [lying]) == [lying]
 
 
 # ----------------------------------------------------------------------------------------------------- the real program

@@ -105,7 +105,7 @@ class FaceTooSmall(ItemError):
 class NotAPortrait(ItemError):
     stage, code = "detect", "not_a_portrait"
     title = "La única cara que se ve puede ser de otra persona"
-    advice = "Tome la foto de nuevo de cerca, con la persona de frente y en el centro, y sin carteles ni gente detrás."
+    advice = "Tome la foto de cerca, con la persona de frente y en el centro; recorte de un documento solo la foto."
 
 
 class UnclearOrientation(ItemError):

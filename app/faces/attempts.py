@@ -8,6 +8,7 @@ confidence. Thresholds: measured by `python -m benchmarks.finding`, see docs/qua
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from app.faces.detector import LANDMARKS
 from app.faces.engine import Detector, FacialAreaRegion
-from app.faces.orientation import Box, OrientationJudge
+from app.faces.orientation import Box, OrientationJudge, Verdict
 from app.records import Image
 
 PLAIN, BORDERED, ENHANCED, ENLARGED, CLOSER = "plain", "bordered", "enhanced", "enlarged", "closer"
@@ -68,7 +69,8 @@ def look(detector: Detector, judge: OrientationJudge, image: Image) -> Look:
     face = main_region(plain.regions)
     if _stands(face) and judge.is_plainly_upright(image, _box(face)):
         return plain
-    verdict = judge.judge(image, _box(face))
+    regions, verdict = _rated(judge, image, plain.regions)
+    plain, face = dataclasses.replace(plain, regions=regions), main_region(regions)
     if _stands(face) and verdict.quarter_turns == 0:
         return plain if _tilt(face) <= TILTED_DEGREES else _with_neighbours(detector, judge, plain)
     order = sorted(TURNS[1:], key=lambda turns: turns != verdict.quarter_turns)
@@ -110,9 +112,8 @@ def _search(
         regions = _detect(detector, shown)
         if not regions:
             continue
-        face = main_region(regions)
-        verdict = judge.judge(shown, _box(face))
-        is_certain = verdict.quarter_turns == 0 and _stands(face)
+        regions, verdict = _rated(judge, shown, regions)
+        is_certain = verdict.quarter_turns == 0 and _stands(main_region(regions))
         if is_certain or (uncertain is None and verdict.is_face and verdict.quarter_turns is None):
             in_photo = [_in_photo(region, copy) for region in regions]
             doubt = "" if is_certain else POSITION
@@ -121,6 +122,20 @@ def _search(
                 return found
             uncertain = found
     return uncertain
+
+
+def _rated(
+    judge: OrientationJudge, image: Image, regions: Sequence[FacialAreaRegion]
+) -> tuple[list[FacialAreaRegion], Verdict]:
+    """The verdict on the largest region that is a face, and the regions without larger ones that are none; all of them,
+    and the verdict on the largest, where there is no face."""
+    by_size = sorted(regions, key=lambda region: region.w * region.h, reverse=True)
+    verdicts = (judge.judge(image, _box(region)) for region in by_size)
+    first = next(verdicts)
+    for place, verdict in enumerate(itertools.chain([first], verdicts)):
+        if verdict.is_face:
+            return by_size[place:], verdict
+    return list(regions), first
 
 
 def _with_neighbours(detector: Detector, judge: OrientationJudge, found: Look) -> Look:

@@ -7,7 +7,9 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from app.core.pixels import reduce
 from app.errors import FaceTooSmall, NotAPortrait, SeveralFaces
 from app.faces.engine import FacialAreaRegion
 from app.records import Image
@@ -21,8 +23,11 @@ MIN_EYES_PX = 25.0  # between the eyes of a small face: what InterEyeDistance wa
 EYES_SHARE = 0.42  # of a box, between the eyes: for detectors that give none
 # A portrait's face is in the middle, or above it: how far its centre may be to one side, and from the top.
 MAX_ASIDE, MAX_DOWN = 0.25, 0.7
-# Paper: most of a document is one light colour. A wall has shades, and somebody in front of it.
-PAPER_SIDE_PX, PAPER_LEVEL, PAPER_LEVELS, PAPER_SHARE = 128, 200, 10, 0.6
+# Paper: most of a document is one light colour. A wall has shades, and somebody in front of it. Paper that a lamp
+# lights unevenly is told from a wall by what is written on it: strokes in a good part of 16 x 16 places.
+PAPER_SIDE_PX, PAPER_LEVEL, PAPER_LEVELS, PAPER_SHARE = 900, 200, 10, 0.6
+SHADED_LEVEL, SHADED = 130, 0.88
+STROKE_PX, STROKE_LEVELS, PLACES, WRITTEN, WRITTEN_PLACES = 7, 30, 16, (0.005, 0.35), 0.15
 
 
 def by_size(regions: Sequence[FacialAreaRegion]) -> list[FacialAreaRegion]:
@@ -66,13 +71,27 @@ def check_place(region: FacialAreaRegion, image: Image) -> None:
 
 
 def is_paper(image: Image) -> bool:
-    """Whether most of a BGR uint8 (h, w, 3) image is of one light colour, as a scanned form is."""
-    step = max(1, max(image.shape[:2]) // PAPER_SIDE_PX)
-    sampled = np.ascontiguousarray(image[::step, ::step])  # averaged, lines of text would make another colour of it
-    grey = cv2.cvtColor(sampled, cv2.COLOR_BGR2GRAY)
+    """Whether a BGR uint8 (h, w, 3) image is a document: of one light colour in the main, or unevenly lit and written
+    on."""
+    small = reduce(image, max(image.shape[:2]) // PAPER_SIDE_PX)
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
     ground = int(np.bincount(grey.ravel(), minlength=256).argmax())
     near = np.abs(grey.astype(np.int16) - ground) <= PAPER_LEVELS
-    return ground >= PAPER_LEVEL and float(near.mean()) >= PAPER_SHARE
+    if ground >= PAPER_LEVEL and float(near.mean()) >= PAPER_SHARE:
+        return True
+    reach = max(3, max(grey.shape) // 8)
+    lit = cv2.blur(cv2.dilate(grey, np.ones((reach, reach), np.uint8)), (reach, reach)).astype(np.float32)
+    is_light = float(np.median(lit)) >= SHADED_LEVEL and float((grey >= SHADED * lit).mean()) >= PAPER_SHARE
+    return is_light and _is_written(grey)
+
+
+def _is_written(grey: NDArray[np.uint8]) -> bool:
+    """Whether thin dark strokes lie in many places of the image and fill few of them."""
+    ground = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((STROKE_PX, STROKE_PX), np.uint8))
+    strokes = (ground.astype(np.int16) - grey > STROKE_LEVELS).astype(np.float32)
+    places = cv2.resize(strokes, (PLACES, PLACES), interpolation=cv2.INTER_AREA)
+    written = (places > WRITTEN[0]) & (places < WRITTEN[1])
+    return float(written.mean()) >= WRITTEN_PLACES
 
 
 def _between_eyes(region: FacialAreaRegion) -> float:

@@ -88,6 +88,9 @@ class FaceFinder:
 
     def _check(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion], quality: Values) -> None:
         """Raises the first reason not to enrol the face."""
+        if found.doubt == FACE:
+            self._check_quality(quality)  # says more of a blurred face than that there is none
+            raise NoFace
         check_dominance(regions, self._options.multiple_faces, self._options.max_second_face)
         if is_drawing(found.image, (regions[0].x, regions[0].y, regions[0].w, regions[0].h)):
             raise NotAPhoto
@@ -95,9 +98,7 @@ class FaceFinder:
         check_place(regions[0], found.image)
         if found.doubt == POSITION:
             raise UnclearOrientation
-        self._check_quality(quality)  # says more of a blurred face than that there is none
-        if found.doubt == FACE:
-            raise NoFace
+        self._check_quality(quality)
 
     def _measure(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion]) -> Values:
         first = regions[0]

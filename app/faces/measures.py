@@ -27,6 +27,7 @@ NOSE_HEIGHT = 0.6  # the nose's tip on the way from the eyes to the mouth
 # ln(eyes to mouth / between the eyes) + 1.5 ln(height / width of MTCNN's box): median of the photos, which keep within
 # 0.24 of it. The box follows the proportions more steadily than the landmarks, so it counts for more.
 BOX_WEIGHT, AVERAGE_FACE = 1.5, 0.53
+MAX_ROLL_DEGREES = 15.0
 STRETCH_SEEN = 0.73  # turns it into the factor by which the photos were stretched (0.6 to 1.7 times as wide)
 
 WORKING_SIDE_PX = 160  # light and sharpness are measured about as large as the networks see the face
@@ -99,7 +100,7 @@ def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
         "HeadPoseRoll": math.degrees(math.atan2(axes.across[1], axes.across[0])),
         "HeadPoseYaw": math.degrees(yaw),
         "HeadPosePitch": math.degrees(pitch),
-        "PixelAspectRatio": _stretch(axes, view.box),
+        "PixelAspectRatio": _stretch(axes, view),
         "HeadSize": chin / height,
         "LeftwardCropOfTheFaceImage": float(landmarks[0, 0]) / axes.inter_eye,
         "RightwardCropOfTheFaceImage": (width - float(landmarks[1, 0])) / axes.inter_eye,
@@ -108,9 +109,15 @@ def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
     }
 
 
-def _stretch(axes: _Axes, box: tuple[int, int, int, int]) -> float:
+def _stretch(axes: _Axes, view: FaceView) -> float:
     """How many times higher than wide the face's pixels must have become: 1 for an average face as it is. A proxy, by
-    the landmarks and by the box, which both follow the picture's proportions."""
+    the landmarks and by the box, which both follow the picture's proportions; NaN for a tilted head, whose box does
+    not, and for one that the border cuts."""
+    box, (height, width) = view.box, view.image.shape[:2]
+    if abs(axes.across[1]) > math.sin(math.radians(MAX_ROLL_DEGREES)):
+        return math.nan
+    if box[0] < 0 or box[1] < 0 or box[0] + box[2] > width or box[1] + box[3] > height:
+        return math.nan
     seen = math.log(axes.eye_mouth / axes.inter_eye) + BOX_WEIGHT * math.log(max(1, box[3]) / max(1, box[2]))
     return math.exp((seen - AVERAGE_FACE) * STRETCH_SEEN)
 

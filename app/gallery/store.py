@@ -152,7 +152,8 @@ class GalleryStore:
         unmoved = set() if rewrite or not newest else self._unmoved(connection, embeddings, newest)
         changed = [row for row in rows if row["crew_id"] in newest and row["crew_id"] not in unmoved]
         if changed:
-            self._keep_replaced(connection, embeddings, newest)
+            replaced = {row["crew_id"]: newest[row["crew_id"]] for row in changed}
+            self._keep_replaced(connection, embeddings, replaced)
             connection.execute(self._update_statement(), [_as_update(row, newest[row["crew_id"]]) for row in changed])
         for row in rows:
             if row["crew_id"] not in newest:

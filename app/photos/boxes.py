@@ -65,8 +65,10 @@ def _item_spans(content: bytes, span: Span) -> Iterator[tuple[int, Span]]:
         number = reader.next(4 if version >= LONG_ID_VERSION else 2)
         method = reader.next(2) & CONSTRUCTED if version else 0
         reader.next(2)  # of which file
-        base = reader.next(base_bytes)
-        for _ in range(reader.next(2)):
+        base, extents = reader.next(base_bytes), reader.next(2)
+        if extents and not offset_bytes + length_bytes:
+            raise struct.error("extents without a place")
+        for _ in range(extents):
             reader.next(index_bytes)
             offset, length = base + reader.next(offset_bytes), reader.next(length_bytes)
             if method == 0:

@@ -34,7 +34,9 @@ from app.records import Image
 # A usual progressive JPEG has ten scans, one from mozjpeg up to fifteen. Each goes over all pixels again, however few
 # bytes it has: libjpeg sets no limit, and 25 MB of them would take hours.
 USUAL_SCANS = 30
+USUAL_FRAMES = {0xC0, 0xC1, 0xC2}  # Huffman's code, in one pass or several; others are the decoder's least proven parts
 PNG_ANIMATION = b"acTL"
+PNG_COLOUR_TYPE, PNG_ALPHA, PNG_HEAD_BYTES = 25, (b"\x04", b"\x06"), 1 << 16  # its chunks stand before the pixels
 PIXELS_PER_MEGAPIXEL = 1_000_000
 MAX_SIDE_PX = 30_000  # longer than any camera's panorama; what is drawn out further has no face, only costs
 PillowImage.MAX_IMAGE_PIXELS = None  # our own limit decides, before it decodes
@@ -91,9 +93,14 @@ def is_plain(content: bytes, options: DecodeOptions) -> bool:
     if content.startswith(JPEG_START):
         parts = read_parts(content)
         width, height = parts.frame.size
-        few = width * height <= options.max_megapixels * PIXELS_PER_MEGAPIXEL
-        return few and len(parts.scans) <= USUAL_SCANS and has_usual_planes(content)
-    return content.startswith(PNG_START) and PNG_ANIMATION not in content
+        usual = parts.frame.marker in USUAL_FRAMES and width * height <= options.max_megapixels * PIXELS_PER_MEGAPIXEL
+        return usual and len(parts.scans) <= USUAL_SCANS and has_usual_planes(content)
+    return content.startswith(PNG_START) and PNG_ANIMATION not in content and not has_alpha(content)
+
+
+def has_alpha(content: bytes) -> bool:
+    """Whether a PNG has transparent pixels, by the colour type in its header or a chunk that names them."""
+    return content[PNG_COLOUR_TYPE : PNG_COLOUR_TYPE + 1] in PNG_ALPHA or b"tRNS" in content[:PNG_HEAD_BYTES]
 
 
 def read_pixels(content: bytes, options: DecodeOptions) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ PROGRESSIVE = {0xC2, 0xCA}
 LOSSLESS = {0xC3, 0xCB}
 MARK, RESTARTS = 0xFF, range(0xD0, 0xD8)
 STANDALONE = {0x01, *RESTARTS}  # markers without a length
-PIECE_BYTES = 1 << 18
+FIRST_PIECE_BYTES, PIECE_BYTES = 1 << 9, 1 << 18
+MARKS = re.compile(rb"\xff+")
+# A photo with metadata, profiles in pieces and a scan for every bit has some hundreds; each costs a look.
+MAX_SEGMENTS = 4096
 LAST_AC = 63  # the highest frequency of a block's 64
 
 
@@ -130,11 +134,12 @@ def _first_step(table: bytes) -> int:
 
 def read_parts(content: bytes) -> JpegParts:
     """Walk along the file's markers. What is no marker between two segments is passed over, as libjpeg does."""
-    segments, place = [], 2
+    segments: list[Segment] = []
+    place = 2
     while (start := content.find(b"\xff", place)) >= 0:
-        place = start + 1
-        while content[place : place + 1] == b"\xff":
-            place += 1
+        if len(segments) == MAX_SEGMENTS:
+            raise InvalidImage(DAMAGED)
+        place = _behind_marks(content, start)
         marker = content[place] if place < len(content) else EOI
         place += 1
         if marker == 0 or marker in STANDALONE:
@@ -150,17 +155,25 @@ def read_parts(content: bytes) -> JpegParts:
     return JpegParts(content, tuple(segments))
 
 
+def _behind_marks(content: bytes, start: int) -> int:
+    """Where the bytes 0xFF that begin here, one or many, end."""
+    found = MARKS.match(content, start)
+    return found.end() if found else start + 1
+
+
 def _find_scan_end(content: bytes, start: int) -> int:
     """Where the next marker behind a scan's data is: 0xFF that no zero follows, and none of the restart markers within
-    it. A piece at a time: the next scan may begin soon."""
+    it. A piece at a time, each larger than the one before: the next scan may begin soon."""
+    length = FIRST_PIECE_BYTES
     while start < len(content):
-        piece: NDArray[np.uint8] = np.frombuffer(content, np.uint8)[start : start + PIECE_BYTES]
+        piece: NDArray[np.uint8] = np.frombuffer(content, np.uint8)[start : start + length]
         marks = np.flatnonzero(piece[:-1] == MARK)
         behind = piece[marks + 1]
         ends = marks[(behind != 0) & (behind != MARK) & ((behind < RESTARTS.start) | (behind >= RESTARTS.stop))]
         if len(ends):
             return start + int(ends[0])
-        start += PIECE_BYTES - 1  # its last byte may be half a marker
+        start += length - 1  # its last byte may be half a marker
+        length = min(2 * length, PIECE_BYTES)
     return len(content)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +29,7 @@ EIGHT_BITS = 8
 DEFLATED = {8, 32946}
 PIECE_BYTES = 1 << 20  # unpacked at a time, whatever it unpacks to
 MAX_PAGES = 1000  # of which each is looked at; a scanner's stack has hundreds
+MAX_ENTRIES = 4096  # of one page: cameras write some hundreds
 MAX_VALUES = 1_000_000  # strips of one page
 
 
@@ -93,15 +95,16 @@ class TiffReader:
     def directories(self) -> Iterator[Directory]:
         """The pages, and the pages that they name as their parts."""
         seen: set[int] = set()
-        waiting = [*self.read(self._offset, 8 if self._is_big else 4)]
+        waiting = deque(self.read(self._offset, 8 if self._is_big else 4))
         while waiting and len(seen) < MAX_PAGES:
-            start = waiting.pop(0)
+            start = waiting.popleft()
             if start in seen or not start:
                 continue
             seen.add(start)
             directory, following = self._directory(start)
             yield directory
-            waiting += [following, *self.values(directory, SUB_PAGES)]
+            named = (following, *self.values(directory, SUB_PAGES)[:MAX_PAGES])
+            waiting.extend(each for each in dict.fromkeys(named) if each and each not in seen)
 
     def values(self, directory: Directory, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         if tag not in directory.entries:
@@ -126,7 +129,7 @@ class TiffReader:
         head = struct.calcsize("<" + entry)
         inline = struct.calcsize("<" + self._offset)
         entries = {}
-        for _ in range(count):
+        for _ in range(min(count, MAX_ENTRIES)):
             tag, kind, length = self.read(entry, place)
             if (form := FORMS.get(kind)) and length <= MAX_VALUES:
                 fits = struct.calcsize(f"<{length}{form}") <= inline

@@ -25,7 +25,7 @@ from app.reports.summary import reason
 LOOKED_AT = {
     SKIPPED_RENAMED: "solo se anotó su dirección nueva",
     SKIPPED_SAME_FILE: "es el mismo archivo",
-    SKIPPED_REENCODED: "es la misma imagen, guardada de otra manera",
+    SKIPPED_REENCODED: "el archivo cambió y el rostro da el mismo vector: la fila se queda",
     SKIPPED_REACTIVATED: "volvió al padrón y su embedding está activo de nuevo",
 }
 
