@@ -251,19 +251,20 @@ def test_the_twins_small_copy_is_shown_only_where_the_face_lies_at_the_same_plac
 
 @pytest.mark.parametrize("turns", range(4))
 def test_a_photo_that_was_turned_is_the_same_picture(turns: int) -> None:
-    marks = np.array([[14, 18], [34, 18], [24, 26], [16, 34], [32, 34]], np.float32)
+    marks = 4 * np.array([[14, 18], [34, 18], [24, 26], [16, 34], [32, 34]], np.float32)
+    image, side = np.kron(IMAGES[0], np.ones((4, 4, 1), np.uint8)), 4 * SIDE
 
     def turned(points: NDArray[np.float32]) -> NDArray[np.float32]:
         for _ in range(turns):  # anticlockwise
-            points = np.stack([points[:, 1], SIDE - 1 - points[:, 0]], axis=1)
+            points = np.stack([points[:, 1], side - 1 - points[:, 0]], axis=1)
         return points
 
     upright, lying = (
         with_picture(
-            replace(portrait("1", ONE), image=np.ascontiguousarray(image)),
-            Sighting((SIDE, SIDE), box=(4, 4, 40, 40), landmarks=points),
+            replace(portrait("1", ONE), image=np.ascontiguousarray(shown)),
+            Sighting((side, side), box=(16, 16, 160, 160), landmarks=points),
         ).picture
-        for image, points in ((IMAGES[0], marks), (np.rot90(IMAGES[0], turns), turned(marks)))
+        for shown, points in ((image, marks), (np.rot90(image, turns), turned(marks)))
     )
     assert upright is not None and lying is not None
     assert same_pictures(upright, [lying]) == [lying]
