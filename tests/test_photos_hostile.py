@@ -18,7 +18,7 @@ from PIL import ImageCms
 from app.errors import InvalidImage
 from app.photos.damage import DAMAGED
 from app.photos.decoding import DecodeOptions, is_as_measured
-from app.photos.kinds import UNKNOWN
+from app.photos.kinds import BEFORE_PHOTO, UNKNOWN
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
 from app.records import CrewMember, Image, Photo, Portrait
@@ -215,17 +215,17 @@ POLYGLOTS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "photo and page": (lambda photo: photo + b"<script>alert(1)</script>", ""),
     "photo and PNG": (lambda photo: photo + encode_picture(np.zeros((9, 9, 3), np.uint8), "PNG"), ""),
     "photo and another": (lambda photo: photo + encode_picture(np.zeros((400, 400, 3), np.uint8)), ""),
-    "GIF and script": (lambda photo: b"GIF89a/*" + photo + b"*/=1;alert(1)", UNKNOWN),
+    "GIF and script": (lambda photo: b"GIF89a/*" + photo + b"*/=1;alert(1)", BEFORE_PHOTO.format(bytes=8)),
     "document and photo": (
         lambda photo: b"%PDF-1.7\n1 0 obj<<>>stream\n" + photo,
         "es un documento PDF; saque de él la foto y guárdela como JPG",
     ),
-    "page and photo": (lambda photo: b"<!DOCTYPE html><!--" + photo, HTML),
+    "page and photo": (lambda photo: b"<!DOCTYPE html><!--" + photo, BEFORE_PHOTO.format(bytes=19)),
     "archive and photo": (
         lambda photo: zipped() + photo,
         "es un archivo comprimido (ZIP); descomprímalo y suba la foto que contiene",
     ),
-    "program and photo": (lambda photo: b"\x7fELF" + photo, UNKNOWN),
+    "program and photo": (lambda photo: b"\x7fELF" + photo, BEFORE_PHOTO.format(bytes=4)),
     "PostScript": (lambda photo: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%id)(r)file\n", UNKNOWN),
     "icon": (lambda photo: b"\0\0\1\0\1\0" + bytes(100), UNKNOWN),
     "sound": (lambda photo: b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + bytes(32), UNKNOWN),
