@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,9 +18,11 @@ from app.checkup.certificate import RENEW, certificate_until, judge_expiry
 from app.checkup.database import is_loopback
 from app.core.config import Settings
 from app.core.secrets import without_credentials
-from app.errors import BadName, InvalidImage, ItemError, PhotoNotFound, PhotoUnavailable
+from app.errors import BadName, DangerousImage, InvalidImage, ItemError, PhotoNotFound, PhotoUnavailable
 from app.finding import PHOTOS, UNCHECKED, Finding
-from app.photos.decoding import read_header
+from app.photos.decoding import DecodeOptions
+from app.photos.kinds import find_kind
+from app.photos.sandbox import Sandbox
 from app.photos.source import photo_url
 from app.photos.tempfiles import TempFolder
 from app.records import Answer, CrewMember, Photo, Version
@@ -81,6 +83,7 @@ def look_at_photos(settings: Settings, members: Sequence[CrewMember], stop: thre
     sample = tried[-1] if tried else None
     if isinstance(sample, Sample):
         yield from judge_sample(sample, is_file=url.startswith(FILES))
+        yield _judge_image(sample, DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE), stop)
     else:
         yield PHOTOS.unchecked("en el padrón no hay ninguna foto que pedir") if sample is None else _judge(tried, url)
 
@@ -168,11 +171,17 @@ def judge_sample(sample: Sample, *, is_file: bool) -> Iterator[Finding]:
         yield PHOTOS.ok("reach", text)
     if not is_file:
         yield _validators(sample)
-    try:
-        width, height, kind = read_header(sample.content)
-        yield PHOTOS.ok("image", f"{kind} de {width} x {height} píxeles")
-    except InvalidImage as error:
-        yield PHOTOS.warning("image", f"foto de {who}: {error.detail}", error.advice)
+
+
+def _judge_image(sample: Sample, options: DecodeOptions, stop: threading.Event) -> Finding:
+    """Whether the photo can be read, in the process for files that nobody trusts."""
+    with closing(Sandbox(stop)) as sandbox:
+        try:
+            kind = find_kind(sample.content)
+            width, height = sandbox.read_pixels(sample.content, options).size
+        except (InvalidImage, DangerousImage) as error:
+            return PHOTOS.warning("image", f"foto de {sample.photo.member.crew_id}: {error.detail}", error.advice)
+    return PHOTOS.ok("image", f"{kind} de {width} x {height} píxeles")
 
 
 def _validators(sample: Sample) -> Finding:
