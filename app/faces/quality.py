@@ -168,7 +168,7 @@ UNASSESSED = (
 UNASSESSED_COMPONENTS = tuple(Component(name, "", "", "") for name in UNASSESSED)
 # Ours: 95 on usual photos; 65 where the distance to the person's other photos begins to grow, 14 at half as much again.
 SHARPNESS = (0.3, 0.05)
-STRETCH = (0.18, 0.05)  # 50 where the proportions are off by a fifth: more than those of any photo as it is
+STRETCH = (0.18, 0.028)  # 50 where the proportions are off by a fifth: more than those of any photo as it is
 
 
 def grade(values: Values, limits: Limits) -> list[Grade]:
