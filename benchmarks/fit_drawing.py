@@ -1,0 +1,99 @@
+"""Fits `app/faces/drawing_table.py`: faces of photographs and of drawings come in, the table goes out.
+
+`python -m benchmarks.fit_drawing --photographs DIR --flat DIR --sketches DIR --cartoons DIR`: PNG or JPEG files, each
+one face in MTCNN's box. A name is `SOURCE--VARIANT.ext`: all variants of one source are left out together, and the
+highest score that a photograph gets where its source was left out says where the line belongs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.faces.drawing import FURTHEST, look_at
+from app.faces.drawing_traits import measure_traits
+
+Floats = NDArray[np.float64]
+Face = tuple[str, dict[str, float]]
+
+KINDS = ("flat", "sketches", "cartoons")
+FOLDS = 5
+PHOTOGRAPH = 10.0  # what a photograph weighs against a drawing
+PENALTY = 3.3  # on the squared weights, halved
+STEPS = 30  # of Newton's; it is still after ten
+
+
+def read_faces(folder: Path) -> Iterator[Face]:
+    """Each face's source and traits."""
+    for path in sorted(folder.iterdir()):
+        face = cv2.imread(str(path))
+        if face is not None:
+            yield path.stem.partition("--")[0], measure_traits(*look_at(np.asarray(face, np.uint8)))
+
+
+def fit_line(places: Floats, drawn: Floats) -> tuple[Floats, float]:
+    """The weights and the bias of a logistic regression."""
+    with_one = np.hstack([places, np.ones((len(places), 1))])
+    counts = np.where(drawn > 0, 1.0, PHOTOGRAPH)
+    penalty = np.diag([PENALTY] * places.shape[1] + [1e-6])
+    weights = np.zeros(with_one.shape[1])
+    for _ in range(STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(with_one @ weights, -30, 30)))
+        slope = with_one.T @ (counts * (chance - drawn)) + penalty @ weights
+        bend = (with_one * (counts * chance * (1 - chance))[:, None]).T @ with_one + penalty
+        weights -= np.linalg.solve(bend, slope)
+    return weights[:-1], float(weights[-1])
+
+
+def score_left_out(places: Floats, drawn: Floats, sources: list[str]) -> Floats:
+    """Everyone's score by a line that was fitted without their source."""
+    folds = np.array([zlib.crc32(source.encode()) % FOLDS for source in sources])
+    scores = np.zeros(len(places))
+    for fold in range(FOLDS):
+        weights, bias = fit_line(places[folds != fold], drawn[folds != fold])
+        scores[folds == fold] = places[folds == fold] @ weights + bias
+    return scores
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fit_drawing", description=__doc__)
+    for name in ("photographs", *KINDS):
+        parser.add_argument(f"--{name}", type=Path, required=True, metavar="DIR")
+    return parser.parse_args()
+
+
+def stack(faces: list[Face]) -> Floats:
+    return np.array([list(traits.values()) for _, traits in faces])
+
+
+def main() -> None:
+    options = parse_arguments()
+    photographs = list(read_faces(options.photographs))
+    drawings = {kind: list(read_faces(getattr(options, kind))) for kind in KINDS}
+    every = stack([*photographs, *chain.from_iterable(drawings.values())])
+    mean, scale = every.mean(0), every.std(0) + 1e-6
+    columns, biases = [mean, scale], []
+    for kind, faces in drawings.items():
+        both = [*photographs, *faces]
+        places = np.clip((stack(both) - mean) / scale, -FURTHEST, FURTHEST)
+        drawn = np.array([0.0] * len(photographs) + [1.0] * len(faces))
+        scores = score_left_out(places, drawn, [source for source, _ in both])
+        highest = scores[drawn == 0].max()
+        print(f"# {kind}: highest photograph {highest:.2f}; above it {(scores[drawn > 0] > highest).mean():.0%}")
+        weights, bias = fit_line(places, drawn)
+        columns.append(weights)
+        biases.append(bias)
+    for name, *row in zip(photographs[0][1], *columns, strict=True):
+        print(f'    "{name}": ({", ".join(f"{value:.4g}" for value in row)}),')
+    print(f"BIASES = ({', '.join(f'{bias:.3f}' for bias in biases)})")
+
+
+if __name__ == "__main__":
+    main()
