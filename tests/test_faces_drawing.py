@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 
 import cv2
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 import python_avatars as maker
 import resvg_py
-from multiavatar.multiavatar import multiavatar
 from PIL import Image as PillowImage
 
-from app.faces.drawing import LINES, Likeness, is_drawing, look_at, score_drawing
+from app.faces.drawing import LINES, SMALL_FLAT_LINE, Likeness, is_drawing, look_at, score_drawing
 from app.records import Image
 from tests.pictures import encode_picture, encode_pillow
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # its backslashes, where no compiled copy of it lies about
+    from multiavatar.multiavatar import multiavatar
 
 Box = tuple[int, int, int, int]
 ASTRONAUT_BOX: Box = (182, 64, 83, 107)  # MTCNN's
@@ -192,13 +196,24 @@ def test_so_is_one_of_another_person(admiral: Image, name: str) -> None:
 
 
 def test_strokes_are_not_told_in_a_face_too_narrow_for_them(astronaut: Image) -> None:
-    photo, box = enlarge(astronaut, 249)
-    drawing = ink(photo)
-    small = np.asarray(cv2.resize(drawing, None, fx=0.39, fy=0.39, interpolation=cv2.INTER_AREA), np.uint8)
-    x, y, width, height = (round(side * 0.39) for side in box)
-    face = small[y : y + height, x : x + width]
-    assert is_drawing(drawing, box) and score(face).sketch > LINES.sketch
-    assert not is_drawing(small, (x, y, width, height))
+    photo, (x, y, width, height) = enlarge(astronaut, 95)
+    drawing = as_jpeg(ink(photo), 92)
+    assert score(drawing[y : y + height, x : x + width]).sketch > LINES.sketch
+    assert not is_drawing(drawing, (x, y, width, height))
+
+
+def small_avatar(face_px: int) -> tuple[Image, Box]:
+    scale = face_px / DRAWINGS["python_avatars"][1][2]
+    x, y, width, height = (round(side * scale) for side in DRAWINGS["python_avatars"][1])
+    small = cv2.resize(default_avatar(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), (x, y, width, height)
+
+
+def test_an_avatar_is_told_in_a_small_face_as_well_but_not_in_the_smallest() -> None:
+    for face_px, told in ((80, True), (52, False)):
+        avatar, (x, y, width, height) = small_avatar(face_px)
+        assert score(avatar[y : y + height, x : x + width]).flat > SMALL_FLAT_LINE
+        assert is_drawing(avatar, (x, y, width, height)) is told
 
 
 UNDECIDED: dict[str, Callable[[Image], Image]] = {  # in which even skin is no sign of a drawing
