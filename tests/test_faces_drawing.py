@@ -202,18 +202,14 @@ def test_strokes_are_not_told_in_a_face_too_narrow_for_them(astronaut: Image) ->
     assert not is_drawing(drawing, (x, y, width, height))
 
 
-def small_avatar(face_px: int) -> tuple[Image, Box]:
-    scale = face_px / DRAWINGS["python_avatars"][1][2]
-    x, y, width, height = (round(side * scale) for side in DRAWINGS["python_avatars"][1])
-    small = cv2.resize(default_avatar(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8), (x, y, width, height)
-
-
-def test_an_avatar_is_told_in_a_small_face_as_well_but_not_in_the_smallest() -> None:
-    for face_px, told in ((80, True), (52, False)):
-        avatar, (x, y, width, height) = small_avatar(face_px)
-        assert score(avatar[y : y + height, x : x + width]).flat > SMALL_FLAT_LINE
-        assert is_drawing(avatar, (x, y, width, height)) is told
+def test_a_flat_drawing_is_told_in_a_small_face_as_well_but_not_in_the_smallest() -> None:
+    draw, box = DRAWINGS["shaded portrait"]
+    for face_px, told in ((80, True), (58, False)):
+        scale = face_px / box[2]
+        x, y, width, height = (round(side * scale) for side in box)
+        small = np.asarray(cv2.resize(draw(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+        assert score(small[y : y + height, x : x + width]).flat > SMALL_FLAT_LINE
+        assert is_drawing(small, (x, y, width, height)) is told
 
 
 UNDECIDED: dict[str, Callable[[Image], Image]] = {  # in which even skin is no sign of a drawing

@@ -54,7 +54,7 @@ def is_drawing(image: Image, box: tuple[int, int, int, int]) -> bool:
         return False
     likeness = score_drawing(small, grey)
     if face.shape[1] < FULL_FACE_PX:
-        return likeness.flat > SMALL_FLAT_LINE
+        return bool(likeness.flat > SMALL_FLAT_LINE)
     return any(score > line for score, line in zip(likeness, LINES, strict=True))
 
 
