@@ -9,13 +9,11 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-import python_avatars as maker
-import resvg_py
 from PIL import Image as PillowImage
 
 from app.faces.drawing import LINES, SMALL_FLAT_LINE, Likeness, is_drawing, look_at, score_drawing
 from app.records import Image
-from tests.pictures import encode_picture, encode_pillow
+from tests.pictures import draw_avatar, encode_picture, encode_pillow, render_svg
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # its backslashes, where no compiled copy of it lies about
@@ -95,23 +93,6 @@ def test_photographs_stay_far_from_the_line(astronaut: Image, admiral: Image, sh
         assert all(got < line - 2 for got, line in zip(likeness, LINES, strict=True))
 
 
-def render(svg: str) -> Image:
-    return decode(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=AVATAR_PX, background="white")))
-
-
-def default_avatar() -> Image:
-    avatar = maker.Avatar(
-        style=maker.AvatarStyle.TRANSPARENT,
-        top=maker.HairType.SHORT_FLAT,
-        eyes=maker.EyeType.DEFAULT,
-        mouth=maker.MouthType.SMILE,
-        skin_color=maker.SkinColor.LIGHT,
-        facial_hair=maker.FacialHairType.NONE,
-        accessory=maker.AccessoryType.NONE,
-    )
-    return render(avatar.render())
-
-
 def shaded_portrait() -> Image:
     """An oval head with light from the left, as a drawing program's gradients give it; edges without steps."""
     picture = np.full((1000, 1000, 3), (235, 220, 200), np.float32)
@@ -130,8 +111,8 @@ def shaded_portrait() -> Image:
 
 
 DRAWINGS: dict[str, tuple[Callable[[], Image], Box]] = {
-    "python_avatars": (default_avatar, (160, 110, 160, 200)),
-    "multiavatar": (lambda: render(multiavatar("crew1", None, None)), (127, 111, 244, 314)),
+    "python_avatars": (draw_avatar, (160, 110, 160, 200)),
+    "multiavatar": (lambda: render_svg(multiavatar("crew1", None, None), AVATAR_PX), (127, 111, 244, 314)),
     "shaded portrait": (shaded_portrait, (145, 115, 210, 270)),
 }
 

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.faces.choice import area, by_size
 from app.faces.detector import LANDMARKS
 from app.faces.engine import Detector, FacialAreaRegion
 from app.faces.orientation import Box, OrientationJudge, Verdict
@@ -89,7 +90,7 @@ def look_closer(detector: Detector, judge: OrientationJudge, image: Image) -> Lo
 
 def main_region(regions: Sequence[FacialAreaRegion]) -> FacialAreaRegion:
     """The largest."""
-    return max(regions, key=lambda region: region.w * region.h)
+    return max(regions, key=area)
 
 
 def _nothing(image: Image) -> Look:
@@ -129,12 +130,12 @@ def _rated(
 ) -> tuple[list[FacialAreaRegion], Verdict]:
     """The verdict on the largest region that is a face, and the regions without larger ones that are none; all of them,
     and the verdict on the largest, where there is no face."""
-    by_size = sorted(regions, key=lambda region: region.w * region.h, reverse=True)
-    verdicts = (judge.judge(image, _box(region)) for region in by_size)
+    ordered = by_size(regions)
+    verdicts = (judge.judge(image, _box(region)) for region in ordered)
     first = next(verdicts)
     for place, verdict in enumerate(itertools.chain([first], verdicts)):
         if verdict.is_face:
-            return by_size[place:], verdict
+            return ordered[place:], verdict
     return list(regions), first
 
 
