@@ -18,6 +18,7 @@ from app.records import Image
 
 FACE_PX = 160  # a wider face is looked at in this width: grain finer than that does not survive JPEG either
 SAMPLE_PX = 2000  # pixels in which colours are counted
+WEIGHTS = np.array(list(TABLE.values()))  # a trait's mean and deviation, then what it counts for each likeness
 FURTHEST = 4.0  # standard deviations: a trait that lies farther away counts no more
 
 # Where nothing is said, because a photograph may look like this as well.
@@ -61,9 +62,8 @@ def is_drawing(image: Image, box: tuple[int, int, int, int]) -> bool:
 def score_drawing(small: Image, grey: Image) -> Likeness:
     """The likenesses of a face as `look_at` shows it."""
     traits = measure_traits(small, grey)
-    table = np.array(list(TABLE.values()))
-    places = (np.array([traits[name] for name in TABLE]) - table[:, 0]) / table[:, 1]
-    return Likeness(*(np.clip(places, -FURTHEST, FURTHEST) @ table[:, 2:] + BIASES))
+    places = (np.array([traits[name] for name in TABLE]) - WEIGHTS[:, 0]) / WEIGHTS[:, 1]
+    return Likeness(*(np.clip(places, -FURTHEST, FURTHEST) @ WEIGHTS[:, 2:] + BIASES))
 
 
 def look_at(face: Image) -> tuple[Image, Image]:
