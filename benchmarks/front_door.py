@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert
 
-from app.core.config import load_settings
+from app.core.config import PROJECT_DIR, load_settings
 from app.core.database import Database
 from app.errors import EXIT_OK, EXIT_SOME_FAILED
 from benchmarks.machine import child_environment
@@ -100,13 +100,15 @@ class FrontDoor:
         database.transaction(lambda connection: connection.execute(insert(table), rows))
         database.engine.dispose()
 
-    def run(self, *words: str, program: Sequence[str] = PROGRAM, **settings: object) -> ProgramRun:
-        """Run the program with these arguments. Raises RuntimeError when it did not do its work."""
+    def run(
+        self, *words: str, program: Sequence[str] = PROGRAM, tree: Path = PROJECT_DIR, **settings: object
+    ) -> ProgramRun:
+        """Run the program of a source tree with these arguments. Raises RuntimeError when it did not do its work."""
         document, output = self._folder / "run.json", self._folder / "run.txt"
         for left in (document, self._log):
             left.unlink(missing_ok=True)
         environment = self._environment | {name: str(value) for name, value in settings.items()}
-        finished = run_process([*program, *words, "--json", str(document)], environment, output)
+        finished = run_process([*program, *words, "--json", str(document)], environment, output, tree)
         if finished.exit_code not in (EXIT_OK, EXIT_SOME_FAILED) or not document.exists():
             raise RuntimeError(f"{words}: {tail(output)}")
         return ProgramRun(finished, json.loads(document.read_text()), self._stored_at_s())

@@ -29,6 +29,8 @@ class NoFinder:
     def find(self, portrait: Portrait) -> Face:
         return Face(portrait.photo, PIXELS, portrait.sighting)
 
+    find_anyhow = find
+
 
 class NoEmbedder:
     """Gives everybody the same vector."""
