@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.arguments import parse_arguments
-from app.core.workers import leave
+from app.cli.arguments import parse_arguments
+from app.core.worker_threads import leave
 from app.errors import EXIT_INTERRUPTED, MissingDependency
 
 
@@ -17,7 +17,7 @@ def extract_face_embedding(
 
     Raises app.errors.ItemError (no file, no image, no face), or RunError when the model cannot be had.
     """
-    from app.stages import extract_face_embedding as extract  # loads the nets: not before it is needed
+    from app.pipeline.stages import extract_face_embedding as extract  # loads the nets: not before it is needed
 
     return extract(image_path, model_name, detector_backend)
 
@@ -26,7 +26,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the program with these arguments (by default the command line's); returns its exit code."""
     options = parse_arguments(words)
     try:
-        from app.cli import run  # all of the program: after the arguments, so that --help answers at once
+        from app.cli.main import run  # all of the program: after the arguments, so that --help answers at once
     except ModuleNotFoundError as error:
         missing = MissingDependency.of(error)
         print(f"❌ {missing}\n   Qué hacer: {missing.advice}", file=sys.stderr)

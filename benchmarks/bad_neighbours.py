@@ -19,8 +19,8 @@ from benchmarks.front_door import FrontDoor
 from benchmarks.machine import describe_machine
 from benchmarks.scale import PHOTO, write_small_portrait
 from benchmarks.weights import facenet_home
-from tests.mariadb import running_mariadb
-from tests.webserver import Handler, serving_photos
+from tests.support.mariadb import running_mariadb
+from tests.support.webserver import Handler, serving_photos
 
 MAX_TIMES = 1.2  # what issue 6 asks for
 NEVER_S = 600.0

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.measures import CHIN_TO_MOUTH, LINEAR, NOSE_HEIGHT, FaceView
+from app.faces.quality_measures import CHIN_TO_MOUTH, LINEAR, NOSE_HEIGHT, FaceView
 from app.records import Image
 
 Floats = NDArray[np.float32]

@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from app.records import Image
 from benchmarks.photos import list_photos
-from tests.pictures import encode_picture
+from tests.support.pictures import encode_picture
 
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float]  # x, y, width, height, in pixels

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from benchmarks.field_album import Album, Case, Portrait, as_jpeg, may_store
-from tests.pictures import encode_picture
+from tests.support.pictures import encode_picture
 
 BROKEN = {"invalid_image", "dangerous_image"}
 BLOCKS_BYTES = (64, 200, 600, 2000)

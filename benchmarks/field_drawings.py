@@ -12,7 +12,7 @@ import numpy as np
 from app.records import Image
 from benchmarks.field_album import Album, Case, Missing, as_jpeg, as_png, may_store, must_refuse, must_store, to_pillow
 from benchmarks.field_formats import optional
-from tests.pictures import encode_pillow
+from tests.support.pictures import encode_pillow
 
 NOT_A_PHOTO = {"not_a_photo", "no_face", "low_quality"}
 PYTHON_AVATARS, MULTIAVATARS, AVATAR_PX = 24, 16, 600

@@ -18,7 +18,7 @@ from app.records import Image
 from benchmarks.field_album import Album, Case, Missing, Portrait, as_jpeg, as_png, must_refuse, must_store, to_pillow
 from benchmarks.field_backdrop import backdrop, paste
 from benchmarks.field_geometry import laid
-from tests.pictures import EXIF_ORIENTATION, encode_pillow
+from tests.support.pictures import EXIF_ORIENTATION, encode_pillow
 
 TIFF_THUMBNAIL_PX = 160
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))

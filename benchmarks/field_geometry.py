@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 from app.records import Image
 from benchmarks.field_album import Album, Case, Portrait, as_jpeg, may_store, must_refuse, must_store
 from benchmarks.field_backdrop import backdrop, paste
-from tests.pictures import encode_picture
+from tests.support.pictures import encode_picture
 
 TURNS = {0: None, 90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 UNDECIDED = ("unclear_orientation", "low_quality")

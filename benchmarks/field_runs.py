@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from app.records import Image
-from app.reports.review import IMPROVE
+from app.reports.photo_review import IMPROVE
 from benchmarks.field_album import Album, Case, Floats, Portrait, as_jpeg
 from benchmarks.field_judge import LOST, STORED, WRONG_CODE, WRONG_VECTOR, Seen, Verdict, cosine
 from benchmarks.front_door import FrontDoor, ProgramRun

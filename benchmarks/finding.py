@@ -17,9 +17,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.faces.attempts import FACE, look, turn_back
+from app.faces.deepface_api import Detector, FacialAreaRegion
 from app.faces.detector import LIBRARY_MTCNN, DetectionOptions, build_detector
-from app.faces.engine import Detector, FacialAreaRegion
+from app.faces.face_search import FACE, look, turn_back
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import OrientationJudge
 from app.records import Image

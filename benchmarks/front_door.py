@@ -19,7 +19,7 @@ from app.errors import EXIT_OK, EXIT_SOME_FAILED
 from benchmarks.machine import child_environment
 from benchmarks.photo_server import count_requests, serving
 from benchmarks.processes import Finished, run_process, tail
-from tests.mariadb import MariaDb, missing_programs, running_mariadb
+from tests.support.mariadb import MariaDb, missing_programs, running_mariadb
 
 PROGRAM = ("generate_face_embeddings.py",)
 DATABASE = "medida"

@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.core.pixels import reduce
+from app.core.image_scaling import reduce
 from app.faces.detector import DetectionOptions
 from app.faces.mtcnn import Mtcnn
 from app.records import Image

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.pictures import package_file
+from tests.support.pictures import package_file
 
 WIDTH_PX, HEIGHT_PX = 1200, 500
 SHARPNESS = 2  # drawn twice as large, then reduced

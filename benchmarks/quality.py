@@ -20,10 +20,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.core.pixels import reduce
+from app.core.image_scaling import reduce
 from app.core.quality_settings import QualitySettings
-from app.faces.measures import FaceView, measure
 from app.faces.quality import COMPONENTS, REJECT, SCORES, WARN, Values, grade, worst
+from app.faces.quality_measures import FaceView, measure
 from app.records import Image
 from benchmarks.accuracy import MODEL, read_labels
 from benchmarks.degradations import DEGRADATIONS, Degradation, shrink

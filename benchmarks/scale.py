@@ -22,7 +22,7 @@ from benchmarks.front_door import PROGRAM, FrontDoor, ProgramRun, open_front_doo
 from benchmarks.machine import QUIET_LOAD, describe_machine
 from benchmarks.measures import BATCH
 from benchmarks.weights import facenet_home
-from tests.pictures import package_file, read_picture, write_picture
+from tests.support.pictures import package_file, read_picture, write_picture
 
 STAND_INS = ("-m", "benchmarks.without_nets")
 PHOTO, SMALL_SIDE_PX = "foto.jpg", 160

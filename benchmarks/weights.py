@@ -45,7 +45,7 @@ def facenet_home(temporary: Path) -> Home:
     if (weights_folder(own) / ENGINE_FILES["onnx"]).exists():
         return Home(own, trained=True)
     folder = temporary / "facenet"
-    words = [sys.executable, str(PROJECT_DIR / "tests" / "facenet_weights.py"), str(weights_folder(folder))]
+    words = [sys.executable, str(PROJECT_DIR / "tests" / "support" / "facenet_weights.py"), str(weights_folder(folder))]
     subprocess.run(words, env=child_environment({}), check=True, capture_output=True)
     return Home(folder, trained=False)
 

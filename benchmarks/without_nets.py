@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.arguments import parse_arguments
-from app.cli import run
+from app.cli.arguments import parse_arguments
+from app.cli.main import run
 from app.core.config import Settings
 from app.photos.decoding import DecodeOptions
 from app.photos.sandbox import Sandbox
+from app.pipeline.stages import FaceStages
 from app.records import Embedding, Face, Portrait
-from app.stages import FaceStages
 
 PIXELS = np.zeros((160, 160, 3), np.float32)
 VECTOR = np.random.default_rng(512).normal(size=512).astype(np.float32)

@@ -19,12 +19,12 @@ from app.core.config import Settings, load_settings
 from app.core.database import Database
 from app.core.logs import APP_LOGGER, RUN_LOGGER, close_handlers
 from app.records import Image
-from tests.mariadb import MariaDb, missing_programs, running_mariadb
-from tests.models import prepare_home
-from tests.organisation import Organisation
-from tests.pictures import encode_picture, package_file, read_picture
-from tests.program import World, live_in
-from tests.webserver import PhotoServer, serving_photos
+from tests.support.mariadb import MariaDb, missing_programs, running_mariadb
+from tests.support.models import prepare_home
+from tests.support.organisation import Organisation
+from tests.support.pictures import encode_picture, package_file, read_picture
+from tests.support.program import World, live_in
+from tests.support.webserver import PhotoServer, serving_photos
 
 DIALECTS = ("sqlite", "mariadb")
 NOT_OURS = {"DEEPFACE_HOME", "WEIGHTS_MIRROR"}  # where this machine's weights are is for the machine to say

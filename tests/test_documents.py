@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.arguments import build_parser
+from app.cli.arguments import build_parser
 from app.core.config import PROJECT_DIR, Settings
 from app.errors import item_errors
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.core.quality_settings import QualitySettings
-from app.core.secrets import password_of
+from app.core.redaction import password_of
 from app.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]

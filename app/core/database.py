@@ -18,8 +18,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from app.core.config import Settings
 from app.core.drivers import BAD_OPTION, CANNOT_CONNECT, connect, mysql_arguments
 from app.core.files import create_private
+from app.core.redaction import harmless
 from app.core.retry import RetryPolicy, call_with_retries
-from app.core.secrets import harmless
 from app.errors import DatabaseUnavailable, MissingDependency, SettingsError
 
 Result = TypeVar("Result")

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.core.disk import FULL, MAKE_ROOM, SteadyHandler, why
 from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER, mode_of
-from app.core.secrets import Redactor
+from app.core.redaction import Redactor
 from app.errors import SettingsError
 
 RUN_LOGGER = "app.run"  # what happened to whom

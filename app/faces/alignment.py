@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.pixels import reduce
-from app.faces.engine import FacialAreaRegion, detection, modeling, preprocessing
+from app.core.image_scaling import reduce
+from app.faces.deepface_api import FacialAreaRegion, detection, modeling, preprocessing
 from app.records import Image
 
 CUBIC_REACH_PX = 3  # interpolation looks two pixels further, and the middle of an odd side is half a pixel off

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.pixels import reduce
+from app.core.image_scaling import reduce
 from app.errors import FaceTooSmall, NotAPortrait, SeveralFaces
-from app.faces.engine import FacialAreaRegion
+from app.faces.deepface_api import FacialAreaRegion
 from app.records import Image
 
 DOMINANT, LARGEST, REJECT = "dominant", "largest", "reject"

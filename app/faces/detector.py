@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import cv2
 
-from app.core.pixels import reduce
+from app.core.image_scaling import reduce
 from app.errors import UnknownModel, WeightsUnavailable
-from app.faces.engine import Detector, FacialAreaRegion, UnimplementedError, modeling
+from app.faces.deepface_api import Detector, FacialAreaRegion, UnimplementedError, modeling
 from app.faces.mtcnn import PYRAMID_FACTOR, Detection, Mtcnn
 from app.records import Image
 

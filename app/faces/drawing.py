@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from app.core.pixels import reduce
+from app.core.image_scaling import reduce
 from app.faces.drawing_table import BIASES, TABLE
 from app.faces.drawing_traits import measure_contrast, measure_traits
 from app.records import Image

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
-from app.faces.engine import modeling, recognition_model
-from app.faces.sessions import SessionOptions, open_session
+from app.faces.deepface_api import modeling, recognition_model
+from app.faces.onnx_sessions import SessionOptions, open_session
 from app.faces.weights import WeightsStore, describe_weights
 from app.records import Embedding, Face
 

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from app.errors import ItemError, LowQuality, NoFace, NotAPhoto, UnclearOrientation
 from app.faces.alignment import align_face, find_eyes, letterbox
-from app.faces.attempts import FACE, PLAIN, POSITION, Look, look, look_closer, turn_back
 from app.faces.choice import Policy, area, by_size, check_dominance, check_place, check_size
+from app.faces.deepface_api import Detector, FacialAreaRegion
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.drawing import is_drawing
-from app.faces.engine import Detector, FacialAreaRegion
-from app.faces.measures import FaceView, measure
+from app.faces.face_search import FACE, PLAIN, POSITION, Look, look, look_closer, turn_back
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import OrientationJudge
 from app.faces.quality import REJECT, Limits, Values, grade, worst
+from app.faces.quality_measures import FaceView, measure
 from app.records import Face, Image, Portrait, Sighting
 
 log = logging.getLogger(__name__)

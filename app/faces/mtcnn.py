@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from app.faces import boxes as arithmetic
-from app.faces.boxes import NO_CANDIDATES, SCORE, Floats
-from app.faces.mtcnn_nets import build_onet, build_pnet, build_rnet
-from app.faces.sessions import SessionOptions, open_session
+from app.faces import mtcnn_boxes as arithmetic
+from app.faces.mtcnn_boxes import NO_CANDIDATES, SCORE, Floats
+from app.faces.mtcnn_graphs import build_onet, build_pnet, build_rnet
+from app.faces.onnx_sessions import SessionOptions, open_session
 from app.records import Image
 
 PYRAMID_FACTOR = 0.709

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.pixels import reduce
+from app.core.image_scaling import reduce
 from app.faces.alignment import crop_with_black
-from app.faces.boxes import Floats
 from app.faces.mtcnn import Mtcnn
+from app.faces.mtcnn_boxes import Floats
 from app.records import Image
 
 Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height in pixels

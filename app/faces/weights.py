@@ -23,9 +23,9 @@ from urllib.request import url2pathname
 
 import requests
 
-from app.core.secrets import harmless, without_credentials
+from app.core.redaction import harmless, without_credentials
 from app.errors import Interrupted, RunError, WeightsUnavailable
-from app.faces.engine import folder_utils, recognition_model
+from app.faces.deepface_api import folder_utils, recognition_model
 
 log = logging.getLogger(__name__)
 

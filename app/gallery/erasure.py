@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
 from app.core.database import Database
-from app.gallery.companions import ATTEMPTS, PHOTOS, VECTORS
-from app.gallery.ledger import storable
-from app.gallery.reconcile import SHARED_CODES
+from app.gallery.own_tables import ATTEMPTS, PHOTOS, VECTORS
+from app.gallery.photo_records import storable
+from app.planning.decisions import SHARED_CODES
 
 
 def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[int, int]:

@@ -9,17 +9,17 @@ from datetime import datetime
 from sqlalchemy import Table, func, select
 
 from app.core.database import Database
-from app.gallery.attempts import Attempts
-from app.gallery.companions import VECTORS
-from app.gallery.golden import Golden
-from app.gallery.holdings import Holding, read_holdings
-from app.gallery.ledger import Ledger, QualityNote
-from app.gallery.runs import Runs
-from app.gallery.schema import open_table
-from app.gallery.steps import open_companions
-from app.gallery.store import Companions, GalleryStore
-from app.gallery.upkeep import Upkeep
-from app.gallery.vectors import Vectors
+from app.gallery.crash_suspects import Attempts
+from app.gallery.embeddings_table import open_table
+from app.gallery.enrolments import Holding, read_holdings
+from app.gallery.golden_vector import Golden
+from app.gallery.own_tables import VECTORS
+from app.gallery.photo_records import Ledger, QualityNote
+from app.gallery.provenance import Vectors
+from app.gallery.row_status import Upkeep
+from app.gallery.run_history import Runs
+from app.gallery.schema_migrations import open_companions
+from app.gallery.vector_writer import Companions, GalleryStore
 from app.records import Contract, Sighting
 
 Judge = Callable[[Sighting], QualityNote | None]

@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, Connection, MetaData, Table, Text, func, i
 
 from app.core.config import Settings
 from app.core.database import Database
-from app.gallery.companions import PHOTOS
-from app.gallery.schema import TABLE, advising_the_denied, define_table, refuse_incomplete
-from app.gallery.steps import read_version, steps
+from app.gallery.embeddings_table import TABLE, advising_the_denied, define_table, refuse_incomplete
+from app.gallery.own_tables import PHOTOS
+from app.gallery.schema_migrations import read_version, steps
 
 IN_MEMORY = "sqlite://"
 VECTOR = "embedding"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from app.errors import InvalidImage
-from app.photos.boxes import Span, find_coded_data
+from app.photos.heif_boxes import Span, find_coded_data
 from app.photos.kinds import AS_TEXT, PNG_START
 from app.records import Image
 

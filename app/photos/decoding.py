@@ -20,12 +20,13 @@ from PIL import (  # noqa: F401  # each registers its reader; at first use that 
 from PIL import Image as PillowImage
 
 from app.errors import InvalidImage
-from app.photos import opencv, phones
+from app.photos import heif as phones
+from app.photos import opencv_decoding as opencv
 from app.photos.damage import refuse_damaged, refuse_gap
 from app.photos.jpeg import decode_jpeg, has_usual_planes, refuse_unreadable
 from app.photos.jpeg_parts import LOSSLESS, JpegParts, read_parts
 from app.photos.kinds import JPEG_START, PNG_START, find_kind, what_it_is
-from app.photos.opencv import REDUCTIONS
+from app.photos.opencv_decoding import REDUCTIONS
 from app.photos.tiff import Page, read_largest_page, refuse_broken_strips
 from app.photos.transparency import decode_on_white, decode_tiff_on_white
 from app.photos.webp import refuse_leftovers

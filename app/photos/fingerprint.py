@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.pixels import reduce
+from app.core.image_scaling import reduce
 from app.records import Image, Picture
 
 SAMPLED_SIDE_PX, HASHED_SIDE_PX = 256, 64  # the hash itself looks at 32 x 32

@@ -15,7 +15,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from app.errors import InvalidImage
-from app.photos import opencv
+from app.photos import opencv_decoding as opencv
 from app.photos.damage import DAMAGED
 from app.photos.jpeg_parts import (
     APP0,

@@ -23,9 +23,9 @@ import numpy as np
 from app.core.config import PROJECT_DIR
 from app.errors import DangerousImage, Interrupted, InvalidImage
 from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, Pixels
-from app.photos.sandboxed import DANGEROUS, INVALID, LARGE, READY, REPLY, REQUEST, SHAPE
+from app.photos.sandbox_worker import DANGEROUS, INVALID, LARGE, READY, REPLY, REQUEST, SHAPE
 
-COMMAND = (sys.executable, "-m", "app.photos.sandboxed")
+COMMAND = (sys.executable, "-m", "app.photos.sandbox_worker")
 TIME_LIMIT_S = 30.0  # thirty times what the largest photo takes: a busy machine makes none dangerous
 START_LIMIT_S = 60.0  # of an interpreter with its libraries, which takes half a second on an idle machine
 STARTS, PAUSE_S = 2, 0.2  # how often a process is started before it is said that none can be

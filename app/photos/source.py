@@ -13,9 +13,9 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from app.core.config import BYTES_PER_MB
-from app.core.secrets import without_credentials
+from app.core.redaction import without_credentials
 from app.errors import BadName, OversizedPhoto, PhotoNotFound, PhotoUnavailable
-from app.photos.tempfiles import TempFolder
+from app.photos.temp_folder import TempFolder
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_GONE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 
-from app.core.pixels import reduce
+from app.core.image_scaling import reduce
 from app.records import Image
 
 SIDE_PX = 128  # the longer one

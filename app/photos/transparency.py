@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from app.errors import InvalidImage
-from app.photos import opencv
+from app.photos import opencv_decoding as opencv
 from app.photos.damage import DAMAGED
 from app.photos.orientation import read_orientation, turn_upright
 from app.photos.tiff import ASSOCIATED, Page

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from app.errors import InvalidImage
-from app.photos import opencv
+from app.photos import opencv_decoding as opencv
 from app.photos.damage import DAMAGED
 
 CODED = {b"VP8 ", b"VP8L"}  # chunks of a still picture: with losses and without

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.core.logs import printable
-from app.reports.document import encodable
+from app.reports.run_json import encodable
 
 
 def forgotten_lines(crew_id: str, vectors: int, rows_left: int) -> list[str]:

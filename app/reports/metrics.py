@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.core.files import write_private
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, item_errors
-from app.reports.summary import STAGE_NAMES, Summary
+from app.reports.run_summary import STAGE_NAMES, Summary
 
 PREFIX = "face_embeddings_"
 LAST_SUCCESS = f"{PREFIX}last_success_timestamp_seconds"

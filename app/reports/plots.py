@@ -7,7 +7,7 @@ from statistics import median
 
 from markupsafe import Markup
 
-from app.reports.review import Distribution
+from app.reports.photo_review import Distribution
 
 BIN_WIDTH, BEST_SCORE = 5, 100  # score points
 BINS = BEST_SCORE // BIN_WIDTH

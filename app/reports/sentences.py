@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.core.logs import printable
 from app.errors import RunError
-from app.reports.summary import Summary
+from app.reports.run_summary import Summary
 
 
 def say_what_happened(summary: Summary, error: RunError | None) -> str:

@@ -13,14 +13,14 @@ import sys
 import threading
 from contextlib import nullcontext
 
-from app.arguments import parse_arguments
-from app.batch import run_batch
-from app.cli import run
+from app.cli.arguments import parse_arguments
+from app.cli.main import run
 from app.core.config import load_settings
-from app.gallery.runs import RunEnd
+from app.gallery.run_history import RunEnd
 from app.records import Failed
-from app.run import Request, close_run
-from tests.tiny_faces import Silent, TinyLoader
+from app.runs.context import Request, close_run
+from app.runs.run import run_batch
+from tests.support.tiny_faces import Silent, TinyLoader
 
 
 def main() -> int:

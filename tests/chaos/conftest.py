@@ -12,7 +12,7 @@ import pytest
 from app.core.database import Database
 from tests.chaos.scene import Scene
 from tests.conftest import FoundOrganisation, OpenDatabase
-from tests.organisation import Organisation
+from tests.support.organisation import Organisation
 
 SEED = int(os.environ.get("CHAOS_SEED", "6"))
 OpenScene = Callable[..., Scene]

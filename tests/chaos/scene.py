@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
 
-from app.bookkeeping import AT_ONCE
 from app.core.config import PROJECT_DIR, Settings
-from app.gallery.companions import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
-from app.stages import pipeline_options
-from tests.chaos_options import rounds
-from tests.databases import run_sql
-from tests.organisation import Organisation
+from app.gallery.own_tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
+from app.pipeline.stages import pipeline_options
+from app.runs.result_writer import AT_ONCE
+from tests.support.chaos_options import rounds
+from tests.support.databases import run_sql
+from tests.support.organisation import Organisation
 
 MEMBERS = rounds(quick=60, full=200)
 START_S = 0.3  # settings and logs, once all is imported

@@ -21,10 +21,10 @@ from sqlalchemy.exc import DBAPIError
 from app.errors import EXIT_NOT_AVAILABLE
 from tests.chaos.conftest import OpenScene
 from tests.chaos.scene import Ended, Scene
-from tests.chaos_options import rounds
 from tests.conftest import Figure, OpenDatabase
-from tests.databases import run_sql
-from tests.mariadb import Daemon, MariaDb, running_daemon
+from tests.support.chaos_options import rounds
+from tests.support.databases import run_sql
+from tests.support.mariadb import Daemon, MariaDb, running_daemon
 
 SURVIVES_KILL = "--innodb-flush-log-at-trx-commit=2"  # what was committed outlives the server's process
 TOUCH = text("UPDATE face_embeddings SET updated_at = CURRENT_TIMESTAMP WHERE crew_id = :a AND active")

@@ -16,9 +16,9 @@ import pytest
 from app.errors import EXIT_NOT_AVAILABLE, EXIT_NOT_STARTED
 from tests.chaos.conftest import OpenScene
 from tests.chaos.scene import Ended, Scene
-from tests.chaos_options import rounds
 from tests.conftest import Figure, OpenDatabase
-from tests.databases import run_sql
+from tests.support.chaos_options import rounds
+from tests.support.databases import run_sql
 
 DISK_BYTES = 4_000_000
 UNENDED = "SELECT id FROM face_runs WHERE ended_at IS NULL"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 from tests.chaos.scene import Scene
-from tests.chaos_options import rounds
 from tests.conftest import Figure
+from tests.support.chaos_options import rounds
 
 FRESH_EVERY = 4
 

@@ -8,8 +8,8 @@ import pytest
 
 from app.errors import EXIT_ALREADY_RUNNING
 from tests.chaos.scene import Scene
-from tests.chaos_options import rounds
 from tests.conftest import Figure
+from tests.support.chaos_options import rounds
 
 
 def run_together(scene: Scene, number: int, *words: str) -> tuple[Counter[int], str]:

@@ -8,9 +8,9 @@ import pytest
 
 from app.errors import EXIT_BY_SIGNAL
 from tests.chaos.scene import Scene
-from tests.chaos_options import rounds
 from tests.conftest import Figure
-from tests.databases import run_sql
+from tests.support.chaos_options import rounds
+from tests.support.databases import run_sql
 
 UNENDED = "SELECT id FROM face_runs WHERE ended_at IS NULL"
 NOT_BEGUN = ("", "Interrumpido\n")

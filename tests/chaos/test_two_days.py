@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from app.arguments import parse_arguments
-from app.cli import run
+from app.cli.arguments import parse_arguments
+from app.cli.main import run
 from app.core.config import BYTES_PER_MB
 from tests.chaos.scene import Scene, environment_of
-from tests.chaos_options import rounds
 from tests.conftest import Figure
-from tests.databases import run_sql
-from tests.mariadb import MariaDb
-from tests.tiny_faces import TinyLoader
+from tests.support.chaos_options import rounds
+from tests.support.databases import run_sql
+from tests.support.mariadb import MariaDb
+from tests.support.tiny_faces import TinyLoader
 
 RUNS = rounds(quick=25, full=2000)
 WARM_UP = RUNS // 5  # until caches and pools are as large as they get

@@ -1,0 +1,120 @@
+"""The check as people read it: findings come in; lines of a table, a closing sentence and a document go out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.cells import set_cell_size
+
+from app.checkup.finding import BROKEN, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
+from app.core.logs import printable
+from app.errors import EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED
+from app.reports.columns import fold
+from app.reports.run_json import encodable
+
+MARKS = {OK: "🟢 bien", WARNING: "🟡 aviso", BROKEN: "🔴 falla", UNCHECKED: "⚪ sin ver"}
+AREAS = {
+    "settings": "Ajustes",
+    "machine": "Este equipo",
+    "database": "Base de datos",
+    "tables": "Tablas del programa",
+    "roster": "Padrón",
+    "photos": "Servidor de fotos",
+    "model": "Modelo",
+    "runs": "Ejecuciones",
+}
+LABELS = {
+    **{"file": "Archivo .env", "env_rights": "Permisos de .env", "env_name": "Nombre en .env"},
+    **{"env_line": "Línea de .env", "env_twice": "Repetido en .env", "values": "Valores"},
+    **{"python": "Python", "memory": "Memoria", "logs_folder": "Registros", "logs_space": "Disco: registros"},
+    **{"log_files": "Registros", "temp_folder": "Temporales", "temp_space": "Disco: temporales"},
+    **{"weights_folder": "Carpeta de pesos", "weights_space": "Disco: pesos"},
+    **{"reach": "Conexión", "version": "Versión", "latency": "Respuesta", "clock": "Hora"},
+    **{"encryption": "Cifrado", "certificate": "Certificado", "packet": "Tamaño de orden"},
+    **{"wait_timeout": "Espera", "read_only": "Escritura"},
+    **{"gallery_rights": "Permisos", "own_rights": "Permisos", "to_create": "Por crear", "columns": "Columnas"},
+    **{"confidence": "Columna", "embedding": "Columna", "stranger": "Columna", "index": "Índice"},
+    **{"unique": "Clave única", "engine": "Motor"},
+    **{"table": "Tabla", "active": "Activos", "no_photo": "Sin foto", "duplicate_ids": "Repetidos"},
+    **{"several_photos": "Varias fotos", "bad_names": "Nombres", "id_length": "Identificadores"},
+    **{"url_length": "Direcciones", "charset": "Caracteres", "equal_ids": "Ids parecidos"},
+    **{"address": "Dirección", "validators": "Cambios", "image": "Imagen"},
+    **{"weights": "Pesos", "load": "Carga", "golden": "Rostro control", "speed": "Rapidez", "contract": "Vectores"},
+    **{"lock": "Bloqueo", "last": "Última", "dead": "Murieron", "set_aside": "Apartadas"},
+    **{"all": "", INTERRUPTED: "", "failed": "Error", "unexpected": "Error"},
+}
+MARK_CELLS, LABEL_CELLS = 11, 18
+INDENT = " " * (2 + MARK_CELLS + LABEL_CELLS)
+WIDE_MARK = 1  # the mark takes two cells and counts as one character
+WHAT_TO_DO = "Qué hacer: "
+
+
+def finding_lines(finding: Finding, before: Finding | None, width: int | None) -> list[str]:
+    """One row of the table, beneath its area's name where it is the first of it; `width` None: a line each."""
+    heading = [] if before and before.area == finding.area else ["", AREAS[finding.area]]
+    start = "  " + set_cell_size(MARKS[finding.level], MARK_CELLS) + set_cell_size(LABELS[finding.name], LABEL_CELLS)
+    row = fold(start + printable(finding.text), width and width - WIDE_MARK, INDENT)
+    return [*heading, *row, *_advice(finding.advice, width)]
+
+
+def _advice(advice: str, width: int | None) -> Iterator[str]:
+    """A line of SQL begins on a line of its own, to be copied."""
+    for number, line in enumerate(advice.splitlines()):
+        start = INDENT + (WHAT_TO_DO if number == 0 else "  ")
+        yield from fold(start + printable(line), width, INDENT + "  ")
+
+
+def closing_lines(findings: Sequence[Finding], width: int | None) -> list[str]:
+    """What it comes to, in a sentence."""
+    counts = Counter(finding.level for finding in findings)
+    broken, warnings, unchecked = (counts[level] for level in (BROKEN, WARNING, UNCHECKED))
+    notes = [_number(warnings, "aviso", "avisos")] if warnings else []
+    notes += [f"{unchecked} sin comprobar"] if unchecked else []
+    unseen = [AREAS[finding.area] for finding in findings if finding.name == INTERRUPTED]
+    if unseen:
+        sentence = f"⚪ Comprobación interrumpida: {'falta' if len(unseen) == 1 else 'faltan'} {_listed(unseen)}."
+    elif broken:
+        told = _listed([_number(broken, "falla", "fallas"), *notes])
+        sentence = f"🔴 Así no se puede ejecutar: {told}. Empiece por la primera 🔴 y repita --check."
+    elif warnings:
+        sentence = f"🟡 Se puede ejecutar, con {_listed(notes)}. Conviene atenderlos."
+    else:
+        told = _listed([_number(counts[OK], "comprobación", "comprobaciones"), *notes])
+        sentence = f"🟢 Todo listo para ejecutar: {told}."
+    return ["", *fold(sentence, width and width - WIDE_MARK, "   ")]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " y ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _number(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def decide_check_exit_code(findings: Sequence[Finding]) -> int:
+    levels = {finding.level for finding in findings}
+    if BROKEN in levels:
+        return EXIT_NOT_STARTED
+    return EXIT_SOME_FAILED if WARNING in levels else EXIT_OK
+
+
+def check_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any]:
+    """The findings, ready to serialise. Its keys are stable; levels are ok, warning, broken and not_checked."""
+    counts = Counter(finding.level for finding in findings)
+    return {
+        "summary": {"exit_code": exit_code} | {level: counts[level] for level in MARKS},
+        "interrupted": any(finding.name == INTERRUPTED for finding in findings),
+        "findings": [
+            {
+                "area": finding.area,
+                "name": finding.name,
+                "level": finding.level,
+                "text": encodable(finding.text),
+                "advice": encodable(finding.advice),
+            }
+            for finding in findings
+        ],
+    }

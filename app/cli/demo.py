@@ -1,0 +1,183 @@
+"""The demonstration: lays out a small roster, its photos and a web server under `demo/`, and gives the settings.
+
+What runs on it is the real program. Portraits: two public-domain NASA and US Navy photographs out of packages.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert
+
+from app.core.config import PROJECT_DIR
+from app.errors import MissingDependency, WeightsUnavailable
+from app.faces.embedder import load_network
+from app.faces.onnx_sessions import SessionOptions
+from app.faces.weights import WeightsOptions, WeightsStore, copy_weights, describe_weights
+from app.records import Image
+
+DEMO_DIR = PROJECT_DIR / "demo"
+FALLBACK_MODEL = "Dlib"
+SMALL_SIDE_PX, LARGE_FACTOR = 240, 11
+EXIF_ORIENTATION, TURNED_RIGHT = 0x0112, 6  # "the camera was turned": viewers turn it 90 degrees clockwise
+
+# What the photos are made to show; see _pictures. crew_id, imagen, nombres, apellidos
+CREW = [
+    ("100001", "FAED(1).jpg", "Eileen", "Collins"),
+    ("100002", "retrato.jpg", "Grace", "Hopper"),
+    ("100003", "espejo.jpg", "Eileen", "en el espejo"),
+    ("100004", "espejo ñ.png", "Grace", "en el espejo"),
+    ("100005", "girada por EXIF.jpg", "Eileen", "girada"),
+    ("100006", "pequeña.jpg", "Grace", "pequeña"),
+    ("100007", "grande.jpg", "Eileen", "de 7 megapíxeles"),
+    ("100008", "taza.jpg", "Taza", "de café"),
+    ("100009", "dañada.jpg", "Foto", "dañada"),
+    ("100010", "perdida.jpg", "Foto", "perdida"),
+    ("100011", "repetida.jpg", "Grace", "por error"),
+    ("100012", "repetida.jpg", "Eileen", "con la foto de Grace"),
+]
+EXPECTED_STORED = 9
+EXPECTED_ERRORS = {"no_face": 1, "invalid_image": 1, "photo_not_found": 1}
+
+NEXT_STEPS = """
+Eso fue la demostración: los errores de arriba son parte de ella. El padrón, las fotos y los vectores están en demo/.
+
+Qué sigue:
+  1. Copie .env.example como .env y ponga los datos de su base y la dirección de sus fotos.
+     ./run_embeddings.sh --check dice si falta algo.
+  2. Pruebe con una persona:  ./run_embeddings.sh --crew-id SU_ID
+  3. Y después con todas:     ./run_embeddings.sh --all
+  4. El README explica cada mensaje de error y la línea de cron."""
+
+
+@contextmanager
+def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
+    """Prepare everything and serve the photos while inside; yields the settings for the run."""
+    shutil.rmtree(DEMO_DIR, ignore_errors=True)
+    photos = DEMO_DIR / "fotos"
+    lay_out_photos(photos)
+    database_url = f"sqlite:///{DEMO_DIR / 'demo.db'}"
+    _create_roster(database_url)
+    say(f"Demostración con {len(CREW)} tripulantes inventados, en {DEMO_DIR.name}/\n")
+    with _serving(photos) as base_url:
+        files = {"LOG_DIR": str(DEMO_DIR / "logs"), "TEMP_DIR": str(DEMO_DIR / "temp_uploads")}
+        # Its people are two, cut out in many ways: that is one photo under several ids, which is refused otherwise.
+        shared = {"SHARED_PHOTOS": "report"}
+        yield {"DB_URL": database_url, "IMAGE_BASE_URL": base_url} | shared | files | _choose_model(say)
+
+
+def _pictures() -> dict[str, Image]:
+    """By crew id."""
+    astronaut = _read(_package_file("skimage", "data", "astronaut.png"))
+    admiral = _read(_package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
+    coffee = _read(_package_file("skimage", "data", "coffee.png"))
+    close, closer = astronaut[:330, 60:390], astronaut[20:260, 110:350]
+    nearby, nearer = admiral[:400, 80:430], admiral[20:330, 130:400]
+    small = SMALL_SIDE_PX / max(nearby.shape[:2])
+    return {
+        "100001": astronaut,
+        "100002": admiral,
+        "100003": np.ascontiguousarray(astronaut[:, ::-1]),
+        "100004": np.ascontiguousarray(admiral[:, ::-1]),
+        "100005": np.ascontiguousarray(np.rot90(close)),
+        "100006": _resized(nearby, small, cv2.INTER_AREA),
+        "100007": _resized(closer, LARGE_FACTOR, cv2.INTER_CUBIC),
+        "100008": coffee,
+        "100011": nearer,
+        "100012": nearer,
+    }
+
+
+def _resized(image: Image, scale: float, interpolation: int) -> Image:
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation), np.uint8)
+
+
+def lay_out_photos(folder: Path) -> None:
+    """Write the photos of CREW."""
+    names = {crew_id: name for crew_id, name, _, _ in CREW}
+    for crew_id, image in _pictures().items():
+        _write(folder / crew_id / names[crew_id], np.asarray(image, np.uint8), turned=crew_id == "100005")
+    whole = (folder / "100001" / names["100001"]).read_bytes()
+    damaged = folder / "100009" / names["100009"]
+    damaged.parent.mkdir()
+    damaged.write_bytes(whole[: len(whole) // 2])
+
+
+def _package_file(package: str, *parts: str) -> Path:
+    """A data file of a package, which need not be importable for that."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingDependency(
+            f"Módulo no encontrado: {package}. Ejecute: pip install --no-deps -r requirements-demo.txt"
+        )
+    return Path(spec.submodule_search_locations[0], *parts)
+
+
+def _read(path: Path) -> Image:
+    return np.asarray(cv2.imread(str(path)), np.uint8)
+
+
+def _write(path: Path, image: Image, *, turned: bool) -> None:
+    path.parent.mkdir(parents=True)
+    exif = PillowImage.Exif()
+    if turned:
+        exif[EXIF_ORIENTATION] = TURNED_RIGHT
+    PillowImage.fromarray(np.ascontiguousarray(image[:, :, ::-1])).save(path, exif=exif, quality=92)
+
+
+def _create_roster(database_url: str) -> None:
+    names = ("crew_id", "imagen", "nombres", "apellidos")
+    table = Table("tripulantes", MetaData(), *(Column(name, String(100)) for name in names), Column("estatus", Integer))
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        table.create(connection)
+        connection.execute(insert(table), [dict(zip(names, row, strict=True)) | {"estatus": 1} for row in CREW])
+    engine.dispose()
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """The console belongs to the program."""
+
+
+@contextmanager
+def _serving(folder: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Where the network asks for a proxy, this machine's own server is still to be asked directly.
+    os.environ["no_proxy"] = f"127.0.0.1,{os.environ.get('no_proxy') or os.environ.get('NO_PROXY', '')}"
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _choose_model(say: Callable[[str], None]) -> dict[str, object]:
+    """Facenet512 when its weights are here or can be had; else, and said so, the model that comes in a package."""
+    try:
+        mirror = os.environ.get("WEIGHTS_MIRROR", "")
+        load_network("Facenet512", WeightsStore(WeightsOptions(mirror=mirror)), SessionOptions())
+    except WeightsUnavailable:
+        say("Sin red para descargar Facenet512: la demostración usa el modelo Dlib (una ejecución real no lo haría).\n")
+        return {"FACE_MODEL": FALLBACK_MODEL, "DEEPFACE_HOME": str(_home_with_packaged_weights())}
+    return {"FACE_MODEL": "Facenet512"}
+
+
+def _home_with_packaged_weights() -> Path:
+    file = describe_weights(FALLBACK_MODEL)
+    assert file is not None
+    source = _package_file("face_recognition_models", "models", file.name)
+    copy_weights(source, file, WeightsStore(WeightsOptions(home=str(DEMO_DIR))))
+    return DEMO_DIR

@@ -1,0 +1,80 @@
+"""The golden face: the vector of a built-in picture comes in, and is compared with the one recorded for this contract.
+
+An upgrade of a library that changes vectors is noticed before one row is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from sqlalchemy import Connection, insert, select, update
+
+from app.core.database import Database
+from app.core.vectors import cosine_distance
+from app.errors import VectorsChanged
+from app.gallery.own_tables import CONTRACTS, VECTORS
+from app.records import DIGEST_DIGITS, Contract
+
+log = logging.getLogger(__name__)
+
+# Cosine distance. Processors and ONNX Runtime's kernels differ by less than 1e-5; two photos of one person by 0.03 and
+# more. What moves vectors further than this would move everybody's.
+TOLERANCE = 1e-3
+
+Vector = NDArray[np.float32]
+
+
+class Golden:
+    """The recorded vector of this contract. Raises DatabaseUnavailable."""
+
+    def __init__(self, database: Database, contract: Contract) -> None:
+        self._database = database
+        self._contract = contract
+
+    def recorded(self) -> Vector | None:
+        """None while none was recorded."""
+        text = self._database.transaction(self._row).get("golden")
+        return np.array(orjson.loads(text), np.float32) if text else None
+
+    def confirm(self, vector: Vector, now: datetime, *, renew: bool = False) -> None:
+        """Raises VectorsChanged when the vector is not the recorded one, unless it is to be renewed: then all vectors
+        of this contract count as made by another from now on, until they are made again. The first one is recorded."""
+        recorded = self.recorded()
+        if recorded is None:
+            self._database.transaction(lambda connection: self._record(connection, vector))
+            return
+        moved = cosine_distance(vector, recorded)
+        if moved <= TOLERANCE:
+            return
+        if not renew:
+            raise VectorsChanged(
+                f"Los vectores que calcula esta instalación ya no son los de antes: el del rostro de control se movió "
+                f"{moved:.4f} (límite {TOLERANCE:g}). No se escribe nada",
+                "Vuelva a las versiones anteriores de los paquetes (pip) o del programa. Si el cambio es querido: "
+                "--force, que regenera a todos.",
+            )
+        log.warning("Rostro de control renovado: se movió %.4f", moved)
+        self._database.transaction(lambda connection: self._retire(connection, vector, now))
+
+    def _row(self, connection: Connection) -> dict[str, Any]:
+        mine = select(CONTRACTS).where(CONTRACTS.c.digest == self._contract.digest)
+        return dict(connection.execute(mine).mappings().first() or {})
+
+    def _record(self, connection: Connection, vector: Vector) -> None:
+        mine = update(CONTRACTS).where(CONTRACTS.c.digest == self._contract.digest)
+        connection.execute(mine.values(golden=orjson.dumps(vector.tolist()).decode()))
+
+    def _retire(self, connection: Connection, vector: Vector, now: datetime) -> None:
+        former = self._row(connection)
+        text = f"{former['digest']} until {now.isoformat()}"
+        retired = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
+        connection.execute(insert(CONTRACTS), former | {"digest": retired})
+        made = update(VECTORS).where(VECTORS.c.contract == former["digest"])
+        connection.execute(made.values(contract=retired))
+        self._record(connection, vector)

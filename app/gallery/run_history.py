@@ -1,0 +1,181 @@
+"""The runs: one row of `face_runs` each, written when it begins and completed when it ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from app.core.database import Database
+from app.gallery.own_tables import RUNS
+
+# A run on another host cannot be asked whether it lives, and a number may be another process's by now: a run that began
+# longer ago is taken for dead.
+PRESUMED_DEAD_AFTER = timedelta(hours=12)
+MIN_PROCESSED = 5  # fewer would measure the start of the program
+KEPT = timedelta(days=400)  # an hourly run leaves nine thousand rows a year; proof of what was deleted stays for good
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended. `counts` by outcome, by code and by what was planned; `stages_ms` the mean of each stage;
+    `rows_left` after deleting."""
+
+    exit_code: int
+    seconds: float
+    processed: int = 0
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+    rows_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A row of the history. Times in UTC; `ended_at` and `exit_code` are None while it is under way, or when it was
+    killed."""
+
+    run_id: int
+    started_at: datetime
+    ended_at: datetime | None
+    host: str
+    pid: int
+    alive: bool
+    options: Mapping[str, Any]
+    contract: str
+    counts: Mapping[str, Any]
+    seconds: float | None
+    exit_code: int | None
+    error: str
+    rows_left: int | None
+
+
+class Runs:
+    """The table `face_runs`. Raises DatabaseUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, started_at: datetime, options: Mapping[str, Any], contract: str) -> int:
+        """A run has begun; its id. Rows of runs long ago go."""
+        row = {
+            "started_at": started_at,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "options": orjson.dumps(options).decode(),
+            "contract": contract,
+        }
+        old = delete(RUNS).where(RUNS.c.started_at < started_at - KEPT, RUNS.c.rows_left.is_(None))
+
+        def write(connection: Connection) -> int:
+            connection.execute(old)
+            return int(connection.execute(insert(RUNS).values(row)).lastrowid)
+
+        return self._database.transaction(write)
+
+    def end(self, run_id: int, ended_at: datetime, end: RunEnd) -> None:
+        """It has ended in good order."""
+        row = {
+            "ended_at": ended_at,
+            "counts": orjson.dumps(end.counts).decode(),
+            "stages_ms": orjson.dumps(end.stages_ms).decode(),
+            "processed": end.processed,
+            "seconds": round(end.seconds, 3),
+            "exit_code": end.exit_code,
+            "error": end.error or None,
+            "rows_left": end.rows_left,
+        }
+        statement = update(RUNS).where(RUNS.c.id == run_id).values(row)
+        self._database.transaction(lambda connection: connection.execute(statement))
+
+    def last(self, number: int, now: datetime) -> list[PastRun]:
+        """The last ones, the latest first."""
+        query = select(RUNS).order_by(RUNS.c.id.desc()).limit(number)
+        rows = self._database.transaction(lambda connection: connection.execute(query).all())
+        return [_past_run(row, now) for row in rows]
+
+    def died_before(self, run_id: int, now: datetime) -> PastRun | None:
+        """The run before this one, if it never came to its end and this one has the gallery for itself."""
+        run = self._newest(now, RUNS.c.id < run_id)
+        return None if run is None or run.ended_at is not None or run.alive else run
+
+    def under_way(self, now: datetime) -> PastRun | None:
+        """The run that holds the gallery's lock, which somebody does: the last one that began, unless it is over."""
+        run = self._newest(now)
+        return None if run is None or run.ended_at is not None or _is_gone(run) else run
+
+    def _newest(self, now: datetime, *conditions: ColumnElement[bool]) -> PastRun | None:
+        query = select(RUNS).where(*conditions).order_by(RUNS.c.id.desc()).limit(1)
+        row = self._database.transaction(lambda connection: connection.execute(query).first())
+        return None if row is None else _past_run(row, now)
+
+    def living(self, now: datetime) -> set[int]:
+        """The ids of the runs that are under way."""
+        query = select(RUNS).where(RUNS.c.ended_at.is_(None))
+        rows = self._database.transaction(lambda connection: connection.execute(query).all())
+        return {int(row.id) for row in rows if _is_alive(row, now)}
+
+    def seconds_each(self) -> float | None:
+        """What a member took in the last run that processed some; None when there was none."""
+        query = (
+            select(RUNS.c.seconds, RUNS.c.processed)
+            .where(RUNS.c.processed >= MIN_PROCESSED, RUNS.c.seconds.is_not(None))
+            .order_by(RUNS.c.id.desc())
+            .limit(1)
+        )
+        row = self._database.transaction(lambda connection: connection.execute(query).first())
+        return None if row is None else float(row.seconds) / int(row.processed)
+
+
+def _past_run(row: Any, now: datetime) -> PastRun:
+    return PastRun(
+        run_id=int(row.id),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        host=str(row.host or ""),
+        pid=int(row.pid or 0),
+        alive=_is_alive(row, now),
+        options=_read(row.options),
+        contract=str(row.contract or ""),
+        counts=_read(row.counts),
+        seconds=None if row.seconds is None else float(row.seconds),
+        exit_code=row.exit_code,
+        error=str(row.error or ""),
+        rows_left=row.rows_left,
+    )
+
+
+def _read(text: str | None) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = orjson.loads(text) if text else {}
+    return found
+
+
+def _is_alive(row: Any, now: datetime) -> bool:
+    if row.ended_at is not None or now - row.started_at >= PRESUMED_DEAD_AFTER:
+        return False
+    if row.host == socket.gethostname() and os.name == "posix":
+        # A process of our own number that is not this run: a container's, which starts to count anew.
+        return int(row.pid) != os.getpid() and _process_exists(int(row.pid))
+    return True
+
+
+def _is_gone(run: PastRun) -> bool:
+    """Whether the process that began the run is certainly no more."""
+    here = run.host == socket.gethostname() and os.name == "posix"
+    return here and not _process_exists(run.pid)
+
+
+def _process_exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

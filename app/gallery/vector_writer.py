@@ -1,0 +1,235 @@
+"""Writes embeddings into `face_embeddings`: one active row for each member."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from app.core.database import Database
+from app.core.redaction import harmless
+from app.core.vectors import cosine_distance
+from app.errors import RowRefused
+from app.gallery.own_tables import VECTORS
+from app.gallery.photo_records import Ledger, LedgerEntry
+from app.gallery.provenance import Vectors
+from app.records import Embedding
+
+CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
+UNMOVED = 0.002  # cosine distance up to which a vector counts as the same; other photos of the person begin at 0.01
+UPDATED_COLUMNS = ("embedding", "modelo", "confidence", "imagen_path")
+
+
+def to_json(vector: NDArray[np.float32]) -> str:
+    """A JSON array whose numbers are the shortest text that reads back to the same float32."""
+    return orjson.dumps(np.ascontiguousarray(vector), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+def from_json(text: str) -> NDArray[np.float32]:
+    """The vector that a row holds; an empty one for a text that is none."""
+    try:
+        return np.asarray(orjson.loads(text), np.float32)
+    except (ValueError, TypeError):
+        return np.empty(0, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A member's row. `unmoved`: it holds the vector that it held before, since the new one is the same."""
+
+    row_id: int
+    unmoved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """What is written in the same transaction as a vector: what made it, and what was seen of its photo."""
+
+    vectors: Vectors
+    ledger: Ledger
+
+    def record(self, connection: Connection, made: Sequence[tuple[Embedding, int]], *, staged: bool = False) -> None:
+        self.vectors.record(connection, made, staged=staged)
+        photos = ((embedding.photo, embedding.sighting) for embedding, _ in made)
+        self.ledger.record(
+            connection, [LedgerEntry(photo.member.crew_id, photo.url, photo, seen) for photo, seen in photos]
+        )
+
+
+class GalleryStore:
+    """Writes vectors. Raises DatabaseUnavailable when the database is not there, or not any more."""
+
+    def __init__(self, database: Database, table: Table, companions: Companions) -> None:
+        self._database = database
+        self._table = table
+        self._companions = companions
+        self._replaced: dict[str, tuple[bytes, dict[str, Any] | None]] = {}
+        self._expected: dict[str, int] = {}
+
+    def expect(self, rows: Mapping[str, int]) -> None:
+        """The members' active rows (crew id -> row id) as this run knows them: when another run has put others into
+        use meanwhile, perhaps of another model, they are not to be written over."""
+        self._expected = dict(rows)
+
+    def save(self, embeddings: Sequence[Embedding], *, rewrite: bool = False) -> list[Saved]:
+        """Write a batch, and what made it, in one transaction; the rows in the same order. A row whose vector has not
+        moved stays, unless `rewrite` says otherwise.
+
+        Raises RowRefused.
+        """
+        rows = [self.row(embedding) for embedding in embeddings]
+
+        def write(connection: Connection) -> list[Saved]:
+            saved = self._upsert(connection, embeddings, rows, rewrite=rewrite)
+            made = [(embedding, each.row_id) for embedding, each in zip(embeddings, saved, strict=True)]
+            self._companions.record(connection, made)
+            return saved
+
+        return self._writing(write)
+
+    def stage(self, embeddings: Sequence[Embedding]) -> list[Saved]:
+        """Lay a batch aside in rows that are not active, for a switch to come. Raises RowRefused."""
+        rows = [self.row(embedding) for embedding in embeddings]
+
+        def write(connection: Connection) -> list[Saved]:
+            ids = [self._insert(connection, row, active=False) for row in rows]
+            self._companions.record(connection, list(zip(embeddings, ids, strict=True)), staged=True)
+            return [Saved(row_id) for row_id in ids]
+
+        return self._writing(write)
+
+    def withdraw(self, crew_id: str, row_id: int) -> None:
+        """The row's photo turned out to be somebody else's, too: what it held before is restored, or else it is
+        deactivated. The ledger no longer says that it is stored."""
+        packed, provenance = self._replaced.get(crew_id, (b"", None))
+        values = orjson.loads(zlib.decompress(packed)) if packed else {"active": False}
+
+        def write(connection: Connection) -> None:
+            connection.execute(update(self._table).where(self._table.c.id == row_id).values(values))
+            self._companions.ledger.forget(connection, [crew_id])
+            self._companions.vectors.forget(connection, [row_id])
+            if provenance is not None:
+                self._companions.vectors.replace(connection, [provenance])
+
+        self._database.transaction(write)
+        self._replaced.pop(crew_id, None)
+
+    def row(self, embedding: Embedding) -> dict[str, Any]:
+        """The embedding as columns. Raises RowRefused: SQLite keeps what does not fit; the service may not."""
+        row = {
+            "crew_id": embedding.member.crew_id,
+            "embedding": to_json(embedding.vector),
+            "modelo": embedding.model,
+            "confidence": round(embedding.sighting.confidence, CONFIDENCE_DECIMALS),
+            "imagen_path": embedding.photo.url,
+        }
+        for name, value in row.items():
+            length = getattr(self._table.c[name].type, "length", None)
+            if isinstance(value, str) and length is not None and len(value) > length:
+                raise RowRefused(f"{name} tiene {len(value)} caracteres y caben {length}")
+        return row
+
+    def _writing(self, write: Callable[[Connection], list[Saved]]) -> list[Saved]:
+        try:
+            return self._database.transaction(write)
+        except DBAPIError as error:
+            raise RowRefused(harmless(str(error.orig))) from error
+
+    def _upsert(
+        self, connection: Connection, embeddings: Sequence[Embedding], rows: Sequence[dict[str, Any]], *, rewrite: bool
+    ) -> list[Saved]:
+        newest, further = self._lock(connection, [row["crew_id"] for row in rows])
+        columns = self._table.c
+        if further:
+            connection.execute(update(self._table).where(columns.id.in_(further)).values(active=False))
+        unmoved = set() if rewrite or not newest else self._unmoved(connection, embeddings, newest)
+        changed = [row for row in rows if row["crew_id"] in newest and row["crew_id"] not in unmoved]
+        if changed:
+            replaced = {row["crew_id"]: newest[row["crew_id"]] for row in changed}
+            self._keep_replaced(connection, embeddings, replaced)
+            connection.execute(self._update_statement(), [_as_update(row, newest[row["crew_id"]]) for row in changed])
+        for row in rows:
+            if row["crew_id"] not in newest:
+                newest[row["crew_id"]] = self._insert(connection, row, active=True)
+        return [Saved(newest[row["crew_id"]], row["crew_id"] in unmoved) for row in rows]
+
+    def _unmoved(self, connection: Connection, embeddings: Sequence[Embedding], newest: Mapping[str, int]) -> set[str]:
+        """The members whose row, of this contract, holds the new vector already; its address becomes the photo's."""
+        columns, made = self._table.c, VECTORS.c
+        query = (
+            select(columns.crew_id, columns.id, columns.embedding, columns.imagen_path)
+            .join_from(self._table, VECTORS, made.embedding_id == columns.id)
+            .where(columns.id.in_(newest.values()), made.contract == self._companions.vectors.contract.digest)
+        )
+        held = {str(row.crew_id): row for row in connection.execute(query)}
+        found = set()
+        for embedding in embeddings:
+            row = held.get(embedding.member.crew_id)
+            if row is None or cosine_distance(from_json(row.embedding), embedding.vector) > UNMOVED:
+                continue
+            found.add(embedding.member.crew_id)
+            if row.imagen_path != embedding.photo.url:
+                here = update(self._table).where(columns.id == row.id)
+                connection.execute(here.values(imagen_path=embedding.photo.url))
+        return found
+
+    def _insert(self, connection: Connection, row: dict[str, Any], *, active: bool) -> int:
+        return int(connection.execute(insert(self._table).values(**row, active=active)).lastrowid)
+
+    def _keep_replaced(self, connection: Connection, embeddings: Sequence[Embedding], newest: dict[str, int]) -> None:
+        """What is about to be written over with another photo, in case that one has to be withdrawn."""
+        ids = list(newest.values())
+        made = connection.execute(select(VECTORS).where(VECTORS.c.embedding_id.in_(ids))).mappings()
+        provenance = {int(row["embedding_id"]): dict(row) for row in made}
+        changed = {
+            newest[each.member.crew_id]: each.member.crew_id
+            for each in embeddings
+            if each.member.crew_id in newest
+            and provenance.get(newest[each.member.crew_id], {}).get("sha256") != each.photo.sha256
+        }
+        if not changed:
+            return
+        columns = [self._table.c[name] for name in ("id", *UPDATED_COLUMNS)]
+        for row in connection.execute(select(*columns).where(self._table.c.id.in_(list(changed)))).mappings():
+            before = orjson.dumps({name: row[name] for name in UPDATED_COLUMNS}, default=float)  # of a DECIMAL
+            self._replaced[changed[int(row["id"])]] = (zlib.compress(before), provenance.get(int(row["id"])))
+
+    def _lock(self, connection: Connection, crew_ids: list[str]) -> tuple[dict[str, int], list[int]]:
+        """Lock the members' active rows: the newest of each, which is kept, and the ids of all further ones."""
+        columns = self._table.c
+        query = (
+            select(columns.id, columns.crew_id)
+            .where(columns.crew_id.in_(crew_ids), columns.active)
+            .order_by(columns.id)
+            .with_for_update()
+        )
+        newest: dict[str, int] = {}
+        further: list[int] = []
+        for row_id, crew_id in connection.execute(query):
+            if str(crew_id) not in crew_ids:
+                # Without regard to case, or as a number: a row beside it would be the member's second active one.
+                raise RowRefused(f"para la base es igual que «{crew_id}», que ya tiene la fila {row_id}")
+            if str(crew_id) in newest:
+                further.append(newest[str(crew_id)])
+            newest[str(crew_id)] = int(row_id)
+        for crew_id, row_id in newest.items():
+            if self._expected.get(crew_id, row_id) != row_id:
+                raise RowRefused(f"otra ejecución puso en uso la fila {row_id} mientras tanto")
+        return newest, further
+
+    def _update_statement(self) -> Any:
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in UPDATED_COLUMNS}
+        if "updated_at" in self._table.c:
+            values["updated_at"] = func.current_timestamp()
+        return update(self._table).where(self._table.c.id == bindparam("row_id")).values(values)
+
+
+def _as_update(row: dict[str, Any], row_id: int) -> dict[str, Any]:
+    return {"row_id": row_id} | {f"new_{name}": row[name] for name in UPDATED_COLUMNS}

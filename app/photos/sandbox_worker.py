@@ -1,0 +1,119 @@
+"""The process that decodes untrusted photo files: requests arrive on stdin, replies leave on stdout.
+
+`python -m app.photos.sandbox_worker` ends when stdin does. Replies are plain bytes without pickle: an attacker who
+controls this process gains nothing over the process that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import cv2
+
+from app.errors import DangerousImage, InvalidImage
+from app.photos.decoding import (
+    PIXELS_PER_MEGAPIXEL,
+    DecodeOptions,
+    Pixels,
+    inspect,
+    read_pixels,
+)
+from app.photos.opencv_decoding import TOO_MUCH_MEMORY
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+READY = b"ready"
+# The content's bytes, which follow; `max_megapixels`, `min_side_px`; and megapixels beyond which nothing is decoded.
+REQUEST = struct.Struct("<Qdid")
+REPLY = struct.Struct("<cQ")  # what it is, and how many bytes of it follow
+PIXELS, INVALID, DANGEROUS, LARGE = b"P", b"I", b"D", b"L"
+SHAPE = struct.Struct("<5I")  # before the pixels: `size`, `reduction`, rows, columns
+# The hungriest decoder, that of animated WebP, takes 21 (measured). The rest is for the file and the libraries.
+BYTES_PER_PIXEL, SPARE_BYTES = 24, 256 * 1024 * 1024
+Read = Callable[[bytes, DecodeOptions], Pixels]
+NOTHING = memoryview(b"")
+STATM = Path("/proc/self/statm")  # Linux: this process's address space, in pages
+ALARM_S = 120  # its parent, which waits for less, must have died
+
+
+def main(read: Read = read_pixels) -> None:
+    """Answer until nobody asks any more."""
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # should a library say something
+    cv2.setNumThreads(1)
+    _leave_signals_to_the_parent()
+    replies.write(READY)
+    replies.flush()
+    requests = sys.stdin.buffer
+    while len(request := requests.read(REQUEST.size)) == REQUEST.size:
+        length, max_megapixels, min_side_px, usual_megapixels = REQUEST.unpack(request)
+        _limit_memory(max_megapixels)
+        _set_alarm(ALARM_S)
+        options = DecodeOptions(max_megapixels, min_side_px)
+        _reply(replies, *_answer(read, requests.read(length), options, usual_megapixels))
+        _set_alarm(0)
+
+
+def _answer(
+    read: Read, content: bytes, options: DecodeOptions, usual_megapixels: float
+) -> tuple[bytes, bytes, memoryview]:
+    """What kind of reply, and the reply in two parts."""
+    try:
+        if inspect(content).decoded_pixels(options) > usual_megapixels * PIXELS_PER_MEGAPIXEL:
+            return LARGE, b"", NOTHING
+        _limit_memory(min(options.max_megapixels, usual_megapixels))
+        pixels = read(content, options)
+    except InvalidImage as error:
+        return INVALID, error.detail.encode(), NOTHING
+    except DangerousImage as error:
+        return DANGEROUS, error.detail.encode(), NOTHING
+    except MemoryError:
+        return DANGEROUS, TOO_MUCH_MEMORY.encode(), NOTHING
+    shape = SHAPE.pack(*pixels.size, pixels.reduction, *pixels.image.shape[:2])
+    return PIXELS, shape, pixels.image.data.cast("B")
+
+
+def _reply(replies: IO[bytes], kind: bytes, *parts: bytes | memoryview) -> None:
+    replies.write(REPLY.pack(kind, sum(map(len, parts))))
+    for part in parts:
+        replies.write(part)
+    replies.flush()
+
+
+def _leave_signals_to_the_parent() -> None:
+    """Told to stop, the whole group is told: it is the parent's business to end this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+# What the system has not is left to the parent's time limit.
+
+
+def _set_alarm(seconds: int) -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
+
+
+def _limit_memory(max_megapixels: float) -> None:
+    """So much more address space than now as the largest photo needs; and no dumps of anybody's photo."""
+    if resource is None or not STATM.exists():
+        return
+    pages = int(STATM.read_text(encoding="ascii").split()[0])
+    needed = int(max_megapixels * PIXELS_PER_MEGAPIXEL) * BYTES_PER_PIXEL + SPARE_BYTES
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    wanted = pages * resource.getpagesize() + needed
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()

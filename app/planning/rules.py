@@ -1,0 +1,44 @@
+"""What a run goes by: settings, request and contract come in, the `Rules` of its decisions go out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+
+from app.core.config import Settings
+from app.faces.embedding_spec import DIMENSIONS
+from app.planning.decisions import Rules
+from app.records import DIGEST_DIGITS, Contract
+from app.runs.context import Request
+
+
+def make_rules(settings: Settings, request: Request, contract: Contract) -> Rules:
+    """The rules of one run."""
+    # To look at a file of this machine costs nothing; and whoever asks for one person wants to know now.
+    asks_at_once = settings.IMAGE_BASE_URL.startswith("file://") or request.crew_id is not None
+    return Rules(
+        model=settings.FACE_MODEL,
+        contract=contract.digest,
+        dimensions=DIMENSIONS.get(settings.FACE_MODEL),
+        judged_by=_digest_of_judging(settings, request, contract),
+        now=request.now,
+        recheck=timedelta(hours=0 if asks_at_once else settings.PHOTO_RECHECK_HOURS),
+        force=request.force,
+        insist=request.retry_failed or request.crew_id is not None,
+        compare=request.compare,
+    )
+
+
+def _digest_of_judging(settings: Settings, request: Request, contract: Contract) -> str:
+    """Stands for everything that a photo can fail by: when it changes, a photo that failed deserves another look."""
+    judging = {
+        "contract": contract.digest,
+        "limits": settings.quality_limits(),
+        "faces": (settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, settings.MIN_FACE_RATIO),
+        "pixels": (settings.DETECTION_MAX_SIDE, settings.DECODE_MIN_SIDE, settings.MAX_PHOTO_MEGAPIXELS),
+        "bytes": settings.MAX_PHOTO_MB,
+        "shared": settings.SHARED_PHOTOS,
+        "accept": request.accept_low_quality,
+    }
+    return hashlib.sha256(json.dumps(judging, sort_keys=True).encode()).hexdigest()[:DIGEST_DIGITS]

@@ -1,0 +1,119 @@
+"""What the console shows while a run goes on: one pair of lines for each member, and a bar on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from app.core.config import BYTES_PER_MB
+from app.core.logs import printable
+from app.planning.decisions import Rules
+from app.planning.plan import Plan
+from app.records import (
+    SKIPPED_REACTIVATED,
+    SKIPPED_REENCODED,
+    SKIPPED_RENAMED,
+    SKIPPED_SAME_FILE,
+    Outcome,
+    Skipped,
+    Stored,
+)
+from app.reports.plan_report import plan_notices
+from app.reports.run_summary import reason
+
+# Of those skipped, whose photo was looked at: what came of it.
+LOOKED_AT = {
+    SKIPPED_RENAMED: "solo se anotó su dirección nueva",
+    SKIPPED_SAME_FILE: "es el mismo archivo",
+    SKIPPED_REENCODED: "el archivo cambió y el rostro da el mismo vector: la fila se queda",
+    SKIPPED_REACTIVATED: "volvió al padrón y su embedding está activo de nuevo",
+}
+
+
+class ConsoleProgress:
+    """Prints outcomes as they come. Used as a context manager, so that the bar is gone when the run is over.
+
+    `notices`: say first what is to be known of the plan; `migrating`: new vectors are laid aside (`--migrate`).
+    """
+
+    def __init__(self, console: Console, *, notices: bool = True, migrating: bool = False) -> None:
+        self._console = console
+        self._notices = notices
+        self._migrating = migrating
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("quedan"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._members: TaskID | None = None
+        self._download: TaskID | None = None
+        self._checking: TaskID | None = None
+        self._total = 0
+        self._seen = 0
+
+    def __enter__(self) -> ConsoleProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def checking(self, done: int, total: int) -> None:
+        """Photos that their server was asked about: a bar on a terminal, one line at the end otherwise."""
+        if self._checking is None:
+            self._checking = self._bar.add_task("Comprobando fotos")
+        self._bar.update(self._checking, completed=done, total=total, visible=done < total)
+        if done == total and not self._console.is_terminal:
+            checked = "1 foto comprobada" if total == 1 else f"{total} fotos comprobadas"
+            self._print(f"🔎 {checked} en el servidor")
+
+    def planned(self, plan: Plan, rules: Rules) -> None:
+        """The plan is made; perhaps not everybody was asked about, when it was interrupted."""
+        if self._checking is not None:
+            self._bar.update(self._checking, visible=False)
+        for line in plan_notices(plan, rules, migrating=self._migrating) if self._notices else ():
+            self._print(line)
+
+    def begin(self, pending: int, current: int) -> None:
+        self._total = pending
+        if current:
+            plural = "tripulantes ya tienen" if current > 1 else "tripulante ya tiene"
+            self._print(f"⏭️  {current} {plural} su embedding al día (con --force se regenera)")
+        self._members = self._bar.add_task("Fotos", total=pending, visible=pending > 0)
+
+    def outcome(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Skipped) and outcome.code not in LOOKED_AT:
+            return
+        self._seen += 1
+        crew_id = printable(outcome.member.crew_id)
+        self._print(f"[{self._seen}/{self._total}] Procesando {crew_id}...")
+        if isinstance(outcome, Stored):
+            self._print(f"✅ Embedding generado exitosamente para {crew_id} (ID: {outcome.embedding_id})")
+        elif isinstance(outcome, Skipped):
+            self._print(f"⏭️  Sin cambios en la foto de {crew_id}: {LOOKED_AT[outcome.code]}")
+        else:
+            self._print(f"❌ Error al extraer embedding para {crew_id}: {reason(outcome)}")
+        if self._members is not None:
+            self._bar.advance(self._members)
+
+    def withdrawn(self, outcome: Stored) -> None:
+        crew_id = printable(outcome.member.crew_id)
+        self._print(f"↩️  Embedding de {crew_id} retirado: otra persona tiene la misma foto")
+
+    def download(self, name: str, done: int, total: int) -> None:
+        """Weights on their way: a bar on a terminal, one line otherwise."""
+        if self._download is None:
+            if not self._console.is_terminal:
+                self._print(f"Descargando los pesos del modelo: {name}")
+            self._download = self._bar.add_task(f"Descargando {name} (MB)")
+        self._bar.update(self._download, completed=done // BYTES_PER_MB, total=total // BYTES_PER_MB or None)
+        if done == total:
+            self._bar.update(self._download, visible=False)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line)

@@ -1,0 +1,158 @@
+"""The run as JSON: a summary, and one object for each member."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.cli.arguments import STDOUT
+from app.core.files import mode_of, write_private
+from app.errors import SettingsError
+from app.faces.quality import Limits
+from app.records import Failed, Outcome, Photo, Sighting, Skipped, Stored
+from app.reports.photo_review import Review
+from app.reports.run_summary import reason
+from app.runs.shared_photos import note_quality
+
+UNUSUAL = re.compile(r"[^\n -~]")
+
+
+def run_document(
+    outcomes: Sequence[Outcome], review: Review, limits: Limits, ending: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The document, ready to serialise. Its keys are stable. `ending` joins the summary: the model, the exit code, the
+    error, the plan's counts, who was `deactivated` and `purged` (ids) and how many `rows_left` those have."""
+    summary = review.summary
+    return {
+        "summary": {
+            **ending,
+            "stored": summary.stored,
+            "failed": summary.failed,
+            "recalled": summary.recalled,
+            "skipped": summary.skipped,
+            "interrupted": summary.interrupted,
+            "total": summary.total,
+            "seconds": round(summary.seconds, 3),
+            "errors_by_code": summary.by_code,
+            "stages_ms": summary.stages_ms,
+        },
+        "report": describe_review(review),
+        "members": [describe(outcome, limits) for outcome in outcomes],
+    }
+
+
+def describe_review(review: Review) -> dict[str, Any]:
+    """The list that HR works through, without its pictures."""
+    names = ("crew_id", "full_name", "photo_name", "kind", "code", "title", "detail", "advice", "change")
+    return {
+        "started_at": review.started_at.isoformat(timespec="seconds"),
+        "sentence": review.sentence,
+        "changes": None if review.changes is None else dataclasses.asdict(review.changes),
+        "entries": [{name: encodable(getattr(entry, name)) for name in names} for entry in review.entries],
+    }
+
+
+def describe(outcome: Outcome, limits: Limits) -> dict[str, Any]:
+    """One member: which outcome, where and why it ended, and what was seen of the photo."""
+    entry: dict[str, Any] = {
+        "crew_id": encodable(outcome.member.crew_id),
+        "outcome": type(outcome).__name__.lower(),
+        "stage": None,
+        "code": None,
+        "detail": None,
+        "recalled": None,
+        "embedding_id": None,
+        "timings_ms": dict(outcome.timings_ms),
+    }
+    if isinstance(outcome, Stored):
+        entry["embedding_id"] = outcome.embedding_id
+    elif isinstance(outcome, Failed):
+        entry |= {"stage": outcome.stage, "code": outcome.code, "detail": encodable(reason(outcome))}
+        entry["recalled"] = outcome.recalled
+    if isinstance(outcome, Skipped):
+        return entry | {"code": outcome.code}
+    return entry | describe_seen(outcome.photo, outcome.sighting, limits)
+
+
+def describe_seen(photo: Photo | None, sighting: Sighting | None, limits: Limits) -> dict[str, Any]:
+    """Photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright original."""
+    if sighting is None:
+        return {"photo": describe_photo(photo, None), "face": None, "quality": None}
+    face = {
+        "box": sighting.box,
+        "landmarks": None
+        if sighting.landmarks is None
+        else [[round(float(side), 1) for side in point] for point in sighting.landmarks],
+        "confidence": round(sighting.confidence, 4),
+        "attempt": sighting.attempt,
+        "faces_seen": sighting.faces_seen,
+    }
+    note = note_quality(sighting, limits)
+    return {
+        "photo": describe_photo(photo, sighting),
+        "face": face if sighting.box else None,
+        "quality": note and dict(note.components),
+    }
+
+
+def describe_photo(photo: Photo | None, sighting: Sighting | None) -> dict[str, Any] | None:
+    """The file's content and, as far as it was decoded, its picture."""
+    if photo is None and sighting is None:
+        return None
+    width, height = sighting.size if sighting else (None, None)
+    picture = sighting and sighting.picture
+    return {
+        "width": width,
+        "height": height,
+        "sha256": (photo and photo.sha256) or None,
+        "perceptual_hash": picture and f"{picture.perceptual_hash:016x}",
+    }
+
+
+def encodable(text: str) -> str:
+    """A folder's name may hold bytes that are no text; JSON has no place for them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _shown_safely(content: bytes) -> bytes:
+    """The same JSON, in which what a terminal would obey (C1 controls, bidi overrides) is written `\\u009b`."""
+    return UNUSUAL.sub(_escaped, content.decode()).encode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    if found[0].isprintable():
+        return found[0]
+    units = found[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def check_target(target: str, option: str) -> None:
+    """Notice before the run that the file of this option could not be written. Raises SettingsError."""
+    if target == STDOUT and sys.stdout is not None:
+        return
+    path = Path(target).resolve()
+    special = path.exists() and not path.is_file() and not path.is_dir()  # a pipe or a device is written, not replaced
+    if path.is_dir() or not os.access(path if special else path.parent, os.W_OK):
+        advice = f"Indique en {option} una carpeta que exista y sea suya."
+        raise SettingsError(f"No se puede escribir en {target}", advice)
+
+
+def write_document(document: Any, target: str) -> None:
+    """To stdout (`-`), or to a file, complete or not at all: the owner's alone, or as it was before."""
+    content = _shown_safely(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    if target == STDOUT:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+        return
+    path = Path(target)
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # a pipe or a device, which must not become a file
+        return
+    write_private(path, content, mode_of(path))

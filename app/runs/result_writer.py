@@ -1,0 +1,106 @@
+"""What became of everybody, as it happens: outcomes come in, and go into the ledger a few dozen at a time.
+
+A run that is cut short has not worked for nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from app.errors import RunError
+from app.gallery.crash_suspects import Suspect
+from app.gallery.gallery import Gallery
+from app.gallery.photo_records import LedgerEntry
+from app.gallery.row_status import Kept
+from app.planning.decisions import Decision
+from app.records import SKIPPED_INTERRUPTED, SKIPPED_SAME_FILE, CrewMember, Failed, Outcome, Skipped, Version
+
+AT_ONCE = 32
+
+
+class Bookkeeping:
+    """The books of one run. `decisions` by crew id; `give_up` stops the run."""
+
+    def __init__(
+        self, gallery: Gallery, run_id: int, decisions: Mapping[str, Decision], give_up: Callable[[RunError], None]
+    ) -> None:
+        self._gallery = gallery
+        self._run_id = run_id
+        self._decisions = decisions
+        self._give_up = give_up
+        self._given_up = False
+        self._waiting: list[Outcome] = []
+
+    def announced(self, members: Iterable[CrewMember], at_once: int = AT_ONCE) -> Iterator[CrewMember]:
+        """The same members, each marked as under way before it is."""
+        waiting = iter(members)
+        while chunk := list(itertools.islice(waiting, at_once)):
+            self._announce(chunk)
+            yield from chunk
+
+    def _announce(self, members: Sequence[CrewMember]) -> None:
+        """When that cannot be written nobody is to be processed; everybody still comes to an outcome."""
+        cases = {member.crew_id: self._decisions[member.crew_id].case for member in members}
+        suspects: dict[str, Suspect] = {each: case.suspect for each, case in cases.items() if case.suspect}
+        try:
+            if not self._given_up:
+                urls = {each: case.url for each, case in cases.items()}
+                self._gallery.attempts.begin(urls, suspects, self._run_id)
+        except RunError as error:
+            self._given_up = True
+            self._give_up(error)
+
+    def note(self, outcome: Outcome) -> None:
+        """An outcome of somebody who was processed. A suspect is cleared at once: the next one may kill the run."""
+        self._waiting.append(outcome)
+        if self._decisions[outcome.member.crew_id].case.suspect and not _is_interrupted(outcome):
+            self._gallery.attempts.done([outcome.member.crew_id])
+
+    def write_full(self) -> None:
+        """What was noted, when it is worth a transaction."""
+        if len(self._waiting) >= AT_ONCE:
+            self.write()
+
+    def write(self) -> None:
+        """Everything that was noted so far."""
+        waiting, self._waiting = self._waiting, []
+        done = [outcome for outcome in waiting if not _is_interrupted(outcome)]
+        self.record_failures([outcome for outcome in done if isinstance(outcome, Failed)])
+        self._keep([outcome for outcome in done if isinstance(outcome, Skipped)])
+        self._gallery.attempts.done([outcome.member.crew_id for outcome in done])
+
+    def record_failures(self, failures: Sequence[Failed]) -> None:
+        """Also of those who could not be processed at all, and of those whose failure turned out to be another one."""
+        database, ledger = self._gallery.database, self._gallery.ledger
+        database.in_chunks([self._entry(each) for each in failures if each.recalled and each.photo], ledger.moved)
+        database.in_chunks([self._entry(each) for each in failures if not each.recalled], ledger.record)
+
+    def _keep(self, outcomes: Sequence[Skipped]) -> None:
+        """Most often the very same file is at the very same place: then only the time is noted."""
+        versions: dict[str, Version] = {}
+        moved: list[Kept] = []
+        for outcome in outcomes:
+            case, photo = self._decisions[outcome.member.crew_id].case, outcome.photo
+            if photo is None or case.holding is None or outcome.sighting is not None:
+                continue  # with a sighting it was written together with its vector
+            seen = case.remembered
+            if outcome.code == SKIPPED_SAME_FILE and seen and not seen.code and seen.sha256 == photo.sha256:
+                versions[outcome.member.crew_id] = photo.version
+            else:
+                moved.append(Kept(case.holding, photo))
+        self._gallery.ledger.checked(versions)
+        self._gallery.upkeep.keep(moved)
+
+    def _entry(self, failure: Failed) -> LedgerEntry:
+        case = self._decisions[failure.member.crew_id].case
+        before = case.remembered
+        in_a_row = before.failures if before and before.code and before.url == case.url else 0
+        seen = failure.sighting
+        entry = LedgerEntry(failure.member.crew_id, case.url, failure.photo, seen, failure, in_a_row + 1)
+        return dataclasses.replace(entry, failures=in_a_row) if failure.recalled else entry
+
+
+def _is_interrupted(outcome: Outcome) -> bool:
+    return isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED

@@ -1,0 +1,201 @@
+"""One run at a time: a database comes in; while a run holds its lock, the next one is told who does.
+
+In MySQL an advisory lock, which ends with its connection; for SQLite a lock on a file beside the database's, which ends
+with its process. Neither outlives its owner. Rows stay right without it, too: it saves work done twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+
+from app.core.advisory_locks import lock_name
+from app.core.database import Database
+from app.core.files import OWNER_ONLY_FILE
+from app.core.logs import cannot_write
+from app.core.periodic import pulsing
+from app.errors import AlreadyRunning, RunError, SettingsError
+from app.gallery.own_tables import RUNS
+from app.gallery.run_history import PastRun, Runs
+
+log = logging.getLogger(__name__)
+
+RUN = "face_embeddings run"
+KEEP_EVERY_S = 30
+# A machine that lost its power says no farewell: the server gives its lock away after this silence.
+SILENCE_S = 180
+TAKE_WITHIN_S = 1  # whoever only looks whether a file is locked holds it for a moment
+SECONDS_PER_MINUTE, MINUTES_PER_HOUR = 60, 60
+SHOWN_IN_HOURS = 2
+
+
+class Lock(Protocol):
+    """`take` and `keep` say whether it is ours now; `keep` takes again what was lost with its connection. `is_held`:
+    by anybody. Raise DatabaseUnavailable."""
+
+    def take(self) -> bool: ...
+
+    def keep(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+    def is_held(self) -> bool: ...
+
+
+class ServerLock:
+    """MySQL's GET_LOCK, on a connection of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._name = lock_name(RUN, database.url.database or "")
+        self._connection: Connection | None = None
+
+    def take(self) -> bool:
+        return self._database.reach(self._take)
+
+    def _take(self) -> bool:
+        connection = self._connection = self._database.connect()
+        try:
+            connection.execute(text(f"SET SESSION wait_timeout = {SILENCE_S}"))
+            ours = connection.execute(select(func.get_lock(self._name, 0))).scalar() == 1
+        except DBAPIError:
+            self.release()
+            raise
+        if not ours:
+            self.release()
+        return ours
+
+    def keep(self) -> bool:
+        try:
+            if self._connection is not None:
+                ours = select(func.is_used_lock(self._name) == func.connection_id())
+                if self._connection.execute(ours).scalar():
+                    return True
+        except DBAPIError:
+            log.warning("Se perdió el bloqueo de la ejecución con su conexión: se toma de nuevo")
+        self.release()
+        try:
+            return self._take()
+        except (DBAPIError, RunError):  # a database that is away lets nobody else in either
+            return True
+
+    def release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if not connection.invalidated:  # by name: a server takes a moment to see that a connection is gone
+            with suppress(DBAPIError):
+                connection.execute(select(func.release_lock(self._name)))
+        connection.invalidate()  # closed, not given back
+        connection.close()
+
+    def is_held(self) -> bool:
+        query = select(func.is_used_lock(self._name))
+        return self._database.transaction(lambda each: each.execute(query).scalar(), retry=False) is not None
+
+
+class FolderLock:
+    """A lock on a file of its own beside the database's file."""
+
+    def __init__(self, path: Path) -> None:
+        path = path.resolve()  # one lock, by whatever way the file is reached
+        self._lock = FileLock(path.with_name(f".{path.name}.lock"), mode=OWNER_ONLY_FILE, thread_local=False)
+
+    def take(self) -> bool:
+        path = Path(self._lock.lock_file)
+        if not path.parent.exists():  # filelock would make it; that it is missing is the database's to say
+            return True
+        try:
+            self._lock.acquire(timeout=TAKE_WITHIN_S, poll_interval=0.05)
+        except Timeout:
+            return False
+        except OSError as error:
+            raise SettingsError(*cannot_write(path, error, "DB_URL")) from error
+        return True
+
+    def keep(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def is_held(self) -> bool:
+        if not Path(self._lock.lock_file).exists():
+            return False
+        with suppress(Timeout), self._lock.acquire(timeout=0):
+            return False
+        return True
+
+
+class NoLock:
+    """For a database in memory, which nobody else has."""
+
+    def take(self) -> bool:
+        return True
+
+    def keep(self) -> bool:
+        return True
+
+    def release(self) -> None: ...
+
+    def is_held(self) -> bool:
+        return False
+
+
+def open_lock(database: Database) -> Lock:
+    """The lock of this database's runs, not yet taken."""
+    if database.is_mysql:
+        return ServerLock(database)
+    return FolderLock(database.file) if database.file is not None else NoLock()
+
+
+Lost = Callable[[RunError], None]
+
+
+@contextmanager
+def holding_run_lock(database: Database, now: datetime, lost: Lost) -> Iterator[None]:
+    """While inside, no other run of this gallery begins. `lost` is told when another one has taken the lock meanwhile.
+
+    Raises AlreadyRunning, DatabaseUnavailable.
+    """
+    lock = open_lock(database)
+    if not lock.take():
+        raise _explain(run_under_way(database, now), now)
+
+    def keep() -> None:
+        if not lock.keep():
+            lost(_explain(None, now))
+
+    try:
+        with pulsing(KEEP_EVERY_S, keep):
+            yield
+    finally:
+        lock.release()
+
+
+def run_under_way(database: Database, now: datetime) -> PastRun | None:
+    """The run that has begun last and not ended, as far as the history tells. Raises DatabaseUnavailable."""
+    known = database.transaction(lambda connection: inspect(connection).has_table(RUNS.name), retry=False)
+    return Runs(database).under_way(now) if known else None
+
+
+def _explain(owner: PastRun | None, now: datetime) -> AlreadyRunning:
+    if owner is None:
+        return AlreadyRunning("Ya hay otra ejecución en marcha, que aún no anotó su comienzo")
+    age = now - owner.started_at
+    where = f"en {owner.host} (proceso {owner.pid}) desde hace {_describe(age)}"
+    return AlreadyRunning(f"Ya hay otra ejecución en marcha: {where}", age)
+
+
+def _describe(age: timedelta) -> str:
+    minutes = int(age.total_seconds() // SECONDS_PER_MINUTE)
+    hours = minutes // MINUTES_PER_HOUR
+    return f"{hours} h" if hours >= SHOWN_IN_HOURS else f"{minutes} min" if minutes else "menos de un minuto"

@@ -1,0 +1,316 @@
+"""The doctor at a real server: what an account lacks is named exactly, and its advice, carried out, mends it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from app.checkup.check_database import Server, is_loopback, judge_server
+from app.checkup.checks import Subject, check
+from app.checkup.finding import BROKEN, OK, UNCHECKED, WARNING, Finding
+from app.cli.administration import schema_statements
+from app.core.database import Database
+from tests.conftest import MakeSettings
+from tests.support.databases import create_roster, run_sql
+from tests.support.mariadb import MariaDb
+
+OWN = ("face_photos", "face_vectors", "face_contracts", "face_attempts", "face_runs", "face_schema")
+CREW = [("1", "Ana", "Paz", "a.jpg", 1), ("2", "Eva", "Sol", "b.jpg", 1)]
+Look = Callable[..., dict[str, Finding]]
+
+
+@pytest.fixture
+def look(mariadb: MariaDb, mariadb_name: str, make_settings: MakeSettings) -> Look:
+    """What is found at the test's database as that user, by `area.name`."""
+
+    def look_as(user: str = "root", **settings: object) -> dict[str, Finding]:
+        url = mariadb.url(mariadb_name, user, "" if user == "root" else "clave")
+        values = {"DB_URL": url.render_as_string(hide_password=False), "FACE_DETECTOR": "opencv"} | settings
+        findings = list(check(make_settings(**values), Subject(), threading.Event()))
+        return {f"{finding.area}.{finding.name}": finding for finding in findings}
+
+    return look_as
+
+
+@pytest.fixture
+def prepared(mariadb_database: Database, mariadb_name: str, mariadb: MariaDb, make_settings: MakeSettings) -> Database:
+    """With all tables, and a roster."""
+    create_roster(mariadb_database, CREW)
+    url = mariadb.url(mariadb_name).render_as_string(hide_password=False)
+    for statement in schema_statements(make_settings(DB_URL=url)):
+        run_sql(mariadb_database, statement)
+    return mariadb_database
+
+
+def obey(database: Database, finding: Finding) -> None:
+    """Carry out the SQL of an advice, as the administrator would."""
+    statements = [line for line in finding.advice.splitlines() if line.endswith(";")]
+    assert statements, finding
+    for statement in statements:
+        run_sql(database, statement)
+
+
+def bare(mariadb: MariaDb, base: str, *grants: str) -> str:
+    """An account that may do nothing but this."""
+    mariadb.create_user("pobre", "clave", f"USAGE ON {base}.*", *(grant.format(base=base) for grant in grants))
+    return "pobre"
+
+
+# --------------------------------------------------------------------------------------------------------- rights
+
+
+def test_an_account_with_the_readme_s_rights_has_nothing_to_ask_for(
+    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look
+) -> None:
+    own = [f"SELECT, INSERT, UPDATE, DELETE ON {{base}}.{table}" for table in OWN]
+    gallery = "SELECT, INSERT, UPDATE ON {base}.face_embeddings"
+    found = look(bare(mariadb, mariadb_name, "SELECT ON {base}.tripulantes", gallery, *own))
+    rights = [found[name] for name in ("tables.gallery_rights", "tables.own_rights", "roster.table")]
+    assert [finding.level for finding in rights] == [OK, OK, OK]
+    assert rights[0].text == "SELECT, INSERT, UPDATE; sin DELETE, que solo piden --purge-after y --forget"
+    assert found["tables.version"].level == OK
+
+
+def test_each_missing_right_is_named_and_its_grant_gives_it(
+    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look
+) -> None:
+    own = [f"SELECT, INSERT, UPDATE, DELETE ON {{base}}.{table}" for table in OWN[1:]]
+    some = ["SELECT, INSERT ON {base}.face_embeddings", "SELECT, DELETE ON {base}.face_photos"]
+    user = bare(mariadb, mariadb_name, *some, *own)
+    found = look(user)
+    lacking = [found[name] for name in ("tables.gallery_rights", "tables.own_rights", "roster.table")]
+    assert [finding.level for finding in lacking] == [BROKEN, BROKEN, BROKEN]
+    assert [finding.advice.splitlines()[-1] for finding in lacking] == [
+        f"GRANT UPDATE ON `{mariadb_name}`.`face_embeddings` TO 'pobre'@'%';",
+        f"GRANT INSERT, UPDATE ON `{mariadb_name}`.`face_photos` TO 'pobre'@'%';",
+        f"GRANT SELECT ON `{mariadb_name}`.`tripulantes` TO 'pobre'@'%';",
+    ]
+    for finding in lacking:
+        obey(prepared, finding)
+    after = look(user)
+    assert [after[f"{each.area}.{each.name}"].level for each in lacking] == [OK, OK, OK]
+
+
+@pytest.mark.parametrize("how", ["role", "wildcard", "columns"])
+def test_rights_that_come_another_way_count(
+    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look, how: str
+) -> None:
+    if how == "columns":
+        columns = "crew_id, imagen, nombres, apellidos, estatus"
+        user = bare(mariadb, mariadb_name, "ALL PRIVILEGES ON {base}.*", f"SELECT ({columns}) ON {{base}}.tripulantes")
+    elif how == "wildcard":
+        user = bare(mariadb, mariadb_name, "ALL PRIVILEGES ON `prueba\\_%`.*")
+    else:
+        user = bare(mariadb, mariadb_name)
+        mariadb.execute("CREATE OR REPLACE ROLE escribiente")
+        mariadb.execute(f"GRANT ALL PRIVILEGES ON {mariadb_name}.* TO escribiente")
+        mariadb.execute(f"GRANT escribiente TO {user}@'%'")
+        mariadb.execute(f"SET DEFAULT ROLE escribiente FOR {user}@'%'")
+    found = look(user)
+    names = ("tables.gallery_rights", "tables.own_rights", "roster.table")
+    assert [found[name].level for name in names] == [OK, OK, OK]
+
+
+@pytest.mark.parametrize(
+    ("grant", "missing"),
+    [
+        ("SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON {base}.*", ""),
+        ("ALL PRIVILEGES ON `prueba\\_%`.*", ""),
+        ("SELECT, INSERT, UPDATE, DELETE, CREATE ON {base}.*", "ALTER, INDEX"),
+    ],
+)
+def test_tables_that_are_missing_are_no_trouble_for_whoever_may_make_them(
+    mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, look: Look, grant: str, missing: str
+) -> None:
+    create_roster(mariadb_database, CREW)
+    user = bare(mariadb, mariadb_name, grant)
+    finding = look(user)["tables.to_create"]
+    assert finding.level == (BROKEN if missing else OK)
+    if missing:
+        assert finding.advice.splitlines()[-1] == f"GRANT {missing} ON `{mariadb_name}`.* TO 'pobre'@'%';"
+        obey(mariadb_database, finding)
+        assert look(user)["tables.to_create"].level == OK
+
+
+def test_what_cannot_be_seen_without_the_database_is_not_called_broken(look: Look) -> None:
+    found = look(DB_HOST="127.0.0.1", DB_URL="mysql://ana:secreta@127.0.0.1:1/base")
+    levels = {name: finding.level for name, finding in found.items()}
+    assert levels["database.failed"] == BROKEN
+    assert {levels[name] for name in ("tables.all", "roster.all", "photos.all", "runs.all")} == {UNCHECKED}
+    assert "secreta" not in str(found)
+
+
+# ---------------------------------------------------------------------------------------------------------- shape
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "level"),
+    [
+        ("ENGINE = MyISAM", "tables.engine", WARNING),
+        ("MODIFY confidence DECIMAL(2,2)", "tables.confidence", BROKEN),
+        ("MODIFY confidence DECIMAL(3,1)", "tables.confidence", WARNING),
+        ("MODIFY embedding TINYTEXT", "tables.embedding", BROKEN),
+        ("MODIFY embedding VARCHAR(4000)", "tables.embedding", BROKEN),
+        ("ADD COLUMN turno INT NOT NULL", "tables.stranger", BROKEN),
+        ("DROP INDEX crew_active", "tables.index", WARNING),
+        ("ADD UNIQUE KEY solo (crew_id)", "tables.unique", WARNING),
+        ("MODIFY crew_id VARCHAR(1) NOT NULL", "roster.id_length", WARNING),
+        ("MODIFY imagen_path VARCHAR(20)", "roster.url_length", WARNING),
+        ("MODIFY crew_id VARCHAR(10) CHARACTER SET latin1 NOT NULL", "roster.charset", WARNING),
+        ("MODIFY crew_id VARCHAR(10) NOT NULL", "roster.equal_ids", WARNING),
+    ],
+)
+def test_a_table_that_would_make_trouble_is_noticed_and_the_advice_mends_it(
+    prepared: Database, look: Look, change: str, name: str, level: str
+) -> None:
+    kinds = {"roster.charset": "Ω", "roster.equal_ids": "ab"}
+    if name.startswith("roster"):
+        for crew_id in ("10", kinds.get(name, "x"), kinds.get(name, "x").upper()):
+            run_sql(prepared, "INSERT INTO tripulantes VALUES (:a, 'Ana', 'Paz', 'a.jpg', 1)", {"a": crew_id})
+    run_sql(prepared, f"ALTER TABLE face_embeddings {change}")
+    finding = look()[name]
+    assert finding.level == level
+    obey(prepared, finding)
+    assert look().get(name, Finding("", "", OK, "")).level == OK
+
+
+def test_a_vector_fits_into_any_of_these(prepared: Database, look: Look) -> None:
+    for kind in ("TEXT", "MEDIUMTEXT", "LONGTEXT", "JSON", "VARCHAR(9000)"):
+        run_sql(prepared, f"ALTER TABLE face_embeddings MODIFY embedding {kind} NOT NULL")
+        assert look()["tables.columns"].level == OK, kind
+
+
+def test_a_missing_column_and_a_newer_program_s_tables_are_said(prepared: Database, look: Look) -> None:
+    run_sql(prepared, "ALTER TABLE face_embeddings DROP COLUMN modelo")
+    assert look()["tables.columns"].text == "a face_embeddings le falta modelo"
+    run_sql(prepared, "INSERT INTO face_schema VALUES (99)")
+    assert look()["tables.version"].level == BROKEN
+
+
+def test_a_value_of_the_status_that_nobody_has_is_said_with_those_that_there_are(
+    prepared: Database, look: Look
+) -> None:
+    finding = look(ROSTER_ACTIVE_VALUE="7")["roster.active"]
+    assert (finding.level, finding.text) == (BROKEN, "nadie tiene estatus = 7. Valores que hay: «1» (2)")
+
+
+def test_whom_the_roster_itself_keeps_out_is_counted(prepared: Database, look: Look) -> None:
+    rows = [("3", ""), ("4", "x.jpg"), ("4", "y.jpg"), ("5", "../z.jpg")]
+    for crew_id, photo in rows:
+        run_sql(prepared, "INSERT INTO tripulantes VALUES (:a, 'A', 'P', :b, 1)", {"a": crew_id, "b": photo})
+    found = look()
+    assert {name: found[f"roster.{name}"].text for name in ("active", "no_photo", "duplicate_ids", "bad_names")} == {
+        "active": "5 personas activas",
+        "no_photo": "1 persona activa sin foto registrada: 3",
+        "duplicate_ids": "1 persona activa con identificador repetido y fotos distintas: 4",
+        "bad_names": "1 persona activa con nombre de archivo o identificador no permitido: 5",
+    }
+
+
+# --------------------------------------------------------------------------------------------------------- server
+
+
+def server(**what: object) -> Server:
+    values = {
+        "version": "10.11.6-MariaDB",
+        "numbers": (10, 11, 6),
+        "is_mariadb": True,
+        "latency_ms": 1.0,
+        "drift": timedelta(0),
+        "cipher": "TLS_AES_256_GCM_SHA384",
+        "certificate_until": None,
+        "variables": {"max_allowed_packet": "16777216", "wait_timeout": "28800", "read_only": "OFF"},
+        "grants": ("GRANT USAGE ON *.* TO `a`@`%`",),
+    }
+    return Server(**values | what)  # type: ignore[arg-type]
+
+
+def levels(of: Server, *, is_near: bool = False, tls: str = "auto", batch: int = 32) -> dict[str, str]:
+    return {finding.name: finding.level for finding in judge_server(of, tls, is_near=is_near, batch=batch)}
+
+
+def test_a_good_server_is_all_green() -> None:
+    assert set(levels(server()).values()) == {OK}
+
+
+def soon(days: int) -> datetime:
+    return datetime.now(timezone.utc) + timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "level"),
+    [
+        ({"numbers": (10, 1, 48)}, "version", WARNING),
+        ({"numbers": (5, 6, 51), "is_mariadb": False}, "version", WARNING),
+        ({"numbers": (5, 7, 44), "is_mariadb": False}, "version", OK),
+        ({"latency_ms": 101.0}, "latency", WARNING),
+        ({"drift": timedelta(seconds=-61)}, "clock", WARNING),
+        ({"drift": timedelta(hours=2)}, "clock", WARNING),
+        ({"cipher": ""}, "encryption", WARNING),
+        ({"certificate_until": soon(20)}, "certificate", WARNING),
+        ({"certificate_until": soon(-1)}, "certificate", WARNING),
+        ({"certificate_until": soon(30)}, "certificate", OK),
+        ({"variables": {"max_allowed_packet": "16777216", "wait_timeout": "59"}}, "wait_timeout", WARNING),
+    ],
+)
+def test_a_server_s_weak_points(what: dict[str, object], name: str, level: str) -> None:
+    assert levels(server(**what))[name] == level
+
+
+def test_an_unencrypted_way_that_does_not_leave_the_machine_is_fine() -> None:
+    assert levels(server(cipher=""), is_near=True)["encryption"] == OK
+    assert [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "db.example", "10.0.0.1")] == [
+        *[True] * 3,
+        *[False] * 2,
+    ]
+
+
+@pytest.mark.parametrize("value", ["ON", "1"])
+def test_a_server_that_takes_no_writes_is_told_from_one_that_takes_ours(value: str) -> None:
+    variables = server().variables | {"read_only": value}  # type: ignore[operator]
+    assert levels(server(variables=variables))["read_only"] == BROKEN
+    assert levels(server(variables=variables, grants=("GRANT SUPER ON *.* TO a",)))["read_only"] == WARNING
+    for name in ("innodb_read_only", "super_read_only"):
+        closed = variables | {name: "ON"}
+        assert levels(server(variables=closed, grants=("GRANT SUPER ON *.* TO a",)))["read_only"] == BROKEN
+
+
+@pytest.fixture
+def closed_server(mariadb: MariaDb) -> Iterator[None]:
+    mariadb.execute("SET GLOBAL read_only = ON")
+    yield
+    mariadb.execute("SET GLOBAL read_only = OFF")
+
+
+def test_a_real_replica_is_noticed(
+    closed_server: None, mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look
+) -> None:
+    user = bare(mariadb, mariadb_name, "ALL PRIVILEGES ON {base}.*")
+    assert look(user)["database.read_only"].level == BROKEN
+    assert look()["database.read_only"].level == WARNING
+
+
+@pytest.fixture
+def narrow_server(mariadb: MariaDb) -> Iterator[Callable[[int], None]]:
+    """Makes the server take statements of so many bytes at most."""
+    ((usual,),) = mariadb.execute("SELECT @@GLOBAL.max_allowed_packet")
+
+    def take(most_bytes: int) -> None:
+        mariadb.execute(f"SET GLOBAL max_allowed_packet = {most_bytes}")
+
+    yield take
+    take(usual)
+
+
+def test_a_server_that_takes_short_statements_only_is_noticed(
+    narrow_server: Callable[[int], None], prepared: Database, look: Look
+) -> None:
+    narrow_server(2**20)
+    assert look()["database.packet"].level == OK
+    assert look(BATCH_SIZE=100)["database.packet"].level == WARNING
+    narrow_server(2**19)
+    refused = look()["database.failed"]
+    assert (refused.level, "max_allowed_packet" in refused.text) == (BROKEN, True)

@@ -1,0 +1,204 @@
+"""From a portrait to the face to enrol, with MTCNN and with detectors that find what they were told."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from app.errors import LowQuality, NoFace, NotAPhoto, SeveralFaces, UnclearOrientation
+from app.faces.deepface_api import Detector, FacialAreaRegion
+from app.faces.detector import BoundedMtcnn, DetectionOptions
+from app.faces.finder import FaceFinder, FindOptions
+from app.faces.mtcnn import Mtcnn
+from app.faces.quality import COMPONENTS
+from app.records import CrewMember, Face, Image, Photo, Portrait, Sighting
+from tests.support.pictures import draw_avatar
+
+INPUT = (160, 160)
+NO_LIMITS = dict.fromkeys((component.name for component in COMPONENTS), (0.0, 0.0))
+
+
+def portrait(image: Image, reduction: int = 1) -> Portrait:
+    seen = Sighting((image.shape[1] * reduction, image.shape[0] * reduction))
+    return Portrait(Photo(CrewMember("1", "a.jpg"), "u", Path("a.jpg")), image, seen, reduction)
+
+
+def find(detector: Detector, seen: Portrait, **options: Any) -> Face:
+    """With every limit at zero unless `options` say otherwise: these tests ask about other things."""
+    chosen = FindOptions(**({"multiple_faces": "dominant", "max_second_face": 0.4, "limits": NO_LIMITS} | options))
+    nets = Mtcnn() if isinstance(detector, BoundedMtcnn) else TakesAll()
+    return FaceFinder(detector, nets, INPUT, chosen).find(seen)
+
+
+@pytest.fixture(scope="module")
+def mtcnn() -> BoundedMtcnn:
+    return BoundedMtcnn(DetectionOptions(), Mtcnn())
+
+
+def region_at(x: int, y: int, side: int) -> FacialAreaRegion:
+    """A square region with level eyes."""
+    left, right, eyes = x + 0.7 * side, x + 0.3 * side, y + 0.4 * side
+    return FacialAreaRegion(x=x, y=y, w=side, h=side, left_eye=(left, eyes), right_eye=(right, eyes), confidence=0.9)
+
+
+class TakesAll:
+    """Nets that take every box for an upright face, and find none themselves."""
+
+    def rate_with_rnet(self, images: Any, boxes: Any) -> Any:
+        return np.array([9.0, 0.0, 0.0, 0.0])
+
+    rate_with_onet = rate_with_rnet
+
+
+class Fixed(Detector):  # type: ignore[misc]
+    """A detector that finds what it was told."""
+
+    def __init__(self, *regions: FacialAreaRegion) -> None:
+        self.regions = list(regions)
+
+    def detect_faces(self, img: Image) -> list[FacialAreaRegion]:
+        return self.regions
+
+
+def test_a_large_photo_gives_the_same_box_as_the_small_one(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
+    large = cv2.resize(astronaut, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    small = find(mtcnn, portrait(astronaut))
+    found = find(mtcnn, portrait(large))
+    assert np.abs(np.array(found.sighting.box) / 4 - small.sighting.box).max() < 6
+    assert found.pixels.shape == (160, 160, 3)
+
+
+def test_the_box_is_told_in_pixels_of_the_original(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
+    whole = find(mtcnn, portrait(astronaut))
+    reduced = find(mtcnn, portrait(astronaut, reduction=4))
+    assert reduced.sighting.box == tuple(4 * side for side in whole.sighting.box)
+
+
+def test_no_face_is_an_error(mtcnn: BoundedMtcnn) -> None:
+    with pytest.raises(NoFace):
+        find(mtcnn, portrait(np.full((200, 200, 3), 90, np.uint8)))
+
+
+def test_a_face_at_the_edge_is_completed_with_black(astronaut: Image) -> None:
+    region = FacialAreaRegion(x=-20, y=-30, w=100, h=120, left_eye=(50, 40), right_eye=(10, 40), confidence=1.0)
+    face = find(Fixed(region), portrait(np.full_like(astronaut, 200)))
+    assert face.pixels.max() > 0.7
+    assert not face.pixels[:10].any()
+
+
+def test_a_region_outside_the_photo_is_no_face(astronaut: Image) -> None:
+    empty = FacialAreaRegion(x=10, y=10, w=0, h=10, confidence=1.0)
+    with pytest.raises(NoFace):
+        find(Fixed(empty), portrait(astronaut))
+
+
+@pytest.mark.parametrize(("confidence", "stored"), [(1.00001, 1.0), (-0.1, 0.0), (None, 0.0), (0.987, 0.987)])
+def test_confidence_stays_within_the_column(astronaut: Image, confidence: Any, stored: float) -> None:
+    region = region_at(100, 100, 100)
+    region.confidence = confidence
+    assert find(Fixed(region), portrait(astronaut)).sighting.confidence == stored
+
+
+def test_one_clearly_larger_face_is_taken_and_the_other_counted(astronaut: Image) -> None:
+    small, large = region_at(10, 50, 60), region_at(200, 50, 100)
+    face = find(Fixed(small, large), portrait(astronaut))
+    assert (face.sighting.box, face.sighting.faces_seen) == ((200, 50, 100, 100), 2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "side", "taken"),
+    [("dominant", 64, False), ("dominant", 62, True), ("largest", 99, True), ("reject", 20, False)],
+)
+def test_several_faces_are_settled_by_policy(astronaut: Image, policy: str, side: int, taken: bool) -> None:
+    """Dominant: the second face's area is at most 0.4 of the first one's, so its side at most 63 of 100."""
+    faces = Fixed(region_at(10, 50, side), region_at(200, 50, 100))
+    if taken:
+        assert find(faces, portrait(astronaut), multiple_faces=policy).sighting.box == (200, 50, 100, 100)
+        return
+    with pytest.raises(SeveralFaces) as refused:
+        find(faces, portrait(astronaut), multiple_faces=policy)
+    assert "se ven 2" in refused.value.detail
+    assert refused.value.sighting.box == (200, 50, 100, 100)
+
+
+def test_a_face_of_too_low_a_quality_is_refused_with_component_and_advice(
+    mtcnn: BoundedMtcnn, astronaut: Image
+) -> None:
+    dark = np.asarray(astronaut * 0.02, np.uint8)
+    limits = NO_LIMITS | {"UnderExposurePrevention": (50.0, 20.0)}
+    with pytest.raises(LowQuality) as refused:
+        find(mtcnn, portrait(dark), limits=limits)
+    assert "oscura" in refused.value.detail
+    assert refused.value.sighting.quality is not None
+    assert find(mtcnn, portrait(dark), limits=limits, accept_low_quality=True).sighting.quality is not None
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_photo_gives_the_upright_photos_face_and_a_box_in_the_photo_as_it_is(
+    mtcnn: BoundedMtcnn, astronaut: Image, turns: int
+) -> None:
+    plain = find(mtcnn, portrait(astronaut))
+    turned = find(mtcnn, portrait(np.ascontiguousarray(np.rot90(astronaut, turns))))
+    np.testing.assert_allclose(turned.pixels, plain.pixels, atol=1e-6)
+    x, y, width, height = turned.sighting.box
+    mask = np.zeros(astronaut.shape[:2], np.uint8)
+    mask[y : y + height, x : x + width] = 1
+    left, top, wide, high = plain.sighting.box
+    assert np.rot90(mask, -turns)[top : top + high, left : left + wide].mean() > 0.99
+    eyes = turned.sighting.landmarks[:2].round().astype(int)
+    assert mask[eyes[:, 1], eyes[:, 0]].all()
+
+
+class Doubting(TakesAll):
+    """Nets that rate the four positions so."""
+
+    def __init__(self, *logits: float) -> None:
+        self.logits = np.array(logits)
+
+    def rate_with_rnet(self, images: Any, boxes: Any) -> Any:
+        return self.logits
+
+    rate_with_onet = rate_with_rnet
+
+    def detect(self, image: Image, min_face_px: float = 20.0) -> list[Any]:
+        return []
+
+
+def doubted(image: Image, nets: Doubting, limits: Any = NO_LIMITS) -> Face:
+    finder = FaceFinder(Fixed(region_at(180, 60, 90)), nets, INPUT, FindOptions("dominant", 0.4, limits))
+    return finder.find(portrait(image))
+
+
+def test_a_face_that_is_as_upright_on_its_head_is_refused_with_what_was_seen(astronaut: Image) -> None:
+    with pytest.raises(UnclearOrientation) as refused:
+        doubted(astronaut, Doubting(5, 0, 4, 0))
+    assert refused.value.sighting.box == (180, 60, 90, 90)
+
+
+def test_what_the_nets_do_not_take_for_a_face_is_none_unless_its_quality_says_more(astronaut: Image) -> None:
+    with pytest.raises(NoFace):
+        doubted(astronaut, Doubting(1, 0, -4, 0))
+    soft = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 8), np.uint8)
+    with pytest.raises(LowQuality, match="borrosa"):
+        doubted(soft, Doubting(1, 0, -4, 0), NO_LIMITS | {"Sharpness": (65.0, 20.0)})
+
+
+def test_a_drawing_is_no_photograph(mtcnn: BoundedMtcnn) -> None:
+    with pytest.raises(NotAPhoto) as refused:
+        find(mtcnn, portrait(draw_avatar()))
+    assert refused.value.sighting.faces_seen == 1
+
+
+def test_a_small_face_in_a_large_photo_is_found_by_looking_closer(mtcnn: BoundedMtcnn, astronaut: Image) -> None:
+    scene = np.full((2000, 3000, 3), 120, np.uint8)
+    scene[700:1212, 1200:1712] = astronaut
+    chosen = FindOptions("dominant", 0.4, NO_LIMITS)
+    finder = FaceFinder(mtcnn, Mtcnn(), INPUT, chosen)
+    with pytest.raises(NoFace):
+        finder.find(portrait(scene))
+    face = finder.find_small(portrait(scene))
+    plain = finder.find(portrait(astronaut))
+    assert face.sighting.attempt == "closer"
+    assert np.abs(np.array(face.sighting.box) - (1200, 700, 0, 0) - plain.sighting.box).max() < 12

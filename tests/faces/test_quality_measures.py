@@ -1,0 +1,227 @@
+"""Each component's measure on pictures whose answer is known, and on a real face made worse."""
+
+import math
+import time
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from app.faces.detector import BoundedMtcnn, DetectionOptions
+from app.faces.mtcnn import Mtcnn
+from app.faces.quality import COMPONENTS
+from app.faces.quality_measures import (
+    FaceView,
+    compare_cheeks,
+    linear_luminance,
+    measure,
+    measure_light,
+    measure_sharpness,
+)
+from app.photos.opencv_decoding import decode
+from app.records import Image
+from tests.support.pictures import encode_picture
+
+GREY = np.full((400, 300, 3), 128, np.uint8)
+# Upright, frontal, level: eyes 60 px apart, mouth 60 px below them, the nose's tip where an average head has it.
+LANDMARKS = np.array([[120, 150], [180, 150], [150, 186], [130, 210], [170, 210]], np.float32)
+FRONTAL = FaceView(GREY, (95, 90, 110, 150), LANDMARKS)
+
+
+def values(view: FaceView) -> dict[str, float]:
+    return dict(zip([component.name for component in COMPONENTS], map(float, measure(view)), strict=True))
+
+
+def turned(landmarks: Any, degrees: float) -> Any:
+    matrix = cv2.getRotationMatrix2D((150.0, 180.0), -degrees, 1.0)
+    return (landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def real_face(astronaut: Image) -> FaceView:
+    (face,) = BoundedMtcnn(DetectionOptions(), Mtcnn()).detect_faces(astronaut)
+    points = [face.right_eye, face.left_eye, face.nose, face.mouth_right, face.mouth_left]
+    return FaceView(astronaut, (face.x, face.y, face.w, face.h), np.array(points, np.float32))
+
+
+def spoilt(view: FaceView, image: Any) -> dict[str, float]:
+    return values(replace(view, image=np.clip(image, 0, 255).astype(np.uint8)))
+
+
+def test_an_average_frontal_face_has_no_angle_and_sizes_as_drawn() -> None:
+    found = values(FRONTAL)
+    chin = 1.79 * 60
+    expected = {
+        "SingleFacePresent": 0,
+        "InterEyeDistance": 60,
+        "HeadPoseRoll": 0,
+        "HeadPoseYaw": 0,
+        "HeadPosePitch": 0,
+        "HeadSize": chin / 400,
+        "LeftwardCropOfTheFaceImage": 2,
+        "RightwardCropOfTheFaceImage": 2,
+        "MarginAboveOfTheFaceImage": 150 / chin,
+        "MarginBelowOfTheFaceImage": 250 / chin,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_distance_between_the_eyes_counts_pixels_of_the_original() -> None:
+    assert values(replace(FRONTAL, reduction=4))["InterEyeDistance"] == pytest.approx(240)
+
+
+def stretched(view: FaceView, across: float) -> FaceView:
+    """The picture and what was found in it, that many times as wide."""
+    wide = np.asarray(cv2.resize(view.image, None, fx=across, fy=1, interpolation=cv2.INTER_AREA), np.uint8)
+    x, y, width, height = view.box
+    assert view.landmarks is not None
+    marks = np.asarray(view.landmarks * (across, 1), np.float32)
+    return replace(view, image=wide, box=(round(x * across), y, round(width * across), height), landmarks=marks)
+
+
+@pytest.mark.parametrize("across", [0.6, 0.75, 1.4, 1.7])
+def test_a_stretched_picture_is_known_by_its_proportions(real_face: FaceView, across: float) -> None:
+    assert values(real_face)["PixelAspectRatio"] == pytest.approx(1, abs=0.2)
+    changed = values(stretched(real_face, across))["PixelAspectRatio"] / values(real_face)["PixelAspectRatio"]
+    assert changed == pytest.approx(across ** (-2.5 * 0.73), rel=0.05)  # the eyes' distance and 1.5 times the box's
+
+
+@pytest.mark.parametrize(
+    ("method", "highest"),
+    [(cv2.INTER_NEAREST, 20), (cv2.INTER_LINEAR, 20), (cv2.INTER_CUBIC, 20), (cv2.INTER_LANCZOS4, 20)],
+)
+def test_pixels_that_were_made_by_enlarging_do_not_count_between_the_eyes(
+    real_face: FaceView, method: int, highest: float
+) -> None:
+    """A face of 20 pixels, enlarged again to what it was: 8 pixels lie between the eyes, not 40."""
+    width = real_face.box[2]
+    small = cv2.resize(real_face.image, None, fx=20 / width, fy=20 / width, interpolation=cv2.INTER_AREA)
+    enlarged = cv2.resize(small, real_face.image.shape[1::-1], interpolation=method)
+    found = values(replace(real_face, image=decode(encode_picture(np.asarray(enlarged, np.uint8), quality=95))))
+    assert found["InterEyeDistance"] <= highest < 40 < values(real_face)["InterEyeDistance"]
+
+
+def test_a_face_without_any_detail_keeps_its_pixels() -> None:
+    assert values(FRONTAL)["InterEyeDistance"] == pytest.approx(60)
+
+
+@pytest.mark.parametrize("degrees", [-40, 15, 90])
+def test_roll_is_the_angle_of_the_eyes_and_changes_neither_yaw_nor_pitch(degrees: float) -> None:
+    found = values(replace(FRONTAL, landmarks=turned(LANDMARKS, degrees)))
+    poses = (found["HeadPoseRoll"], found["HeadPoseYaw"], found["HeadPosePitch"])
+    assert poses == pytest.approx((degrees, 0, 0), abs=0.01)
+
+
+def test_yaw_follows_the_nose_to_the_side_and_pitch_upwards() -> None:
+    aside, up = LANDMARKS.copy(), LANDMARKS.copy()
+    aside[2, 0] += 24  # as much as it protrudes: 0.4 of the distance between the eyes
+    up[2, 1] -= 24
+    assert values(replace(FRONTAL, landmarks=aside))["HeadPoseYaw"] == pytest.approx(45)
+    assert values(replace(FRONTAL, landmarks=up))["HeadPosePitch"] == pytest.approx(45)
+
+
+def test_a_face_at_the_border_has_no_margin_there() -> None:
+    at_left_top = FaceView(GREY, (-30, -70, 110, 150), LANDMARKS - np.float32([120, 150]))
+    found = values(at_left_top)
+    assert (found["LeftwardCropOfTheFaceImage"], found["MarginAboveOfTheFaceImage"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("areas", "expected"), [((100.0,), 0), ((100.0, 4.0, 25.0), 0.5), ((100.0, 100.0), 1), ((25.0, 100.0), 1)]
+)
+def test_a_rival_face_counts_by_its_side(areas: tuple[float, ...], expected: float) -> None:
+    assert values(replace(FRONTAL, areas=areas))["SingleFacePresent"] == expected
+
+
+def test_luminance_is_linear_in_light_and_weighs_the_colours() -> None:
+    pixels = np.array([[[255, 255, 255], [0, 0, 0], [128, 128, 128], [0, 255, 0]]], np.uint8)
+    np.testing.assert_array_equal(linear_luminance(pixels), [[255, 0, 55, 182]])
+
+
+def test_light_is_measured_by_the_histogram_of_the_face() -> None:
+    half = np.zeros((100, 100), np.uint8)
+    half[:, 50:] = 255
+    found = measure_light(half)
+    assert found["LuminanceMean"] == pytest.approx(0.5, abs=0.02)
+    assert found["LuminanceVariance"] == pytest.approx(0.25, abs=0.01)
+    assert found["UnderExposurePrevention"] + found["OverExposurePrevention"] == pytest.approx(1)
+    assert found["DynamicRange"] == pytest.approx(1, abs=0.01)  # two levels: one bit
+
+
+def test_what_lies_outside_the_faces_ellipse_does_not_count() -> None:
+    corners = np.zeros((100, 100), np.uint8)
+    cv2.ellipse(corners, (50, 50), (51, 51), 0, 0, 360, 200, cv2.FILLED)
+    assert measure_light(corners)["DynamicRange"] == 0
+
+
+def test_cheeks_lit_alike_coincide_and_others_do_not() -> None:
+    even = np.full((400, 300), 90, np.uint8)
+    uneven = even.copy()
+    uneven[:, 150:] = 30
+    assert compare_cheeks(even, LANDMARKS) == 1
+    assert compare_cheeks(uneven, LANDMARKS) == 0
+
+
+def test_a_cheek_beyond_the_photo_cannot_be_compared() -> None:
+    assert math.isnan(compare_cheeks(np.full((400, 300), 90, np.uint8), LANDMARKS - np.float32([140, 0])))
+
+
+def test_without_landmarks_only_light_sharpness_and_the_rivals_are_assessed() -> None:
+    assessed = {name for name, value in values(replace(FRONTAL, landmarks=None)).items() if not math.isnan(value)}
+    assert assessed == {
+        "SingleFacePresent",
+        "Sharpness",
+        "UnderExposurePrevention",
+        "OverExposurePrevention",
+        "LuminanceMean",
+        "LuminanceVariance",
+        "DynamicRange",
+    }
+
+
+@pytest.mark.parametrize("box", [(500, 90, 110, 150), (10, 10, 0, 0), (295, 0, 40, 300), (-200, -200, 100, 100)])
+def test_a_box_outside_the_photo_leaves_its_pixels_unassessed(box: tuple[int, int, int, int]) -> None:
+    assert math.isnan(values(replace(FRONTAL, box=box))["Sharpness"])
+
+
+def test_degenerate_landmarks_give_numbers() -> None:
+    found = values(replace(FRONTAL, landmarks=np.full((5, 2), 150, np.float32)))
+    assert all(math.isfinite(found[name]) for name in ("InterEyeDistance", "HeadPoseYaw", "HeadSize"))
+
+
+def test_sharpness_falls_with_every_blur_whatever_the_contrast(real_face: FaceView) -> None:
+    found = [spoilt(real_face, real_face.image)["Sharpness"]]
+    found += [spoilt(real_face, cv2.GaussianBlur(real_face.image, (0, 0), s))["Sharpness"] for s in (1, 2, 4)]
+    assert found == sorted(found, reverse=True)
+    faint = 128 + (real_face.image.astype(np.float32) - 128) / 2
+    assert spoilt(real_face, faint)["Sharpness"] == pytest.approx(found[0], abs=0.02)
+
+
+def test_a_larger_photo_of_the_same_face_is_as_sharp(real_face: FaceView) -> None:
+    x, y, width, height = real_face.box
+    face = real_face.image[y : y + height, x : x + width]
+    large = np.asarray(cv2.resize(face, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC), np.uint8)
+    assert measure_sharpness(large) == pytest.approx(measure_sharpness(face), abs=0.05)
+
+
+def test_darkening_lowers_and_lightening_raises_the_light(real_face: FaceView) -> None:
+    dark, plain, light = (spoilt(real_face, real_face.image.astype(np.float32) * gain) for gain in (0.3, 1, 3))
+    assert dark["LuminanceMean"] < plain["LuminanceMean"] < light["LuminanceMean"]
+    assert dark["UnderExposurePrevention"] > 0.9
+    assert light["OverExposurePrevention"] > 0.3
+    assert dark["DynamicRange"] < plain["DynamicRange"]
+
+
+def test_measuring_a_large_face_takes_milliseconds(real_face: FaceView) -> None:
+    """Two are promised; five times as much is allowed to a busy machine."""
+    image = np.asarray(cv2.resize(real_face.image, None, fx=4, fy=4), np.uint8)
+    box, points = tuple(4 * side for side in real_face.box), real_face.landmarks * np.float32(4)
+    view = FaceView(image, box, points)
+    took = []
+    for _ in range(10):
+        started = time.perf_counter()
+        measure(view)
+        took.append(time.perf_counter() - started)
+    assert min(took) < 0.010

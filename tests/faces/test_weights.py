@@ -1,0 +1,128 @@
+"""Weights on disk: found, downloaded, checked, and never half of them."""
+
+import bz2
+import threading
+from pathlib import Path
+
+import pytest
+
+from app.errors import WeightsUnavailable
+from app.faces.weights import WeightsFile, WeightsOptions, WeightsStore, describe_weights, digest
+from tests.support.webserver import PhotoServer
+
+CONTENT = b"weights" * 1000
+
+
+def accept(path: Path) -> None:
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
+    return tmp_path / ".deepface" / "weights"
+
+
+@pytest.fixture
+def server(web: PhotoServer) -> PhotoServer:
+    web.photos |= {"net.onnx": CONTENT, "packed.dat.bz2": bz2.compress(CONTENT), "wrong.onnx": b"something else"}
+    return web
+
+
+def file_on(server: PhotoServer, name: str = "net.onnx", *others: str) -> WeightsFile:
+    addresses = tuple(f"{server.base_url}/{address}" for address in (name, *others))
+    return WeightsFile("Net", name.removesuffix(".bz2"), addresses)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_missing_file_is_downloaded_checked_and_its_hash_kept(server: PhotoServer, home: Path) -> None:
+    path = WeightsStore(WeightsOptions()).ensure(file_on(server), accept)
+    assert path.read_bytes() == CONTENT
+    assert (home / "net.onnx.sha256").read_text() == digest(path)
+    assert names(home) == ["net.onnx", "net.onnx.sha256"]
+
+
+def test_a_file_in_place_is_used_without_asking_the_network(server: PhotoServer, home: Path) -> None:
+    home.mkdir(parents=True)
+    (home / "net.onnx").write_bytes(CONTENT)
+    WeightsStore(WeightsOptions()).ensure(file_on(server), accept)
+    assert server.requests == []
+    assert names(home) == ["net.onnx", "net.onnx.sha256"]
+
+
+def test_a_file_that_changed_since_is_refused(server: PhotoServer, home: Path) -> None:
+    store = WeightsStore(WeightsOptions())
+    path = store.ensure(file_on(server), accept)
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(WeightsUnavailable) as refused:
+        store.ensure(file_on(server), accept)
+    assert str(path) in str(refused.value)
+
+
+def test_a_packed_file_is_unpacked(server: PhotoServer, home: Path) -> None:
+    WeightsStore(WeightsOptions()).ensure(file_on(server, "packed.dat.bz2"), accept)
+    assert names(home) == ["packed.dat", "packed.dat.sha256"]
+
+
+@pytest.mark.parametrize("first", ["truncated/net.onnx", "404/net.onnx", "wrong.onnx"])
+def test_the_next_address_is_tried_when_one_fails(server: PhotoServer, home: Path, first: str) -> None:
+    file = WeightsFile("Net", "net.onnx", (f"{server.base_url}/{first}", f"{server.base_url}/net.onnx"))
+    assert WeightsStore(WeightsOptions()).ensure(file, accept).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("only", ["truncated/net.onnx", "404/net.onnx", "wrong.onnx"])
+def test_a_failed_download_leaves_nothing_and_says_where_to_put_the_file(
+    server: PhotoServer, home: Path, only: str
+) -> None:
+    file = WeightsFile("Facenet512", "net.onnx", (f"{server.base_url}/{only}",))
+    with pytest.raises(WeightsUnavailable) as failed:
+        WeightsStore(WeightsOptions()).ensure(file, accept)
+    assert names(home) == []
+    assert f"{server.base_url}/{only}" in str(failed.value)
+    assert "94 MB" in str(failed.value)
+    assert str(home / "net.onnx") in failed.value.advice
+
+
+def test_the_mirror_is_asked_first(server: PhotoServer, home: Path) -> None:
+    file = WeightsFile("Net", "net.onnx", ("http://127.0.0.1:9/net.onnx",))
+    WeightsStore(WeightsOptions(mirror=server.base_url)).ensure(file, accept)
+    assert server.count("/net.onnx") == 1
+
+
+def test_a_folder_can_be_the_mirror(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(CONTENT)
+    file = WeightsFile("Net", "net.onnx", ("http://127.0.0.1:9/net.onnx",))
+    assert WeightsStore(WeightsOptions(mirror=tmp_path.as_uri())).ensure(file, accept).read_bytes() == CONTENT
+
+
+def test_progress_is_told_up_to_the_end(server: PhotoServer) -> None:
+    seen: list[tuple[str, int, int]] = []
+    WeightsStore(WeightsOptions(), lambda *step: seen.append(step)).ensure(file_on(server), accept)
+    assert seen[-1] == ("net.onnx", len(CONTENT), len(CONTENT))
+
+
+def test_two_downloads_at_once_do_not_disturb_each_other(server: PhotoServer, home: Path) -> None:
+    paths: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: paths.append(WeightsStore(WeightsOptions()).ensure(file_on(server), accept)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [path.read_bytes() for path in paths] == [CONTENT] * 4
+    assert names(home) == ["net.onnx", "net.onnx.sha256"]
+
+
+def test_addresses_are_deepfaces_own() -> None:
+    file = describe_weights("Facenet512")
+    assert file is not None
+    assert file.name == "facenet512_weights.onnx"
+    assert all(address.endswith("facenet512_weights.onnx") for address in file.addresses)
+    dlib = describe_weights("Dlib")
+    assert dlib is not None
+    assert (dlib.name, dlib.packed) == ("dlib_face_recognition_resnet_model_v1.dat", True)

@@ -1,0 +1,309 @@
+"""`face_photos`: what is remembered of each photo, against a real MariaDB and SQLite."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import event
+
+from app.core.database import Database
+from app.gallery.photo_records import Ledger, LedgerEntry, QualityNote
+from app.gallery.remembered import Remembered
+from app.gallery.schema_migrations import open_companions
+from app.records import CrewMember, Failed, Photo, Picture, Sighting, Version
+from tests.support.databases import Row, run_sql
+
+NOW, LATER = datetime(2026, 3, 1, 2, 0, 0), datetime(2026, 3, 2, 2, 0, 0)
+NOTE = QualityNote("warn", "Sharpness", {"Sharpness": {"value": 0.2, "score": 20, "verdict": "warn"}})
+PICTURE = Picture(0x0F, b"\x01\xff")
+SEEN = Sighting(
+    (640, 480), PICTURE, 2, (10, 20, 30, 40), None, 0.98765, "turned_90", np.zeros(1, np.float32), b"\xff\xd8\x00"
+)
+VERSION = Version('"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234)
+
+
+def open_ledger(database: Database, now: datetime = NOW) -> Ledger:
+    open_companions(database)
+    return Ledger(database, lambda sighting: None if sighting.quality is None else NOTE, "reglas", now)
+
+
+def photo_of(crew_id: str, *, url: str = "u", sha256: str = "ab" * 32, version: Version = VERSION) -> Photo:
+    return Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256=sha256, version=version)
+
+
+def stored(crew_id: str, sighting: Sighting | None = SEEN, **values: Any) -> LedgerEntry:
+    photo = photo_of(crew_id, **values)
+    return LedgerEntry(crew_id, photo.url, photo, sighting)
+
+
+def failed(
+    crew_id: str, code: str = "no_face", *, photo: Photo | None = None, sighting: Sighting | None = None, times: int = 1
+) -> LedgerEntry:
+    failure = Failed(CrewMember(crew_id, "a.jpg"), "detect", code, "qué pasó")
+    return LedgerEntry(crew_id, "u", photo, sighting, failure, times)
+
+
+def record(database: Database, ledger: Ledger, entries: Sequence[LedgerEntry]) -> None:
+    database.in_chunks(entries, ledger.record)
+
+
+def move(database: Database, ledger: Ledger, *entries: LedgerEntry) -> None:
+    database.in_chunks(entries, ledger.moved)
+
+
+def codes(ledger: Ledger) -> dict[str, str]:
+    return {crew_id: seen.code for crew_id, seen in ledger.remembered().items()}
+
+
+def whole_row(database: Database, crew_id: str) -> Row:
+    columns = (
+        "crew_id, url, etag, last_modified, size_bytes, sha256, perceptual_hash, grey, width, height, faces_seen, box, "
+        "attempt, quality, quality_verdict, quality_component, thumbnail, code, detail, judged_by, failures"
+    )
+    query = f"SELECT {columns} FROM face_photos WHERE crew_id = :c"  # noqa: S608  # columns are constants
+    (row,) = run_sql(database, query, {"c": crew_id})
+    return row
+
+
+# -------------------------------------------------------------------------------------------- stored and failed
+
+
+def test_the_row_of_a_stored_member_says_all_that_was_seen(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(database, ledger, [stored("1")])
+    assert whole_row(database, "1") == (
+        *("1", "u", '"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234, "ab" * 32, "000000000000000f", "01ff"),
+        *(640, 480, 2, "[10,20,30,40]", "turned_90", '{"Sharpness":{"value":0.2,"score":20,"verdict":"warn"}}'),
+        *("warn", "Sharpness", b"\xff\xd8\x00", None, None, None, None),
+    )
+    ((confidence, tried_at, checked_at),) = run_sql(
+        database, "SELECT confidence, tried_at, checked_at FROM face_photos"
+    )
+    assert (float(confidence), str(tried_at)[:19], str(checked_at)[:19]) == (0.988, str(NOW), str(NOW))
+
+
+def test_the_row_of_a_failure_says_by_which_rules_and_how_often(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(database, ledger, [failed("1", photo=photo_of("1"), sighting=Sighting((64, 48)), times=3)])
+    assert whole_row(database, "1") == (
+        *("1", "u", '"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234, "ab" * 32, None, None, 64, 48, None, None),
+        *(None, None, None, None, None, "no_face", "qué pasó", "reglas", 3),
+    )
+
+
+def test_what_was_recorded_is_remembered(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(
+        database, ledger, [stored("1"), failed("2", "several_faces", photo=photo_of("2"), sighting=SEEN), failed("3")]
+    )
+    assert ledger.remembered() == {
+        "1": Remembered(
+            *("u", VERSION, "ab" * 32),
+            **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
+        ),
+        "2": Remembered(
+            *("u", VERSION, "ab" * 32, "several_faces", "qué pasó", "reglas", 1, NOW, NOW),
+        ),
+        "3": Remembered("u", Version(), "", "no_face", "qué pasó", "reglas", 1, NOW, NOW),
+    }
+
+
+def test_a_failure_replaces_what_was_known_and_a_success_the_failure(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(database, ledger, [stored("1"), failed("2")])
+    record(database, ledger, [failed("1"), stored("2")])
+    assert codes(ledger) == {"1": "no_face", "2": ""}
+    assert ledger.remembered()["1"].sha256 == ""
+
+
+def test_whoever_is_up_to_date_all_the_same_has_nothing_to_correct(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(database, ledger, [failed("1", photo=photo_of("1"), sighting=SEEN), failed("2"), stored("3")])
+    database.in_chunks(["1", "3"], ledger.absolve)
+    remembered = ledger.remembered()
+    assert codes(ledger) == {"1": "", "2": "no_face", "3": ""}
+    assert remembered["1"] == remembered["3"]
+
+
+def test_forgotten_is_who_was_named_and_nobody_else(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(database, ledger, [stored("a1"), stored("A1"), stored("2")])
+    database.in_chunks(["A1"], ledger.forget)
+    assert sorted(ledger.remembered()) == ["2", "a1"]
+
+
+# ------------------------------------------------------------------------------------------------------ odd ids
+
+
+def test_ids_that_differ_in_case_only_are_two_people(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(database, ledger, [failed("a1"), failed("A1", "no_photo")])
+    record(database, ledger, [stored("a1")])
+    move(database, ledger, stored("A1", url="v"))
+    assert {crew_id: seen.url for crew_id, seen in ledger.remembered().items()} == {"A1": "v", "a1": "u"}
+
+
+def test_one_id_twice_ids_too_long_and_bytes_that_are_no_text_do_no_harm(database: Database) -> None:
+    ledger = open_ledger(database)
+    odd = [failed("1"), failed("1", "no_photo"), failed("x" * 65), failed("\udcff"), failed("\udcfe", "no_photo")]
+    record(database, ledger, odd)
+    move(database, ledger, stored("x" * 65), stored("\udcff", url="v"))
+    database.in_chunks(["x" * 65], ledger.left)
+    assert codes(ledger) == {"1": "no_photo", "?": ""}
+    record(database, ledger, [stored("x" * 64)])
+    assert codes(ledger) == {"1": "no_photo", "?": "", "x" * 64: ""}
+
+
+def test_more_failures_than_one_statement_takes_are_all_kept(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(database, ledger, [failed(str(number)) for number in range(1201)])
+    assert len(ledger.remembered()) == 1201
+
+
+# ---------------------------------------------------------------------------------- the same photo somewhere else
+
+
+def test_a_photo_that_moved_keeps_what_was_seen_of_it(database: Database) -> None:
+    record(database, open_ledger(database), [stored("1")])
+    before = whole_row(database, "1")
+    ledger = open_ledger(database, LATER)
+    elsewhere = Version('"b2"', "", 99)
+    move(database, ledger, stored("1", None, url="v", sha256="cd" * 32, version=elsewhere))
+    assert whole_row(database, "1") == ("1", "v", '"b2"', None, 99, "cd" * 32, *before[6:])
+    assert ledger.remembered()["1"].tried_at == LATER
+
+
+def test_what_its_server_no_longer_says_of_a_photo_is_not_kept(database: Database) -> None:
+    """With a former address's ETag every question would be answered: changed."""
+    ledger = open_ledger(database)
+    record(database, ledger, [stored("1")])
+    move(database, ledger, stored("1", None, version=Version()))
+    assert ledger.remembered()["1"].version == Version()
+
+
+def test_whoever_is_kept_has_not_failed_and_has_not_left(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(database, ledger, [failed("1", photo=photo_of("1"), sighting=SEEN, times=4)])
+    database.in_chunks(["1"], ledger.left)
+    move(database, ledger, stored("1", None, url="v"))
+    assert ledger.remembered() == {
+        "1": Remembered(
+            *("v", VERSION, "ab" * 32),
+            **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
+        )
+    }
+
+
+def test_a_failed_photo_that_moved_has_failed_all_the_same(database: Database) -> None:
+    record(database, open_ledger(database), [failed("1", photo=photo_of("1"), sighting=SEEN, times=2)])
+    ledger = open_ledger(database, LATER)
+    move(database, ledger, failed("1", photo=photo_of("1", version=Version('"b2"')), times=2))
+    assert ledger.remembered() == {
+        "1": Remembered(
+            *("u", Version('"b2"'), "ab" * 32, "no_face", "qué pasó", "reglas", 2, LATER, LATER),
+        )
+    }
+
+
+def test_of_whom_nothing_was_remembered_a_moved_photo_makes_a_row(database: Database) -> None:
+    ledger = open_ledger(database)
+    move(database, ledger, stored("1", None))
+    assert ledger.remembered() == {"1": Remembered("u", VERSION, "ab" * 32, tried_at=NOW, checked_at=NOW)}
+
+
+# ------------------------------------------------------------------------------------------- asked, left, returned
+
+
+def test_whoever_was_asked_about_is_checked_and_has_the_version_that_was_told(database: Database) -> None:
+    record(database, open_ledger(database), [stored(str(number)) for number in range(1, 5)])
+    told = Version('"b2"', "", None)
+    open_ledger(database, LATER).checked({"1": VERSION, "2": told, "4": Version(), "nadie": told})
+    remembered = open_ledger(database).remembered()
+    assert {crew_id: (seen.version, seen.checked_at, seen.tried_at) for crew_id, seen in remembered.items()} == {
+        "1": (VERSION, LATER, NOW),
+        "2": (told, LATER, NOW),
+        "3": (VERSION, NOW, NOW),
+        "4": (VERSION, LATER, NOW),  # its server said nothing: what is known stays
+        "nadie": (told, LATER, None),  # a row that another program made: from now on a change is noticed
+    }
+
+
+def test_however_many_were_asked_about_no_statement_names_more_than_it_takes_well(database: Database) -> None:
+    ledger = open_ledger(database)
+    crew_ids = [str(number) for number in range(1201)]
+    record(database, ledger, [stored(crew_id) for crew_id in crew_ids])
+    lengths: list[int] = []
+
+    def count(
+        _connection: object, _cursor: object, _statement: str, parameters: Any, _context: Any, many: bool
+    ) -> None:
+        lengths.append(0 if many else len(parameters))
+
+    event.listen(database.engine, "before_cursor_execute", count)
+    open_ledger(database, LATER).checked(dict.fromkeys(crew_ids, VERSION))
+    event.remove(database.engine, "before_cursor_execute", count)
+    assert max(lengths) <= 501
+    assert {seen.checked_at for seen in ledger.remembered().values()} == {LATER}
+
+
+def test_whoever_left_keeps_the_first_date_until_the_return(database: Database) -> None:
+    first, second = open_ledger(database, NOW), open_ledger(database, LATER)
+    record(database, first, [stored("1"), stored("2"), failed("3")])
+    database.in_chunks(["1"], first.left)
+    database.in_chunks(["1", "2", "nueva"], second.left)
+    left = {crew_id: seen.left_at for crew_id, seen in first.remembered().items()}
+    assert left == {"1": NOW, "2": LATER, "3": None, "nueva": LATER}
+    assert first.remembered()["nueva"] == Remembered("", left_at=LATER)
+    database.in_chunks(["1", "3", "nadie"], second.returned)
+    left = {crew_id: seen.left_at for crew_id, seen in first.remembered().items()}
+    assert left == {"1": None, "2": LATER, "3": None, "nueva": LATER}
+
+
+def test_two_runs_may_find_the_same_people_gone_at_once(database: Database) -> None:
+    ledgers = [open_ledger(database), open_ledger(database, LATER)]
+    errors: list[BaseException] = []
+    for turn in range(5):
+        together = threading.Barrier(2)
+        crew_ids = [f"{turn}{letter}" for letter in "abc"]
+
+        def leave(ledger: Ledger, together: threading.Barrier = together, ids: Sequence[str] = crew_ids) -> None:
+            together.wait()
+            try:
+                database.in_chunks(ids, ledger.left)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=leave, args=(ledger,)) for ledger in ledgers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    assert sorted(ledgers[0].remembered()) == sorted(f"{turn}{letter}" for turn in range(5) for letter in "abc")
+
+
+# --------------------------------------------------------------------------------------- pictures and thumbnails
+
+
+def test_rejected_pictures_are_those_that_failed_so_as_far_as_they_were_seen(database: Database) -> None:
+    ledger = open_ledger(database)
+    entries = [
+        *(failed("1", "shared_photo", sighting=SEEN), failed("2", "shared_photo"), failed("3", sighting=SEEN)),
+        *(failed("4", "placeholder", sighting=SEEN), stored("5")),
+    ]
+    record(database, ledger, entries)
+    assert ledger.rejected_pictures({"shared_photo", "placeholder"}) == {"1": PICTURE, "4": PICTURE}
+    assert ledger.rejected_pictures(set()) == {}
+
+
+def test_a_report_gets_back_the_pictures_of_those_who_were_not_looked_at(database: Database) -> None:
+    ledger = open_ledger(database)
+    record(database, ledger, [stored("1"), failed("2", sighting=Sighting((64, 48))), failed("3"), stored("4")])
+    found = ledger.illustrations({"1", "2", "3", "nadie"})
+    shown = {crew_id: (seen.size, seen.box, seen.thumbnail) for crew_id, seen in found.items()}
+    assert shown == {"1": ((640, 480), (10, 20, 30, 40), b"\xff\xd8\x00"), "2": ((64, 48), None, b"")}

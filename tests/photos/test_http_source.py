@@ -1,0 +1,478 @@
+from __future__ import annotations
+
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from app.errors import (
+    BadName,
+    ItemError,
+    OversizedPhoto,
+    PhotoNotFound,
+    PhotoUnavailable,
+    SettingsError,
+    TruncatedDownload,
+)
+from app.photos.http_source import HttpSource
+from app.photos.temp_folder import TempFolder
+from app.records import (
+    ANSWER_CHANGED,
+    ANSWER_GONE,
+    ANSWER_SAME,
+    ANSWER_UNKNOWN,
+    ANSWER_UNREACHABLE,
+    Answer,
+    CrewMember,
+    Photo,
+    Version,
+)
+from tests.photos.test_source import NAMES, PHOTO, REFUSED, SHA256, options
+from tests.support.waits import NotedWaits
+from tests.support.webserver import MODIFIED, PhotoServer, serving_photos
+
+Fetch = Callable[..., Photo]
+ANA = CrewMember("7", "foto.jpg")
+PATH = "/7/foto.jpg"
+ETAG = f'"{SHA256[:16]}"'
+TUESDAY = "Tue, 06 Jan 2026 10:00:00 GMT"
+
+
+@pytest.fixture
+def temp(tmp_path: Path) -> Iterator[TempFolder]:
+    folder = TempFolder(tmp_path / "temp_uploads")
+    yield folder
+    folder.close()
+
+
+@pytest.fixture
+def stop() -> NotedWaits:
+    return NotedWaits()
+
+
+@pytest.fixture
+def fetch(web: PhotoServer, temp: TempFolder, stop: NotedWaits) -> Fetch:
+    """Fetches `<crew_id>/foto.jpg`; the crew id says how the server behaves."""
+    web.default_photo = PHOTO
+
+    def fetch_one(crew_id: str, base_url: str = "", **values: object) -> Photo:
+        source = HttpSource(options(base_url or web.base_url, **values), stop)
+        return source.fetch(CrewMember(crew_id, "foto.jpg"), temp)
+
+    return fetch_one
+
+
+def failure(fetch: Fetch, crew_id: str, **values: object) -> tuple[type[ItemError], str]:
+    with pytest.raises(ItemError) as caught:
+        fetch(crew_id, **values)
+    return type(caught.value), caught.value.detail
+
+
+# ----------------------------------------------------------------------------------------------------- downloads
+
+
+def test_a_photo_becomes_a_file_that_the_owner_alone_can_read(fetch: Fetch, web: PhotoServer) -> None:
+    photo = fetch("ok")
+    assert photo == Photo(
+        *(CrewMember("ok", "foto.jpg"), f"{web.base_url}/ok/foto.jpg", photo.path),
+        temporary=True,
+        sha256=SHA256,
+        version=Version("", "", len(PHOTO)),
+    )
+    assert photo.path.read_bytes() == PHOTO
+    assert (photo.path.name[:8], photo.path.suffix) == ("crew_ok_", ".jpg")
+    assert stat.S_IMODE(photo.path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("name", "encoded"), NAMES)
+def test_the_server_is_asked_for_the_encoded_name_and_finds_the_photo(
+    web: PhotoServer, temp: TempFolder, name: str, encoded: str
+) -> None:
+    web.photos[f"img/789123/{name}"] = PHOTO
+    source = HttpSource(options(f"{web.base_url}/img"), threading.Event())
+    assert source.fetch(CrewMember("789123", name), temp).path.read_bytes() == PHOTO
+    assert web.requests == [f"/img/789123/{encoded}"]
+
+
+def test_a_refused_name_is_never_asked_for(web: PhotoServer, temp: TempFolder) -> None:
+    source = HttpSource(options(web.base_url), threading.Event())
+    for name in REFUSED:
+        with pytest.raises(BadName):
+            source.fetch(CrewMember("789123", name), temp)
+        with pytest.raises(BadName):
+            source.check(CrewMember("789123", name), Version('"a"'))
+    assert (web.requests, web.heads) == ([], [])
+
+
+@pytest.mark.parametrize("route", ["gzip", "chunks", "moved", "empty", "html"])
+def test_what_the_server_gives_in_whatever_way_is_what_the_file_holds(fetch: Fetch, route: str) -> None:
+    """An empty file or a page is found out by its bytes, when it is decoded."""
+    expected = {"empty": b"", "html": b"<!DOCTYPE html><html><body>Inicie la sesi\xc3\xb3n</body></html>"}
+    assert fetch(route).path.read_bytes() == expected.get(route, PHOTO)
+
+
+@pytest.mark.parametrize(
+    ("route", "kind", "detail", "requests"),
+    [
+        ("404", PhotoNotFound, "el servidor respondió 404", 1),
+        ("403", PhotoNotFound, "el servidor respondió 403", 1),
+        ("401", PhotoNotFound, "el servidor respondió 401", 1),
+        ("410", PhotoNotFound, "el servidor respondió 410", 1),
+        ("418", PhotoUnavailable, "el servidor respondió 418", 1),
+        ("500", PhotoUnavailable, "el servidor respondió 500", 3),
+        ("503", PhotoUnavailable, "el servidor respondió 503", 3),
+        ("reset", PhotoUnavailable, "no se pudo conectar, o se cortó la conexión", 3),
+        ("truncated", TruncatedDownload, "la descarga llegó incompleta", 3),
+        ("broken", PhotoUnavailable, "se cortó la conexión", 3),
+        ("cut", TruncatedDownload, "la descarga llegó incompleta", 3),
+        ("huge", OversizedPhoto, "pesa más de 1 MB", 1),
+        ("garbled", PhotoUnavailable, "respuesta ilegible (DecodeError)", 1),
+        ("loop", PhotoUnavailable, "más de 5 redirecciones", 6),
+        ("badmove", PhotoUnavailable, "el servidor redirige a una dirección ilegible", 1),
+    ],
+)
+def test_each_misbehaviour_has_its_error_and_only_passing_ones_are_tried_again(
+    fetch: Fetch, web: PhotoServer, route: str, kind: type[ItemError], detail: str, requests: int
+) -> None:
+    assert failure(fetch, route) == (kind, detail)
+    assert web.requests == [f"/{route}/foto.jpg"] * requests
+
+
+def test_nothing_is_left_of_a_download_that_failed(fetch: Fetch, tmp_path: Path) -> None:
+    for route in ("404", "truncated", "huge", "reset"):
+        failure(fetch, route)
+    assert list((tmp_path / "temp_uploads").glob("crew_*")) == []
+
+
+def test_a_server_that_does_not_answer_in_time_is_tried_again(fetch: Fetch, web: PhotoServer) -> None:
+    web.slow_s = 10.0
+    detail = "el servidor tardó demasiado en responder"
+    assert failure(fetch, "slow", read_timeout_s=0.1) == (PhotoUnavailable, detail)
+    assert web.count("/slow/foto.jpg") == 3
+
+
+def test_a_server_that_is_merely_slow_is_waited_for(fetch: Fetch, web: PhotoServer) -> None:
+    web.slow_s = 0.2
+    assert fetch("slow").path.read_bytes() == PHOTO
+    assert web.count("/slow/foto.jpg") == 1
+
+
+def test_a_server_that_drips_is_given_up_when_the_total_time_is_over(fetch: Fetch, web: PhotoServer) -> None:
+    detail = "el servidor tardó más de 0.3 segundos en total"
+    assert failure(fetch, "drip", total_timeout_s=0.3) == (PhotoUnavailable, detail)
+    assert web.count("/drip/foto.jpg") == 1
+
+
+def test_stopping_the_run_ends_a_download_that_is_under_way(web: PhotoServer, temp: TempFolder) -> None:
+    stop = threading.Event()
+    timer = threading.Timer(0.1, stop.set)
+    timer.start()
+    with pytest.raises(PhotoUnavailable, match="ejecución interrumpida"):
+        HttpSource(options(web.base_url), stop).fetch(CrewMember("drip", "foto.jpg"), temp)
+    timer.join()
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
+def test_a_server_that_is_not_there_is_unavailable(fetch: Fetch, stop: NotedWaits, base_url: str) -> None:
+    detail = "no se pudo conectar, o se cortó la conexión"
+    assert failure(fetch, "ok", base_url=base_url) == (PhotoUnavailable, detail)
+    assert len(stop.waits) == 2
+
+
+def test_a_server_that_recovers_gives_the_photo(fetch: Fetch, web: PhotoServer, stop: NotedWaits) -> None:
+    assert fetch("flaky").path.read_bytes() == PHOTO
+    assert web.count("/flaky/foto.jpg") == 3
+    assert len(stop.waits) == 2
+
+
+def test_a_busy_server_is_asked_again_when_it_said(fetch: Fetch, web: PhotoServer, stop: NotedWaits) -> None:
+    web.retry_after = "7"
+    assert fetch("busy").path.read_bytes() == PHOTO
+    assert stop.waits == [7.0, 7.0]
+
+
+def test_a_busy_server_may_say_it_as_a_date(fetch: Fetch, web: PhotoServer, stop: NotedWaits) -> None:
+    web.retry_after = format_datetime(datetime.now(timezone.utc) + timedelta(minutes=10), usegmt=True)
+    assert fetch("busy", total_timeout_s=3600.0).path.read_bytes() == PHOTO
+    assert all(500 < wait <= 600 for wait in stop.waits)
+    assert len(stop.waits) == 2
+
+
+@pytest.mark.parametrize("value", ["mañana", "-5", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_time_that_makes_no_sense_or_is_over_is_no_reason_to_wait_long(
+    fetch: Fetch, web: PhotoServer, stop: NotedWaits, value: str
+) -> None:
+    web.retry_after = value
+    assert fetch("busy").path.read_bytes() == PHOTO
+    assert all(0 <= wait <= 1 for wait in stop.waits)
+
+
+def test_a_server_that_wants_more_than_the_total_time_is_given_up_at_once(
+    fetch: Fetch, web: PhotoServer, stop: NotedWaits
+) -> None:
+    web.retry_after = "3600"
+    assert failure(fetch, "busy") == (PhotoUnavailable, "el servidor respondió 429")
+    assert (web.count("/busy/foto.jpg"), stop.waits) == (1, [])
+
+
+def test_a_redirect_to_another_site_is_not_followed(fetch: Fetch, web: PhotoServer) -> None:
+    with serving_photos() as other:
+        web.redirect_target = f"{other.base_url}/ok/foto.jpg"
+        assert failure(fetch, "elsewhere") == (PhotoUnavailable, "el servidor redirige a otro sitio")
+        assert other.requests == []
+
+
+@pytest.mark.parametrize("target", ["", "file:///etc/passwd", "https://127.0.0.1/a.jpg", "//otro.example/a.jpg"])
+def test_a_redirect_to_nowhere_or_by_other_means_is_not_followed(fetch: Fetch, web: PhotoServer, target: str) -> None:
+    web.redirect_target = target
+    assert failure(fetch, "elsewhere") == (PhotoUnavailable, "el servidor redirige a otro sitio")
+
+
+@pytest.mark.parametrize("route", ["ok", "moved", "elsewhere"])
+def test_credentials_are_for_the_server_and_not_for_the_table(fetch: Fetch, web: PhotoServer, route: str) -> None:
+    web.credentials = "ana:S3cr@ta"
+    web.redirect_target = f"{web.base_url}/ok/foto.jpg"  # the same site, whole address
+    base_url = web.base_url.replace("http://", "http://ana:S3cr%40ta@")
+    photo = fetch(route, base_url=base_url)
+    assert photo.path.read_bytes() == PHOTO
+    assert photo.url == f"{web.base_url}/{route}/foto.jpg"
+    assert failure(fetch, "ok") == (PhotoNotFound, "el servidor respondió 401")
+
+
+def test_one_connection_serves_many_photos(web: PhotoServer, temp: TempFolder) -> None:
+    web.default_photo = PHOTO
+    source = HttpSource(options(web.base_url), threading.Event())
+    for _ in range(5):
+        source.fetch(CrewMember("ok", "foto.jpg"), temp)
+    assert (len(web.requests), web.connections) == (5, 1)
+
+
+# -------------------------------------------------------------------------------------------------------- checks
+
+
+@pytest.fixture
+def source(web: PhotoServer, stop: NotedWaits) -> HttpSource:
+    """Of a server that has Ana's photo."""
+    web.default_photo = web.photos["7/foto.jpg"] = PHOTO
+    return HttpSource(options(web.base_url), stop)
+
+
+@pytest.mark.parametrize(
+    ("validators", "size_told", "version"),
+    [
+        ({"etag", "last-modified"}, True, Version(ETAG, MODIFIED, len(PHOTO))),
+        ({"etag"}, False, Version(ETAG, "", None)),
+        ({"last-modified"}, False, Version("", MODIFIED, None)),
+        (set(), True, Version("", "", len(PHOTO))),
+        (set(), False, Version()),
+    ],
+)
+def test_a_photo_carries_what_its_server_said_of_it(
+    source: HttpSource, temp: TempFolder, web: PhotoServer, validators: set[str], size_told: bool, version: Version
+) -> None:
+    web.validators, web.size_told = validators, size_told
+    photo = source.fetch(ANA, temp)
+    assert (photo.version, photo.sha256, photo.path.read_bytes()) == (version, SHA256, PHOTO)
+
+
+def test_a_compressed_answer_s_length_is_not_the_file_s(fetch: Fetch) -> None:
+    photo = fetch("gzip")
+    assert (photo.version, photo.sha256) == (Version(), SHA256)
+
+
+def test_the_version_and_the_content_are_those_at_the_end_of_a_redirect(
+    source: HttpSource, temp: TempFolder, web: PhotoServer
+) -> None:
+    web.redirect_target = PATH
+    photo = source.fetch(CrewMember("elsewhere", "foto.jpg"), temp)
+    assert photo.version == Version(ETAG, MODIFIED, len(PHOTO))
+    assert source.check(photo.member, photo.version).kind == ANSWER_SAME
+    assert web.heads == ["/elsewhere/foto.jpg", PATH]
+
+
+@pytest.mark.parametrize("head_allowed", [True, False])
+@pytest.mark.parametrize("size_told", [True, False])
+@pytest.mark.parametrize("validators", [{"etag", "last-modified"}, {"etag"}, {"last-modified"}, set()])
+def test_a_change_is_seen_and_the_lack_of_one_without_a_download(
+    source: HttpSource, temp: TempFolder, web: PhotoServer, validators: set[str], size_told: bool, head_allowed: bool
+) -> None:
+    web.validators, web.size_told, web.head_allowed = validators, size_told, head_allowed
+    version = source.fetch(ANA, temp).version
+    before = source.check(ANA, version).kind
+    assert web.downloads == ([PATH] if head_allowed or validators else [PATH] * 2)
+    web.photos["7/foto.jpg"], web.modified["7/foto.jpg"] = PHOTO[::-1] + b"x", TUESDAY
+    after = source.check(ANA, version).kind
+    assert (before, after) == (
+        (ANSWER_SAME, ANSWER_CHANGED) if validators or size_told else (ANSWER_UNKNOWN, ANSWER_UNKNOWN)
+    )
+    assert web.heads == [PATH] * 2
+    assert web.requests == [PATH] * (1 if head_allowed else 3)
+
+
+@pytest.mark.parametrize("head_allowed", [True, False])
+@pytest.mark.parametrize(
+    ("validators", "size_told", "said"),
+    [
+        ({"etag", "last-modified"}, True, Version(ETAG, MODIFIED, len(PHOTO))),
+        ({"etag"}, False, Version(ETAG)),
+        ({"last-modified"}, False, Version("", MODIFIED)),
+        (set(), True, Version("", "", len(PHOTO))),
+        (set(), False, Version()),
+    ],
+)
+def test_of_a_photo_of_which_nothing_is_remembered_its_version_is_told(
+    source: HttpSource, web: PhotoServer, validators: set[str], size_told: bool, said: Version, head_allowed: bool
+) -> None:
+    """The next time there is something to compare with."""
+    web.validators, web.size_told, web.head_allowed = validators, size_told, head_allowed
+    assert source.check(ANA, Version()) == Answer(ANSWER_UNKNOWN, said)
+
+
+def test_what_is_remembered_is_not_forgotten_for_an_answer_that_says_less(source: HttpSource, web: PhotoServer) -> None:
+    """As of a server that gives its ETag with the photo only: nobody could ask with it any more."""
+    version = Version(ETAG, MODIFIED, len(PHOTO))
+    assert source.check(ANA, version) == Answer(ANSWER_SAME, version)  # 304
+    assert source.check(CrewMember("ok", "foto.jpg"), version) == Answer(ANSWER_SAME, version)
+    assert source.check(CrewMember("chunks", "foto.jpg"), version) == Answer(ANSWER_UNKNOWN, version)
+    web.modified["7/foto.jpg"] = TUESDAY
+    web.validators = {"last-modified"}
+    assert source.check(ANA, version) == Answer(ANSWER_CHANGED, Version("", TUESDAY, len(PHOTO)))
+
+
+def test_the_server_is_asked_with_what_it_said(source: HttpSource, web: PhotoServer) -> None:
+    """It would answer 200 to the wrong question; what is compared then would be of another size."""
+    wrong_size = len(PHOTO) + 1
+    web.validators = {"last-modified"}
+    assert source.check(ANA, Version("", MODIFIED, wrong_size)).kind == ANSWER_SAME
+    assert source.check(ANA, Version('"other"', MODIFIED, wrong_size)).kind == ANSWER_SAME
+    web.validators = {"etag"}
+    assert source.check(ANA, Version(ETAG, TUESDAY, wrong_size)).kind == ANSWER_SAME
+    assert source.check(ANA, Version("", MODIFIED, wrong_size)).kind == ANSWER_CHANGED
+
+
+def test_an_etag_that_became_a_weak_one_is_the_same(source: HttpSource) -> None:
+    assert source.check(ANA, Version(f"W/{ETAG}", MODIFIED, len(PHOTO))).kind == ANSWER_SAME
+    assert source.check(ANA, Version('W/"other"', MODIFIED, len(PHOTO))).kind == ANSWER_CHANGED
+
+
+@pytest.mark.parametrize("head_allowed", [True, False])
+def test_a_page_where_nothing_can_be_compared_is_a_change(
+    source: HttpSource, web: PhotoServer, head_allowed: bool
+) -> None:
+    web.login_page, web.head_allowed = b"<html>Inicie", head_allowed
+    versions = [Version(), Version(ETAG, MODIFIED), Version(ETAG, MODIFIED, len(PHOTO)), Version("", "", 12)]
+    said = Version("", "", 12)
+    kinds = [source.check(ANA, version).kind for version in versions]
+    assert kinds == [ANSWER_CHANGED, ANSWER_CHANGED, ANSWER_CHANGED, ANSWER_SAME]
+    assert source.check(ANA, Version()) == Answer(ANSWER_CHANGED, said)
+
+
+@pytest.mark.parametrize(
+    ("route", "kind", "heads"),
+    [
+        ("404", ANSWER_GONE, 1),
+        ("403", ANSWER_GONE, 1),
+        ("401", ANSWER_GONE, 1),
+        ("410", ANSWER_GONE, 1),
+        ("418", ANSWER_UNREACHABLE, 1),
+        ("500", ANSWER_UNREACHABLE, 3),
+        ("503", ANSWER_UNREACHABLE, 3),
+        ("reset", ANSWER_UNREACHABLE, 3),
+        ("loop", ANSWER_UNREACHABLE, 6),
+        ("elsewhere", ANSWER_UNREACHABLE, 1),
+        ("badmove", ANSWER_UNREACHABLE, 1),
+        ("flaky", ANSWER_SAME, 3),
+        ("busy", ANSWER_SAME, 3),
+        ("ok", ANSWER_SAME, 1),
+        ("moved", ANSWER_SAME, 1),
+        ("html", ANSWER_CHANGED, 1),
+        ("empty", ANSWER_CHANGED, 1),
+        ("chunks", ANSWER_UNKNOWN, 1),
+        ("gzip", ANSWER_UNKNOWN, 1),
+        ("garbled", ANSWER_UNKNOWN, 1),
+        ("huge", ANSWER_UNKNOWN, 1),
+        ("drip", ANSWER_UNKNOWN, 1),
+    ],
+)
+def test_whatever_the_server_does_has_an_answer(
+    source: HttpSource, web: PhotoServer, route: str, kind: str, heads: int
+) -> None:
+    """None of these comes with a date or an ETag: only the sizes can be compared."""
+    assert source.check(CrewMember(route, "foto.jpg"), Version(ETAG, MODIFIED, len(PHOTO))).kind == kind
+    assert (web.count(f"/{route}/foto.jpg"), web.heads.count(f"/{route}/foto.jpg")) == (0, heads)
+
+
+def test_a_server_that_knows_neither_way_to_ask_or_is_down_is_unreachable(source: HttpSource, web: PhotoServer) -> None:
+    web.head_allowed = False
+    assert source.check(CrewMember("418", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNREACHABLE
+    assert source.check(CrewMember("huge", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNKNOWN  # and is not waited for
+    web.down = True
+    assert source.check(ANA, Version(ETAG)).kind == ANSWER_UNREACHABLE
+    assert web.downloads == []
+
+
+def test_a_server_that_has_not_got_heads_is_asked_the_other_way(source: HttpSource, web: PhotoServer) -> None:
+    assert source.check(CrewMember("501", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNREACHABLE
+    assert (web.heads, web.requests) == (["/501/foto.jpg"], ["/501/foto.jpg"])
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
+def test_a_server_that_is_not_there_is_unreachable(stop: NotedWaits, base_url: str) -> None:
+    assert HttpSource(options(base_url), stop).check(ANA, Version(ETAG)).kind == ANSWER_UNREACHABLE
+    assert len(stop.waits) == 2
+
+
+def test_a_check_waits_no_longer_than_a_download_would(web: PhotoServer, stop: NotedWaits) -> None:
+    source = HttpSource(options(web.base_url, read_timeout_s=0.1), stop)
+    assert source.check(CrewMember("slow", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNREACHABLE
+    assert len(web.heads) == 3
+
+
+def test_a_check_has_the_credentials_too(source: HttpSource, web: PhotoServer) -> None:
+    web.credentials = "ana:S3cr@ta"
+    base_url = web.base_url.replace("http://", "http://ana:S3cr%40ta@")
+    known = HttpSource(options(base_url), threading.Event())
+    assert [each.check(ANA, Version(ETAG)).kind for each in (known, source)] == [ANSWER_SAME, ANSWER_GONE]
+
+
+@pytest.mark.parametrize("validators", [{"etag"}, set()])
+@pytest.mark.parametrize("size_told", [True, False])
+def test_one_connection_serves_many_checks(
+    source: HttpSource, web: PhotoServer, validators: set[str], size_told: bool
+) -> None:
+    web.validators, web.size_told = validators, size_told
+    for crew_id in ("7", "7", "404", "moved", "7"):
+        source.check(CrewMember(crew_id, "foto.jpg"), Version(ETAG))
+    assert (len(web.heads), web.connections) == (6, 1)
+
+
+# --------------------------------------------------------------------------------------- certificates to trust
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_that_are_not_where_the_environment_says_are_a_setting_s_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    """Of whoever needs them: they say nothing of `http://`."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "nope.pem"))
+    with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE"):
+        HttpSource(options("https://fotos.example"), threading.Event())
+    HttpSource(options("http://fotos.example"), threading.Event())
+
+
+def test_certificates_that_go_during_the_run_make_photos_unavailable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, temp: TempFolder, stop: NotedWaits
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.touch()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    source = HttpSource(options("https://127.0.0.1:1"), stop)
+    bundle.unlink()
+    with pytest.raises(PhotoUnavailable, match=r"^no se pudo conectar \(OSError\)$"):
+        source.fetch(ANA, temp)
+    assert source.check(ANA, Version()) == Answer(ANSWER_UNREACHABLE)

@@ -1,0 +1,108 @@
+"""Who shares a picture with whom, without a photo: pictures by hand."""
+
+import numpy as np
+
+from app.photos.fingerprint import GREY_SIDE
+from app.photos.shared_pictures import SAME_PICTURE_BITS, SharedPictures, Twins
+from app.records import Picture
+
+GREY = np.random.default_rng(1).integers(0, 256, GREY_SIDE**2, np.uint8).tobytes()
+BITS = 0x0123_4567_89AB_CDEF
+EIGHT_BITS = 0x0101_0101_0101_0101
+ONE = Picture(BITS, GREY)
+OTHER = Picture(0xFEDC_BA98_7654_3210, GREY)
+SAVED_ANEW = Picture(BITS ^ EIGHT_BITS, GREY)
+TOO_FAR = Picture(BITS ^ EIGHT_BITS ^ (1 << 60), GREY)
+
+
+def fresh() -> SharedPictures:
+    return SharedPictures({}, {})
+
+
+def test_a_picture_of_ones_own_is_nobodys_affair() -> None:
+    pictures = fresh()
+    assert pictures.register("1", ONE) is None
+    assert pictures.register("2", OTHER) is None
+    assert pictures.take_late() == []
+
+
+def test_the_second_with_a_picture_is_told_the_first_and_the_first_is_late() -> None:
+    pictures = fresh()
+    pictures.register("1", ONE)
+    assert pictures.register("2", ONE) == Twins(1, ("1",))
+    assert pictures.take_late() == ["1"]
+    assert pictures.twins("1") == Twins(1, ("2",))
+
+
+def test_each_late_one_is_told_once() -> None:
+    pictures = fresh()
+    for crew_id in ("1", "2", "3"):
+        pictures.register(crew_id, ONE)
+    assert pictures.take_late() == ["1"]
+    assert pictures.take_late() == []
+
+
+def test_a_picture_saved_anew_is_the_same_and_one_bit_further_is_not() -> None:
+    assert EIGHT_BITS.bit_count() == SAME_PICTURE_BITS
+    pictures = fresh()
+    pictures.register("1", ONE)
+    assert pictures.register("2", SAVED_ANEW) == Twins(1, ("1",))
+    assert pictures.register("3", TOO_FAR) == Twins(1, ("2",))  # one bit from the second, nine from the first
+
+
+def test_wherever_the_bits_differ_the_picture_is_recognised() -> None:
+    for start in range(64 - SAME_PICTURE_BITS):
+        pictures = fresh()
+        pictures.register("1", ONE)
+        assert pictures.register("2", Picture(BITS ^ (0xFF << start), GREY)) is not None
+
+
+def test_whoever_was_stored_with_it_before_is_only_reported() -> None:
+    pictures = SharedPictures({"1": ONE, "2": ONE}, {})
+    assert pictures.register("1", ONE) is None
+    assert pictures.register("9", ONE) == Twins(2, ("2", "1"))
+    assert pictures.take_late() == []
+    assert dict(pictures.kept(["1", "2"])) == {"1": Twins(2, ("2", "9")), "2": Twins(2, ("1", "9"))}
+
+
+def test_those_stored_are_not_mentioned_when_nobody_of_this_run_is_concerned() -> None:
+    pictures = SharedPictures({"1": ONE, "2": ONE}, {})
+    pictures.register("3", OTHER)
+    assert list(pictures.kept(["1", "2", "unknown"])) == []
+
+
+def test_a_new_photo_frees_the_old_picture() -> None:
+    pictures = SharedPictures({"1": ONE}, {})
+    assert pictures.register("1", OTHER) is None
+    assert pictures.register("2", ONE) is None
+
+
+def test_a_stored_member_whose_new_photo_is_anothers_is_rejected() -> None:
+    pictures = SharedPictures({"1": ONE, "2": OTHER}, {})
+    assert pictures.register("2", ONE) == Twins(1, ("1",))
+
+
+def test_whoever_was_rejected_in_an_earlier_run_still_counts() -> None:
+    pictures = SharedPictures({}, {"1": ONE})
+    assert pictures.register("2", ONE) == Twins(1, ("1",))
+
+
+def test_many_are_counted_and_only_a_few_named() -> None:
+    pictures = fresh()
+    for number in range(20):
+        twins = pictures.register(str(number), ONE)
+    assert str(twins) == "0, 1, 2 y 16 más"
+
+
+def test_two_people_before_one_background_are_two_pictures_though_their_hash_is_one() -> None:
+    studio = np.full((GREY_SIDE, GREY_SIDE), 220, np.uint8)
+    studio[16:] = 60
+    faces = [studio.copy() for _ in range(2)]
+    for face, seed in zip(faces, (1, 2), strict=True):
+        face[6:15, 8:16] = np.random.default_rng(seed).integers(60, 200, (9, 8))
+    one, other = (Picture(BITS, face.tobytes()) for face in faces)
+    pictures = fresh()
+    pictures.register("1", one)
+    assert pictures.register("2", other) is None
+    brighter = np.clip(faces[0].astype(int) * 1.05 + 5, 0, 255).astype(np.uint8)
+    assert pictures.register("3", Picture(BITS, brighter.tobytes())) == Twins(1, ("1",))

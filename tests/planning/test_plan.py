@@ -1,0 +1,338 @@
+"""What a run is going to do, with a photo server that is a function."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from app.errors import BadName
+from app.gallery.crash_suspects import Suspect
+from app.gallery.enrolments import Holding
+from app.gallery.photo_records import Remembered
+from app.planning.decisions import DEACTIVATE, NEW, PURGE, SET_ASIDE, UNCHANGED, UNPROCESSABLE, Case, Decision
+from app.planning.plan import PROBED, Entry, Limits, Plan, Planner, Situation
+from app.records import (
+    ANSWER_CHANGED,
+    ANSWER_GONE,
+    ANSWER_SAME,
+    ANSWER_UNKNOWN,
+    ANSWER_UNREACHABLE,
+    Answer,
+    CrewMember,
+    Failed,
+    Version,
+)
+from tests.planning.test_decisions import NOW, RECHECK, ROW, RULES, SECOND
+
+MONTH = timedelta(days=30)
+SAID = Version('"a"', "", 7)
+SAME = Answer(ANSWER_SAME, SAID)
+CAUTIOUS, ALLOWED = Limits(), Limits(allow_mass_change=True)
+PURGING = Limits(MONTH)
+LEFT = "ya no está activo en el padrón"
+
+
+def crew(*numbers: int) -> list[CrewMember]:
+    return [CrewMember(str(number), "a.jpg") for number in numbers]
+
+
+def url_of(member: CrewMember) -> str:
+    if "/" in member.photo_name:
+        raise BadName(f"«{member.photo_name}» contiene una barra")
+    return f"http://fotos/{member.crew_id}/{member.photo_name}"
+
+
+def row(number: int, *, active: bool = True) -> Holding:
+    """The row 100 + number, of the photo that the roster names."""
+    ids = (100 + number,)
+    url = url_of(CrewMember(str(number), "a.jpg"))
+    return replace(ROW, row_id=ids[0], url=url, active_ids=ids if active else (), all_ids=ids)
+
+
+def seen(number: int, **values: object) -> Remembered:
+    """Its photo, to be asked about again."""
+    url = url_of(CrewMember(str(number), "a.jpg"))
+    return replace(Remembered(url, SAID, "aa", checked_at=NOW - RECHECK), **values)  # type: ignore[arg-type]
+
+
+def left(number: int, ago: timedelta) -> Remembered:
+    return seen(number, left_at=NOW - ago)
+
+
+def knowing(
+    entries: Sequence[Entry],
+    holdings: Mapping[int, Holding],
+    remembered: Mapping[int, Remembered] | None = None,
+    *,
+    whole: bool = True,
+) -> Situation:
+    texts = {str(number): photo for number, photo in (remembered or {}).items()}
+    return Situation(entries, whole, {str(number): each for number, each in holdings.items()}, texts, {})
+
+
+def gallery_of(count: int) -> dict[int, Holding]:
+    return {number: row(number) for number in range(count)}
+
+
+def plan_of(
+    situation: Situation,
+    ask: Callable[[CrewMember, Version], Answer] = lambda member, version: SAME,
+    limits: Limits = CAUTIOUS,
+    told: Callable[[int, int], None] = lambda done, total: None,
+    stop: threading.Event | None = None,
+    threads: int = 4,
+) -> Plan:
+    return Planner(RULES, limits, ask, url_of, stop or threading.Event(), threads=threads).make(situation, told)
+
+
+def leaving(plan: Plan) -> dict[str, list[str]]:
+    """kind -> crew ids."""
+    return {kind: [each.member.crew_id for each in plan.of(kind)] for kind in (DEACTIVATE, PURGE)}
+
+
+# ------------------------------------------------------------------------------------------------------ the roster
+
+
+def test_each_entry_has_one_decision_in_the_rosters_order() -> None:
+    bad, broken = CrewMember("3", "x/y.jpg"), Failed(CrewMember("4", ""), "roster", "no_photo")
+    entries = [*crew(2, 1), bad, broken, *crew(5)]
+    suspect = Suspect(url_of(crew(5)[0]), 2)
+    situation = replace(knowing(entries, {1: row(1), 4: row(4)}, {1: seen(1), 4: seen(4)}), suspects={"5": suspect})
+    plan = plan_of(situation)
+    assert [(each.member.crew_id, each.kind) for each in plan.decisions] == [
+        *(("2", NEW), ("1", UNCHANGED), ("3", UNPROCESSABLE), ("4", UNPROCESSABLE), ("5", SET_ASIDE)),
+    ]
+    refused = "«x/y.jpg» contiene una barra"
+    assert plan.of(UNPROCESSABLE) == [
+        Decision(UNPROCESSABLE, refused, Case(bad, ""), Failed(bad, "roster", "bad_name", refused)),
+        Decision(UNPROCESSABLE, "no hay foto que procesar", Case(broken.member, "", row(4), seen(4)), broken),
+    ]
+    assert plan.counts == {NEW: 1, UNCHANGED: 1, UNPROCESSABLE: 2, SET_ASIDE: 1}
+    assert (plan.blocked, plan.gone, plan.gallery_size) == ([], [], 2)
+
+
+def test_only_those_whose_decision_depends_on_it_are_asked_about_each_once_with_what_is_remembered() -> None:
+    asked: list[tuple[str, Version]] = []
+
+    def ask(member: CrewMember, version: Version) -> Answer:
+        asked.append((member.crew_id, version))
+        return SAME
+
+    progress: list[tuple[int, int]] = []
+    remembered = {1: seen(1), 2: seen(2, checked_at=NOW), 4: seen(4, version=Version())}
+    situation = knowing(crew(1, 2, 3, 4, 5), {1: row(1), 2: row(2), 4: row(4), 5: row(5)}, remembered)
+    plan_of(situation, ask, told=lambda done, total: progress.append((done, total)))
+    assert sorted(asked) == [("1", SAID), ("4", Version()), ("5", Version())]
+    assert progress == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_what_the_server_said_is_in_the_plan_where_it_counts_as_a_check() -> None:
+    answers = {
+        "1": SAME,
+        "2": Answer(ANSWER_UNKNOWN, SAID),
+        "3": Answer(ANSWER_UNKNOWN),
+        "4": Answer(ANSWER_CHANGED, SAID),
+        "5": Answer(ANSWER_GONE),
+        "6": Answer(ANSWER_UNREACHABLE),
+    }
+    situation = knowing(crew(*range(1, 7)), {number: row(number) for number in range(1, 7)})
+    assert plan_of(situation, lambda member, _: answers[member.crew_id]).versions == {
+        **{"1": SAID, "2": SAID},
+        "3": Version(),  # it is there, and was asked about
+    }
+
+
+def test_rows_of_another_program_that_count_as_current_are_strangers() -> None:
+    theirs = replace(row(1), known=False, contract=None, dimensions=512)
+    plan = plan_of(knowing(crew(1, 2, 3), {1: theirs, 2: row(2), 3: replace(theirs, model="Dlib", row_id=103)}))
+    assert plan.strangers == {101: "1"}
+
+
+@pytest.mark.parametrize(("each", "seconds"), [(None, None), (0.5, 1.0)])
+def test_the_time_is_that_of_those_to_be_processed(each: float | None, seconds: float | None) -> None:
+    plan = plan_of(knowing(crew(1, 2, 3), {1: row(1)}))
+    assert replace(plan, seconds_each=each).seconds == seconds
+
+
+# --------------------------------------------------------------------------------------------------------- leavers
+
+
+def test_whoever_is_no_longer_in_the_roster_is_to_be_deactivated() -> None:
+    holdings = gallery_of(20) | {20: row(20, active=False)}
+    plan = plan_of(knowing(crew(*range(19)), holdings, {21: seen(21)}))
+    assert plan.of(DEACTIVATE) == [Decision(DEACTIVATE, LEFT, Case(CrewMember("19", ""), "", row(19)))]
+    assert (plan.gone, plan.blocked, plan.gallery_size) == (["19", "20", "21"], [], 20)
+
+
+def test_whoever_is_in_the_roster_without_a_usable_photo_has_not_left() -> None:
+    broken = Failed(CrewMember("1", ""), "roster", "no_photo")
+    plan = plan_of(knowing([broken], {1: row(1)}))
+    assert (leaving(plan), plan.gone) == ({DEACTIVATE: [], PURGE: []}, [])
+
+
+def test_a_run_for_some_says_nothing_of_the_others() -> None:
+    plan = plan_of(knowing(crew(1), gallery_of(5), {4: left(4, 9 * MONTH)}, whole=False), limits=PURGING)
+    assert (leaving(plan), plan.gone, plan.blocked) == ({DEACTIVATE: [], PURGE: []}, [], [])
+
+
+@pytest.mark.parametrize(
+    ("gallery", "leavers", "allowed"),
+    [
+        *((1, 1, False), (2, 1, True), (3, 2, False), (5, 1, True)),  # nobody is left of the first
+        *((20, 2, True), (20, 3, False), (19, 2, False)),
+        *((70, 7, True), (1000, 100, True), (1000, 101, False), (1000, 1000, False)),
+    ],
+)
+def test_up_to_a_tenth_of_the_gallery_or_one_may_leave_at_once(gallery: int, leavers: int, allowed: bool) -> None:
+    situation = knowing(crew(*range(leavers, gallery)), gallery_of(gallery))
+    everybody = [str(number) for number in range(leavers)]
+    why = f"Son {leavers} de {gallery} personas, más del 10%"
+    if leavers == gallery:
+        why = f"El padrón llegó vacío y faltan {leavers} de {gallery} personas"
+    sentence = (
+        f"No se desactivó a quien falta en el padrón. {why}: revíselo; "
+        "si de verdad se fueron, repita con --allow-mass-change."
+    )
+    plan = plan_of(situation)
+    assert leaving(plan)[DEACTIVATE] == (everybody if allowed else [])
+    assert (plan.blocked, plan.gone) == (([], everybody) if allowed else ([sentence], []))
+    assert leaving(plan_of(situation, limits=ALLOWED)) == {DEACTIVATE: everybody, PURGE: []}
+    assert plan_of(situation, limits=ALLOWED).blocked == []
+
+
+def test_inactive_rows_are_no_part_of_the_gallery_that_people_leave() -> None:
+    holdings = gallery_of(20) | {number: row(number, active=False) for number in range(20, 100)}
+    plan = plan_of(knowing(crew(*range(3, 20)), holdings))
+    assert plan.blocked == [
+        "No se desactivó a quien falta en el padrón. Son 3 de 20 personas, más del 10%: revíselo; "
+        "si de verdad se fueron, repita con --allow-mass-change."
+    ]
+
+
+def test_a_roster_that_comes_back_empty_is_not_believed() -> None:
+    holdings = gallery_of(1) | {1: row(1, active=False)}
+    situation = knowing([], holdings, {1: left(1, 2 * MONTH)})
+    plan = plan_of(situation, limits=PURGING)
+    assert plan.decisions == []
+    assert plan.blocked == [
+        "No se desactivó a quien falta en el padrón. El padrón llegó vacío y faltan 1 de 1 personas: revíselo; "
+        "si de verdad se fueron, repita con --allow-mass-change."
+    ]
+    allowed = plan_of(situation, limits=replace(PURGING, allow_mass_change=True))
+    assert (leaving(allowed), allowed.blocked) == ({DEACTIVATE: ["0"], PURGE: ["1"]}, [])
+
+
+def test_of_an_empty_gallery_nothing_is_held_back() -> None:
+    plan = plan_of(knowing([], {}))
+    assert (plan.decisions, plan.blocked, plan.gone) == ([], [], [])
+
+
+def test_those_who_left_long_enough_ago_are_to_be_deleted() -> None:
+    holdings = gallery_of(40) | {number: row(number, active=False) for number in (40, 41)}
+    remembered = {40: left(40, MONTH), 41: left(41, MONTH - SECOND), 42: left(42, 2 * MONTH), 43: seen(43)}
+    situation = knowing(crew(*range(40)), holdings, remembered)
+    plan = plan_of(situation, limits=PURGING)
+    assert plan.of(PURGE) == [
+        Decision(
+            PURGE,
+            "falta en el padrón desde el 2026-01-31",
+            Case(CrewMember("40", ""), "", row(40, active=False), left(40, MONTH)),
+        ),
+        Decision(
+            PURGE,
+            "falta en el padrón desde el 2026-01-01",
+            Case(CrewMember("42", ""), "", None, left(42, 2 * MONTH)),
+        ),
+    ]
+    assert leaving(plan_of(situation)) == {DEACTIVATE: [], PURGE: []}
+
+
+def test_nobody_who_is_back_or_still_active_is_deleted() -> None:
+    """One whom somebody else woke is laid to rest again first."""
+    holdings = gallery_of(30) | {30: row(30), 31: row(31, active=False)}
+    remembered = {30: left(30, 9 * MONTH), 31: left(31, 9 * MONTH)}
+    plan = plan_of(knowing(crew(*range(30), 31), holdings, remembered), limits=PURGING)
+    assert leaving(plan) == {DEACTIVATE: ["30"], PURGE: []}
+
+
+@pytest.mark.parametrize(
+    ("known", "purged", "allowed"), [(2, 1, True), (10, 2, False), (40, 2, True), (39, 2, False), (40, 3, False)]
+)
+def test_up_to_a_twentieth_or_one_may_be_deleted_at_once(known: int, purged: int, allowed: bool) -> None:
+    holdings = gallery_of(known) | {number: row(number, active=False) for number in range(purged)}
+    remembered = {number: left(number, 2 * MONTH) for number in range(purged)}
+    situation = knowing(crew(*range(purged, known)), holdings, remembered)
+    everybody = [str(number) for number in range(purged)]
+    plan = plan_of(situation, limits=PURGING)
+    sentence = (
+        f"No se borró a quien falta en el padrón. Son {purged} de {known} personas, más del 5%: revíselo; "
+        "si de verdad se fueron, repita con --allow-mass-change."
+    )
+    assert (leaving(plan)[PURGE], plan.blocked) == ((everybody, []) if allowed else ([], [sentence]))
+    assert leaving(plan_of(situation, limits=replace(PURGING, allow_mass_change=True)))[PURGE] == everybody
+
+
+# ---------------------------------------------------------------------------------------------------- a sick server
+
+
+def ask_with(unreachable: set[int]) -> tuple[Callable[[CrewMember, Version], Answer], list[str]]:
+    """A server that does not answer these of the questions, counted from 1, and whom it was asked about."""
+    asked: list[str] = []
+
+    def ask(member: CrewMember, version: Version) -> Answer:
+        asked.append(member.crew_id)
+        return Answer(ANSWER_UNREACHABLE) if len(asked) in unreachable else SAME
+
+    return ask, asked
+
+
+EVERYBODY = knowing(crew(*range(100)), gallery_of(100))
+
+
+def test_a_server_that_leaves_three_of_the_first_four_questions_unanswered_is_down() -> None:
+    ask, _ = ask_with(set(range(1, 16)))
+    leaving_one = knowing(crew(*range(1, 100)), gallery_of(100))
+    plan = plan_of(leaving_one, ask, threads=1)
+    assert str(plan.suspicion) == "El servidor de fotos no respondió 15 de 20 veces"
+    assert plan.counts == {UNCHANGED: 99, DEACTIVATE: 1}  # whoever left needs no photo
+
+
+@pytest.mark.parametrize("unreachable", [set(range(1, 15)), set(range(PROBED + 1, 2 * PROBED))])
+def test_a_server_that_answers_enough_of_the_first_questions_is_asked_all(unreachable: set[int]) -> None:
+    """Whoever it says nothing of stays as he is."""
+    ask, asked = ask_with(unreachable)
+    plan = plan_of(EVERYBODY, ask, threads=1)
+    assert (len(asked), plan.counts, len(plan.versions)) == (100, {UNCHANGED: 100}, 100 - len(unreachable))
+
+
+def test_a_server_that_stops_answering_later_is_asked_no_further() -> None:
+    ask, _ = ask_with(set(range(41, 101)))
+    plan = plan_of(EVERYBODY, ask, threads=1)
+    assert str(plan.suspicion) == "El servidor de fotos no respondió 20 de 60 veces"
+
+
+def test_with_few_questions_nobody_suspects_anything() -> None:
+    ask, _ = ask_with(set(range(PROBED)))
+    assert plan_of(knowing(crew(*range(19)), gallery_of(19)), ask).counts == {UNCHANGED: 19}
+
+
+def test_whoever_allows_a_mass_change_suspects_nothing() -> None:
+    ask, _ = ask_with(set(range(1, 101)))
+    assert plan_of(EVERYBODY, ask, ALLOWED).counts == {UNCHANGED: 100}
+
+
+def test_told_to_stop_it_asks_no_further() -> None:
+    stop, asked = threading.Event(), []
+
+    def ask(member: CrewMember, version: Version) -> Answer:
+        asked.append(member.crew_id)
+        if len(asked) == 5:
+            stop.set()
+        return SAME
+
+    plan = plan_of(EVERYBODY, ask, stop=stop, threads=1)
+    assert (len(asked), len(plan.versions), plan.counts) == (5, 5, {UNCHANGED: 100})

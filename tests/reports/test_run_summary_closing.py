@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from app.cli.closing import run_end, tell_end
+from app.errors import DatabaseUnavailable, RunError, Suspicious
+from app.planning.plan import Plan
+from app.records import CrewMember, Failed, Outcome, Skipped, Stored
+from app.reports.run_summary import summarise
+from app.runs.context import RunResult
+
+ANA, EVA = CrewMember("1", "a.jpg"), CrewMember("2", "b.jpg")
+FAILED = Failed(ANA, "detect", "no_face")
+BACK = Skipped(EVA, "reactivated")
+NOTHING = "No había nada que cambiar: todos los vectores son ya de este modelo."
+
+
+def told(result: RunResult, *, debug: bool = False, migrate: bool = False) -> list[str]:
+    """What a pipe shows of the end."""
+    console = Console(file=io.StringIO(), markup=False, highlight=False, emoji=False, soft_wrap=True)
+    options = argparse.Namespace(debug=debug, migrate=migrate, model=None)
+    tell_end(console, result, summarise(result.outcomes, 1.0), options)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def counts_of(result: RunResult) -> dict[str, Any]:
+    return dict(run_end(result, summarise(result.outcomes, 1.0), 0).counts)
+
+
+@pytest.mark.parametrize("error", [None, DatabaseUnavailable("Se cayó")])
+def test_what_is_held_back_is_said_after_everything_and_before_the_error(error: RunError | None) -> None:
+    lines = told(RunResult([FAILED], error=error, plan=Plan([], blocked=["No se borró\n", "Ni esto"])), debug=True)
+    ending = ["⚠️  No se borró\\n", "⚠️  Ni esto", *(["❌ Se cayó"] if error else [])]
+    assert lines[-len(ending) :] == ending
+    assert lines[-len(ending) - 1].startswith("⏲️")
+    assert "ERRORES POR MOTIVO" in lines
+
+
+def test_what_is_held_back_is_said_also_where_nobody_came_to_an_outcome() -> None:
+    lines = told(RunResult(error=DatabaseUnavailable("Se cayó"), plan=Plan([], blocked=["No se borró"])))
+    assert lines == ["⚠️  No se borró", "❌ Se cayó"]
+
+
+def test_what_a_suspicious_run_saw_is_not_told_as_errors() -> None:
+    lines = told(RunResult([FAILED], error=Suspicious("El servidor no responde", "Compruébelo.")))
+    assert "📊 RESUMEN FINAL" in lines
+    assert "ERRORES POR MOTIVO" not in lines
+    assert lines[-2:] == ["❌ El servidor no responde", "   Qué hacer: Compruébelo."]
+
+
+def test_whoever_came_back_is_told_and_counted() -> None:
+    result = RunResult([BACK, Skipped(ANA, "current")])
+    assert "↩️  1 persona volvió al padrón: reactivada" in told(result)
+    assert counts_of(result)["reactivated"] == 1
+
+
+def test_the_history_gets_only_the_particulars_that_there_are() -> None:
+    result = RunResult([BACK], switched=3, mixed=2, plan=Plan([], blocked=["a", "b"]))
+    assert {"switched": 3, "reactivated": 1, "blocked": 2, "mixed": 2}.items() <= counts_of(result).items()
+    for plain in (RunResult(), RunResult([FAILED], switched=0, plan=Plan([]))):
+        assert counts_of(plain).keys().isdisjoint({"switched", "reactivated", "blocked", "mixed"})
+
+
+def test_where_there_is_nothing_to_switch_only_that_is_said() -> None:
+    assert told(RunResult(), migrate=True, debug=True) == [NOTHING]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "switched", "migrate"), [([Stored(ANA, 1)], 1, True), ([], 0, True), ([], None, False)]
+)
+def test_any_other_end_has_its_summary(outcomes: Sequence[Outcome], switched: int | None, migrate: bool) -> None:
+    lines = told(RunResult([*outcomes], switched=switched), migrate=migrate)
+    assert "📊 RESUMEN FINAL" in lines
+    assert NOTHING not in lines

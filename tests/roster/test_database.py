@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.core.database import ADVICE, TABLE_DENIED, Database
+from app.errors import DatabaseUnavailable, MemberNotProcessable, NoPhoto, SettingsError
+from app.records import CrewMember, Failed
+from app.roster.database import DatabaseRoster, RosterLayout
+from tests.conftest import OpenDatabase
+from tests.support.databases import Row, create_roster, run_sql
+from tests.support.mariadb import MariaDb
+
+LAYOUT = RosterLayout("tripulantes", "crew_id", "imagen", "nombres", "apellidos", "estatus", "1")
+ROWS: list[Row] = [
+    ("789125", "José", "Núñez", "año #1 100%.jpg", 1),
+    ("789123", "Ana", "Peña", "FAED(1).jpg", 1),
+    ("789124", "Eva", "Ida", "eva.jpg", 0),
+    ("789126", None, None, None, 1),
+    ("789127", "Sin", "Foto", "   ", 1),
+    ("789128", "Leo", None, " leo.jpg ", 1),
+    ("789129", "Sin", "Estado", "x.jpg", None),
+]
+
+
+def roster(database: Database, **layout: str) -> DatabaseRoster:
+    return DatabaseRoster(database, replace(LAYOUT, **layout))
+
+
+def complaint(database: Database, crew_id: str, **layout: str) -> tuple[str, str]:
+    with pytest.raises(MemberNotProcessable) as caught:
+        roster(database, **layout).find(crew_id)
+    assert caught.value.exit_code == 1
+    return str(caught.value), caught.value.advice
+
+
+# ------------------------------------------------------------------------------------------------------ everyone
+
+
+def test_the_active_are_given_in_the_order_of_their_ids(database: Database) -> None:
+    create_roster(database, ROWS)
+    assert roster(database).active() == [
+        CrewMember("789123", "FAED(1).jpg", "Ana Peña"),
+        CrewMember("789125", "año #1 100%.jpg", "José Núñez"),
+        Failed(CrewMember("789126", "", ""), "roster", "no_photo"),
+        Failed(CrewMember("789127", "", "Sin Foto"), "roster", "no_photo"),
+        CrewMember("789128", "leo.jpg", "Leo"),
+    ]
+
+
+def test_an_empty_roster_has_nobody(database: Database) -> None:
+    create_roster(database, [])
+    assert roster(database).active() == []
+
+
+def test_an_id_that_stands_twice_counts_once_and_with_two_photos_not_at_all(database: Database) -> None:
+    rows = [
+        *[("1", "Ana", "A", "ana.jpg", 1), ("1", "Ana", "A", "ana.jpg", 1)],
+        *[("2", "Eva", "B", "b.jpg", 1), ("2", "Eva", "B", "a.jpg", 1)],
+        *[("3", "Leo", "C", "c.jpg", 1), ("3", "Leo", "C", "otra.jpg", 0)],
+    ]
+    create_roster(database, rows)
+    detail = "2 filas con fotos distintas: a.jpg, b.jpg"
+    assert roster(database).active() == [
+        CrewMember("1", "ana.jpg", "Ana A"),
+        Failed(CrewMember("2", "b.jpg", "Eva B"), "roster", "duplicate_member", detail),
+        CrewMember("3", "c.jpg", "Leo C"),
+    ]
+
+
+def test_tables_and_columns_may_have_any_names(database: Database) -> None:
+    columns = '"el id" VARCHAR(9), "select" VARCHAR(9), "año" VARCHAR(9), "a.b(c)" VARCHAR(9), "x:y" VARCHAR(9)'
+    if database.is_mysql:
+        columns = columns.replace('"', "`")
+    quote = "`" if database.is_mysql else '"'
+    run_sql(database, f"CREATE TABLE {quote}mi personal{quote} ({columns.replace(':', chr(92) + ':')})")
+    insert = f"INSERT INTO {quote}mi personal{quote} VALUES (:a, :b, :c, :d, :e)"  # noqa: S608
+    run_sql(database, insert, {"a": "7", "b": "f.jpg", "c": "Ana", "d": "Paz", "e": "ALTA"})
+    run_sql(database, insert, {"a": "8", "b": "g.jpg", "c": "Eva", "d": "Sol", "e": "BAJA"})
+    layout = RosterLayout("mi personal", "el id", "select", "año", "a.b(c)", "x:y", "ALTA")
+    assert DatabaseRoster(database, layout).active() == [CrewMember("7", "f.jpg", "Ana Paz")]
+
+
+def test_the_roster_may_be_a_view(database: Database) -> None:
+    create_roster(database, ROWS)
+    run_sql(database, "CREATE VIEW personal AS SELECT * FROM tripulantes WHERE crew_id < '789125'")
+    assert roster(database, table="personal").active() == [CrewMember("789123", "FAED(1).jpg", "Ana Peña")]
+
+
+@pytest.mark.filterwarnings("ignore:Could not instantiate type")  # SQLAlchemy's, of TINYINT(1) in SQLite
+@pytest.mark.parametrize(
+    ("kind", "values", "active"),
+    [
+        ("INT", (1, 0), "1"),
+        ("TINYINT(1)", (1, 0), "1"),
+        ("DECIMAL(3,1)", (1, 0), "1"),
+        ("BOOLEAN", (1, 0), "1"),
+        ("BOOLEAN", (0, 1), "0"),
+        ("VARCHAR(9)", ("1", "0"), "1"),
+        ("CHAR(3)", ("A", "B"), "A"),
+        ("INT", (20, 2), "20"),
+    ],
+)
+def test_the_status_may_have_any_type(
+    database: Database, kind: str, values: tuple[object, object], active: str
+) -> None:
+    columns = f"crew_id INT, nombres TEXT, apellidos TEXT, imagen TEXT, estatus {kind}"
+    create_roster(database, [(1, "Ana", "A", "a.jpg", values[0]), (2, "Eva", "B", "b.jpg", values[1])], columns)
+    assert roster(database, active_value=active).active() == [CrewMember("1", "a.jpg", "Ana A")]
+
+
+def test_the_status_may_be_a_bit_or_an_enumeration(mariadb_database: Database) -> None:
+    columns = "crew_id INT, nombres TEXT, apellidos TEXT, imagen TEXT, estatus BIT(1), alta ENUM('no', 'sí')"
+    run_sql(mariadb_database, f"CREATE TABLE tripulantes ({columns})")
+    run_sql(mariadb_database, "INSERT INTO tripulantes VALUES (1,'Ana','A','a',1,'sí'), (2,'Eva','B','b',0,'no')")
+    assert roster(mariadb_database).active() == [CrewMember("1", "a", "Ana A")]
+    assert roster(mariadb_database, status="alta", active_value="no").active() == [CrewMember("2", "b", "Eva B")]
+
+
+def test_a_word_for_a_status_that_is_a_number_is_refused(database: Database) -> None:
+    """MySQL would compare the word as 0: those who left would be enrolled."""
+    create_roster(database, ROWS)
+    with pytest.raises(SettingsError, match=r"^ROSTER_ACTIVE_VALUE: «activo» no puede ser: la columna estatus guarda"):
+        roster(database, active_value="activo").active()
+
+
+# ------------------------------------------------------------------------------------------------------- one
+
+
+def test_one_member_is_found(database: Database) -> None:
+    create_roster(database, ROWS)
+    assert roster(database).find("789123") == CrewMember("789123", "FAED(1).jpg", "Ana Peña")
+
+
+@pytest.mark.parametrize("crew_id", ["7", "789123x", "' OR 1=1 --", "%"])
+def test_an_unknown_member_is_said_to_be_unknown(database: Database, crew_id: str) -> None:
+    create_roster(database, ROWS)
+    message = f"El tripulante {crew_id} no existe en la tabla tripulantes"
+    assert complaint(database, crew_id) == (message, "Revise el identificador.")
+
+
+def test_ids_that_are_numbers_are_found_by_the_whole_number_alone(database: Database) -> None:
+    columns = "crew_id INT, nombres TEXT, apellidos TEXT, imagen TEXT, estatus INT"
+    create_roster(database, [(789, "Ana", "A", "a.jpg", 1)], columns)
+    assert roster(database).find("789") == CrewMember("789", "a.jpg", "Ana A")
+    assert complaint(database, "789x")[0] == "El tripulante 789x no existe en la tabla tripulantes"
+
+
+@pytest.mark.parametrize("crew_id", ["789124", "789129"])
+def test_an_inactive_member_is_said_to_be_inactive(database: Database, crew_id: str) -> None:
+    create_roster(database, ROWS)
+    assert complaint(database, crew_id) == (
+        f"El tripulante {crew_id} está inactivo (estatus distinto de 1)",
+        "Solo se procesan tripulantes activos: actívelo en el padrón si corresponde.",
+    )
+
+
+@pytest.mark.parametrize("crew_id", ["789126", "789127"])
+def test_a_member_without_photo_is_said_to_be_without_photo(database: Database, crew_id: str) -> None:
+    create_roster(database, ROWS)
+    assert complaint(database, crew_id) == (f"El tripulante {crew_id} no tiene foto registrada", NoPhoto.advice)
+
+
+def test_one_member_with_two_photos_fails_like_among_everyone(database: Database) -> None:
+    create_roster(database, [("2", "Eva", "B", "b.jpg", 1), ("2", "Eva", "B", "a.jpg", 1)])
+    assert roster(database).find("2") == roster(database).active()[0]
+
+
+def test_of_one_member_s_rows_only_the_active_one_counts(database: Database) -> None:
+    create_roster(database, [("2", "Eva", "B", "vieja.jpg", 0), ("2", "Eva", "B", "nueva.jpg", 1)])
+    assert roster(database).find("2") == CrewMember("2", "nueva.jpg", "Eva B")
+
+
+# ------------------------------------------------------------------------------------- a table not as described
+
+
+def unavailable(database: Database, **layout: str) -> DatabaseUnavailable:
+    with pytest.raises(DatabaseUnavailable) as caught:
+        roster(database, **layout).active()
+    assert str(caught.value).startswith("Conexión a base de datos: ")
+    assert caught.value.exit_code == 3
+    return caught.value
+
+
+def test_a_missing_table_is_named_and_what_exists_instead(database: Database) -> None:
+    create_roster(database, ROWS)
+    run_sql(database, "CREATE TABLE aviones (n INT)")
+    error = unavailable(database, table="tripulante")
+    assert str(error).endswith(": no existe la tabla tripulante. Existen: aviones, tripulantes")
+    assert error.advice == "Corrija ROSTER_TABLE en .env, o el permiso SELECT del usuario."
+
+
+def test_in_an_empty_database_there_is_nothing_to_name(database: Database) -> None:
+    assert str(unavailable(database)).endswith(
+        ": no existe la tabla tripulantes. Existen: nada que este usuario pueda ver"
+    )
+
+
+def test_of_many_tables_only_some_are_named(sqlite_database: Database) -> None:
+    for number in range(30):
+        run_sql(sqlite_database, f"CREATE TABLE t{number:02} (n INT)")
+    names = ", ".join(f"t{number:02}" for number in range(20))
+    assert str(unavailable(sqlite_database)).endswith(f"Existen: {names}")
+
+
+def test_missing_columns_are_named_and_what_exists_instead(database: Database) -> None:
+    create_roster(database, ROWS)
+    error = unavailable(database, photo="foto", status="activo")
+    assert str(error).endswith(
+        ": la tabla tripulantes no tiene la columna foto, activo. Existen: apellidos, crew_id, estatus, imagen, nombres"
+    )
+    assert error.advice == "Corrija ROSTER_*_COLUMN en .env, o el permiso SELECT del usuario."
+
+
+@pytest.mark.parametrize("grant", ["SELECT ON {name}.aviones", "INSERT ON {name}.tripulantes"])
+def test_a_missing_right_to_read_is_named(
+    mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, open_database: OpenDatabase, grant: str
+) -> None:
+    create_roster(mariadb_database, ROWS)
+    run_sql(mariadb_database, "CREATE TABLE aviones (n INT)")
+    mariadb.create_user("lola", "S3creta", grant.format(name=mariadb_name))
+    url = mariadb.url(mariadb_name, "lola", "S3creta").render_as_string(hide_password=False)
+    error = unavailable(open_database(DB_URL=url))
+    where = f"127.0.0.1:{mariadb.port}, base {mariadb_name}, usuario lola"
+    assert f"{where}: 1142 (42000): " in str(error)
+    assert "command denied to user 'lola'" in str(error)
+    assert f"`{mariadb_name}`.`tripulantes`" in str(error)
+    assert error.advice == ADVICE[TABLE_DENIED]

@@ -1,0 +1,208 @@
+"""What is written of a run while it goes on, against a real MariaDB and SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.core.database import Database
+from app.errors import DatabaseUnavailable, RunError
+from app.gallery.crash_suspects import Suspect
+from app.gallery.gallery import Gallery, open_gallery
+from app.gallery.photo_records import Remembered
+from app.planning.decisions import NEW, Case, Decision
+from app.records import CrewMember, Failed, Photo, Skipped, Stored, Version
+from app.runs.result_writer import AT_ONCE, Bookkeeping
+from tests.conftest import OpenDatabase
+from tests.faces.test_embedding_spec import CONTRACT
+from tests.planning.test_decisions import NOW, ROW
+from tests.support.databases import Row, run_sql
+
+RUN = 5
+SAID = Version('"b"', "", 9)
+YESTERDAY = NOW - timedelta(days=1)
+
+
+@pytest.fixture
+def gallery(database: Database) -> Gallery:
+    return open_gallery(database, CONTRACT, lambda _: None, "rules1", NOW)
+
+
+def url_of(number: int) -> str:
+    return f"http://fotos/{number}/a.jpg"
+
+
+def member(number: int) -> CrewMember:
+    return CrewMember(str(number), "a.jpg")
+
+
+def photo(number: int) -> Photo:
+    return Photo(member(number), url_of(number), Path("a.jpg"), sha256="bb", version=SAID)
+
+
+def case(number: int, **known: object) -> Case:
+    return replace(Case(member(number), url_of(number)), **known)  # type: ignore[arg-type]
+
+
+def no_face(number: int, **values: object) -> Failed:
+    return replace(Failed(member(number), "detect", "no_face", "ninguna cara"), **values)  # type: ignore[arg-type]
+
+
+def books_of(gallery: Gallery, *cases: Case, give_up: Callable[[RunError], None] | None = None) -> Bookkeeping:
+    def never(error: RunError) -> None:
+        raise error
+
+    decisions = {each.member.crew_id: Decision(NEW, "", each) for each in cases}
+    return Bookkeeping(gallery, RUN, decisions, give_up or never)
+
+
+def attempts(gallery: Gallery) -> list[Row]:
+    return run_sql(gallery.database, "SELECT crew_id, url, run_id, deaths FROM face_attempts ORDER BY crew_id")
+
+
+# --------------------------------------------------------------------------------------------------- who is under way
+
+
+def test_everybody_is_marked_before_he_is_handed_out_and_not_long_before(gallery: Gallery) -> None:
+    books = books_of(gallery, *(case(number) for number in range(5)))
+    handed = books.announced((member(number) for number in range(5)), at_once=2)
+    marked = [(next(handed).crew_id, [row[0] for row in attempts(gallery)]) for _ in range(3)]
+    assert marked == [("0", ["0", "1"]), ("1", ["0", "1"]), ("2", ["0", "1", "2", "3"])]
+    assert [each.crew_id for each in handed] == ["3", "4"]
+    assert attempts(gallery) == [(str(number), url_of(number), RUN, 0) for number in range(5)]
+
+
+def test_deaths_are_carried_along_with_the_photo_that_caused_them(gallery: Gallery) -> None:
+    suspects = {1: Suspect(url_of(1), 1), 2: Suspect("http://fotos/2/antes.jpg", 1)}
+    books = books_of(gallery, *(case(number, suspect=suspect) for number, suspect in suspects.items()))
+    assert list(books.announced([member(1), member(2)])) == [member(1), member(2)]
+    assert attempts(gallery) == [("1", url_of(1), RUN, 1), ("2", url_of(2), RUN, 0)]
+
+
+def test_when_nobody_can_be_marked_the_run_is_given_up_once_and_everybody_still_handed_out(
+    open_database: OpenDatabase, tmp_path: Path
+) -> None:
+    database = open_database(DB_URL=f"sqlite:///{tmp_path / 'otra.db'}")
+    gallery = open_gallery(database, CONTRACT, lambda _: None, "rules1", NOW)
+    run_sql(database, "DROP TABLE face_attempts")
+    given_up: list[RunError] = []
+    books = books_of(gallery, *(case(number) for number in range(5)), give_up=given_up.append)
+    assert len(list(books.announced((member(number) for number in range(5)), at_once=2))) == 5
+    assert [type(error) for error in given_up] == [DatabaseUnavailable]
+
+
+# ------------------------------------------------------------------------------------------------- what became of them
+
+
+def test_a_few_outcomes_wait_and_many_are_written(gallery: Gallery) -> None:
+    books = books_of(gallery, *(case(number) for number in range(AT_ONCE)))
+    for number in range(AT_ONCE - 1):
+        books.note(no_face(number))
+    books.write_full()
+    assert gallery.ledger.remembered() == {}
+    books.note(no_face(AT_ONCE - 1))
+    books.write_full()
+    assert len(gallery.ledger.remembered()) == AT_ONCE
+
+
+def test_whoever_has_an_outcome_is_under_way_no_more_and_whoever_was_interrupted_is(gallery: Gallery) -> None:
+    books = books_of(gallery, *(case(number) for number in range(4)))
+    list(books.announced(member(number) for number in range(4)))
+    for outcome in (no_face(0), Stored(member(1), 1), Skipped(member(2), "interrupted"), Skipped(member(3), "current")):
+        books.note(outcome)
+    books.write()
+    assert [row[0] for row in attempts(gallery)] == ["2"]
+    assert list(gallery.ledger.remembered()) == ["0"]
+
+
+FAILED = Remembered(
+    *(url_of(1), SAID, "bb", "no_face", "ninguna cara", "rules1"), failures=1, tried_at=NOW, checked_at=NOW
+)
+BEFORE = Remembered(url_of(1), code="photo_not_found", failures=3, tried_at=YESTERDAY)
+
+
+def write(gallery: Gallery, known: Case, *outcomes: Failed | Skipped) -> dict[str, Remembered]:
+    """What is remembered afterwards."""
+    books = books_of(gallery, known)
+    for outcome in outcomes:
+        books.note(outcome)
+    books.write()
+    return gallery.ledger.remembered()
+
+
+@pytest.mark.parametrize(
+    ("before", "failures"),
+    [
+        (None, 1),
+        (BEFORE, 4),
+        (replace(BEFORE, code=""), 1),  # it went well in between
+        (replace(BEFORE, url="http://fotos/1/antes.jpg"), 1),  # another photo
+    ],
+)
+def test_failures_in_a_row_are_counted(gallery: Gallery, before: Remembered | None, failures: int) -> None:
+    known = case(1, remembered=before)
+    assert write(gallery, known, no_face(1, photo=photo(1))) == {"1": replace(FAILED, failures=failures)}
+
+
+def test_a_failure_without_a_photo_forgets_the_one_before(gallery: Gallery) -> None:
+    write(gallery, case(1), no_face(1, photo=photo(1)))
+    missing = Failed(member(1), "download", "photo_not_found", "404")
+    assert write(gallery, case(1, remembered=FAILED), missing) == {
+        "1": Remembered(
+            url_of(1),
+            code="photo_not_found",
+            detail="404",
+            judged_by="rules1",
+            failures=2,
+            tried_at=NOW,
+            checked_at=NOW,
+        )
+    }
+
+
+def test_a_recalled_failure_counts_no_further_and_is_noted_where_the_photo_was_looked_at(gallery: Gallery) -> None:
+    run_sql(
+        gallery.database,
+        "INSERT INTO face_photos (crew_id, url, sha256, code, detail, judged_by, failures, width, height, faces_seen) "
+        "VALUES ('1', :url, 'bb', 'no_face', 'ninguna cara', 'rules1', 2, 640, 480, 0)",
+        {"url": url_of(1)},
+    )
+    before = gallery.ledger.remembered()["1"]
+    known = case(1, remembered=before)
+    assert write(gallery, known, no_face(1, recalled=True)) == {"1": before}
+    assert write(gallery, known, no_face(1, recalled=True, photo=photo(1))) == {"1": replace(FAILED, failures=2)}
+
+
+@pytest.fixture
+def enrolled(gallery: Gallery) -> Iterator[Gallery]:
+    """With the row 11 of another address, asleep; its member failed since, and had left."""
+    insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) "
+    run_sql(gallery.database, f"{insert} VALUES (11, '1', '[1]', 'Facenet512', 'http://fotos/1/antes.jpg', FALSE)")
+    run_sql(gallery.database, "INSERT INTO face_vectors (embedding_id, crew_id, sha256) VALUES (11, '1', 'aa')")
+    columns = "crew_id, url, sha256, code, failures, left_at, width, height"
+    values = "('1', 'http://fotos/1/antes.jpg', 'aa', 'no_face', 2, :left, 640, 480)"
+    run_sql(gallery.database, f"INSERT INTO face_photos ({columns}) VALUES {values}", {"left": YESTERDAY})  # noqa: S608
+    yield gallery
+
+
+def test_a_row_that_is_as_good_as_ever_has_its_new_address_and_sleeps_on_if_it_slept(enrolled: Gallery) -> None:
+    remembered = write(enrolled, case(1, holding=ROW), Skipped(member(1), "reencoded", photo=photo(1)))
+    rows = run_sql(enrolled.database, "SELECT id, crew_id, imagen_path, active FROM face_embeddings")
+    vectors = run_sql(enrolled.database, "SELECT embedding_id, sha256 FROM face_vectors")
+    assert [(*row[:3], bool(row[3])) for row in rows] == [(11, "1", url_of(1), False)]
+    assert vectors == [(11, "bb")]
+    assert remembered == {"1": Remembered(url_of(1), SAID, "bb", tried_at=NOW, checked_at=NOW)}
+
+
+@pytest.mark.parametrize("outcome", [Skipped(member(1), "current"), Skipped(member(1), "interrupted", photo=photo(1))])
+def test_a_row_whose_photo_nobody_looked_at_to_the_end_is_not_touched(enrolled: Gallery, outcome: Skipped) -> None:
+    def everything() -> list[list[Row]]:
+        return [run_sql(enrolled.database, f"SELECT * FROM {each}") for each in ("face_embeddings", "face_photos")]  # noqa: S608
+
+    before = everything()
+    write(enrolled, case(1, holding=ROW), outcome)
+    assert everything() == before

@@ -1,0 +1,161 @@
+"""One run at a time: who holds the lock, who is told, and that the dead hold nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.core.database import Database
+from app.errors import AlreadyRunning, DatabaseUnavailable, RunError
+from app.gallery.run_history import Runs
+from app.gallery.schema_migrations import open_companions
+from app.runs.run_lock import NoLock, ServerLock, holding_run_lock, open_lock
+from tests.conftest import OpenDatabase
+
+NOW = datetime(2026, 3, 1, 2)
+HOLDER = """
+import sys
+from datetime import datetime
+from app.core.config import load_settings
+from app.core.database import Database
+from app.runs.run_lock import holding_run_lock
+from app.gallery.run_history import Runs
+
+database = Database(load_settings(None, DB_URL=sys.argv[1], IMAGE_BASE_URL="http://127.0.0.1:9"))
+with holding_run_lock(database, datetime.fromisoformat(sys.argv[2]), print):
+    Runs(database).begin(datetime.fromisoformat(sys.argv[2]), {}, "")
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def forbid(error: RunError) -> None:
+    raise AssertionError(error)
+
+
+@contextmanager
+def another_process(database: Database, now: datetime = NOW) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lock until its standard input is closed."""
+    url = database.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", HOLDER, url, now.isoformat()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(0, "menos de un minuto"), (12, "12 min"), (13 * 60 + 5, "13 h")])
+def test_a_second_run_is_told_who_holds_the_lock_and_for_how_long(database: Database, minutes: int, said: str) -> None:
+    open_companions(database)
+    later = NOW + timedelta(minutes=minutes)
+    with (
+        another_process(database) as holder,
+        pytest.raises(AlreadyRunning) as told,
+        holding_run_lock(database, later, forbid),
+    ):
+        pass
+    where = f"en {socket.gethostname()} (proceso {holder.pid}) desde hace {said}"
+    assert str(told.value) == f"Ya hay otra ejecución en marcha: {where}"
+    assert told.value.exit_code == 4
+
+
+def test_the_lock_is_free_again_after_its_run(database: Database) -> None:
+    for _ in range(2):
+        with holding_run_lock(database, NOW, forbid):
+            assert open_lock(database).is_held()
+        assert not open_lock(database).is_held()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_dead_owner_blocks_nobody(database: Database, how: int) -> None:
+    open_companions(database)
+    with another_process(database) as holder:
+        os.kill(holder.pid, how)
+        holder.wait()
+        deadline = time.monotonic() + 10  # the server takes a moment to see it
+        while open_lock(database).is_held() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with holding_run_lock(database, NOW, forbid):
+            pass
+
+
+def test_a_run_that_is_just_beginning_has_no_name_yet(database: Database) -> None:
+    with (
+        holding_run_lock(database, NOW, forbid),
+        pytest.raises(AlreadyRunning, match="en marcha, que aún no anotó su comienzo"),
+        holding_run_lock(database, NOW, forbid),
+    ):
+        pass
+
+
+def test_two_galleries_of_one_server_do_not_wait_for_each_other(
+    mariadb_database: Database, open_database: OpenDatabase
+) -> None:
+    mariadb_database.transaction(lambda each: each.exec_driver_sql("CREATE DATABASE IF NOT EXISTS otra_base"))
+    other = open_database(DB_URL=mariadb_database.url.set(database="otra_base").render_as_string(hide_password=False))
+    with holding_run_lock(mariadb_database, NOW, forbid), holding_run_lock(other, NOW, forbid):
+        pass
+
+
+def kill_connections(database: Database) -> None:
+    """All but the one that does it."""
+    rows = database.transaction(
+        lambda each: each.exec_driver_sql(
+            "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+        ).all()
+    )
+    for row in rows:
+        database.transaction(lambda each, number=row[0]: each.exec_driver_sql(f"KILL {number}"))
+
+
+def test_a_lock_that_went_with_its_connection_is_taken_again(mariadb_database: Database) -> None:
+    lock = ServerLock(mariadb_database)
+    assert lock.take()
+    kill_connections(mariadb_database)
+    assert lock.keep()
+    assert ServerLock(mariadb_database).take() is False
+    lock.release()
+
+
+def test_a_run_learns_that_another_one_has_taken_its_lock_meanwhile(mariadb_database: Database) -> None:
+    lock, other = ServerLock(mariadb_database), ServerLock(mariadb_database)
+    assert lock.take()
+    kill_connections(mariadb_database)
+    assert other.take()
+    assert not lock.keep()
+    other.release()
+
+
+def test_a_server_that_is_away_lets_nobody_else_in_either(open_database: OpenDatabase) -> None:
+    lock = ServerLock(open_database(DB_URL="mysql://nadie@127.0.0.1:9/base"))
+    assert lock.keep()
+    with pytest.raises(DatabaseUnavailable):
+        lock.take()
+
+
+def test_a_database_in_memory_needs_none(open_database: OpenDatabase) -> None:
+    assert isinstance(open_lock(open_database(DB_URL="sqlite://")), NoLock)
+
+
+def test_who_is_said_is_no_run_that_has_died(database: Database) -> None:
+    open_companions(database)
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    Runs(database).begin(NOW, {}, "")
+    database.transaction(lambda each: each.exec_driver_sql(f"UPDATE face_runs SET pid = {dead.pid}"))  # noqa: S608
+    with (
+        holding_run_lock(database, NOW, forbid),
+        pytest.raises(AlreadyRunning, match="que aún no anotó su comienzo"),
+        holding_run_lock(database, NOW, forbid),
+    ):
+        pass

@@ -1,0 +1,370 @@
+"""Placeholders and mix-ups: who is kept out, who stays and is only reported. By hand, then for real."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.errors import InvalidImage, NoFace, SharedPhoto
+from app.gallery.enrolments import Holding
+from app.photos.fingerprint import describe_picture
+from app.photos.shared_pictures import SharedPictures, Twins, same_pictures
+from app.planning.decisions import (
+    CHANGED,
+    DEACTIVATE,
+    KNOWN_FAILURE,
+    NEW,
+    PROCESSED,
+    SHARED_CODES,
+    STALE,
+    UNCHANGED,
+    Case,
+    Decision,
+)
+from app.records import CrewMember, Face, Failed, Image, Outcome, Photo, Picture, Portrait, Sighting, Skipped, Stored
+from app.runs.shared_photos import Screening, alone_by_now, open_pictures, with_picture
+from tests.conftest import OpenWorld
+from tests.support.pictures import encode_picture
+from tests.support.program import World
+
+SIDE = 48
+IMAGES = [
+    np.kron(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8), np.ones((6, 6, 1), np.uint8))
+    for seed in (1, 2)
+]
+ONE, OTHER = (describe_picture(image) for image in IMAGES)
+
+
+def member(crew_id: str) -> CrewMember:
+    return CrewMember(crew_id, "a.jpg")
+
+
+def url_of(crew_id: str) -> str:
+    return f"http://fotos/{crew_id}/a.jpg"
+
+
+def decision(crew_id: str, kind: str, code: str = "", row_url: str | None = None) -> Decision:
+    """With the failure of this code, and with a row of a photo at this address."""
+    holding = None if row_url is None else Holding(1, "Facenet512", row_url, (1,), (1,))
+    failure = Failed(member(crew_id), "decode", code, recalled=True) if code else None
+    return Decision(kind, "", Case(member(crew_id), url_of(crew_id), holding), failure)
+
+
+# ------------------------------------------------------------------------------------- which pictures a run begins with
+
+
+@pytest.mark.parametrize(
+    ("kind", "row_url", "force", "first"),
+    [
+        (STALE, url_of("1"), False, "1"),  # its vector is made anew of the same photo
+        (STALE, "http://fotos/1/antes.jpg", False, "1"),
+        (CHANGED, url_of("1"), True, "1"),
+        (CHANGED, "http://fotos/1/antes.jpg", True, None),
+        (NEW, None, True, None),
+        *((kind, url_of("1"), False, None) for kind in PROCESSED if kind != STALE),
+    ],
+)
+def test_a_picture_counts_as_stored_unless_its_member_is_about_to_have_another(
+    kind: str, row_url: str | None, force: bool, first: str | None
+) -> None:
+    pending = {"1": decision("1", kind, row_url=row_url)}
+    pictures = open_pictures({"1": ONE, "2": OTHER}, {}, pending, force=force)
+    assert pictures.register("8", ONE) == (None if first is None else Twins(1, (first,)))
+    assert pictures.register("9", OTHER) == Twins(1, ("2",))
+    if first is not None:
+        assert pictures.register("1", ONE) is None  # the one who was first stays
+
+
+def test_a_rejected_picture_counts_unless_its_member_is_about_to_be_processed() -> None:
+    pictures = open_pictures({}, {"1": ONE, "2": OTHER}, {"1": decision("1", CHANGED)}, force=False)
+    assert [pictures.register("8", ONE), pictures.register("9", OTHER)] == [None, Twins(1, ("2",))]
+
+
+# ------------------------------------------------------------------------------------------------------ second chances
+
+
+@pytest.mark.parametrize("code", sorted(SHARED_CODES))
+@pytest.mark.parametrize(
+    ("others", "in_gallery", "rejected", "alone"),
+    [
+        ([], {}, {"1": ONE}, {"1"}),  # the other one is gone
+        ([decision("2", CHANGED)], {"2": ONE}, {"1": ONE}, {"1"}),  # has a new photo
+        ([decision("2", UNCHANGED)], {"2": ONE}, {"1": ONE}, set()),
+        ([decision("2", STALE)], {"2": ONE}, {"1": ONE}, set()),
+        ([decision("2", KNOWN_FAILURE, "shared_photo")], {}, {"1": ONE, "2": ONE}, set()),
+        ([decision("2", KNOWN_FAILURE, "shared_photo")], {}, {"1": ONE, "2": OTHER}, {"1", "2"}),
+        ([decision("2", NEW)], {}, {"1": ONE, "2": ONE}, {"1"}),
+        ([], {"1": OTHER}, {"1": ONE}, {"1"}),  # with an older picture in the gallery
+        ([], {}, {}, set()),  # whose picture nobody knows
+    ],
+)
+def test_whoever_has_his_picture_alone_by_now_gets_another_chance(
+    others: list[Decision], in_gallery: dict[str, Picture], rejected: dict[str, Picture], alone: set[str], code: str
+) -> None:
+    assert alone_by_now([decision("1", KNOWN_FAILURE, code), *others], in_gallery, rejected) == alone
+
+
+def test_of_other_failures_nobody_gets_another_chance() -> None:
+    decisions = [decision("1", KNOWN_FAILURE, "no_face"), decision("2", CHANGED), decision("3", DEACTIVATE)]
+    assert alone_by_now(decisions, {}, {"1": ONE, "2": OTHER, "3": ONE}) == set()
+
+
+# ------------------------------------------------------------------------------------------------ rows that stay as is
+
+
+def portrait(crew_id: str, picture: Picture) -> Portrait:
+    photo = Photo(member(crew_id), url_of(crew_id), Path("a.jpg"))
+    return Portrait(photo, IMAGES[picture is OTHER], Sighting((SIDE, SIDE)))
+
+
+def screening(*, reject: bool = True, stored: dict[str, Picture] | None = None) -> Screening:
+    return Screening(SharedPictures(stored or {}, {}), {}, reject=reject, thumbnails=False)
+
+
+def found(seen: Portrait) -> Face:
+    return Face(seen.photo, np.zeros((1, 1, 3), np.float32), seen.sighting)
+
+
+def watched(watch: Screening, crew_id: str, picture: Picture) -> Face:
+    return watch.watch(found, portrait(crew_id, picture))
+
+
+def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_reported() -> None:
+    watch = screening()
+    watch.keep("1", ONE)
+    with pytest.raises(SharedPhoto) as caught:
+        watched(watch, "2", ONE)
+    assert caught.value.detail == "la misma foto que 1"
+    stays: Outcome = Skipped(member("1"), "same_file")
+    assert list(watch.reported([stays])) == [(member("1"), "la misma foto que 2")]
+
+
+def test_whoever_came_before_the_row_that_stays_is_withdrawn_all_the_same() -> None:
+    watch, first = screening(), Stored(member("2"), 12)
+    assert watched(watch, "2", ONE).sighting.picture == ONE
+    watch.keep("1", ONE)
+    assert list(watch.take_late([Skipped(member("1"), "same_file"), first])) == [(1, first)]
+    assert list(watch.take_late([first])) == []
+
+
+def test_one_who_keeps_his_row_is_never_late_himself() -> None:
+    watch = screening(stored={"1": OTHER})
+    watch.keep("1", ONE)
+    with pytest.raises(SharedPhoto):
+        watched(watch, "2", ONE)
+    assert list(watch.take_late([Stored(member("1"), 11)])) == []
+    assert watched(watch, "3", OTHER).member == member("3")  # nobody has that one any more
+
+
+def test_a_row_whose_picture_nobody_knows_is_in_nobodys_way() -> None:
+    watch = screening()
+    watch.keep("1", None)
+    assert watched(watch, "2", ONE).member == member("2")
+
+
+def test_a_member_whose_picture_comes_again_is_not_the_second() -> None:
+    """Saved again: the row in the gallery is of this picture, and another member has it in this run, too."""
+    pictures = open_pictures({"1": ONE}, {}, {"1": decision("1", CHANGED, row_url=url_of("1"))}, force=False)
+    watch = Screening(pictures, {}, reject=True, thumbnails=False)
+    assert watched(watch, "2", ONE).member == member("2")  # until the row's member comes, nobody has it
+    assert watched(watch, "1", ONE).member == member("1")
+    first = Stored(member("2"), 12)
+    assert list(watch.take_late([first])) == [(0, first)]
+
+
+def test_a_shared_photo_without_a_face_is_shared_all_the_same() -> None:
+    def nothing(seen: Portrait) -> Face:
+        raise NoFace(sighting=seen.sighting)
+
+    watch = screening()
+    with pytest.raises(NoFace) as refused:
+        watch.watch(nothing, portrait("1", ONE))
+    assert refused.value.sighting.picture == ONE
+    with pytest.raises(SharedPhoto):
+        watch.watch(nothing, portrait("2", ONE))
+
+
+def test_an_error_that_saw_nothing_is_told_with_what_is_known_of_the_photo() -> None:
+    """A second look at the file may find damage that the first did not see."""
+
+    def damaged(seen: Portrait) -> Face:
+        raise InvalidImage("dañada")
+
+    with pytest.raises(InvalidImage) as refused:
+        screening().watch(damaged, portrait("1", ONE))
+    seen = refused.value.sighting
+    assert (seen.size, seen.picture) == ((SIDE, SIDE), ONE)
+
+
+def test_a_row_that_was_kept_is_reported_when_its_twin_comes() -> None:
+    """Its vector had not moved: the run wrote nothing that could be withdrawn."""
+    watch = screening()
+    sighting = watched(watch, "1", ONE).sighting
+    with pytest.raises(SharedPhoto):
+        watched(watch, "2", ONE)
+    kept: Outcome = Skipped(member("1"), "reencoded", sighting=sighting)
+    assert list(watch.take_late([kept])) == []
+    assert list(watch.reported([kept])) == [(member("1"), "la misma foto que 2")]
+
+
+def test_of_a_face_the_picture_is_its_surroundings_whatever_the_frame() -> None:
+    """Within another frame, at half the size and with its landmarks: the same; another face in the same frame: not."""
+    marks = np.array([[60, 70], [84, 70], [72, 82], [62, 94], [82, 94]], np.float32)  # 24 + 24 px: a square of 77
+
+    def framed(face: Image, left: int, ground: int) -> Portrait:
+        image = np.full((200, 260, 3), ground, np.uint8)
+        image[40 : 40 + 96, left : left + 96] = cv2.resize(face, (96, 96), interpolation=cv2.INTER_NEAREST)
+        return Portrait(portrait("1", ONE).photo, image, Sighting((520, 400)), reduction=2)
+
+    def seen(at: Portrait, left: int) -> Sighting:
+        shifted = 2 * (marks + np.array([left - 24, 0]))
+        return with_picture(at, replace(at.sighting, box=(2 * left, 80, 192, 192), landmarks=shifted))
+
+    pictures = [seen(framed(IMAGES[0], 24, 10), 24), seen(framed(IMAGES[0], 100, 200), 100)]
+    assert pictures[0].picture == pictures[1].picture
+    other = seen(framed(IMAGES[1], 24, 10), 24).picture
+    assert pictures[0].picture is not None
+    assert same_pictures(pictures[0].picture, [other]) == []
+
+
+@pytest.mark.parametrize(("x", "shown"), [(10, True), (11, True), (20, False)])
+def test_the_twins_small_copy_is_shown_only_where_the_face_lies_at_the_same_place(x: int, shown: bool) -> None:
+    """In another frame it would be another picture, with a box beside the face."""
+    watch = screening(reject=True)
+    sightings = [Sighting((100, 100), ONE, box=(left, 10, 30, 40)) for left in (10, x)]
+    for crew_id in ("1", "2"):
+        with suppress(SharedPhoto):
+            watched(watch, crew_id, ONE)
+    twin = replace(sightings[1], thumbnail=b"copy")
+    outcomes: list[Outcome] = [
+        Failed(member(each), "decode", "shared_photo", sighting=seen)
+        for each, seen in (("1", sightings[0]), ("2", twin))
+    ]
+    watch.settle(outcomes)
+    assert outcomes[0].sighting is not None
+    assert outcomes[0].sighting.thumbnail == (b"copy" if shown else b"")
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_photo_that_was_turned_is_the_same_picture(turns: int) -> None:
+    marks = 4 * np.array([[14, 18], [34, 18], [24, 26], [16, 34], [32, 34]], np.float32)
+    image, side = np.kron(IMAGES[0], np.ones((4, 4, 1), np.uint8)), 4 * SIDE
+
+    def turned(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        for _ in range(turns):  # anticlockwise
+            points = np.stack([points[:, 1], side - 1 - points[:, 0]], axis=1)
+        return points
+
+    upright, lying = (
+        with_picture(
+            replace(portrait("1", ONE), image=np.ascontiguousarray(shown)),
+            Sighting((side, side), box=(16, 16, 160, 160), landmarks=points),
+        ).picture
+        for shown, points in ((image, marks), (np.rot90(image, turns), turned(marks)))
+    )
+    assert upright is not None and lying is not None
+    assert same_pictures(upright, [lying]) == [lying]
+
+
+# ----------------------------------------------------------------------------------------------------- the real program
+
+
+@pytest.fixture
+def world(open_world: OpenWorld, database_url: str) -> World:
+    return open_world(database_url, SHARED_PHOTOS="reject")
+
+
+def saved_anew(image: Image) -> bytes:
+    """The same picture at another size and quality: other bytes."""
+    return encode_picture(cv2.resize(image, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA), quality=60)
+
+
+def active(world: World) -> list[str]:
+    return sorted(row.crew_id for row in world.rows() if row.active)
+
+
+def test_a_picture_of_two_people_is_nobodys(world: World, astronaut: Image, admiral: Image) -> None:
+    """Whichever comes first is withdrawn when the second comes, or stopped on its way."""
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.hire("2", "b.jpg", saved_anew(astronaut))
+    world.hire("3", "c.jpg", encode_picture(admiral))
+    result = world.run("--all")
+    assert result.codes == {"1": "failed:shared_photo", "2": "failed:shared_photo", "3": "stored"}
+    assert active(world) == ["3"]
+    details = {member["crew_id"]: member["detail"] for member in result.document["members"]}
+    assert details["1"] == "La misma foto en varias personas: la misma foto que 2"
+    assert details["2"] == "La misma foto en varias personas: la misma foto que 1"
+
+
+def test_the_first_is_withdrawn_when_it_was_stored_before_its_twin_came(
+    world: World, astronaut: Image, admiral: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One at a time, so that the first is surely in the gallery by then."""
+    for name in ("DOWNLOAD_THREADS", "WORKER_THREADS", "BATCH_SIZE"):
+        monkeypatch.setenv(name, "1")
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    between = [admiral, admiral[:, ::-1], astronaut[:, ::-1]]
+    for number, image in enumerate(between, start=2):
+        world.hire(str(number), "b.jpg", encode_picture(np.ascontiguousarray(image)))
+    world.hire("6", "c.jpg", encode_picture(astronaut))
+    result = world.run("--all")
+    assert result.codes["1"] == result.codes["6"] == "failed:shared_photo"
+    assert "Embedding de 1 retirado: otra persona tiene la misma foto" in result.stdout
+    assert "1" not in active(world)
+    assert "❌ Errores: 2" in result.stdout
+
+
+def test_a_picture_of_many_is_a_placeholder_also_where_no_face_was_found(world: World, admiral: Image) -> None:
+    avatar = np.full((240, 240, 3), 200, np.uint8)
+    cv2.circle(avatar, (120, 90), 45, (90, 90, 90), -1)
+    cv2.ellipse(avatar, (120, 230), (90, 80), 0, 180, 360, (90, 90, 90), -1)
+    for number in range(6):
+        world.hire(f"n{number}", "avatar.png", encode_picture(avatar, "PNG"))
+    world.hire("good", "a.jpg", encode_picture(admiral))
+    result = world.run("--all")
+    assert result.codes == {f"n{number}": "failed:placeholder_photo" for number in range(6)} | {"good": "stored"}
+
+
+def test_whoever_was_stored_before_stays_and_is_reported(world: World, astronaut: Image) -> None:
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.run("--all")
+    world.hire("2", "b.jpg", saved_anew(astronaut))
+    result = world.run("--all")
+    assert result.codes == {"1": "skipped:current", "2": "failed:shared_photo"}
+    assert active(world) == ["1"]
+    entries = {entry["crew_id"]: entry["code"] for entry in result.document["report"]["entries"]}
+    assert entries == {"1": "shared_photo", "2": "shared_photo"}
+    assert world.run("--all", "--force").codes == {"1": "stored", "2": "failed:shared_photo"}
+
+
+def test_one_whose_photo_is_corrected_is_stored_and_the_other_too(
+    world: World, astronaut: Image, admiral: Image
+) -> None:
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.hire("2", "b.jpg", encode_picture(astronaut))
+    world.run("--all")
+    world.rename_photo("2", "mine.jpg")
+    world.web.photos["2/mine.jpg"] = encode_picture(admiral)
+    result = world.run("--all")
+    assert result.codes == {"1": "stored", "2": "stored"}
+    assert sorted(result.document["report"]["changes"]["fixed"]) == ["Ana Paz (1)", "Ana Paz (2)"]
+
+
+def test_alone_the_other_of_a_known_pair_is_still_refused(world: World, astronaut: Image) -> None:
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.hire("2", "b.jpg", encode_picture(astronaut))
+    world.run("--all")
+    assert world.run("--crew-id", "2").codes == {"2": "failed:shared_photo"}
+
+
+def test_with_report_all_are_stored_and_said(world: World, astronaut: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHARED_PHOTOS", "report")
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.hire("2", "b.jpg", encode_picture(astronaut))
+    result = world.run("--all")
+    assert result.codes == {"1": "stored", "2": "stored"}
+    assert len(result.document["report"]["entries"]) == 2

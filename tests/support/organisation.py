@@ -1,0 +1,296 @@
+"""An organisation that lives on: a roster, a photo server and a clock; and an oracle that knows what its gallery is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+from sqlalchemy import inspect
+
+from app.core.config import Settings
+from app.core.database import Database
+from app.gallery.run_history import RunEnd
+from app.records import Failed
+from app.runs.context import Request, RunResult, close_run
+from app.runs.run import run_batch
+from tests.support.databases import Row, create_roster, run_sql
+from tests.support.tiny_faces import KILLED, QUALITY, Silent, TinyLoader, close_to, draw
+from tests.support.webserver import PhotoServer
+
+FIRST_DAY = datetime(2026, 1, 5, 3)
+LOGIN_PAGE = b"<!DOCTYPE html><html><body>Inicie la sesi\xc3\xb3n</body></html>"
+INSERT_PERSON = "INSERT INTO tripulantes VALUES (:a, 'Ana', :b, :c, :d)"
+
+
+@dataclass
+class Person:
+    """Somebody as the organisation has them now: on the roster with status 1 (0: left; None: row deleted)."""
+
+    photo_name: str
+    picture: int
+    status: int | None = 1
+    face: bool = True
+    lost: bool = False
+    quality: int = QUALITY
+    padding: int = 0
+
+
+@dataclass(frozen=True)
+class File:
+    """A photo as the server has it."""
+
+    url: str
+    sha256: str
+    picture: int
+    face: bool
+
+
+@dataclass
+class Ran:
+    """One run: its result, exit code, and what it cost by crew id."""
+
+    result: RunResult
+    exit_code: int
+    downloads: Counter[str]
+    embedded: Counter[str]
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        assert self.result.plan is not None, self.result.error
+        return {each.member.crew_id: each.kind for each in self.result.plan.decisions}
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """crew id -> outcome with its code, `!` after that of an earlier run."""
+        assert len({each.member.crew_id for each in self.result.outcomes}) == len(self.result.outcomes)
+        return {
+            each.member.crew_id: getattr(each, "code", "stored") + "!" * getattr(each, "recalled", False)
+            for each in self.result.outcomes
+        }
+
+
+@dataclass
+class Organisation:
+    """Events change `people`; `run` publishes them first."""
+
+    database: Database
+    web: PhotoServer
+    settings: Settings
+    now: datetime = FIRST_DAY
+    people: dict[str, Person] = field(default_factory=dict)
+    roster_lost: bool = False
+    loader: TinyLoader = field(default_factory=TinyLoader)
+    _pictures: int = 0
+
+    def __post_init__(self) -> None:
+        create_roster(self.database, [])
+
+    # What happens in an organisation
+
+    def hire(self, *crew_ids: str) -> None:
+        for crew_id in crew_ids:
+            self.people[crew_id] = Person(f"FAED({len(self.people)}).jpg", self._new_picture())
+
+    def dismiss(self, crew_id: str, *, deleted: bool = False) -> None:
+        self.people[crew_id].status = None if deleted else 0
+
+    def rehire(self, crew_id: str) -> None:
+        self.people[crew_id].status = 1
+
+    def replace(self, crew_id: str, *, face: bool = True) -> None:
+        """Another photo under the same name."""
+        self._save(crew_id, picture=self._new_picture(), face=face, quality=QUALITY, lost=False)
+
+    def rename(self, crew_id: str) -> None:
+        self.people[crew_id].photo_name = f"nueva {self.people[crew_id].photo_name}"
+
+    def reencode(self, crew_id: str) -> None:
+        self._save(crew_id, quality=95 if self.people[crew_id].quality < 90 else 70)
+
+    def lose(self, crew_id: str) -> None:
+        self.people[crew_id].lost = True
+
+    def find(self, crew_id: str) -> None:
+        self.people[crew_id].lost = False
+
+    def _save(self, crew_id: str, **changes: Any) -> None:
+        """Every file has a size of its own: some servers tell nothing else."""
+        person = self.people[crew_id]
+        self.people[crew_id] = replace(person, **changes)
+        while len(self.content(crew_id)) == len(_draw(person)):
+            self.people[crew_id].padding += 1
+
+    def _new_picture(self) -> int:
+        self._pictures += 1
+        return self._pictures
+
+    # What the roster and the server say of it
+
+    def content(self, crew_id: str) -> bytes:
+        return _draw(self.people[crew_id])
+
+    @property
+    def roster(self) -> dict[str, Person]:
+        return {} if self.roster_lost else {each: who for each, who in self.people.items() if who.status == 1}
+
+    @property
+    def suspicious(self) -> bool:
+        return self.web.down or self.web.login_page is not None
+
+    def file(self, crew_id: str) -> File | None:
+        person = self.people[crew_id]
+        if person.lost:
+            return None
+        name = person.photo_name.replace("(", "%28").replace(")", "%29").replace(" ", "%20")
+        digest = hashlib.sha256(self.content(crew_id)).hexdigest()
+        return File(f"{self.web.base_url}/{crew_id}/{name}", digest, person.picture, person.face)
+
+    def publish(self) -> None:
+        run_sql(self.database, "DELETE FROM tripulantes")
+        known = {} if self.roster_lost else self.people
+        rows = [
+            {"a": each, "b": each, "c": who.photo_name, "d": who.status}
+            for each, who in known.items()
+            if who.status is not None
+        ]
+        if rows:
+            run_sql(self.database, INSERT_PERSON, *rows)
+        self.web.photos = {
+            f"{each}/{who.photo_name}": self.content(each) for each, who in self.people.items() if not who.lost
+        }
+
+    # Runs
+
+    def run(self, *, stop_after: int = 0, recheck_hours: float | None = None, **request: Any) -> Ran:
+        """One run, closed as the command line does."""
+        self.publish()
+        self.web.downloads.clear()
+        self.loader.embedded.clear()
+        stop = threading.Event()
+        changes = {} if recheck_hours is None else {"PHOTO_RECHECK_HOURS": recheck_hours}
+        settings, asked = self.settings.model_copy(update=changes), Request(now=self.now, **request)
+        result = run_batch(settings, asked, Silent(stop, stop_after), stop, self.loader)
+        blocked = result.plan is not None and bool(result.plan.blocked)
+        failed = blocked or any(isinstance(each, Failed) for each in result.outcomes)
+        exit_code = result.error.exit_code if result.error else int(failed)
+        close_run(result, asked, RunEnd(exit_code, result.seconds))
+        if result.gallery is not None:
+            result.gallery.database.engine.dispose()
+        downloads = Counter(unquote(path).split("/")[1] for path in self.web.downloads)
+        return Ran(result, exit_code, downloads, Counter(self.loader.embedded))
+
+    def die(self, stage: str, crew_id: str) -> None:
+        """A run in a process of its own, which is gone from one moment to the next when this member comes there."""
+        self.publish()
+        values = self.settings.model_dump(mode="json") | {"DB_URL": self.settings.DB_URL.get_secret_value()}
+        given = json.dumps({"settings": values, "now": self.now.isoformat(), "stage": stage, "crew_id": crew_id})
+        command = [sys.executable, "-m", "tests.support.tiny_faces"]
+        done = subprocess.run(command, input=given, text=True, capture_output=True, check=False)
+        assert done.returncode == KILLED, f"{done.returncode} {done.stdout}{done.stderr}"
+
+    def tomorrow(self) -> None:
+        self.now += timedelta(days=1)
+
+    # What is in the tables
+
+    def dump(self, *without: str) -> dict[str, list[Row]]:
+        """All of every table, but for these columns of `face_photos`."""
+        found = {}
+        for table in sorted(inspect(self.database.engine).get_table_names()):
+            columns = [column["name"] for column in inspect(self.database.engine).get_columns(table)]
+            kept = [name for name in columns if table != "face_photos" or name not in without]
+            found[table] = sorted(run_sql(self.database, f"SELECT {', '.join(kept)} FROM {table}"), key=repr)  # noqa: S608
+        return found
+
+    def active_rows(self) -> list[Row]:
+        """(crew id, URL, model, vector, SHA-256 of the photo, contract), by crew id."""
+        return run_sql(
+            self.database,
+            "SELECT e.crew_id, e.imagen_path, e.modelo, e.embedding, v.sha256, v.contract FROM face_embeddings e "
+            "LEFT JOIN face_vectors v ON v.embedding_id = e.id WHERE e.active ORDER BY e.crew_id, e.id",
+        )
+
+
+@dataclass(frozen=True)
+class Held:
+    """A row of the gallery as it has to be."""
+
+    url: str
+    sha256: str
+    picture: int
+    model: str
+    active: bool = True
+
+
+@dataclass
+class Oracle:
+    """What the gallery holds after each day, and what that costs at least, by roster and photos alone. `looked`: the
+    file that each member's photo was when it was last looked at, and by which model."""
+
+    held: dict[str, Held] = field(default_factory=dict)
+    looked: dict[str, tuple[File, str]] = field(default_factory=dict)
+
+    def pass_day(
+        self, home: Organisation, *, allow_mass_change: bool = False
+    ) -> tuple[Counter[str], Counter[str]] | None:
+        """What is downloaded and embedded; None, and nothing changes, when the server is not to be believed."""
+        if home.suspicious:
+            return None
+        self._let_go(home, allow_mass_change=allow_mass_change)
+        downloads: Counter[str] = Counter()
+        embedded: Counter[str] = Counter()
+        for crew_id in home.roster:
+            downloads[crew_id], embedded[crew_id] = self._enrol(home, crew_id)
+        model = home.settings.FACE_MODEL
+        self.held = {each: row if row.model == model else replace(row, active=False) for each, row in self.held.items()}
+        return +downloads, +embedded
+
+    def _let_go(self, home: Organisation, *, allow_mass_change: bool) -> None:
+        active = [crew_id for crew_id, row in self.held.items() if row.active]
+        leavers = [crew_id for crew_id in active if crew_id not in home.roster]
+        too_many = len(leavers) > max(1, len(active) / 10) or not home.roster
+        for crew_id in leavers if allow_mass_change or not too_many else ():
+            self.held[crew_id] = replace(self.held[crew_id], active=False)
+
+    def _enrol(self, home: Organisation, crew_id: str) -> tuple[int, int]:
+        file, row, model = home.file(crew_id), self.held.get(crew_id), home.settings.FACE_MODEL
+        if file is None or not file.face:
+            if row is not None and row.model == model:
+                self.held[crew_id] = replace(row, active=True)  # whoever came back: the row is no worse than it was
+            known = self.looked.pop(crew_id, None) == (file, model)
+            if file is not None:
+                self.looked[crew_id] = (file, model)
+            return int(file is not None and not known), 0
+        known = self.looked.get(crew_id) == (file, model)
+        seen = self.looked.get(crew_id)
+        was_last = seen is not None and (seen[0].sha256, seen[1]) == (file.sha256, model)
+        same_file = was_last and row is not None and (row.sha256, row.model) == (file.sha256, model)
+        self.looked[crew_id] = (file, model)
+        self.held[crew_id] = Held(file.url, file.sha256, file.picture, model)
+        return int(not (known and same_file)), int(not same_file)
+
+    def check(self, home: Organisation) -> None:
+        """The gallery is what it has to be: one active row for each of these, and no other."""
+        found = [(*row[:3], row[4]) for row in home.active_rows()]
+        wanted = [(each, row.url, row.model, row.sha256) for each, row in sorted(self.held.items()) if row.active]
+        assert found == wanted
+        wrong = [
+            row[0]
+            for row in home.active_rows()
+            if not close_to(np.array(json.loads(row[3]), np.float32), self.held[row[0]].picture, row[2])
+        ]
+        assert wrong == []
+        assert len({row[5] for row in home.active_rows()}) <= 1  # contracts
+
+
+def _draw(person: Person) -> bytes:
+    return draw(person.picture, face=person.face, quality=person.quality, padding=person.padding)

@@ -1,0 +1,192 @@
+"""A finder and an embedder so small that their vectors can be computed by hand, and the pictures that they know.
+
+A person's picture is 8 x 8 flat grey blocks made from a number; one without a face is the same in blue. The vector is
+the blocks' brightness, each evened out with its mirror image's, repeated to the model's length and times the letters
+of the model's name.
+
+`python -m tests.support.tiny_faces` is a run that kills itself on the way: see `organisation.Organisation.die`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, event
+
+from app.core.config import Settings, load_settings
+from app.errors import NoFace
+from app.faces.embedding_spec import DIMENSIONS
+from app.photos.decoding import DecodeOptions
+from app.photos.portrait import load_portrait
+from app.photos.sandbox import Sandbox
+from app.records import Embedding, Face, Photo, Portrait
+from app.runs.context import Request
+from app.runs.run import run_batch
+from tests.support.pictures import encode_picture
+
+BLOCKS, BLOCK_PX = 8, 16
+DARKEST, BRIGHTEST = 30, 226  # JPEG keeps its distance to black and white
+COLOURLESS = 20  # levels of green below which nobody is there
+QUALITY = 95
+CONFIDENCE = 0.9
+KILLED = 86  # exit code of a run that dies as it was told
+Hook = Callable[[str, str], None]  # (stage, crew id): told when a member comes to a stage
+
+
+@lru_cache(maxsize=1024)
+def blocks_of(number: int) -> NDArray[np.uint8]:
+    """(8, 8) grey levels; numbers that follow each other look nothing alike."""
+    return np.random.default_rng(number).integers(DARKEST, BRIGHTEST, (BLOCKS, BLOCKS), np.uint8)
+
+
+@lru_cache(maxsize=1024)
+def draw(number: int, *, face: bool = True, quality: int = QUALITY, padding: int = 0) -> bytes:
+    """The picture as a JPEG file; `padding` bytes behind it make a file of another size."""
+    grey = np.kron(blocks_of(number), np.ones((BLOCK_PX, BLOCK_PX), np.uint8))
+    image = np.stack([grey, *[grey if face else np.zeros_like(grey)] * 2], axis=2)
+    return encode_picture(image, quality=quality) + b"." * padding
+
+
+def vector_by_hand(number: int, model: str) -> NDArray[np.float32]:
+    """The vector of a picture before it became a file."""
+    return _vector(blocks_of(number) / np.float32(255), model)
+
+
+def close_to(vector: NDArray[np.float32], number: int, model: str) -> bool:
+    """Whether the vector was made of that picture: within two grey levels in each block."""
+    by_hand = vector_by_hand(number, model)
+    return vector.shape == by_hand.shape and bool(np.abs(vector - by_hand).max() < len(model) * 2 / 255)
+
+
+def _vector(blocks: NDArray[np.float32], model: str) -> NDArray[np.float32]:
+    evened = (blocks + blocks[:, ::-1]) / 2  # mirrored, a person is as much itself
+    return np.asarray(np.resize(evened, DIMENSIONS[model]) * len(model), np.float32)
+
+
+@dataclasses.dataclass
+class TinyFinder:
+    """Sees a face in whatever is not all blue."""
+
+    hook: Hook
+
+    def find(self, portrait: Portrait) -> Face:
+        self.hook("detect", portrait.member.crew_id)
+        if portrait.image[:, :, 1].mean() < COLOURLESS:
+            raise NoFace(sighting=dataclasses.replace(portrait.sighting, faces_seen=0))
+        height, width = portrait.image.shape[:2]
+        seen = dataclasses.replace(portrait.sighting, faces_seen=1, box=(0, 0, width, height), confidence=CONFIDENCE)
+        return Face(portrait.photo, np.asarray(portrait.image / np.float32(255), np.float32), seen)
+
+
+@dataclasses.dataclass
+class TinyEmbedder:
+    """Block means; `embedded` counts whose vectors were computed how often."""
+
+    model: str
+    hook: Hook
+    embedded: Counter[str]
+
+    def embed(self, faces: Sequence[Face]) -> list[Embedding]:
+        for face in faces:
+            self.hook("embed", face.member.crew_id)
+        self.embedded.update(face.member.crew_id for face in faces)
+        return [Embedding(face.photo, self._forward(face.pixels), self.model, face.sighting) for face in faces]
+
+    def _forward(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        squares = pixels.reshape(BLOCKS, BLOCK_PX, BLOCKS, BLOCK_PX, 3)
+        return _vector(squares.mean(axis=(1, 3, 4)), self.model)
+
+
+@dataclasses.dataclass
+class TinyFaces:
+    """Stands where `FaceStages` does."""
+
+    finder: TinyFinder
+    embedder: TinyEmbedder
+    hook: Hook
+    sandbox: Sandbox
+    golden: int = 0
+
+    def golden_vector(self) -> NDArray[np.float32]:
+        return vector_by_hand(self.golden, self.embedder.model)
+
+    def decode(self, photo: Photo) -> Portrait:
+        self.hook("decode", photo.member.crew_id)
+        return load_portrait(photo, DecodeOptions(max_megapixels=1, min_side_px=900), self.sandbox)
+
+    def find(self, portrait: Portrait) -> Face:
+        return self.finder.find(portrait)
+
+    def close(self) -> None:
+        self.sandbox.close()
+
+
+@dataclasses.dataclass
+class TinyLoader:
+    """What `run_batch` loads the nets with. `embedded` goes on over several runs, until somebody clears it."""
+
+    hook: Hook = lambda stage, crew_id: None
+    embedded: Counter[str] = dataclasses.field(default_factory=Counter)
+    sandbox: Sandbox = dataclasses.field(default_factory=Sandbox)
+    golden: int = 0  # the number of the picture whose vector the golden face has
+
+    def __call__(self, settings: Settings, *_: Any, **__: Any) -> Any:
+        embedder = TinyEmbedder(settings.FACE_MODEL, self.hook, self.embedded)
+        return TinyFaces(TinyFinder(self.hook), embedder, self.hook, self.sandbox, self.golden)
+
+
+class Silent:
+    """An observer that says nothing, and stops the run after so many outcomes."""
+
+    def __init__(self, stop: threading.Event, stop_after: int = 0) -> None:
+        self._stop, self._left = stop, stop_after
+
+    def outcome(self, _outcome: object) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._stop.set()
+
+    def checking(self, done: int, total: int) -> None: ...
+    def planned(self, plan: object, rules: object) -> None: ...
+    def begin(self, pending: int, current: int) -> None: ...
+    def withdrawn(self, outcome: object) -> None: ...
+    def download(self, name: str, done: int, total: int) -> None: ...
+
+
+def _die(*_: object) -> NoReturn:
+    os._exit(KILLED)
+
+
+def _main() -> None:
+    given = json.load(sys.stdin)
+    stage, crew_id = given["stage"], given["crew_id"]
+
+    def at_file(name: str, arguments: tuple[Any, ...]) -> None:
+        if stage == "download" and name == "open" and f"crew_{crew_id}_" in str(arguments[0]):
+            _die()
+
+    @event.listens_for(Engine, "after_cursor_execute")
+    def at_statement(*arguments: Any) -> None:
+        if stage == "store" and "INSERT INTO face_embeddings" in arguments[2] and f"'{crew_id}'" in str(arguments[3]):
+            _die()
+
+    sys.addaudithook(at_file)
+    hook = TinyLoader(lambda *came: _die() if came == (stage, crew_id) else None)
+    stop = threading.Event()
+    request = Request(now=datetime.fromisoformat(given["now"]))
+    run_batch(load_settings(None, **given["settings"]), request, Silent(stop), stop, hook)
+
+
+if __name__ == "__main__":
+    _main()
