@@ -80,7 +80,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sighting:
+class PhotoAnalysis:
     """What was seen of a photo, as far as it came: for the reports and the ledger, whatever becomes of the member.
 
     Everything in pixels of the upright original: `size` (width, height), `box` (x, y, width, height), `landmarks`
@@ -106,7 +106,7 @@ class Portrait:
 
     photo: Photo
     image: Image
-    sighting: Sighting
+    analysis: PhotoAnalysis
     reduction: int = 1
 
     @property
@@ -120,7 +120,7 @@ class Face:
 
     photo: Photo
     pixels: NDArray[np.float32]
-    sighting: Sighting
+    analysis: PhotoAnalysis
 
     @property
     def member(self) -> CrewMember:
@@ -128,7 +128,7 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Contract:
+class EmbeddingSpec:
     """What made a vector: two vectors of one contract may be compared, and would come out the same again."""
 
     model: str
@@ -158,7 +158,7 @@ class Embedding:
     photo: Photo
     vector: NDArray[np.float32] = field(repr=False)  # biometric: no message quotes it
     model: str
-    sighting: Sighting
+    analysis: PhotoAnalysis
 
     @property
     def member(self) -> CrewMember:
@@ -172,19 +172,19 @@ class Stored:
     member: CrewMember
     embedding_id: int
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    sighting: Sighting | None = None
+    analysis: PhotoAnalysis | None = None
     photo: Photo | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """No vector was to be computed, or the run was told to stop before it was; `code` says which. `photo` and
-    `sighting` as far as the photo was looked at to find that out."""
+    `analysis` as far as the photo was looked at to find that out."""
 
     member: CrewMember
     code: str
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    sighting: Sighting | None = None
+    analysis: PhotoAnalysis | None = None
     photo: Photo | None = None
 
 
@@ -198,7 +198,7 @@ class Failed:
     code: str
     detail: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    sighting: Sighting | None = None
+    analysis: PhotoAnalysis | None = None
     photo: Photo | None = None
     recalled: bool = False
 

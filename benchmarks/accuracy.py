@@ -30,7 +30,7 @@ from benchmarks.weights import DLIB_MODEL, dlib_home, link_into
 
 FAR = 0.01
 MAX_DRIFT, MAX_TAR_LOSS = 0.008, 0.02  # what issue 3 allows
-Vectors = dict[str, list[float]]  # by the photo's file name
+Provenance = dict[str, list[float]]  # by the photo's file name
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -46,7 +46,7 @@ def read_labels(path: Path) -> dict[str, str]:
         return {row["file"]: row["person"] for row in csv.DictReader(file)}
 
 
-def program_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Vectors:
+def program_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Provenance:
     """Through the front door: a folder with one crew member for each photo, and its database."""
     crew = folder / "crew"
     for number, photo in enumerate(photos):
@@ -63,7 +63,7 @@ def program_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Vectors
     return {photos[int(crew_id)].name: json.loads(embedding) for crew_id, embedding in rows}
 
 
-def deepface_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Vectors:
+def deepface_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Provenance:
     progress = folder / "progress.txt"
     job = {"model": DLIB_MODEL, "warm_up": str(min(photos, key=lambda photo: photo.stat().st_size)), "passes": 1}
     job |= {"photos": [str(photo) for photo in photos], "as_list": False, "keep_vectors": True}
@@ -74,7 +74,7 @@ def deepface_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Vector
     return {Path(photo).name: vector for photo, vector in result["vectors"].items()}
 
 
-def compare(ours: Vectors, theirs: Vectors, labels: dict[str, str]) -> dict[str, Any]:
+def compare(ours: Provenance, theirs: Provenance, labels: dict[str, str]) -> dict[str, Any]:
     """Drift over all photos that both found a face in; rates over the labelled ones of these."""
     shared = [name for name in theirs if name in ours]
     drifts = drift(_stack(ours, shared), _stack(theirs, shared))
@@ -95,12 +95,12 @@ def compare(ours: Vectors, theirs: Vectors, labels: dict[str, str]) -> dict[str,
     }
 
 
-def _sides(ours: Vectors, theirs: Vectors) -> Iterator[tuple[str, Vectors]]:
+def _sides(ours: Provenance, theirs: Provenance) -> Iterator[tuple[str, Provenance]]:
     yield "program", ours
     yield "deepface", theirs
 
 
-def _stack(vectors: Vectors, names: Sequence[str]) -> Floats:
+def _stack(vectors: Provenance, names: Sequence[str]) -> Floats:
     return np.array([vectors[name] for name in names], np.float64)
 
 

@@ -16,7 +16,7 @@ from app.cli.main import run
 from app.core.config import Settings
 from app.photos.decoding import DecodeOptions
 from app.photos.sandbox import Sandbox
-from app.pipeline.stages import FaceStages
+from app.pipeline.stages import FaceExtractor
 from app.records import Embedding, Face, Portrait
 
 PIXELS = np.zeros((160, 160, 3), np.float32)
@@ -27,7 +27,7 @@ class NoFinder:
     """Finds a face in every portrait without looking."""
 
     def find(self, portrait: Portrait) -> Face:
-        return Face(portrait.photo, PIXELS, portrait.sighting)
+        return Face(portrait.photo, PIXELS, portrait.analysis)
 
     find_anyhow = find
 
@@ -39,12 +39,12 @@ class NoEmbedder:
         self._model = model
 
     def embed(self, faces: Sequence[Face]) -> list[Embedding]:
-        return [Embedding(face.photo, VECTOR, self._model, face.sighting) for face in faces]
+        return [Embedding(face.photo, VECTOR, self._model, face.analysis) for face in faces]
 
 
-def build_stand_ins(settings: Settings, *_: object, **__: object) -> FaceStages:
+def build_stand_ins(settings: Settings, *_: object, **__: object) -> FaceExtractor:
     options = DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE)
-    return FaceStages(options, NoFinder(), NoEmbedder(settings.FACE_MODEL), Sandbox())  # type: ignore[arg-type]
+    return FaceExtractor(options, NoFinder(), NoEmbedder(settings.FACE_MODEL), Sandbox())  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

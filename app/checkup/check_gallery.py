@@ -12,13 +12,13 @@ from app.checkup.finding import MODEL, RUNS, Finding
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.vectors import cosine_distance
-from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, SetAside
-from app.faces.embedding_spec import describe_contract
+from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
+from app.faces.embedding_spec import describe_spec
 from app.gallery.gallery import Gallery, open_gallery
 from app.gallery.golden_vector import TOLERANCE, Vector
-from app.gallery.provenance import known_contract
+from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun
-from app.pipeline.stages import FaceStages
+from app.pipeline.stages import FaceExtractor
 from app.reports.history_report import ENDINGS
 from app.runs.run_lock import open_lock, run_under_way
 
@@ -29,34 +29,34 @@ NO_LOG = "Vea logs/app.log y el historial (--history)."
 
 
 def look_at_gallery(
-    settings: Settings, database: Database, faces: FaceStages | None, now: datetime
+    settings: Settings, database: Database, faces: FaceExtractor | None, now: datetime
 ) -> Iterator[Finding]:
     """What tables that are all there remember. Nothing is written: there is no table to be made."""
-    contract = describe_contract(settings.FACE_MODEL, settings.FACE_DETECTOR, open_untouched(settings))
+    contract = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_untouched(settings))
     if not contract.weights_sha256:
-        contract = known_contract(database, contract)
+        contract = known_spec(database, contract)
     gallery = open_gallery(database, contract, lambda _sighting: None, "", now)
     yield _vectors(gallery)
     if faces is not None:
-        yield judge_golden(faces.golden_vector(), gallery.golden.recorded())
-    each_s = gallery.runs.seconds_each()
+        yield judge_golden(faces.golden_vector(), gallery.golden_vector.recorded())
+    each_s = gallery.history.seconds_each()
     if each_s is not None:
         yield MODEL.ok("speed", f"cada persona tardó {each_s:.2f} s en la última ejecución".replace(".", ","))
     yield _lock(database, now)
-    runs = gallery.runs.last(LOOKED_BACK, now)
+    runs = gallery.history.last(LOOKED_BACK, now)
     yield from judge_runs([run for run in runs if not run.options.keys() & {"forget", "crew_id"}], now)
-    suspects = gallery.attempts.suspects(gallery.runs.living(now))
-    aside = [crew_id for crew_id, suspect in suspects.items() if suspect.is_set_aside]
+    suspects = gallery.crash_suspects.suspects(gallery.history.living(now))
+    aside = [crew_id for crew_id, suspect in suspects.items() if suspect.is_quarantined]
     if aside:
         text = f"{len(aside)}, porque al procesar su foto se cerró el programa: {', '.join(aside[:SHOWN])}"
-        yield RUNS.warning("set_aside", text, SetAside.advice)
+        yield RUNS.warning("set_aside", text, Quarantined.advice)
 
 
 def _vectors(gallery: Gallery) -> Finding:
     """Whether those in use may be compared with those that this installation makes."""
     in_use = select(func.count()).select_from(gallery.table).where(gallery.table.c.active)
     active = gallery.database.transaction(lambda connection: int(connection.execute(in_use).scalar_one()))
-    others, model = len(gallery.incomparable()), gallery.vectors.contract.model
+    others, model = len(gallery.incomparable()), gallery.provenance.contract.model
     if not active:
         return MODEL.ok("contract", "todavía no hay ningún vector en uso")
     if not others:

@@ -17,7 +17,7 @@ from app.core.config import BYTES_PER_MB, Settings
 from app.errors import WeightsUnavailable
 from app.faces.detector import LIBRARY_MTCNN, OWN_MTCNN
 from app.faces.weights import SIZES_MB, Check, WeightsFile, WeightsOptions, WeightsStore, describe_weights
-from app.pipeline.stages import FaceStages, build_face_stages
+from app.pipeline.stages import FaceExtractor, open_face_extractor
 
 NOTHING_TO_LOAD = (OWN_MTCNN, LIBRARY_MTCNN)  # detectors that download nothing
 ADDRESS_TIMEOUT_S = 5
@@ -43,7 +43,7 @@ def open_untouched(settings: Settings) -> UntouchedWeights:
     return UntouchedWeights(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR))
 
 
-def look_at_model(settings: Settings) -> Generator[Finding, None, FaceStages | None]:
+def look_at_model(settings: Settings) -> Generator[Finding, None, FaceExtractor | None]:
     """The nets; None where they are not to be had without a download. Raises UnknownModel, WeightsUnavailable."""
     weights, file = open_untouched(settings), describe_weights(settings.FACE_MODEL)
     if file is None or settings.FACE_DETECTOR not in NOTHING_TO_LOAD:
@@ -62,9 +62,9 @@ def look_at_model(settings: Settings) -> Generator[Finding, None, FaceStages | N
     return faces
 
 
-def _load(settings: Settings, weights: WeightsStore, path: Path) -> FaceStages:
+def _load(settings: Settings, weights: WeightsStore, path: Path) -> FaceExtractor:
     try:
-        return build_face_stages(settings, weights=weights)
+        return open_face_extractor(settings, weights=weights)
     except (ValueError, RuntimeError, OSError) as error:  # as the engines say that a file is no model
         raise WeightsUnavailable(
             f"El archivo de pesos está dañado o no es del modelo: {path}",

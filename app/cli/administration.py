@@ -20,8 +20,8 @@ from app.errors import EXIT_OK, EXIT_SOME_FAILED, AlreadyRunning, RunError
 from app.gallery.embeddings_table import TABLE, advising_the_denied, define_table, open_table
 from app.gallery.erasure import erase
 from app.gallery.own_tables import RUNS
-from app.gallery.run_history import PastRun, RunEnd, Runs
-from app.gallery.schema_migrations import open_companions, read_version, step_statements
+from app.gallery.run_history import PastRun, RunEnd, RunHistory
+from app.gallery.schema_migrations import open_own_tables, read_version, step_statements
 from app.pipeline.stages import build_roster
 from app.runs.run_lock import holding_run_lock
 
@@ -58,8 +58,8 @@ def _erase_with_proof(database: Database, crew_id: str, now: datetime) -> tuple[
     """How many vectors there were, and how many rows are left."""
     started = time.perf_counter()
     table = open_table(database)
-    open_companions(database)
-    runs = Runs(database)
+    open_own_tables(database)
+    runs = RunHistory(database)
     run_id = runs.begin(now, {"forget": crew_id}, "")
 
     def close(exit_code: int, **what: Any) -> None:
@@ -82,7 +82,7 @@ def read_history(settings: Settings, now: datetime) -> list[PastRun]:
     database = Database(settings)
     with advising_the_denied():
         known = database.exists and database.transaction(lambda each: inspect(each).has_table(RUNS.name), retry=False)
-        return Runs(database).last(SHOWN_RUNS, now) if known else []
+        return RunHistory(database).last(SHOWN_RUNS, now) if known else []
 
 
 def schema_statements(settings: Settings) -> Iterator[str]:

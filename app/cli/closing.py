@@ -11,7 +11,7 @@ from rich.console import Console
 
 from app.core.disk import why
 from app.core.logs import printable, printable_lines
-from app.errors import AlreadyRunning, RunError, SharedPhoto, Suspicious
+from app.errors import AlreadyRunning, ImplausibleRun, RunError, SharedPhoto
 from app.gallery.run_history import PastRun, RunEnd
 from app.reports.html_page import REPORT, write_report
 from app.reports.photo_review import Notice, Review, RunFacts
@@ -113,7 +113,7 @@ def _end_lines(result: RunResult, summary: Summary, options: argparse.Namespace)
         *summary_lines(summary),
         *roster_lines(*changes, reactivated=result.reactivated),
         *told,
-        *([] if isinstance(result.error, Suspicious) else error_lines(result.outcomes)),
+        *([] if isinstance(result.error, ImplausibleRun) else error_lines(result.outcomes)),
     ]
     if summary.interrupted:
         cause = "Se acabó el tiempo (--max-minutes)" if result.out_of_time else "Interrumpido"

@@ -29,13 +29,13 @@ from app.errors import (
     EXIT_OK,
     EXIT_SOME_FAILED,
     Defect,
+    ImplausibleRun,
     Interrupted,
     MissingDependency,
     RunError,
     SettingsError,
-    Suspicious,
 )
-from app.pipeline.stages import build_face_stages
+from app.pipeline.stages import open_face_extractor
 from app.reports.columns import fitting_width
 from app.reports.console import open_console
 from app.reports.console_progress import ConsoleProgress
@@ -47,7 +47,7 @@ from app.reports.run_json import check_target, run_document
 from app.reports.run_summary import Summary
 from app.roster.folder import FolderRoster
 from app.runs.context import Request, RunResult, close_run
-from app.runs.progress_log import Heartbeat
+from app.runs.progress_log import ProgressLog
 from app.runs.run import LoadFaces, run_batch
 
 # A long roster's objects live until the end: Python's usual 700 would look through all of them again and again.
@@ -58,7 +58,7 @@ SECONDS_PER_MINUTE = 60
 log = logging.getLogger(__name__)
 
 
-def run(options: argparse.Namespace, load_faces: LoadFaces = build_face_stages) -> int:
+def run(options: argparse.Namespace, load_faces: LoadFaces = open_face_extractor) -> int:
     """Run the program, with these nets; returns its exit code."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     with nullcontext() if options.debug else without_native_chatter():
@@ -202,7 +202,7 @@ def _run_and_tell(
     request = _request(options)
     with (
         ConsoleProgress(console, notices=not options.plan, migrating=options.migrate) as progress,
-        Heartbeat(progress) as observer,
+        ProgressLog(progress) as observer,
     ):
         result = run_batch(settings, request, observer, stopper.event, load_faces)
     result.out_of_time = stopper.out_of_time
@@ -217,7 +217,7 @@ def _run_and_tell(
     publish(console, options, exit_code, result, summary)
     console.quiet = options.quiet and not has_news(result)
     tell_end(console, result, summary, options)
-    if result.outcomes and not isinstance(result.error, Suspicious):  # what a suspicious run saw is not true
+    if result.outcomes and not isinstance(result.error, ImplausibleRun):  # what a suspicious run saw is not true
         write_page(console, review, settings.LOG_DIR, options)
     if options.json:
         ending = {"model": settings.FACE_MODEL, "exit_code": exit_code, **what_else(result)}

@@ -13,7 +13,7 @@ from rich.console import Console
 from app.core.disk import why
 from app.core.logs import printable_lines
 from app.errors import EXIT_ALREADY_RUNNING, AlreadyRunning, RunError
-from app.gallery.remembered import Remembered
+from app.gallery.remembered import PhotoRecord
 from app.records import Failed, Stored
 from app.reports.run_json import write_document
 from app.reports.run_summary import Summary
@@ -35,7 +35,7 @@ def has_news(result: RunResult) -> bool:
     return failed or stopped or bool(result.blocked) or bool(result.mixed)
 
 
-def _is_news(failure: Failed, remembered: Remembered | None) -> bool:
+def _is_news(failure: Failed, remembered: PhotoRecord | None) -> bool:
     if remembered is None or remembered.code != failure.code:
         return True
     seen = failure.photo.sha256 if failure.photo and not failure.recalled else ""

@@ -45,10 +45,10 @@ class Task:
 
 
 class Worker(threading.Thread):
-    """One thread of a Workforce."""
+    """One thread of a WorkerPool."""
 
 
-class Workforce:
+class WorkerPool:
     """`places` threads, no fewer and no more, but for those whose place went to another; so many tasks `given_up`."""
 
     def __init__(self, places: int) -> None:

@@ -119,6 +119,6 @@ class Embedder:
         if not (np.isfinite(vectors).all() and vectors.any(axis=1).all()):
             raise BadVector("contiene NaN o infinitos, o es nulo")
         return [
-            Embedding(face.photo, vector, self.model, face.sighting)
+            Embedding(face.photo, vector, self.model, face.analysis)
             for face, vector in zip(faces, vectors, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""What makes this program's vectors what they are: model, detector and weights come in, a `Contract` goes out.
+"""What makes this program's vectors what they are: model, detector and weights come in, a `EmbeddingSpec` goes out.
 
 Sizes (DECODE_MIN_SIDE, DETECTION_MAX_SIDE, MIN_FACE_RATIO) are not part of it: they move a vector by less than two
 photos of one person differ, and whoever tunes them does not want all of the gallery made anew.
@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from app.faces.detector import OWN_MTCNN
 from app.faces.weights import WeightsStore, describe_weights
-from app.records import Contract
+from app.records import EmbeddingSpec
 
 ALIGNMENT = "eyes level, box of the detector, letterbox"  # as DeepFace's align=True, expand_percentage=0
 NORMALISATION, COLOUR_ORDER = "base", "BGR"
@@ -25,12 +25,12 @@ DIMENSIONS = {
 }
 
 
-def describe_contract(model: str, detector: str, weights: WeightsStore) -> Contract:
+def describe_spec(model: str, detector: str, weights: WeightsStore) -> EmbeddingSpec:
     """The contract of this installation; its weights' hash is empty while they are not there. Raises UnknownModel."""
     file = describe_weights(model)
     # A model of several files is known by the library that fetches them.
     digest = f"deepface {version('deepface')}" if file is None else weights.recorded_digest(file)
-    return Contract(model, digest, _detector(detector), ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)
+    return EmbeddingSpec(model, digest, _detector(detector), ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)
 
 
 def _detector(name: str) -> str:

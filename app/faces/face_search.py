@@ -38,7 +38,7 @@ ENLARGED_SIDE_PX = 640  # the longer side that small photos are enlarged towards
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class SearchResult:
     """What an attempt saw: `image` holds plain pixels, turned `quarter_turns` anticlockwise (as `np.rot90` does) so
     that the face is upright; `regions` (none: no face) are in its pixels. `doubt` is what cannot be told of the
     largest: POSITION, which way up it lies; FACE, whether it is one."""
@@ -60,10 +60,10 @@ class Copy:
     border_px: int = 0
 
 
-def look(detector: Detector, judge: OrientationJudge, image: Image) -> Look:
+def look(detector: Detector, judge: OrientationJudge, image: Image) -> SearchResult:
     """The photo as it is; then its other positions, and bordered, enhanced and enlarged copies, until a face is found
     that stands upright."""
-    plain = Look(image, _detect(detector, image), PLAIN, 0)
+    plain = SearchResult(image, _detect(detector, image), PLAIN, 0)
     if not plain.regions:
         turned = _search(detector, judge, image, _attempts(image)) or plain
         return _with_neighbours(detector, judge, turned) if turned.quarter_turns else turned
@@ -83,7 +83,7 @@ def look(detector: Detector, judge: OrientationJudge, image: Image) -> Look:
     return found or dataclasses.replace(plain, doubt=FACE)
 
 
-def look_closer(detector: Detector, judge: OrientationJudge, image: Image) -> Look:
+def look_closer(detector: Detector, judge: OrientationJudge, image: Image) -> SearchResult:
     """The photo once more, as it lies, by a detector of smaller faces."""
     return _search(detector, judge, image, [(Copy(CLOSER, image), 0)]) or _nothing(image)
 
@@ -93,8 +93,8 @@ def main_region(regions: Sequence[FacialAreaRegion]) -> FacialAreaRegion:
     return max(regions, key=area)
 
 
-def _nothing(image: Image) -> Look:
-    return Look(image, [], PLAIN, 0)
+def _nothing(image: Image) -> SearchResult:
+    return SearchResult(image, [], PLAIN, 0)
 
 
 def _attempts(image: Image, order: Sequence[int] = TURNS[1:]) -> Iterator[tuple[Copy, int]]:
@@ -105,7 +105,7 @@ def _attempts(image: Image, order: Sequence[int] = TURNS[1:]) -> Iterator[tuple[
 
 def _search(
     detector: Detector, judge: OrientationJudge, image: Image, attempts: Iterable[tuple[Copy, int]]
-) -> Look | None:
+) -> SearchResult | None:
     """The first face that stands upright; else the first one of which that cannot be told."""
     uncertain = None
     for copy, turns in attempts:
@@ -118,7 +118,7 @@ def _search(
         if is_certain or (uncertain is None and verdict.is_face and verdict.quarter_turns is None):
             in_photo = [_in_photo(region, copy) for region in regions]
             doubt = "" if is_certain else POSITION
-            found = Look(_turn(image, turns), in_photo, _attempt(copy.name, turns), turns, doubt)
+            found = SearchResult(_turn(image, turns), in_photo, _attempt(copy.name, turns), turns, doubt)
             if is_certain:
                 return found
             uncertain = found
@@ -139,7 +139,7 @@ def _rated(
     return list(regions), first
 
 
-def _with_neighbours(detector: Detector, judge: OrientationJudge, found: Look) -> Look:
+def _with_neighbours(detector: Detector, judge: OrientationJudge, found: SearchResult) -> SearchResult:
     """The same, with the faces that show only when the photo lies on one side or the other: a tilted head on a photo
     that lies may be the only one that seems to stand."""
     regions = list(found.regions)

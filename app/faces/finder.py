@@ -16,12 +16,12 @@ from app.faces.choice import Policy, area, by_size, check_dominance, check_place
 from app.faces.deepface_api import Detector, FacialAreaRegion
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.drawing import is_drawing
-from app.faces.face_search import FACE, PLAIN, POSITION, Look, look, look_closer, turn_back
+from app.faces.face_search import FACE, PLAIN, POSITION, SearchResult, look, look_closer, turn_back
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import OrientationJudge
 from app.faces.quality import REJECT, Limits, Values, grade, worst
 from app.faces.quality_measures import FaceView, measure
-from app.records import Face, Image, Portrait, Sighting
+from app.records import Face, Image, PhotoAnalysis, Portrait
 
 log = logging.getLogger(__name__)
 
@@ -66,27 +66,27 @@ class FaceFinder:
         """The largest face, whatever its quality; the whole picture where the detector sees none."""
         regions = by_size(self._detector.detect_faces(portrait.image))
         pixels = self._align(portrait.image, regions[0]) if regions else portrait.image
-        return Face(portrait.photo, letterbox(pixels, self._input_size), portrait.sighting)
+        return Face(portrait.photo, letterbox(pixels, self._input_size), portrait.analysis)
 
-    def _choose(self, portrait: Portrait, found: Look) -> Face:
+    def _choose(self, portrait: Portrait, found: SearchResult) -> Face:
         regions = by_size(found.regions)
         if not regions:
-            raise NoFace(sighting=dataclasses.replace(portrait.sighting, faces_seen=0))
+            raise NoFace(analysis=dataclasses.replace(portrait.analysis, faces_seen=0))
         quality = self._measure(portrait, found, regions)
-        sighting = _describe(portrait, found, regions, quality)
+        analysis = _describe(portrait, found, regions, quality)
         if found.attempt != PLAIN:
             log.info("%s: rostro hallado con otro intento: %s", portrait.member.crew_id, found.attempt)
         try:
             self._check(portrait, found, regions, quality)
         except ItemError as error:
-            error.sighting = sighting
+            error.analysis = analysis
             raise
         pixels = self._align(found.image, regions[0])
         if not pixels.size:
-            raise NoFace("el rostro queda fuera de la foto", sighting)
-        return Face(portrait.photo, letterbox(pixels, self._input_size), sighting)
+            raise NoFace("el rostro queda fuera de la foto", analysis)
+        return Face(portrait.photo, letterbox(pixels, self._input_size), analysis)
 
-    def _check(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion], quality: Values) -> None:
+    def _check(self, portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion], quality: Values) -> None:
         """Raises the first reason not to enrol the face."""
         if found.doubt == FACE:
             self._check_quality(quality)  # says more of a blurred face than that there is none
@@ -100,7 +100,7 @@ class FaceFinder:
             raise UnclearOrientation
         self._check_quality(quality)
 
-    def _measure(self, portrait: Portrait, found: Look, regions: list[FacialAreaRegion]) -> Values:
+    def _measure(self, portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion]) -> Values:
         first = regions[0]
         box = (int(first.x), int(first.y), int(first.w), int(first.h))
         areas = tuple(area(region) for region in regions)
@@ -120,19 +120,19 @@ class FaceFinder:
 
 
 def landmarks_of(region: FacialAreaRegion) -> Points | None:
-    """(5, 2) in the order of `Sighting.landmarks`; None unless all are known."""
+    """(5, 2) in the order of `PhotoAnalysis.landmarks`; None unless all are known."""
     # DeepFace names both sides from the person's point of view.
     points = (region.right_eye, region.left_eye, region.nose, region.mouth_right, region.mouth_left)
     return None if any(point is None for point in points) else np.array(points, np.float32)
 
 
-def _in_photo(points: Points, found: Look, portrait: Portrait) -> Points:
+def _in_photo(points: Points, found: SearchResult, portrait: Portrait) -> Points:
     """Points of the image that was looked at, in pixels of the upright original."""
     back = turn_back(points, found.quarter_turns, portrait.image.shape[:2])
     return np.asarray(back * portrait.reduction, np.float32)
 
 
-def _box_in_photo(region: FacialAreaRegion, found: Look, portrait: Portrait) -> tuple[int, int, int, int]:
+def _box_in_photo(region: FacialAreaRegion, found: SearchResult, portrait: Portrait) -> tuple[int, int, int, int]:
     # By its first and last pixel: points are the middles of pixels, a box lies between their edges.
     corners = np.array([[region.x, region.y], [region.x + region.w - 1, region.y + region.h - 1]], np.float32)
     back = turn_back(corners, found.quarter_turns, portrait.image.shape[:2])
@@ -141,10 +141,12 @@ def _box_in_photo(region: FacialAreaRegion, found: Look, portrait: Portrait) -> 
     return x, y, width, height
 
 
-def _describe(portrait: Portrait, found: Look, regions: list[FacialAreaRegion], quality: Values) -> Sighting:
+def _describe(
+    portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion], quality: Values
+) -> PhotoAnalysis:
     landmarks = landmarks_of(regions[0])
     return dataclasses.replace(
-        portrait.sighting,
+        portrait.analysis,
         faces_seen=len(regions),
         box=_box_in_photo(regions[0], found, portrait),
         landmarks=None if landmarks is None else _in_photo(landmarks, found, portrait),

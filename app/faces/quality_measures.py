@@ -51,7 +51,7 @@ INNER = 8  # sharpness leaves out one part in so many on each side: background
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceView:
     """A face in its photo: `image` BGR uint8 with the face upright; `box` (x, y, width, height) and `landmarks` (5, 2)
-    in its pixels, in the order of `records.Sighting`, None when the detector gives none; `reduction` original pixels
+    in its pixels, in the order of `PhotoAnalysis`, None when the detector gives none; `reduction` original pixels
     make one of `image`; `areas` of all faces seen, the chosen one first."""
 
     image: Image

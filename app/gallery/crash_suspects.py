@@ -14,37 +14,37 @@ from app.core.database import Database
 from app.gallery.own_tables import ATTEMPTS
 from app.gallery.photo_records import has_room, storable
 
-SET_ASIDE_AFTER = 2  # deaths
+QUARANTINED_AFTER = 2  # deaths
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class CrashSuspect:
     """A member who was under way when runs died, and with which photo."""
 
     url: str
     deaths: int
 
     @property
-    def is_set_aside(self) -> bool:
-        return self.deaths >= SET_ASIDE_AFTER
+    def is_quarantined(self) -> bool:
+        return self.deaths >= QUARANTINED_AFTER
 
 
-class Attempts:
+class CrashSuspects:
     """The table `face_attempts`. Raises DatabaseUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def suspects(self, living: Collection[int]) -> dict[str, Suspect]:
+    def suspects(self, living: Collection[int]) -> dict[str, CrashSuspect]:
         """By crew id. `living`: the runs that are still under way; any other that left somebody here has died."""
         rows = self._database.transaction(lambda connection: connection.execute(select(ATTEMPTS)).all())
         found = {}
         for row in rows:
             died = row.run_id is not None and row.run_id not in living
-            found[str(row.crew_id)] = Suspect(row.url or "", int(row.deaths or 0) + died)
+            found[str(row.crew_id)] = CrashSuspect(row.url or "", int(row.deaths or 0) + died)
         return {crew_id: suspect for crew_id, suspect in found.items() if suspect.deaths}
 
-    def begin(self, urls: Mapping[str, str], suspects: Mapping[str, Suspect], run_id: int) -> None:
+    def begin(self, urls: Mapping[str, str], suspects: Mapping[str, CrashSuspect], run_id: int) -> None:
         """They are about to be processed (crew id -> URL of the photo). An id too long is not watched.
 
         A mark that another run has left counts, although nobody could tell whether it lives: in a container, perhaps.
@@ -86,6 +86,6 @@ class Attempts:
         self._database.transaction(write)
 
 
-def _deaths(suspect: Suspect | None, url: str) -> int:
+def _deaths(suspect: CrashSuspect | None, url: str) -> int:
     """Another photo is under no suspicion."""
     return suspect.deaths if suspect is not None and suspect.url == url else 0

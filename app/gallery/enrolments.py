@@ -1,6 +1,4 @@
-"""What the gallery holds of each member: rows of `face_embeddings` come in with what made them, one `Holding` a person
-goes out.
-"""
+"""Reads what the gallery holds of each member: their rows of `face_embeddings` and what made them."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from app.gallery.photo_records import storable
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class Enrolment:
     """A member's rows. What is said of one row is said of the newest active one, or of the newest when none is.
 
     `known`: we made it, or adopted it; `contract` is its digest, None when nobody knows; `dimensions` only of rows
@@ -38,7 +36,7 @@ class Holding:
         return bool(self.active_ids)
 
 
-def read_holdings(database: Database, table: Table, crew_id: str | None = None) -> dict[str, Holding]:
+def read_enrolments(database: Database, table: Table, crew_id: str | None = None) -> dict[str, Enrolment]:
     """By crew id, of all members or of this one. Rows that `--migrate` has laid aside do not count.
 
     Raises DatabaseUnavailable.
@@ -52,12 +50,12 @@ def read_holdings(database: Database, table: Table, crew_id: str | None = None) 
     if crew_id is not None:
         query = query.where(rows.crew_id == crew_id)
     found = database.transaction(lambda connection: connection.execute(query).all())
-    holdings = _by_member(row for row in found if not row.staged or row.active)
-    strangers = [holding.row_id for holding in holdings.values() if holding.active and not holding.known]
+    enrolments = _by_member(row for row in found if not row.staged or row.active)
+    strangers = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
     lengths = _dimensions(database, table, strangers)
     return {
-        each: replace(holding, dimensions=lengths.get(holding.row_id)) if lengths else holding
-        for each, holding in holdings.items()
+        each: replace(enrolment, dimensions=lengths.get(enrolment.row_id)) if lengths else enrolment
+        for each, enrolment in enrolments.items()
     }
 
 
@@ -67,26 +65,26 @@ def _provenance() -> Sequence[ColumnElement[Any]]:
     return (columns.crew_id.label("made_for"), *(columns[name] for name in names))
 
 
-def _by_member(rows: Iterable[Any]) -> dict[str, Holding]:
+def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
     """`rows` by id: a later one of the same standing takes the place of an earlier one."""
-    holdings: dict[str, Holding] = {}
+    enrolments: dict[str, Enrolment] = {}
     for row in rows:
         crew_id, row_id = str(row.crew_id), int(row.id)
-        before = holdings.get(crew_id)
+        before = enrolments.get(crew_id)
         if before is None:  # as with nearly everybody of a long gallery
-            holdings[crew_id] = _holding(row, (row_id,) if row.active else (), (row_id,))
+            enrolments[crew_id] = _enrolment(row, (row_id,) if row.active else (), (row_id,))
             continue
         active_ids = (*before.active_ids, row_id) if row.active else before.active_ids
         all_ids = (*before.all_ids, row_id)
         stays = before.active and not row.active
-        holdings[crew_id] = replace(before, all_ids=all_ids) if stays else _holding(row, active_ids, all_ids)
-    return holdings
+        enrolments[crew_id] = replace(before, all_ids=all_ids) if stays else _enrolment(row, active_ids, all_ids)
+    return enrolments
 
 
-def _holding(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) -> Holding:
+def _enrolment(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) -> Enrolment:
     # Made for nobody, or for a row which had this id before? Empty is an id that has no room there.
     known = row.made_for is not None and row.made_for in ("", storable(str(row.crew_id)))
-    return Holding(
+    return Enrolment(
         row_id=int(row.id),
         model=str(row.modelo or ""),
         url=str(row.imagen_path or ""),

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
 from app.core.database import Database
+from app.errors import Retry, codes_with
 from app.gallery.own_tables import ATTEMPTS, PHOTOS, VECTORS
 from app.gallery.photo_records import storable
-from app.planning.decisions import SHARED_CODES
 
 
 def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[int, int]:
@@ -51,7 +51,9 @@ def _unname(connection: Connection, crew_ids: Sequence[str]) -> None:
     words = "|".join(re.escape(storable(crew_id)) for crew_id in crew_ids)
     named = re.compile(rf"(?<![^\s,])(?:{words})(?![^\s,])")
     columns = PHOTOS.c
-    query = select(columns.crew_id, columns.detail).where(columns.code.in_(SHARED_CODES), columns.detail.is_not(None))
+    query = select(columns.crew_id, columns.detail).where(
+        columns.code.in_(codes_with(Retry.UNSHARED)), columns.detail.is_not(None)
+    )
     naming = [{"who": row.crew_id} for row in connection.execute(query).all() if named.search(row.detail)]
     if naming:
         cleared = update(PHOTOS).where(columns.crew_id == bindparam("who")).values(detail=None)

@@ -9,20 +9,20 @@ from datetime import datetime
 from sqlalchemy import Table, func, select
 
 from app.core.database import Database
-from app.gallery.crash_suspects import Attempts
+from app.gallery.crash_suspects import CrashSuspects
 from app.gallery.embeddings_table import open_table
-from app.gallery.enrolments import Holding, read_holdings
-from app.gallery.golden_vector import Golden
+from app.gallery.enrolments import Enrolment, read_enrolments
+from app.gallery.golden_vector import GoldenVector
 from app.gallery.own_tables import VECTORS
-from app.gallery.photo_records import Ledger, QualityNote
-from app.gallery.provenance import Vectors
-from app.gallery.row_status import Upkeep
-from app.gallery.run_history import Runs
-from app.gallery.schema_migrations import open_companions
-from app.gallery.vector_writer import Companions, GalleryStore
-from app.records import Contract, Sighting
+from app.gallery.photo_records import PhotoRecords, QualityNote
+from app.gallery.provenance import Provenance
+from app.gallery.row_status import RowStatus
+from app.gallery.run_history import RunHistory
+from app.gallery.schema_migrations import open_own_tables
+from app.gallery.vector_writer import OwnTables, VectorWriter
+from app.records import EmbeddingSpec, PhotoAnalysis
 
-Judge = Callable[[Sighting], QualityNote | None]
+Judge = Callable[[PhotoAnalysis], QualityNote | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,17 @@ class Gallery:
 
     database: Database
     table: Table
-    vectors: Vectors
-    ledger: Ledger
-    store: GalleryStore
-    upkeep: Upkeep
-    attempts: Attempts
-    runs: Runs
-    golden: Golden
+    provenance: Provenance
+    photo_records: PhotoRecords
+    writer: VectorWriter
+    row_status: RowStatus
+    crash_suspects: CrashSuspects
+    history: RunHistory
+    golden_vector: GoldenVector
 
-    def holdings(self, crew_id: str | None = None) -> dict[str, Holding]:
+    def enrolments(self, crew_id: str | None = None) -> dict[str, Enrolment]:
         """What the gallery holds, by crew id: of all, or of one."""
-        return read_holdings(self.database, self.table, crew_id)
+        return read_enrolments(self.database, self.table, crew_id)
 
     def people(self) -> int:
         """How many have an active row."""
@@ -64,30 +64,30 @@ class Gallery:
         """The ids of the active rows that this contract's vectors cannot be compared with."""
         strangers = [
             digest
-            for digest, meaning in self.vectors.meanings().items()
-            if not self.vectors.contract.is_comparable(meaning)
+            for digest, meaning in self.provenance.meanings().items()
+            if not self.provenance.contract.is_comparable(meaning)
         ]
         columns = self.table.c
         made_otherwise = select(VECTORS.c.embedding_id).where(VECTORS.c.contract.in_(strangers))
-        other = func.coalesce(columns.modelo, "") != self.vectors.contract.model
+        other = func.coalesce(columns.modelo, "") != self.provenance.contract.model
         query = select(columns.id).where(columns.active, other | columns.id.in_(made_otherwise))
         rows = self.database.transaction(lambda connection: connection.execute(query).all())
         return [int(row.id) for row in rows]
 
 
-def open_gallery(database: Database, contract: Contract, judge: Judge, judged_by: str, now: datetime) -> Gallery:
+def open_gallery(database: Database, contract: EmbeddingSpec, judge: Judge, judged_by: str, now: datetime) -> Gallery:
     """The gallery as this run works with it; tables that are missing are made. Raises DatabaseUnavailable."""
     table = open_table(database)
-    open_companions(database)
-    vectors, ledger = Vectors(database, contract), Ledger(database, judge, judged_by, now)
+    open_own_tables(database)
+    vectors, photo_records = Provenance(database, contract), PhotoRecords(database, judge, judged_by, now)
     return Gallery(
         database,
         table,
         vectors,
-        ledger,
-        GalleryStore(database, table, Companions(vectors, ledger)),
-        Upkeep(database, table, vectors, ledger),
-        Attempts(database),
-        Runs(database),
-        Golden(database, contract),
+        photo_records,
+        VectorWriter(database, table, OwnTables(vectors, photo_records)),
+        RowStatus(database, table, vectors, photo_records),
+        CrashSuspects(database),
+        RunHistory(database),
+        GoldenVector(database, contract),
     )

@@ -19,7 +19,7 @@ from app.core.database import Database
 from app.core.vectors import cosine_distance
 from app.errors import VectorsChanged
 from app.gallery.own_tables import CONTRACTS, VECTORS
-from app.records import DIGEST_DIGITS, Contract
+from app.records import DIGEST_DIGITS, EmbeddingSpec
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ TOLERANCE = 1e-3
 Vector = NDArray[np.float32]
 
 
-class Golden:
+class GoldenVector:
     """The recorded vector of this contract. Raises DatabaseUnavailable."""
 
-    def __init__(self, database: Database, contract: Contract) -> None:
+    def __init__(self, database: Database, contract: EmbeddingSpec) -> None:
         self._database = database
         self._contract = contract
 

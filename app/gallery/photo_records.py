@@ -17,13 +17,13 @@ from app.gallery.own_tables import MAX_ID_CHARACTERS, PHOTOS
 from app.gallery.remembered import (
     NO_VERSION,
     REMEMBERED,
-    Remembered,
+    PhotoRecord,
     read_illustration,
+    read_photo_record,
     read_picture,
-    read_remembered,
     read_version,
 )
-from app.records import Failed, Photo, Picture, Sighting, Version
+from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
 
 HASH_DIGITS = 16
 
@@ -39,34 +39,34 @@ class QualityNote:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class NewPhotoRecord:
     """What is to be remembered of one photo: the file as far as it was fetched, what was seen of it, and the failure it
     ended in, if any."""
 
     crew_id: str
     url: str
     photo: Photo | None
-    sighting: Sighting | None
+    analysis: PhotoAnalysis | None
     failure: Failed | None = None
     failures: int = 0
 
 
-class Ledger:
+class PhotoRecords:
     """The table `face_photos`, at the time of this run. Raises DatabaseUnavailable."""
 
     def __init__(
-        self, database: Database, judge: Callable[[Sighting], QualityNote | None], judged_by: str, now: datetime
+        self, database: Database, judge: Callable[[PhotoAnalysis], QualityNote | None], judged_by: str, now: datetime
     ) -> None:
         self._database = database
         self._judge = judge
         self._judged_by = judged_by
         self._now = now
 
-    def remembered(self) -> dict[str, Remembered]:
+    def remembered(self) -> dict[str, PhotoRecord]:
         """By crew id."""
         query = select(*(PHOTOS.c[name] for name in REMEMBERED))
         rows = self._database.transaction(lambda connection: connection.execute(query).all())
-        return {str(row.crew_id): read_remembered(row) for row in rows}
+        return {str(row.crew_id): read_photo_record(row) for row in rows}
 
     def rejected_pictures(self, codes: Collection[str]) -> dict[str, Picture]:
         """By crew id, the last seen picture of whoever failed with one of these codes."""
@@ -77,11 +77,11 @@ class Ledger:
         rows = self._database.transaction(lambda connection: connection.execute(query).all())
         return {str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in rows}
 
-    def illustrations(self, crew_ids: Collection[str]) -> dict[str, Sighting]:
+    def illustrations(self, crew_ids: Collection[str]) -> dict[str, PhotoAnalysis]:
         """What the report shows of photos that were not looked at in this run, by crew id."""
         columns = PHOTOS.c
         wanted = (columns.crew_id, columns.width, columns.height, columns.box, columns.thumbnail)
-        found: dict[str, Sighting] = {}
+        found: dict[str, PhotoAnalysis] = {}
 
         def read(connection: Connection, chunk: Sequence[str]) -> None:
             query = select(*wanted).where(columns.crew_id.in_(chunk), columns.width.is_not(None))
@@ -91,21 +91,21 @@ class Ledger:
         self._database.in_chunks(sorted(crew_ids), read)
         return found
 
-    def record(self, connection: Connection, entries: Sequence[LedgerEntry]) -> None:
+    def record(self, connection: Connection, entries: Sequence[NewPhotoRecord]) -> None:
         """In the transaction that writes what became of them. An id too long for the ledger is not remembered."""
         rows = {storable(entry.crew_id): self._row(entry) for entry in entries if has_room(entry.crew_id)}
         if rows:
             connection.execute(delete(PHOTOS).where(PHOTOS.c.crew_id.in_(list(rows))))
             connection.execute(insert(PHOTOS), list(rows.values()))
 
-    def moved(self, connection: Connection, entries: Sequence[LedgerEntry]) -> None:
+    def moved(self, connection: Connection, entries: Sequence[NewPhotoRecord]) -> None:
         """The photos are in other files, or under other addresses: what was seen of them still holds, and the failure
         too where there is one."""
         for entry in entries:
             if has_room(entry.crew_id):
                 self._move(connection, entry)
 
-    def _move(self, connection: Connection, entry: LedgerEntry) -> None:
+    def _move(self, connection: Connection, entry: NewPhotoRecord) -> None:
         values = {name: value for name, value in self._row(entry).items() if value is not None}
         if entry.photo is not None:  # what its server no longer says, it is not to be asked about
             values |= _version_columns(entry.photo.version)
@@ -154,7 +154,7 @@ class Ledger:
         back = update(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids), PHOTOS.c.left_at.is_not(None))
         connection.execute(back.values(left_at=None))
 
-    def absolve(self, connection: Connection, crew_ids: Sequence[str]) -> None:
+    def clear_failures(self, connection: Connection, crew_ids: Sequence[str]) -> None:
         """Whoever failed in an earlier run, and is up to date all the same, has nothing to be corrected."""
         up_to_date = update(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids), PHOTOS.c.code.is_not(None))
         connection.execute(up_to_date.values(code=None, detail=None, failures=None, judged_by=None))
@@ -163,42 +163,42 @@ class Ledger:
         """As if the photos had never been seen."""
         connection.execute(delete(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids)))
 
-    def _row(self, entry: LedgerEntry) -> dict[str, Any]:
-        photo, sighting, failure = entry.photo, entry.sighting, entry.failure
+    def _row(self, entry: NewPhotoRecord) -> dict[str, Any]:
+        photo, analysis, failure = entry.photo, entry.analysis, entry.failure
         row: dict[str, Any] = {column.name: None for column in PHOTOS.columns}
         row |= {"crew_id": storable(entry.crew_id), "url": entry.url}
         row |= {"tried_at": self._now, "checked_at": self._now}
         if photo is not None:
             row |= {"sha256": photo.sha256} | _version_columns(photo.version)
-        if sighting is not None:
-            row |= self._seen(sighting)
+        if analysis is not None:
+            row |= self._seen(analysis)
         if failure is not None:
             row |= {"code": failure.code, "detail": storable(failure.detail)}
             row |= {"judged_by": self._judged_by, "failures": entry.failures}
         return row
 
-    def _seen(self, sighting: Sighting) -> dict[str, Any]:
-        note = self._judge(sighting)
-        return picture_columns(sighting) | {
-            "faces_seen": sighting.faces_seen,
-            "box": sighting.box and orjson.dumps(sighting.box).decode(),
-            "attempt": sighting.attempt or None,
-            "confidence": round(sighting.confidence, 3) if sighting.box else None,
+    def _seen(self, analysis: PhotoAnalysis) -> dict[str, Any]:
+        note = self._judge(analysis)
+        return picture_columns(analysis) | {
+            "faces_seen": analysis.faces_seen,
+            "box": analysis.box and orjson.dumps(analysis.box).decode(),
+            "attempt": analysis.attempt or None,
+            "confidence": round(analysis.confidence, 3) if analysis.box else None,
             "quality": note and orjson.dumps(note.components).decode(),
             "quality_verdict": note and note.verdict,
             "quality_component": note and note.component,
-            "thumbnail": sighting.thumbnail or None,
+            "thumbnail": analysis.thumbnail or None,
         }
 
 
-def picture_columns(sighting: Sighting) -> dict[str, Any]:
+def picture_columns(analysis: PhotoAnalysis) -> dict[str, Any]:
     """What tells the picture of a photo, and its size in pixels."""
-    picture = sighting.picture
+    picture = analysis.picture
     return {
         "perceptual_hash": picture and f"{picture.perceptual_hash:0{HASH_DIGITS}x}",
         "grey": picture and picture.grey.hex(),
-        "width": sighting.size[0],
-        "height": sighting.size[1],
+        "width": analysis.size[0],
+        "height": analysis.size[1],
     }
 
 

@@ -14,13 +14,13 @@ from app.core.database import Database
 from app.gallery.own_tables import CONTRACTS, VECTORS
 from app.gallery.photo_records import has_room, picture_columns, storable
 from app.gallery.remembered import read_picture
-from app.records import Contract, Embedding, Photo, Picture
+from app.records import Embedding, EmbeddingSpec, Photo, Picture
 
 
-class Vectors:
+class Provenance:
     """The provenance of the gallery's rows, under the contract of this run. Raises DatabaseUnavailable."""
 
-    def __init__(self, database: Database, contract: Contract) -> None:
+    def __init__(self, database: Database, contract: EmbeddingSpec) -> None:
         self._database = database
         self.contract = contract
 
@@ -103,7 +103,7 @@ class Vectors:
             "crew_id": _owner(embedding.member.crew_id),
             "contract": self.contract.digest,
             "sha256": embedding.photo.sha256,
-        } | picture_columns(embedding.sighting)
+        } | picture_columns(embedding.analysis)
 
 
 def _owner(crew_id: str) -> str:
@@ -111,7 +111,7 @@ def _owner(crew_id: str) -> str:
     return storable(crew_id) if has_room(crew_id) else ""
 
 
-def known_contract(database: Database, contract: Contract) -> Contract:
+def known_spec(database: Database, contract: EmbeddingSpec) -> EmbeddingSpec:
     """The last one in use that is the same but for the weights, which nobody has here yet; this one when there is none.
 
     Raises DatabaseUnavailable.
@@ -122,7 +122,7 @@ def known_contract(database: Database, contract: Contract) -> Contract:
         return connection.execute(select(CONTRACTS).order_by(CONTRACTS.c.first_used_at.desc())).all() if known else ()
 
     for row in database.transaction(read):
-        other = Contract(**orjson.loads(row.meaning))
+        other = EmbeddingSpec(**orjson.loads(row.meaning))
         if dataclasses.replace(other, weights_sha256="") == contract:
             return other
     return contract

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from app.records import Picture, Sighting, Version
+from app.records import PhotoAnalysis, Picture, Version
 
 NO_VERSION = Version()
 # What deciding needs; pictures and thumbnails are read when something is to be processed.
@@ -19,7 +19,7 @@ REMEMBERED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class PhotoRecord:
     """What an earlier run saw of a member's photo. `code` and `detail` of its failure, empty when it is in the gallery;
     `failures` in a row; the component of quality that could be better, empty when none was warned of; `judged_by` the
     rules it failed by. Times in UTC."""
@@ -37,9 +37,9 @@ class Remembered:
     improvable: str = ""
 
 
-def read_remembered(row: Any) -> Remembered:
+def read_photo_record(row: Any) -> PhotoRecord:
     """Of a row with the columns REMEMBERED."""
-    return Remembered(
+    return PhotoRecord(
         url=row.url or "",
         version=read_version(row),
         sha256=row.sha256 or "",
@@ -62,7 +62,7 @@ def read_picture(perceptual_hash: str, grey: str) -> Picture:
     return Picture(int(perceptual_hash, 16), bytes.fromhex(grey))
 
 
-def read_illustration(row: Any) -> Sighting:
+def read_illustration(row: Any) -> PhotoAnalysis:
     """What the report shows of a photo: its size, the face's box and the thumbnail."""
     box = tuple(orjson.loads(row.box)) if row.box else None
-    return Sighting((row.width, row.height), box=box, thumbnail=bytes(row.thumbnail or b""))
+    return PhotoAnalysis((row.width, row.height), box=box, thumbnail=bytes(row.thumbnail or b""))

@@ -8,45 +8,45 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Table, update
 
 from app.core.database import Database
-from app.gallery.enrolments import Holding
+from app.gallery.enrolments import Enrolment
 from app.gallery.erasure import erase
-from app.gallery.photo_records import Ledger, LedgerEntry
-from app.gallery.provenance import Vectors
+from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
+from app.gallery.provenance import Provenance
 from app.records import Photo
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptVector:
     """A vector that is as good as ever although its photo was fetched: the same file, under another address, or of
     somebody who came back."""
 
-    holding: Holding
+    enrolment: Enrolment
     photo: Photo
 
 
-class Upkeep:
+class RowStatus:
     """Everything that is done to rows without a new vector. Raises DatabaseUnavailable."""
 
-    def __init__(self, database: Database, table: Table, vectors: Vectors, ledger: Ledger) -> None:
+    def __init__(self, database: Database, table: Table, vectors: Provenance, photo_records: PhotoRecords) -> None:
         self._database = database
         self._table = table
         self._vectors = vectors
-        self._ledger = ledger
+        self._photo_records = photo_records
 
-    def keep(self, members: Iterable[Kept]) -> None:
+    def keep(self, members: Iterable[KeptVector]) -> None:
         """The rows stay as they are, under the photos' present addresses. Whether they are active is not touched: the
         service, or another run, may have decided that meanwhile."""
         self._database.in_chunks(list(members), self._keep)
 
-    def _keep(self, connection: Connection, members: Sequence[Kept]) -> None:
+    def _keep(self, connection: Connection, members: Sequence[KeptVector]) -> None:
         for kept in members:
             photo = kept.photo
-            mine = update(self._table).where(self._table.c.id == kept.holding.row_id)
+            mine = update(self._table).where(self._table.c.id == kept.enrolment.row_id)
             address = self._address(photo.url)
             if address:
                 connection.execute(mine.values(address))
-            self._vectors.same_picture(connection, kept.holding.row_id, photo)
-            self._ledger.moved(connection, [LedgerEntry(photo.member.crew_id, photo.url, photo, None)])
+            self._vectors.same_picture(connection, kept.enrolment.row_id, photo)
+            self._photo_records.moved(connection, [NewPhotoRecord(photo.member.crew_id, photo.url, photo, None)])
 
     def reactivate(self, row_ids: Sequence[int]) -> None:
         """Rows of those who came back are active again."""
@@ -58,15 +58,15 @@ class Upkeep:
 
     def mark_left(self, crew_ids: Sequence[str]) -> None:
         """They are not in the roster: from now on their time runs."""
-        self._database.in_chunks(crew_ids, self._ledger.left)
+        self._database.in_chunks(crew_ids, self._photo_records.left)
 
     def mark_returned(self, crew_ids: Sequence[str]) -> None:
         """They are in the roster again."""
-        self._database.in_chunks(crew_ids, self._ledger.returned)
+        self._database.in_chunks(crew_ids, self._photo_records.returned)
 
-    def absolve(self, crew_ids: Sequence[str]) -> None:
+    def clear_failures(self, crew_ids: Sequence[str]) -> None:
         """Whoever failed before is up to date now."""
-        self._database.in_chunks(crew_ids, self._ledger.absolve)
+        self._database.in_chunks(crew_ids, self._photo_records.clear_failures)
 
     def purge(self, crew_ids: Iterable[str]) -> int:
         """Delete all that is known of these people; how many rows of theirs are left: none."""

@@ -56,7 +56,7 @@ class PastRun:
     rows_left: int | None
 
 
-class Runs:
+class RunHistory:
     """The table `face_runs`. Raises DatabaseUnavailable."""
 
     def __init__(self, database: Database) -> None:

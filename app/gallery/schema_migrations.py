@@ -134,7 +134,7 @@ def _more_tables(crew_id: str, *, mysql: bool) -> tuple[Change, ...]:
     )
 
 
-def open_companions(database: Database) -> None:
+def open_own_tables(database: Database) -> None:
     """Bring our tables to the present version. Raises DatabaseUnavailable: no right to, or made by a newer program."""
     wanted = steps(mysql=database.is_mysql)
     with advising_the_denied():

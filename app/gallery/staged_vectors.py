@@ -16,7 +16,7 @@ from app.gallery.own_tables import VECTORS
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedVector:
     """A vector that waits for the switch: its row, and the photo that it was made of."""
 
     row_id: int
@@ -24,7 +24,7 @@ class Staged:
     sha256: str
 
 
-class Staging:
+class StagedVectors:
     """The rows that wait under one contract (its digest). Raises DatabaseUnavailable."""
 
     def __init__(self, database: Database, table: Table, contract: str) -> None:
@@ -32,10 +32,10 @@ class Staging:
         self._table = table
         self._contract = contract
 
-    def waiting(self) -> dict[str, Staged]:
+    def waiting(self) -> dict[str, StagedVector]:
         """By crew id, the newest of each."""
         rows = self._database.transaction(lambda connection: connection.execute(self._query()).all())
-        return {str(row.crew_id): Staged(int(row.id), str(row.imagen_path), row.sha256 or "") for row in rows}
+        return {str(row.crew_id): StagedVector(int(row.id), str(row.imagen_path), row.sha256 or "") for row in rows}
 
     def vectors(self, row_ids: Sequence[int]) -> NDArray[np.float32]:
         """(rows, dimensions) in the order of the ids."""

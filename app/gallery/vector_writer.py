@@ -18,8 +18,8 @@ from app.core.redaction import harmless
 from app.core.vectors import cosine_distance
 from app.errors import RowRefused
 from app.gallery.own_tables import VECTORS
-from app.gallery.photo_records import Ledger, LedgerEntry
-from app.gallery.provenance import Vectors
+from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
+from app.gallery.provenance import Provenance
 from app.records import Embedding
 
 CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
@@ -41,7 +41,7 @@ def from_json(text: str) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedRow:
     """A member's row. `unmoved`: it holds the vector that it held before, since the new one is the same."""
 
     row_id: int
@@ -49,27 +49,27 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
-class Companions:
+class OwnTables:
     """What is written in the same transaction as a vector: what made it, and what was seen of its photo."""
 
-    vectors: Vectors
-    ledger: Ledger
+    vectors: Provenance
+    photo_records: PhotoRecords
 
     def record(self, connection: Connection, made: Sequence[tuple[Embedding, int]], *, staged: bool = False) -> None:
         self.vectors.record(connection, made, staged=staged)
-        photos = ((embedding.photo, embedding.sighting) for embedding, _ in made)
-        self.ledger.record(
-            connection, [LedgerEntry(photo.member.crew_id, photo.url, photo, seen) for photo, seen in photos]
+        photos = ((embedding.photo, embedding.analysis) for embedding, _ in made)
+        self.photo_records.record(
+            connection, [NewPhotoRecord(photo.member.crew_id, photo.url, photo, seen) for photo, seen in photos]
         )
 
 
-class GalleryStore:
+class VectorWriter:
     """Writes vectors. Raises DatabaseUnavailable when the database is not there, or not any more."""
 
-    def __init__(self, database: Database, table: Table, companions: Companions) -> None:
+    def __init__(self, database: Database, table: Table, own_tables: OwnTables) -> None:
         self._database = database
         self._table = table
-        self._companions = companions
+        self._companions = own_tables
         self._replaced: dict[str, tuple[bytes, dict[str, Any] | None]] = {}
         self._expected: dict[str, int] = {}
 
@@ -78,7 +78,7 @@ class GalleryStore:
         use meanwhile, perhaps of another model, they are not to be written over."""
         self._expected = dict(rows)
 
-    def save(self, embeddings: Sequence[Embedding], *, rewrite: bool = False) -> list[Saved]:
+    def save(self, embeddings: Sequence[Embedding], *, rewrite: bool = False) -> list[SavedRow]:
         """Write a batch, and what made it, in one transaction; the rows in the same order. A row whose vector has not
         moved stays, unless `rewrite` says otherwise.
 
@@ -86,7 +86,7 @@ class GalleryStore:
         """
         rows = [self.row(embedding) for embedding in embeddings]
 
-        def write(connection: Connection) -> list[Saved]:
+        def write(connection: Connection) -> list[SavedRow]:
             saved = self._upsert(connection, embeddings, rows, rewrite=rewrite)
             made = [(embedding, each.row_id) for embedding, each in zip(embeddings, saved, strict=True)]
             self._companions.record(connection, made)
@@ -94,14 +94,14 @@ class GalleryStore:
 
         return self._writing(write)
 
-    def stage(self, embeddings: Sequence[Embedding]) -> list[Saved]:
+    def stage(self, embeddings: Sequence[Embedding]) -> list[SavedRow]:
         """Lay a batch aside in rows that are not active, for a switch to come. Raises RowRefused."""
         rows = [self.row(embedding) for embedding in embeddings]
 
-        def write(connection: Connection) -> list[Saved]:
+        def write(connection: Connection) -> list[SavedRow]:
             ids = [self._insert(connection, row, active=False) for row in rows]
             self._companions.record(connection, list(zip(embeddings, ids, strict=True)), staged=True)
-            return [Saved(row_id) for row_id in ids]
+            return [SavedRow(row_id) for row_id in ids]
 
         return self._writing(write)
 
@@ -113,7 +113,7 @@ class GalleryStore:
 
         def write(connection: Connection) -> None:
             connection.execute(update(self._table).where(self._table.c.id == row_id).values(values))
-            self._companions.ledger.forget(connection, [crew_id])
+            self._companions.photo_records.forget(connection, [crew_id])
             self._companions.vectors.forget(connection, [row_id])
             if provenance is not None:
                 self._companions.vectors.replace(connection, [provenance])
@@ -127,7 +127,7 @@ class GalleryStore:
             "crew_id": embedding.member.crew_id,
             "embedding": to_json(embedding.vector),
             "modelo": embedding.model,
-            "confidence": round(embedding.sighting.confidence, CONFIDENCE_DECIMALS),
+            "confidence": round(embedding.analysis.confidence, CONFIDENCE_DECIMALS),
             "imagen_path": embedding.photo.url,
         }
         for name, value in row.items():
@@ -136,7 +136,7 @@ class GalleryStore:
                 raise RowRefused(f"{name} tiene {len(value)} caracteres y caben {length}")
         return row
 
-    def _writing(self, write: Callable[[Connection], list[Saved]]) -> list[Saved]:
+    def _writing(self, write: Callable[[Connection], list[SavedRow]]) -> list[SavedRow]:
         try:
             return self._database.transaction(write)
         except DBAPIError as error:
@@ -144,7 +144,7 @@ class GalleryStore:
 
     def _upsert(
         self, connection: Connection, embeddings: Sequence[Embedding], rows: Sequence[dict[str, Any]], *, rewrite: bool
-    ) -> list[Saved]:
+    ) -> list[SavedRow]:
         newest, further = self._lock(connection, [row["crew_id"] for row in rows])
         columns = self._table.c
         if further:
@@ -158,7 +158,7 @@ class GalleryStore:
         for row in rows:
             if row["crew_id"] not in newest:
                 newest[row["crew_id"]] = self._insert(connection, row, active=True)
-        return [Saved(newest[row["crew_id"]], row["crew_id"] in unmoved) for row in rows]
+        return [SavedRow(newest[row["crew_id"]], row["crew_id"] in unmoved) for row in rows]
 
     def _unmoved(self, connection: Connection, embeddings: Sequence[Embedding], newest: Mapping[str, int]) -> set[str]:
         """The members whose row, of this contract, holds the new vector already; its address becomes the photo's."""

@@ -6,7 +6,7 @@ from app.errors import PhotoUnavailable
 from app.photos.decoding import DecodeOptions, is_plain, read_pixels
 from app.photos.kinds import find_kind
 from app.photos.sandbox import Sandbox
-from app.records import Image, Photo, Portrait, Sighting
+from app.records import Image, Photo, PhotoAnalysis, Portrait
 
 
 def load_portrait(photo: Photo, options: DecodeOptions, sandbox: Sandbox) -> Portrait:
@@ -18,8 +18,8 @@ def load_portrait(photo: Photo, options: DecodeOptions, sandbox: Sandbox) -> Por
     find_kind(content)  # what is no photo at all is nobody's danger
     apart = photo.suspect or not is_plain(content, options)
     pixels = (sandbox.read_pixels if apart else read_pixels)(content, options)
-    sighting = Sighting(_upright(pixels.size, pixels.image))
-    return Portrait(photo, pixels.image, sighting, pixels.reduction)
+    analysis = PhotoAnalysis(_upright(pixels.size, pixels.image))
+    return Portrait(photo, pixels.image, analysis, pixels.reduction)
 
 
 def _upright(size: tuple[int, int], image: Image) -> tuple[int, int]:

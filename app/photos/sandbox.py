@@ -21,9 +21,9 @@ from typing import cast
 import numpy as np
 
 from app.core.config import PROJECT_DIR
-from app.errors import DangerousImage, Interrupted, InvalidImage
+from app.errors import DangerousImage, Interrupted, kind_of
 from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, Pixels
-from app.photos.sandbox_worker import DANGEROUS, INVALID, LARGE, READY, REPLY, REQUEST, SHAPE
+from app.photos.sandbox_worker import LARGE, READY, REFUSED, REPLY, REQUEST, SHAPE
 
 COMMAND = (sys.executable, "-m", "app.photos.sandbox_worker")
 TIME_LIMIT_S = 30.0  # thirty times what the largest photo takes: a busy machine makes none dangerous
@@ -33,7 +33,6 @@ USUAL_MEGAPIXELS = 20.0  # beyond, photos are decoded one at a time: memory is l
 # What a process needs of the environment; passwords are none of it, and whoever takes it over could read them.
 NEEDED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "PYTHONHOME")
 POLL_S = 0.05
-REFUSALS = {INVALID: InvalidImage, DANGEROUS: DangerousImage}
 
 
 class Sandbox:
@@ -199,8 +198,9 @@ def _environment() -> dict[str, str]:
 
 
 def _read_reply(kind: bytes, payload: bytearray) -> Pixels:
-    if kind in REFUSALS:
-        raise REFUSALS[kind](payload.decode())
+    if kind == REFUSED:
+        code, _, detail = payload.decode().partition("\n")
+        raise kind_of(code)(detail)
     width, height, reduction, rows, columns = SHAPE.unpack_from(payload)
     image = np.frombuffer(payload, np.uint8, offset=SHAPE.size).reshape(rows, columns, 3)
     return Pixels((width, height), image, reduction)

@@ -16,7 +16,7 @@ from typing import IO
 
 import cv2
 
-from app.errors import DangerousImage, InvalidImage
+from app.errors import DangerousImage, ItemError
 from app.photos.decoding import (
     PIXELS_PER_MEGAPIXEL,
     DecodeOptions,
@@ -35,7 +35,7 @@ READY = b"ready"
 # The content's bytes, which follow; `max_megapixels`, `min_side_px`; and megapixels beyond which nothing is decoded.
 REQUEST = struct.Struct("<Qdid")
 REPLY = struct.Struct("<cQ")  # what it is, and how many bytes of it follow
-PIXELS, INVALID, DANGEROUS, LARGE = b"P", b"I", b"D", b"L"
+PIXELS, REFUSED, LARGE = b"P", b"R", b"L"  # REFUSED carries the code of an ItemError, a line end and its detail
 SHAPE = struct.Struct("<5I")  # before the pixels: `size`, `reduction`, rows, columns
 # The hungriest decoder, that of animated WebP, takes 21 (measured). The rest is for the file and the libraries.
 BYTES_PER_PIXEL, SPARE_BYTES = 24, 256 * 1024 * 1024
@@ -72,14 +72,16 @@ def _answer(
             return LARGE, b"", NOTHING
         _limit_memory(min(options.max_megapixels, usual_megapixels))
         pixels = read(content, options)
-    except InvalidImage as error:
-        return INVALID, error.detail.encode(), NOTHING
-    except DangerousImage as error:
-        return DANGEROUS, error.detail.encode(), NOTHING
+    except ItemError as error:
+        return REFUSED, _refusal(error), NOTHING
     except MemoryError:
-        return DANGEROUS, TOO_MUCH_MEMORY.encode(), NOTHING
+        return REFUSED, _refusal(DangerousImage(TOO_MUCH_MEMORY)), NOTHING
     shape = SHAPE.pack(*pixels.size, pixels.reduction, *pixels.image.shape[:2])
     return PIXELS, shape, pixels.image.data.cast("B")
+
+
+def _refusal(error: ItemError) -> bytes:
+    return f"{error.code}\n{error.detail}".encode()
 
 
 def _reply(replies: IO[bytes], kind: bytes, *parts: bytes | memoryview) -> None:

@@ -21,7 +21,7 @@ SHOWN_IDS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Twins:
+class SamePhotoGroup:
     """The others with the same picture: how many, and the first few."""
 
     count: int
@@ -57,18 +57,18 @@ class SharedPictures:
             self._add(crew_id, picture)
         self._seen: set[Picture] = set()
 
-    def register(self, crew_id: str, picture: Picture) -> Twins | None:
+    def register(self, crew_id: str, picture: Picture) -> SamePhotoGroup | None:
         """The others with this picture, unless there are none, or the member was stored with it before."""
         with self._guard:
             self._forget(crew_id)
             self._add(crew_id, picture)
             self._seen.add(picture)
-            twins, stays = self._twins(crew_id), self._was_stored_so(crew_id)
-            if twins is None and not stays:
+            group, stays = self._group(crew_id), self._was_stored_so(crew_id)
+            if group is None and not stays:
                 self._alone[picture] = crew_id
-            alone = [like for like in self._pictures_like(picture) if twins and like in self._alone]
+            alone = [like for like in self._pictures_like(picture) if group and like in self._alone]
             self._late += [self._alone.pop(like) for like in alone]
-            return None if stays else twins
+            return None if stays else group
 
     def keep(self, crew_id: str, picture: Picture) -> None:
         """A member's row stays as it is, made of this picture: whoever else comes, or came, with it is the second."""
@@ -79,10 +79,10 @@ class SharedPictures:
             alone = [like for like in self._pictures_like(picture) if like in self._alone]
             self._late += [self._alone.pop(like) for like in alone]
 
-    def twins(self, crew_id: str) -> Twins | None:
+    def group(self, crew_id: str) -> SamePhotoGroup | None:
         """The same question again, later: others may have come."""
         with self._guard:
-            return None if self._was_stored_so(crew_id) else self._twins(crew_id)
+            return None if self._was_stored_so(crew_id) else self._group(crew_id)
 
     def take_late(self) -> list[str]:
         """Members of this run whose twin turned up after they had registered alone."""
@@ -90,26 +90,26 @@ class SharedPictures:
             late, self._late = self._late, []
             return late
 
-    def kept(self, crew_ids: Iterable[str]) -> Iterator[tuple[str, Twins]]:
+    def kept(self, crew_ids: Iterable[str]) -> Iterator[tuple[str, SamePhotoGroup]]:
         """Of these members those whose picture somebody has whom this run has looked at, and the others with it."""
         with self._guard:
             for crew_id in crew_ids if self._seen else ():
                 picture = self._of.get(crew_id)
                 if picture is None or not any(like in self._seen for like in self._pictures_like(picture)):
                     continue
-                twins = self._twins(crew_id)
-                if twins is not None:
-                    yield crew_id, twins
+                group = self._group(crew_id)
+                if group is not None:
+                    yield crew_id, group
 
     def _was_stored_so(self, crew_id: str) -> bool:
         stored = self._stored.get(crew_id)
         return stored is not None and bool(same_pictures(stored, [self._of[crew_id]]))
 
-    def _twins(self, crew_id: str) -> Twins | None:
+    def _group(self, crew_id: str) -> SamePhotoGroup | None:
         others = self._others(crew_id)
         first = tuple(itertools.islice(others, SHOWN_IDS))
         count = sum(len(self._owners[picture]) for picture in self._pictures_like(self._of[crew_id])) - 1
-        return Twins(count, first) if first else None
+        return SamePhotoGroup(count, first) if first else None
 
     def _others(self, crew_id: str) -> Iterator[str]:
         for picture in self._pictures_like(self._of[crew_id]):

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from statistics import median
 
-from app.core.worker_threads import Task, Workforce
+from app.core.worker_threads import Task, WorkerPool
 
 USUAL_TIMES = 2
 USUAL_OF = 31  # the last so many downloads: the line of the moment
@@ -20,11 +20,11 @@ USUAL_OF = 31  # the last so many downloads: the line of the moment
 MAX_STALLED = 64
 
 
-class Downloads:
+class DownloadPool:
     """`places` at a time; no download stalls before `stall_s`."""
 
     def __init__(self, places: int, stall_s: float) -> None:
-        self._workforce = Workforce(places)
+        self._pool = WorkerPool(places)
         self._stall_s = stall_s
         self._allowed = places
         self._took_s: deque[float] = deque(maxlen=USUAL_OF)
@@ -32,7 +32,7 @@ class Downloads:
         self._stalled: list[Task] = []
 
     def start(self, download: Task) -> None:
-        self._workforce.hand(download)
+        self._pool.hand(download)
 
     def went_well(self, seconds: float) -> None:
         """One more photo came, in that time. Called from any thread."""
@@ -43,28 +43,28 @@ class Downloads:
     def make_room(self) -> int:
         """Let what stalls go on beside the others; returns how many do."""
         self._stalled = [task for task in self._stalled if not task.is_done]
-        for task in self._workforce.slow(self._patience_s()):
-            if len(self._stalled) < self._allowed and self._workforce.replace(task):
+        for task in self._pool.slow(self._patience_s()):
+            if len(self._stalled) < self._allowed and self._pool.replace(task):
                 self._stalled.append(task)
         return len(self._stalled)
 
     def hanging(self, seconds: float) -> list[Task]:
         """Those that have taken longer than that, which no download does by itself."""
-        return [task for task in self._stalled if task.has_taken(seconds)] + self._workforce.slow(seconds)
+        return [task for task in self._stalled if task.has_taken(seconds)] + self._pool.slow(seconds)
 
     def give_up(self, task: Task) -> bool:
         """It no longer counts. False: it is done."""
         if task in self._stalled:
             self._stalled.remove(task)
-        return self._workforce.give_up(task)
+        return self._pool.give_up(task)
 
     @property
     def given_up(self) -> int:
-        return self._workforce.given_up
+        return self._pool.given_up
 
     def dismiss(self) -> None:
         """No more of them; those under way go on by themselves."""
-        self._workforce.dismiss()
+        self._pool.dismiss()
 
     def _patience_s(self) -> float:
         with self._guard:

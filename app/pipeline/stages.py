@@ -25,19 +25,19 @@ from app.faces.finder import CLOSER, FaceFinder, FindOptions
 from app.faces.mtcnn import Mtcnn
 from app.faces.onnx_sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
-from app.gallery.vector_writer import Saved
+from app.gallery.vector_writer import SavedRow
 from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, choose_reduction
 from app.photos.http_source import HttpSource
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
 from app.photos.source import FetchOptions, FolderSource
 from app.photos.temp_folder import TempFolder
-from app.pipeline.known_photos import Familiar
+from app.pipeline.known_photos import KnownPhotos
 from app.pipeline.thread_pipeline import PHOTO_LIMIT_S, PipelineOptions, Stages
 from app.records import CrewMember, Embedding, Face, Failed, Photo, Portrait, Skipped
 from app.roster.database import DatabaseRoster, RosterLayout
-from app.runs.abort_guard import Breaker
-from app.runs.shared_photos import Screening
+from app.runs.abort_guard import AbortGuard
+from app.runs.shared_photos import SharedPhotoCheck
 
 AUTOMATIC = "auto"
 GOLDEN = Path(__file__).parents[1] / "faces" / "golden.jpg"  # drawn by benchmarks/golden_face.py
@@ -48,7 +48,7 @@ MAX_PROCESSED_COPIES = 200  # kept while a run with --debug lasts: not as many a
 
 
 @dataclass(frozen=True, slots=True)
-class FaceStages:
+class FaceExtractor:
     """The part of the way that needs no network and no database: a photo's file in, its vector out."""
 
     decode_options: DecodeOptions
@@ -75,8 +75,8 @@ class FaceStages:
         """The photo with more pixels. Raises `nothing` where they are too many, and InvalidImage for damage that only
         shows in them."""
         options = dataclasses.replace(self.decode_options, min_side_px=CLOSER.max_side_px)
-        factor = choose_reduction(portrait.sighting.size, options.min_side_px)
-        if math.prod(portrait.sighting.size) > options.max_megapixels * PIXELS_PER_MEGAPIXEL * factor**2:
+        factor = choose_reduction(portrait.analysis.size, options.min_side_px)
+        if math.prod(portrait.analysis.size) > options.max_megapixels * PIXELS_PER_MEGAPIXEL * factor**2:
             raise nothing
         try:
             return load_portrait(portrait.photo, options, self.sandbox)
@@ -95,14 +95,14 @@ class FaceStages:
         return embedding.vector
 
 
-def build_face_stages(
+def open_face_extractor(
     settings: Settings,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
     *,
     accept_low_quality: bool = False,
     weights: WeightsStore | None = None,
-) -> FaceStages:
+) -> FaceExtractor:
     """Load the nets; `weights`: out of this folder. Raises UnknownModel, WeightsUnavailable."""
     # OpenCV's own threads would only compete with ours, which each take a photo.
     cv2.setNumThreads(1)
@@ -115,7 +115,7 @@ def build_face_stages(
     network = load_network(settings.FACE_MODEL, weights or open_weights(settings, progress, stop), sessions)
     limits = settings.quality_limits()
     find_options = FindOptions(settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, limits, accept_low_quality)
-    return FaceStages(
+    return FaceExtractor(
         DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),
         FaceFinder(detector, nets, network.input_size, find_options),
         Embedder(settings.FACE_MODEL, network),
@@ -151,45 +151,50 @@ class RunParts:
     run lasts."""
 
     source: Source
-    familiar: Familiar
-    screening: Screening
-    breaker: Breaker
-    store: Callable[[Sequence[Embedding]], list[Saved]]
+    known_photos: KnownPhotos
+    shared_check: SharedPhotoCheck
+    abort_guard: AbortGuard
+    store: Callable[[Sequence[Embedding]], list[SavedRow]]
     keep_processed: bool = False
 
 
 @contextmanager
-def open_stages(settings: Settings, faces: FaceStages, parts: RunParts) -> Iterator[Stages]:
+def open_stages(settings: Settings, faces: FaceExtractor, parts: RunParts) -> Iterator[Stages]:
     """All stages of a run; on leaving, its temporary files are gone."""
     temp = TempFolder(settings.TEMP_DIR)
-    source, familiar, screening, breaker = parts.source, parts.familiar, parts.screening, parts.breaker
+    source, known_photos, shared_check, abort_guard = (
+        parts.source,
+        parts.known_photos,
+        parts.shared_check,
+        parts.abort_guard,
+    )
     read = _keeping_copies(faces, temp) if parts.keep_processed else faces.decode
 
     def fetch(member: CrewMember) -> Photo | Skipped | Failed:
-        found = familiar.fetch(lambda member: source.fetch(member, temp), member)
+        found = known_photos.fetch(lambda member: source.fetch(member, temp), member)
         if isinstance(found, Skipped):
-            screening.keep(member.crew_id, familiar.picture_of(member.crew_id))
+            shared_check.keep(member.crew_id, known_photos.picture_of(member.crew_id))
         return found
 
     def embed(portraits: Sequence[Face]) -> list[Embedding]:
         embeddings = faces.embedder.embed(portraits)
-        breaker.embedded(embedding.photo for embedding in embeddings)
+        abort_guard.embedded(embedding.photo for embedding in embeddings)
         return embeddings
 
     def store(embeddings: Sequence[Embedding]) -> list[int | Skipped]:
-        saved = parts.store(screening.still_alone(embeddings))
+        saved = parts.store(shared_check.still_alone(embeddings))
         pairs = zip(embeddings, saved, strict=True)
-        return [familiar.unmoved(embedding) if row.unmoved else row.row_id for embedding, row in pairs]
+        return [known_photos.unmoved(embedding) if row.unmoved else row.row_id for embedding, row in pairs]
 
     try:
         yield Stages(
             fetch=fetch,
             decode=read,
-            find=lambda portrait: screening.watch(faces.find, portrait),
+            find=lambda portrait: shared_check.watch(faces.find, portrait),
             embed=embed,
             store=store,
             discard=_discard,
-            may_store=breaker.is_satisfied,
+            may_store=abort_guard.is_satisfied,
         )
     finally:
         faces.close()
@@ -240,10 +245,10 @@ def extract_face_embedding(
 
 
 @lru_cache(maxsize=2)
-def _loaded_faces(model: str, detector: str) -> FaceStages:
+def _loaded_faces(model: str, detector: str) -> FaceExtractor:
     # Neither database nor photo server is touched: what those settings say does not matter here.
     settings = load_settings(DB_URL="sqlite://", IMAGE_BASE_URL="file:///", FACE_MODEL=model, FACE_DETECTOR=detector)
-    return build_face_stages(settings)
+    return open_face_extractor(settings)
 
 
 def _providers(setting: str) -> tuple[str, ...]:
@@ -252,7 +257,7 @@ def _providers(setting: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in setting.split(",") if name.strip())
 
 
-def _keeping_copies(faces: FaceStages, temp: TempFolder) -> Callable[[Photo], Portrait]:
+def _keeping_copies(faces: FaceExtractor, temp: TempFolder) -> Callable[[Photo], Portrait]:
     numbers = itertools.count(1)
 
     def decode(photo: Photo) -> Portrait:

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from app.core.worker_threads import Task, Workforce
+from app.core.worker_threads import Task, WorkerPool
 from app.errors import ItemError, PhotoUnavailable, RunError, Stuck, TookTooLong
-from app.pipeline.download_pool import Downloads
+from app.pipeline.download_pool import DownloadPool
 from app.pipeline.work_item import Batch, Journey, take_batch
 from app.records import SKIPPED_INTERRUPTED, CrewMember, Embedding, Face, Failed, Outcome, Photo, Portrait, Skipped
 
@@ -95,8 +95,8 @@ class Pipeline:
         """One outcome for each member, in the order in which they finish. A RunError is raised after them."""
         waiting = iter(members)
         trouble: RunError | None = None
-        downloads = Downloads(self._options.download_threads, self._options.stall_s)
-        workers = Workforce(self._options.worker_threads)
+        downloads = DownloadPool(self._options.download_threads, self._options.stall_s)
+        workers = WorkerPool(self._options.worker_threads)
         try:
             yield from self._work_off(waiting, downloads, workers)
         except RunError as error:
@@ -111,7 +111,9 @@ class Pipeline:
         if trouble is not None:
             raise trouble
 
-    def _work_off(self, waiting: Iterator[CrewMember], downloads: Downloads, workers: Workforce) -> Iterator[Outcome]:
+    def _work_off(
+        self, waiting: Iterator[CrewMember], downloads: DownloadPool, workers: WorkerPool
+    ) -> Iterator[Outcome]:
         batch: Batch = []
         while not self._stop.is_set():
             yield from self._give_up_on_hanging(downloads, workers)
@@ -138,7 +140,7 @@ class Pipeline:
         """How many are under way, without those who only wait to be stored."""
         return len(self._under_way) - sum(len(batch) for batch in self._held)
 
-    def _start(self, journey: Journey, downloads: Downloads, workers: Workforce) -> None:
+    def _start(self, journey: Journey, downloads: DownloadPool, workers: WorkerPool) -> None:
         def fetch() -> None:
             journey.step("download", lambda _: self._stages.fetch(journey.member))
             if journey.failure is None:
@@ -181,7 +183,7 @@ class Pipeline:
             raise ready
         return ready
 
-    def _give_up_on_hanging(self, downloads: Downloads, workers: Workforce) -> Iterator[Outcome]:
+    def _give_up_on_hanging(self, downloads: DownloadPool, workers: WorkerPool) -> Iterator[Outcome]:
         """Raises Stuck when they are too many."""
         options = self._options
         for task in downloads.hanging(options.download_limit_s):

@@ -11,7 +11,7 @@ from typing import Any
 from app.core.logs import RUN_LOGGER, Personal
 from app.core.redaction import harmless
 from app.errors import ItemError, RunError, Unexpected
-from app.records import CrewMember, Failed, Outcome, Photo, Sighting, Skipped, Stored
+from app.records import CrewMember, Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
 
 log = logging.getLogger(__name__)
 run_log = logging.getLogger(RUN_LOGGER)
@@ -26,7 +26,7 @@ class Journey:
     item: Any = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     failure: Failed | None = None
-    sighting: Sighting | None = None
+    analysis: PhotoAnalysis | None = None
     photo: Photo | None = None
 
     def step(self, stage: str, call: Callable[[Any], Any]) -> None:
@@ -54,7 +54,7 @@ class Journey:
         if isinstance(item, Failed):
             self.failure, item = replace(item, timings_ms=self.timings_ms, photo=self.photo), None
         self.item = item
-        self.sighting = getattr(item, "sighting", None) or self.sighting
+        self.analysis = getattr(item, "analysis", None) or self.analysis
 
     def took(self, stage: str, seconds: float) -> None:
         self.timings_ms[stage] = round(seconds * 1000, 3)
@@ -64,14 +64,14 @@ class Journey:
     def give_up(self, error: ItemError) -> None:
         """The stage that it is in does not come to an end: what it still says changes nothing any more."""
         log.error("%s: %s en la etapa %s", self.member.crew_id, error.code, self.stage)
-        seen = self.sighting
+        seen = self.analysis
         self.failure = Failed(
             self.member, self.stage, error.code, error.detail, dict(self.timings_ms), seen, self.photo
         )
 
     def _fail(self, error: ItemError, stage: str) -> None:
         self.item = None  # a decoded photo is large, and a failed member may wait long for its turn
-        seen = error.sighting or self.sighting
+        seen = error.analysis or self.analysis
         self.failure = Failed(self.member, stage, error.code, error.detail, self.timings_ms, seen, self.photo)
 
     @property
@@ -84,7 +84,7 @@ class Journey:
             return self.failure
         if isinstance(self.item, Skipped):
             return replace(self.item, timings_ms=self.timings_ms, photo=self.photo)
-        return Stored(self.member, self.item, self.timings_ms, self.sighting, self.photo)
+        return Stored(self.member, self.item, self.timings_ms, self.analysis, self.photo)
 
 
 Batch = list[Journey]

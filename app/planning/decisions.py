@@ -7,26 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from app.errors import (
-    DangerousImage,
-    FaceTooSmall,
-    InvalidImage,
-    LowQuality,
-    NoFace,
-    NotAPhoto,
-    NotAPortrait,
-    PhotoUnavailable,
-    PlaceholderPhoto,
-    SetAside,
-    SeveralFaces,
-    SharedPhoto,
-    TookTooLong,
-    UnclearOrientation,
-    kind_of,
-)
-from app.gallery.crash_suspects import Suspect
-from app.gallery.enrolments import Holding
-from app.gallery.remembered import Remembered
+from app.errors import Quarantined, Retry, kind_of
+from app.gallery.crash_suspects import CrashSuspect
+from app.gallery.enrolments import Enrolment
+from app.gallery.remembered import PhotoRecord
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_GONE,
@@ -49,13 +33,6 @@ KINDS = (
 )
 PROCESSED = (NEW, CHANGED, RENAMED, STALE, RETRY, COMPARE)
 
-SHARED_CODES = {SharedPhoto.code, PlaceholderPhoto.code}
-# Failures that are the photo's: trying again makes no sense before it is another one.
-JUDGED = (
-    *(NoFace, FaceTooSmall, SeveralFaces, NotAPortrait, UnclearOrientation, NotAPhoto, LowQuality),
-    *(InvalidImage, DangerousImage, TookTooLong),
-)
-OF_THE_PHOTO = {each.code for each in JUDGED} | SHARED_CODES
 FIRST_RETRY, LAST_RETRY = timedelta(hours=1), timedelta(hours=20)  # the last leaves no nightly run out
 MAX_DOUBLINGS = 5  # beyond the last; a month of failures would be more days than a timedelta holds
 
@@ -84,13 +61,13 @@ class Case:
 
     member: CrewMember
     url: str
-    holding: Holding | None = None
-    remembered: Remembered | None = None
-    suspect: Suspect | None = None
+    enrolment: Enrolment | None = None
+    remembered: PhotoRecord | None = None
+    suspect: CrashSuspect | None = None
 
     @property
     def is_active(self) -> bool:
-        return self.holding is not None and self.holding.active
+        return self.enrolment is not None and self.enrolment.active
 
     @property
     def came_back(self) -> bool:
@@ -98,10 +75,10 @@ class Case:
         return self.remembered is not None and self.remembered.left_at is not None
 
     @property
-    def failure_before(self) -> Remembered | None:
+    def failure_before(self) -> PhotoRecord | None:
         """What is remembered, when the last look at the photo failed. A row that somebody else has written since counts
         for more."""
-        stranger = self.holding is not None and self.holding.active and not self.holding.known
+        stranger = self.enrolment is not None and self.enrolment.active and not self.enrolment.known
         return self.remembered if self.remembered and self.remembered.code and not stranger else None
 
 
@@ -129,48 +106,48 @@ def decide(case: Case, rules: Rules, answer: str = "") -> Decision:
     else:
         decision = _about_its_row(case, rules) or _by_answer(case, rules, answer)
     suspect = case.suspect
-    is_set_aside = suspect is not None and suspect.is_set_aside and suspect.url == case.url and not rules.insist
-    if suspect is not None and is_set_aside and decision.kind in PROCESSED:
+    is_quarantined = suspect is not None and suspect.is_quarantined and suspect.url == case.url and not rules.insist
+    if suspect is not None and is_quarantined and decision.kind in PROCESSED:
         reason = f"{suspect.deaths} ejecuciones murieron mientras se procesaba"
-        failure = Failed(case.member, SetAside.stage, SetAside.code, reason, recalled=True)
+        failure = Failed(case.member, Quarantined.stage, Quarantined.code, reason, recalled=True)
         return Decision(SET_ASIDE, reason, case, failure)
     return decision
 
 
-def is_stale(holding: Holding, rules: Rules) -> bool:
+def is_stale(enrolment: Enrolment, rules: Rules) -> bool:
     """Whether the row was made by another contract. Where nobody knows, model and length must do."""
-    if holding.contract is not None:
-        return holding.contract != rules.contract or holding.model != rules.model
-    lengths = {holding.dimensions, rules.dimensions} - {None}
-    return holding.model != rules.model or len(lengths) > 1
+    if enrolment.contract is not None:
+        return enrolment.contract != rules.contract or enrolment.model != rules.model
+    lengths = {enrolment.dimensions, rules.dimensions} - {None}
+    return enrolment.model != rules.model or len(lengths) > 1
 
 
-def recalled(member: CrewMember, remembered: Remembered) -> Failed:
+def recalled(member: CrewMember, remembered: PhotoRecord) -> Failed:
     """The failure as it was."""
     return Failed(member, kind_of(remembered.code).stage, remembered.code, remembered.detail, recalled=True)
 
 
 def _about_its_row(case: Case, rules: Rules) -> Decision | None:
     """What the row alone gives reason for."""
-    holding, seen = case.holding, case.remembered.sha256 if case.remembered else ""
-    if holding is None or not (holding.active or case.came_back):
+    enrolment, seen = case.enrolment, case.remembered.sha256 if case.remembered else ""
+    if enrolment is None or not (enrolment.active or case.came_back):
         return Decision(NEW, "no tiene embedding activo", case)
-    rows = len(holding.active_ids)
+    rows = len(enrolment.active_ids)
     reasons = (
         (rows > 1, CHANGED, f"tiene {rows} filas activas: quedará una"),
-        (is_stale(holding, rules), STALE, _why_stale(holding, rules)),
-        (holding.url != case.url, RENAMED, "la foto está en otra dirección; si es la misma, solo se anota"),
+        (is_stale(enrolment, rules), STALE, _why_stale(enrolment, rules)),
+        (enrolment.url != case.url, RENAMED, "la foto está en otra dirección; si es la misma, solo se anota"),
         (rules.compare, COMPARE, "se compara su contenido (--refresh full)"),
-        (bool(seen and holding.sha256) and seen != holding.sha256, CHANGED, "la última foto que se vio es otra"),
+        (bool(seen and enrolment.sha256) and seen != enrolment.sha256, CHANGED, "la última foto que se vio es otra"),
     )
     return next((Decision(kind, reason, case) for holds, kind, reason in reasons if holds), None)
 
 
-def _why_stale(holding: Holding, rules: Rules) -> str:
-    if holding.model != rules.model:
-        return f"su vector es de {holding.model or 'un modelo desconocido'}"
-    if holding.contract is None:
-        return f"su vector tiene {holding.dimensions} números"
+def _why_stale(enrolment: Enrolment, rules: Rules) -> str:
+    if enrolment.model != rules.model:
+        return f"su vector es de {enrolment.model or 'un modelo desconocido'}"
+    if enrolment.contract is None:
+        return f"su vector tiene {enrolment.dimensions} números"
     return "su vector se hizo con otra versión de los pesos, del detector o de la preparación"
 
 
@@ -197,18 +174,20 @@ def _leave(case: Case, reason: str) -> Decision:
     return Decision(REACTIVATE, f"volvió al padrón; {reason}", case)
 
 
-def _after_failure(case: Case, remembered: Remembered, rules: Rules, answer: str) -> Decision:
+def _after_failure(case: Case, remembered: PhotoRecord, rules: Rules, answer: str) -> Decision:
+    retry = kind_of(remembered.code).retry
+    waits_for_photo = retry in (Retry.OTHER_PHOTO, Retry.UNSHARED)
     reasons = (
         (remembered.url != case.url, "falló, y ahora tiene otra foto"),
         (rules.insist, "falló, y se pidió reintentar"),
-        (remembered.code == PhotoUnavailable.code, "el servidor de fotos no respondió la última vez"),
+        (retry is Retry.EVERY_RUN, "el servidor de fotos no respondió la última vez"),
         (remembered.judged_by != rules.judged_by, "falló con otra configuración u otro modelo"),
-        (remembered.code in OF_THE_PHOTO and rules.compare, "se compara su contenido (--refresh full)"),
+        (waits_for_photo and rules.compare, "se compara su contenido (--refresh full)"),
     )
     for holds, reason in reasons:
         if holds:
             return Decision(RETRY, reason, case)
-    if remembered.code in OF_THE_PHOTO:
+    if waits_for_photo:
         return _after_bad_photo(case, remembered, rules, answer)
     wait = min(FIRST_RETRY * 2 ** min(max(1, remembered.failures) - 1, MAX_DOUBLINGS), LAST_RETRY)
     if remembered.tried_at is None or remembered.tried_at + wait <= rules.now:
@@ -216,7 +195,7 @@ def _after_failure(case: Case, remembered: Remembered, rules: Rules, answer: str
     return _recall(case, remembered, f"se reintentará a partir del {_local(remembered.tried_at + wait)}")
 
 
-def _after_bad_photo(case: Case, remembered: Remembered, rules: Rules, answer: str) -> Decision:
+def _after_bad_photo(case: Case, remembered: PhotoRecord, rules: Rules, answer: str) -> Decision:
     if not _is_due(remembered, rules):
         return _recall(case, remembered, "la foto falló y se comprobó hace poco")
     if not answer:
@@ -226,7 +205,7 @@ def _after_bad_photo(case: Case, remembered: Remembered, rules: Rules, answer: s
     return Decision(RETRY, "la foto falló, y puede ser otra", case)
 
 
-def _recall(case: Case, remembered: Remembered, reason: str) -> Decision:
+def _recall(case: Case, remembered: PhotoRecord, reason: str) -> Decision:
     return Decision(KNOWN_FAILURE, reason, case, recalled(case.member, remembered))
 
 
@@ -234,6 +213,6 @@ def _local(moment: datetime) -> str:
     return f"{moment.replace(tzinfo=timezone.utc).astimezone():%d/%m/%Y %H:%M}"
 
 
-def _is_due(remembered: Remembered | None, rules: Rules) -> bool:
+def _is_due(remembered: PhotoRecord | None, rules: Rules) -> bool:
     checked_at = None if remembered is None else remembered.checked_at
     return checked_at is None or checked_at + rules.recheck <= rules.now

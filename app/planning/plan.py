@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.pool import ThreadPool
 
-from app.errors import BadName, Suspicious
-from app.gallery.crash_suspects import Suspect
-from app.gallery.enrolments import Holding
-from app.gallery.remembered import Remembered
+from app.errors import BadName, ImplausibleRun
+from app.gallery.crash_suspects import CrashSuspect
+from app.gallery.enrolments import Enrolment
+from app.gallery.remembered import PhotoRecord
 from app.planning.decisions import (
     ASK,
     DEACTIVATE,
@@ -38,14 +38,14 @@ PROBED, MOST = 20, 0.75  # so many questions, of which this part goes unanswered
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class Survey:
     """What is known before anybody is asked, all by crew id. `entries` are the roster's, all of it when `whole`."""
 
     entries: Sequence[Entry]
     whole: bool
-    holdings: Mapping[str, Holding]
-    remembered: Mapping[str, Remembered]
-    suspects: Mapping[str, Suspect]
+    enrolments: Mapping[str, Enrolment]
+    remembered: Mapping[str, PhotoRecord]
+    suspects: Mapping[str, CrashSuspect]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ class Plan:
     decisions: Sequence[Decision]
     versions: Mapping[str, Version] = field(default_factory=dict)
     blocked: Sequence[str] = ()
-    gone: Sequence[str] = ()
+    departed: Sequence[str] = ()
     gallery_size: int = 0
     strangers: Mapping[int, str] = field(default_factory=dict)
-    suspicion: Suspicious | None = None
+    suspicion: ImplausibleRun | None = None
     seconds_each: float | None = None
 
     def of(self, *kinds: str) -> list[Decision]:
@@ -109,49 +109,49 @@ class Planner:
         self._stop = stop
         self._threads = threads
 
-    def make(self, situation: Situation, told: Callable[[int, int], None]) -> Plan:
+    def make(self, survey: Survey, told: Callable[[int, int], None]) -> Plan:
         """The plan; `told` hears how many of how many photos the server was asked about.
 
         A server that hardly answers at all is the plan's suspicion: nobody's photo is to be processed then.
         """
         suspicion = None
         answers: dict[str, Answer] = {}
-        first = [self._at_first(entry, situation) for entry in situation.entries]
+        first = [self._at_first(entry, survey) for entry in survey.entries]
         try:
             self._ask_about([each.case for each in first if each.kind == ASK], told, answers)
-        except Suspicious as error:  # whoever left needs no photo
+        except ImplausibleRun as error:  # whoever left needs no photo
             suspicion = error
         decisions = [self._answered(each, answers) for each in first]
-        leavers, blocked, gone = self._leavers(situation) if situation.whole else ([], [], [])
+        leavers, blocked, departed = self._leavers(survey) if survey.whole else ([], [], [])
         return Plan(
             decisions=[*decisions, *leavers],
             versions={each: answer.version for each, answer in answers.items() if answer.says_something},
             blocked=blocked,
-            gone=gone,
-            gallery_size=sum(holding.active for holding in situation.holdings.values()),
+            departed=departed,
+            gallery_size=sum(enrolment.active for enrolment in survey.enrolments.values()),
             strangers=self._strangers(decisions),
             suspicion=suspicion,
         )
 
     def _strangers(self, decisions: Sequence[Decision]) -> dict[int, str]:
         """Rows (id -> crew id) that another program made, and that count as current."""
-        rows = ((each.case.holding, each.member.crew_id) for each in decisions)
+        rows = ((each.case.enrolment, each.member.crew_id) for each in decisions)
         return {
             row.row_id: crew_id
             for row, crew_id in rows
             if row and row.active and not row.known and not is_stale(row, self._rules)
         }
 
-    def _at_first(self, entry: Entry, situation: Situation) -> Decision:
+    def _at_first(self, entry: Entry, survey: Survey) -> Decision:
         member = entry.member if isinstance(entry, Failed) else entry
-        known = situation.holdings.get(member.crew_id), situation.remembered.get(member.crew_id)
+        known = survey.enrolments.get(member.crew_id), survey.remembered.get(member.crew_id)
         if isinstance(entry, Failed):
             return _unprocessable(Case(member, "", *known), entry)
         try:
             url = self._url_of(member)
         except BadName as error:
             return _unprocessable(Case(member, "", *known), Failed(member, error.stage, error.code, error.detail))
-        return decide(Case(member, url, *known, situation.suspects.get(member.crew_id)), self._rules)
+        return decide(Case(member, url, *known, survey.suspects.get(member.crew_id)), self._rules)
 
     def _answered(self, decision: Decision, answers: Mapping[str, Answer]) -> Decision:
         """What only the photo's server could decide, decided."""
@@ -161,7 +161,7 @@ class Planner:
         return decide(decision.case, self._rules, answer.kind if answer else ANSWER_UNREACHABLE)
 
     def _ask_about(self, cases: Sequence[Case], told: Callable[[int, int], None], answers: dict[str, Answer]) -> None:
-        """Fills `answers`. Raises Suspicious."""
+        """Fills `answers`. Raises ImplausibleRun."""
         unreachable = in_a_row = 0
         with ThreadPool(self._threads) as pool:
             for case, answer in pool.imap_unordered(self._question, cases):
@@ -174,7 +174,7 @@ class Planner:
                 told(len(answers), len(cases))
                 most = len(answers) == PROBED and unreachable >= MOST * PROBED
                 if (most or in_a_row == PROBED) and not self._limits.allow_mass_change:
-                    raise Suspicious(
+                    raise ImplausibleRun(
                         f"El servidor de fotos no respondió {unreachable} de {len(answers)} veces",
                         "Compruebe IMAGE_BASE_URL y que el servidor funcione. Los embeddings siguen como estaban.",
                     )
@@ -186,25 +186,25 @@ class Planner:
         version = case.remembered.version if case.remembered else Version()
         return case, self._ask(case.member, version)
 
-    def _leavers(self, situation: Situation) -> tuple[list[Decision], list[str], list[str]]:
+    def _leavers(self, survey: Survey) -> tuple[list[Decision], list[str], list[str]]:
         """Whoever is not in the roster: to be laid to rest, to be deleted, and all of them. A roster that is not
         believed lets nobody go."""
-        present = {each.member.crew_id if isinstance(each, Failed) else each.crew_id for each in situation.entries}
-        known = dict.fromkeys((*situation.holdings, *situation.remembered))
-        gone = [crew_id for crew_id in known if crew_id not in present]
+        present = {each.member.crew_id if isinstance(each, Failed) else each.crew_id for each in survey.entries}
+        known = dict.fromkeys((*survey.enrolments, *survey.remembered))
+        departed = [crew_id for crew_id in known if crew_id not in present]
         cases = [
-            Case(CrewMember(each, ""), "", situation.holdings.get(each), situation.remembered.get(each))
-            for each in gone
+            Case(CrewMember(each, ""), "", survey.enrolments.get(each), survey.remembered.get(each))
+            for each in departed
         ]
         resting = [Decision(DEACTIVATE, "ya no está activo en el padrón", case) for case in cases if case.is_active]
         purged = [Decision(PURGE, _since(case), case) for case in cases if self._is_to_be_purged(case)]
-        active = sum(holding.active for holding in situation.holdings.values())
-        nobody = not situation.entries
+        active = sum(enrolment.active for enrolment in survey.enrolments.values())
+        nobody = not survey.entries
         blocked = list(self._hold_back(resting, active, MASS_DEACTIVATION, "desactivó", nobody=nobody))
         if blocked:
             return [], blocked, []
-        blocked += self._hold_back(purged, len(situation.holdings), MASS_PURGE, "borró", nobody=nobody)
-        return [*resting, *purged], blocked, gone
+        blocked += self._hold_back(purged, len(survey.enrolments), MASS_PURGE, "borró", nobody=nobody)
+        return [*resting, *purged], blocked, departed
 
     def _hold_back(
         self, decisions: list[Decision], gallery: int, share: float, what: str, *, nobody: bool

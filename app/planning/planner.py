@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Protocol
 
 from app.core.config import Settings
-from app.errors import MixedModels
+from app.errors import MixedModels, Retry, kind_of
 from app.gallery.gallery import Gallery
 from app.photos.source import photo_url
 from app.pipeline.stages import Source
-from app.planning.decisions import RETRY, SHARED_CODES, Decision, Rules
-from app.planning.plan import Entry, Limits, Plan, Planner, Situation
+from app.planning.decisions import RETRY, Decision, Rules
+from app.planning.plan import Entry, Limits, Plan, Planner, Survey
 from app.records import CrewMember, Failed
 from app.runs.context import Observer, Request
 from app.runs.shared_photos import alone_by_now, known_pictures
@@ -40,17 +40,17 @@ class Planning:
     observer: Observer
     stop: threading.Event
 
-    def look_around(self, roster: Roster) -> Situation:
+    def survey_all(self, roster: Roster) -> Survey:
         """What there is, before anybody asks the photo server."""
         gallery, request = self.gallery, self.request
-        holdings = gallery.holdings(request.crew_id)  # before the roster: whoever is hired meanwhile has not left
-        remembered = gallery.ledger.remembered()
-        suspects = gallery.attempts.suspects(gallery.runs.living(request.now))
+        enrolments = gallery.enrolments(request.crew_id)  # before the roster: whoever is hired meanwhile has not left
+        remembered = gallery.photo_records.remembered()
+        suspects = gallery.crash_suspects.suspects(gallery.history.living(request.now))
         entries = roster.active() if request.crew_id is None else [roster.find(request.crew_id)]
         if request.retry_failed:
             failed = {crew_id for crew_id, photo in remembered.items() if photo.code} | suspects.keys()
             entries = [entry for entry in entries if _id_of(entry) in failed]
-        return Situation(entries, request.is_whole, holdings, remembered, suspects)
+        return Survey(entries, request.is_whole, enrolments, remembered, suspects)
 
     def refuse_mixture(self) -> None:
         """A few people's vectors of another model than everybody else's would help nobody."""
@@ -65,7 +65,7 @@ class Planning:
                 "Revise FACE_MODEL en .env. Para cambiar de modelo a todos: --migrate.",
             )
 
-    def make(self, situation: Situation) -> Plan:
+    def make(self, survey: Survey) -> Plan:
         """What is to be done about everybody."""
         request, settings = self.request, self.settings
         days = request.purge_after_days
@@ -73,15 +73,15 @@ class Planning:
         planner = Planner(
             self.rules, limits, self.source.check, self._url_of, self.stop, threads=settings.DOWNLOAD_THREADS
         )
-        plan = planner.make(situation, self.observer.checking)
-        plan = dataclasses.replace(plan, seconds_each=self.gallery.runs.seconds_each())
+        plan = planner.make(survey, self.observer.checking)
+        plan = dataclasses.replace(plan, seconds_each=self.gallery.history.seconds_each())
         return self._with_second_chances(plan)
 
     def _with_second_chances(self, plan: Plan) -> Plan:
         """Whoever shared a photo and has it alone by now is tried again."""
-        if not any(each.failure and each.failure.code in SHARED_CODES for each in plan.decisions):
+        if not any(each.failure and kind_of(each.failure.code).retry is Retry.UNSHARED for each in plan.decisions):
             return plan
-        lonely = alone_by_now(plan.decisions, *known_pictures(self.gallery, plan.gone))
+        lonely = alone_by_now(plan.decisions, *known_pictures(self.gallery, plan.departed))
         decisions = [
             Decision(RETRY, "nadie más tiene ya su foto", each.case) if each.member.crew_id in lonely else each
             for each in plan.decisions

@@ -9,11 +9,11 @@ from datetime import timedelta
 from app.core.config import Settings
 from app.faces.embedding_spec import DIMENSIONS
 from app.planning.decisions import Rules
-from app.records import DIGEST_DIGITS, Contract
+from app.records import DIGEST_DIGITS, EmbeddingSpec
 from app.runs.context import Request
 
 
-def make_rules(settings: Settings, request: Request, contract: Contract) -> Rules:
+def make_rules(settings: Settings, request: Request, contract: EmbeddingSpec) -> Rules:
     """The rules of one run."""
     # To look at a file of this machine costs nothing; and whoever asks for one person wants to know now.
     asks_at_once = settings.IMAGE_BASE_URL.startswith("file://") or request.crew_id is not None
@@ -30,7 +30,7 @@ def make_rules(settings: Settings, request: Request, contract: Contract) -> Rule
     )
 
 
-def _digest_of_judging(settings: Settings, request: Request, contract: Contract) -> str:
+def _digest_of_judging(settings: Settings, request: Request, contract: EmbeddingSpec) -> str:
     """Stands for everything that a photo can fail by: when it changes, a photo that failed deserves another look."""
     judging = {
         "contract": contract.digest,

@@ -10,16 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.core.logs import printable
-from app.errors import BadVector, LowQuality, PhotoUnavailable, RowRefused, RunError, SharedPhoto, Unexpected, kind_of
+from app.errors import Audience, LowQuality, RunError, SharedPhoto, kind_of
 from app.faces.quality import COMPONENTS, REJECT, WARN, Component, Grade, Limits, grade
-from app.records import CrewMember, Failed, Outcome, Sighting, Skipped, Stored
+from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored
 from app.reports.run_summary import Summary, summarise
 from app.reports.sentences import say_what_happened, say_why_cut_short
 
 # Kinds of entries, in the order in which they are shown.
 RETAKE, SHARED, IMPROVE, TECHNICAL = KINDS = ("retake", "shared", "improve", "technical")
 NEW, OPEN = "new", "open"
-NOT_FOR_HR = {error.code for error in (PhotoUnavailable, BadVector, RowRefused, Unexpected)}
 
 Scores = defaultdict[Component, "array[int]"]
 Box = tuple[float, float, float, float]  # x, y, width, height as fractions of the photo's width and height
@@ -46,7 +45,7 @@ class RunFacts:
     previous: Collection[str] | None = None
     notices: Sequence[Notice] = ()
     improvable: Sequence[tuple[CrewMember, str]] = ()
-    illustrations: Mapping[str, Sighting] = field(default_factory=dict)
+    illustrations: Mapping[str, PhotoAnalysis] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +137,17 @@ def _grade_all(outcomes: Iterable[Outcome], limits: Limits) -> tuple[list[tuple[
 
 
 def _grades(outcome: Outcome, limits: Limits) -> list[Grade]:
-    if outcome.sighting is None or outcome.sighting.quality is None:
+    if outcome.analysis is None or outcome.analysis.quality is None:
         return []
-    return grade(outcome.sighting.quality, limits)
+    return grade(outcome.analysis.quality, limits)
 
 
 def _entry(outcome: Outcome, kind: str, code: str, words: tuple[str, str, str]) -> Entry:
     """`words`: title, detail and advice."""
-    return _illustrated(_plain_entry(outcome.member, kind, code, words), outcome.sighting)
+    return _illustrated(_plain_entry(outcome.member, kind, code, words), outcome.analysis)
 
 
-def _illustrated(entry: Entry, seen: Sighting | None) -> Entry:
+def _illustrated(entry: Entry, seen: PhotoAnalysis | None) -> Entry:
     return entry if seen is None else replace(entry, thumbnail=seen.thumbnail, box=_fractions(seen))
 
 
@@ -158,7 +157,7 @@ def _plain_entry(member: CrewMember, kind: str, code: str, words: tuple[str, str
     return Entry(crew_id, full_name, photo_name, kind, code, title, printable(detail), advice)
 
 
-def _fractions(seen: Sighting) -> Box | None:
+def _fractions(seen: PhotoAnalysis) -> Box | None:
     if seen.box is None:
         return None
     (width, height), (x, y, box_width, box_height) = seen.size, seen.box
@@ -198,7 +197,7 @@ def _of_notice(notice: Notice) -> Entry:
 
 
 def _kind(code: str) -> str:
-    if code in NOT_FOR_HR:
+    if kind_of(code).audience is Audience.TECHNICIAN:
         return TECHNICAL
     return SHARED if code == SharedPhoto.code else RETAKE
 

@@ -171,7 +171,7 @@ def _row_notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:
     """All rows in use of another contract, whatever is done about them, and the time of those that are done again.
     Rows that are not in use, of people who come back, mix with nothing."""
-    stale = [(each.kind, row) for each in plan.decisions if (row := each.case.holding) and row.active]
+    stale = [(each.kind, row) for each in plan.decisions if (row := each.case.enrolment) and row.active]
     stale = [(kind, row) for kind, row in stale if is_stale(row, rules)]
     if not stale:
         return

@@ -16,7 +16,7 @@ from app.cli.arguments import STDOUT
 from app.core.files import mode_of, write_private
 from app.errors import SettingsError
 from app.faces.quality import Limits
-from app.records import Failed, Outcome, Photo, Sighting, Skipped, Stored
+from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
 from app.reports.photo_review import Review
 from app.reports.run_summary import reason
 from app.runs.shared_photos import note_quality
@@ -78,36 +78,36 @@ def describe(outcome: Outcome, limits: Limits) -> dict[str, Any]:
         entry["recalled"] = outcome.recalled
     if isinstance(outcome, Skipped):
         return entry | {"code": outcome.code}
-    return entry | describe_seen(outcome.photo, outcome.sighting, limits)
+    return entry | describe_seen(outcome.photo, outcome.analysis, limits)
 
 
-def describe_seen(photo: Photo | None, sighting: Sighting | None, limits: Limits) -> dict[str, Any]:
+def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None, limits: Limits) -> dict[str, Any]:
     """Photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright original."""
-    if sighting is None:
+    if analysis is None:
         return {"photo": describe_photo(photo, None), "face": None, "quality": None}
     face = {
-        "box": sighting.box,
+        "box": analysis.box,
         "landmarks": None
-        if sighting.landmarks is None
-        else [[round(float(side), 1) for side in point] for point in sighting.landmarks],
-        "confidence": round(sighting.confidence, 4),
-        "attempt": sighting.attempt,
-        "faces_seen": sighting.faces_seen,
+        if analysis.landmarks is None
+        else [[round(float(side), 1) for side in point] for point in analysis.landmarks],
+        "confidence": round(analysis.confidence, 4),
+        "attempt": analysis.attempt,
+        "faces_seen": analysis.faces_seen,
     }
-    note = note_quality(sighting, limits)
+    note = note_quality(analysis, limits)
     return {
-        "photo": describe_photo(photo, sighting),
-        "face": face if sighting.box else None,
+        "photo": describe_photo(photo, analysis),
+        "face": face if analysis.box else None,
         "quality": note and dict(note.components),
     }
 
 
-def describe_photo(photo: Photo | None, sighting: Sighting | None) -> dict[str, Any] | None:
+def describe_photo(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[str, Any] | None:
     """The file's content and, as far as it was decoded, its picture."""
-    if photo is None and sighting is None:
+    if photo is None and analysis is None:
         return None
-    width, height = sighting.size if sighting else (None, None)
-    picture = sighting and sighting.picture
+    width, height = analysis.size if analysis else (None, None)
+    picture = analysis and analysis.picture
     return {
         "width": width,
         "height": height,

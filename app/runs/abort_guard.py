@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from app.errors import PhotoNotFound, PhotoUnavailable, Suspicious, kind_of
+from app.errors import ImplausibleRun, PhotoNotFound, PhotoUnavailable, kind_of
 from app.records import Failed, Outcome, Photo
 
 PROBATION = 20  # members whose photos are looked at before anything is written
@@ -17,7 +17,7 @@ FETCHING_STAGES = ("download", "decode")
 ADVICE = "Si de verdad es así, repita con --allow-mass-change."
 
 
-class Breaker:
+class AbortGuard:
     """Watches one run. `in_gallery`: members who have a good row; `answered`: how many photos the server has spoken
     for already; `known`: how members failed in an earlier run (crew id -> code); a breaker that is not `armed` suspects
     nothing.
@@ -49,15 +49,15 @@ class Breaker:
                 self._embedded.add(photo.member.crew_id)
 
     def is_satisfied(self) -> bool:
-        """Whether enough was seen to begin writing, or there is no good row that writing could harm. Raises Suspicious
-        when what was seen is one and the same file."""
+        """Return whether enough photos were seen to begin writing, or writing could harm no good row. Raises
+        ImplausibleRun when the photos are one and the same file."""
         if not self._armed or not self._in_gallery:
             return True
         self._suspect_photos()
         return len(self._looked_at) >= PROBATION
 
     def saw(self, outcome: Outcome) -> None:
-        """One more outcome of somebody who was processed. Raises Suspicious. Whoever fails as before is no news."""
+        """One more outcome of somebody who was processed. Raises ImplausibleRun. Whoever fails as before is no news."""
         if not self._armed or (isinstance(outcome, Failed) and self._known.get(outcome.member.crew_id) == outcome.code):
             return
         known = outcome.member.crew_id in self._in_gallery
@@ -84,7 +84,7 @@ class Breaker:
     def _suspect_server(self) -> None:
         if self._unavailable_in_a_row >= PROBATION:
             last = f" (la última: {self._last_detail})" if self._last_detail else ""
-            raise Suspicious(
+            raise ImplausibleRun(
                 f"El servidor de fotos dejó de responder bien: {PROBATION} descargas seguidas fallaron{last}",
                 "Compruebe el servidor y vuelva a ejecutar: continuará donde quedó. Si redirige a otro sitio, ponga en "
                 "IMAGE_BASE_URL la dirección definitiva.",
@@ -99,13 +99,13 @@ class Breaker:
         code, same_way = max(self._codes.items(), key=lambda found: found[1], default=("", 0))
         same_file = max(self._files.values(), default=0)
         if same_file >= MOST * looked_at:
-            raise Suspicious(
+            raise ImplausibleRun(
                 f"{same_file} de las primeras {looked_at} fotos son un mismo archivo: parece que el servidor entrega "
                 "a todos una página de inicio de sesión o una imagen de relleno",
                 f"Abra en un navegador la foto de alguien. {ADVICE}",
             )
         if same_way >= MOST * (looked_at + self._answered):
-            raise Suspicious(
+            raise ImplausibleRun(
                 f"{same_way} de las primeras {looked_at} fotos fallan igual ({kind_of(code).title}): "
                 f"{_what_it_looks_like(code)}",
                 "Compruebe el servidor y vuelva a ejecutar."
@@ -115,7 +115,7 @@ class Breaker:
 
     def _suspect_losses(self) -> None:
         if self._judged >= PROBATION and self._lost >= MOST * (self._judged + self._answered):
-            raise Suspicious(
+            raise ImplausibleRun(
                 f"{self._lost} de {self._judged + self._answered} personas que ya tenían un buen embedding fallan "
                 "ahora: parece que cambiaron las fotos de todos, o que el programa ya no las lee bien",
                 f"Mire algunas de esas fotos. Los embeddings que había siguen como estaban. {ADVICE}",

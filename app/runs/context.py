@@ -14,8 +14,8 @@ from app.core.config import Settings
 from app.errors import RunError
 from app.gallery.gallery import Gallery
 from app.gallery.run_history import PastRun, RunEnd
-from app.gallery.vector_writer import Saved
-from app.pipeline.stages import FaceStages, Source
+from app.gallery.vector_writer import SavedRow
+from app.pipeline.stages import FaceExtractor, Source
 from app.planning.decisions import Rules
 from app.planning.plan import Plan
 from app.records import (
@@ -24,7 +24,7 @@ from app.records import (
     CrewMember,
     Embedding,
     Outcome,
-    Sighting,
+    PhotoAnalysis,
     Skipped,
     Stored,
 )
@@ -90,8 +90,8 @@ class Means:
     gallery: Gallery
     source: Source
     rules: Rules
-    store: Callable[[Sequence[Embedding]], list[Saved]]
-    load_faces: Callable[[], FaceStages]
+    store: Callable[[Sequence[Embedding]], list[SavedRow]]
+    load_faces: Callable[[], FaceExtractor]
     observer: Observer
     stop: threading.Event
     run_id: int
@@ -141,7 +141,7 @@ class RunResult(Results):
     mixed: int = 0
     out_of_time: bool = False
     died_before: PastRun | None = None
-    illustrations: dict[str, Sighting] = field(default_factory=dict)
+    illustrations: dict[str, PhotoAnalysis] = field(default_factory=dict)
     seconds: float = 0.0
     gallery: Gallery | None = None
     run_id: int | None = None
@@ -152,7 +152,7 @@ class RunResult(Results):
         component's name."""
         remembered = {each.member.crew_id: each.case.remembered for each in (self.plan.decisions if self.plan else ())}
         skipped = (each for each in self.outcomes if isinstance(each, Skipped) and each.code != SKIPPED_INTERRUPTED)
-        seen = ((each.member, remembered.get(each.member.crew_id)) for each in skipped if each.sighting is None)
+        seen = ((each.member, remembered.get(each.member.crew_id)) for each in skipped if each.analysis is None)
         return [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
 
     @property
@@ -166,7 +166,7 @@ def clear_suspicion(result: RunResult) -> None:
     if result.gallery is None or result.run_id is None:
         return
     try:
-        result.gallery.attempts.end(result.run_id)
+        result.gallery.crash_suspects.end(result.run_id)
     except RunError:
         log.exception("No se pudo anotar quién quedó sin procesar")
 
@@ -177,6 +177,6 @@ def close_run(result: RunResult, request: Request, end: RunEnd) -> None:
     if gallery is None or run_id is None:
         return
     try:
-        gallery.runs.end(run_id, request.now + timedelta(seconds=round(result.seconds)), end)
+        gallery.history.end(run_id, request.now + timedelta(seconds=round(result.seconds)), end)
     except RunError:
         log.exception("No se pudo anotar el final de la ejecución")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.core.logs import RUN_LOGGER, Personal
-from app.errors import RunError, Stuck, TookTooLong
-from app.pipeline.known_photos import Familiar
+from app.errors import Retry, RunError, Stuck, TookTooLong, kind_of
+from app.pipeline.known_photos import KnownPhotos
 from app.pipeline.stages import RunParts, open_stages, pipeline_options
 from app.pipeline.thread_pipeline import Pipeline, Stages
 from app.planning.decisions import (
@@ -19,7 +19,6 @@ from app.planning.decisions import (
     PURGE,
     REACTIVATE,
     SET_ASIDE,
-    SHARED_CODES,
     UNCHANGED,
     UNPROCESSABLE,
     Decision,
@@ -34,10 +33,10 @@ from app.records import (
     Outcome,
     Skipped,
 )
-from app.runs.abort_guard import Breaker
+from app.runs.abort_guard import AbortGuard
 from app.runs.context import Means, Results
-from app.runs.result_writer import Bookkeeping
-from app.runs.shared_photos import Screening, known_pictures, open_pictures
+from app.runs.result_writer import ResultWriter
+from app.runs.shared_photos import SharedPhotoCheck, known_pictures, open_pictures
 
 log = logging.getLogger(__name__)
 run_log = logging.getLogger(RUN_LOGGER)
@@ -53,7 +52,7 @@ class Execution:
         self._pending = plan.of(*PROCESSED)
         members = (each for each in plan.decisions if each.kind not in (DEACTIVATE, PURGE))
         self._decisions = {each.member.crew_id: each for each in members}
-        self._books = Bookkeeping(means.gallery, means.run_id, self._decisions, self._give_up)
+        self._books = ResultWriter(means.gallery, means.run_id, self._decisions, self._give_up)
 
     def run(self) -> None:
         """An outcome for each member of the roster. Raises RunError, after what was done."""
@@ -73,15 +72,15 @@ class Execution:
     def _settle_the_rest(self) -> None:
         """Everything that needs no photo. Whoever left goes first: an id that the database takes for another's may be
         free for that one then."""
-        plan, upkeep = self._plan, self._means.gallery.upkeep
-        self._means.gallery.ledger.checked(plan.versions)
-        self._means.gallery.vectors.adopt(plan.strangers)
+        plan, row_status = self._plan, self._means.gallery.row_status
+        self._means.gallery.photo_records.checked(plan.versions)
+        self._means.gallery.provenance.adopt(plan.strangers)
         self._let_go()
         self._leave_one_row()
         self._take_back()
-        upkeep.absolve([each.member.crew_id for each in plan.of(UNCHANGED) if _failed(each)])
+        row_status.clear_failures([each.member.crew_id for each in plan.of(UNCHANGED) if _failed(each)])
         cleared = plan.of(UNCHANGED, REACTIVATE, KNOWN_FAILURE)  # they came through before the run died
-        self._means.gallery.attempts.done([each.member.crew_id for each in cleared if each.case.suspect])
+        self._means.gallery.crash_suspects.done([each.member.crew_id for each in cleared if each.case.suspect])
         outcomes = self._results.outcomes
         outcomes += [Skipped(each.member, SKIPPED_CURRENT) for each in plan.of(UNCHANGED)]
         outcomes += [Skipped(each.member, SKIPPED_REACTIVATED) for each in plan.of(REACTIVATE)]
@@ -103,28 +102,30 @@ class Execution:
 
     def _leave_one_row(self) -> None:
         """Of several active rows of one member, which another program may have left, the newest counts."""
-        holdings = (each.case.holding for each in self._decisions.values() if each.case.holding)
-        self._means.gallery.upkeep.deactivate([row_id for each in holdings for row_id in each.active_ids[:-1]])
+        enrolments = (each.case.enrolment for each in self._decisions.values() if each.case.enrolment)
+        self._means.gallery.row_status.deactivate([row_id for each in enrolments for row_id in each.active_ids[:-1]])
 
     def _take_back(self) -> None:
         """Whoever came back is seen again at once, also when the photo has changed meanwhile or fails by now: the row
         is no worse than it was."""
-        upkeep, rules = self._means.gallery.upkeep, self._means.rules
+        row_status, rules = self._means.gallery.row_status, self._means.rules
         back = [each.case for each in self._decisions.values() if each.case.came_back]
-        rows = (case.holding for case in back if case.holding and not case.holding.active)
-        upkeep.reactivate([holding.row_id for holding in rows if not is_stale(holding, rules)])
-        upkeep.mark_returned([case.member.crew_id for case in back])
+        rows = (case.enrolment for case in back if case.enrolment and not case.enrolment.active)
+        row_status.reactivate([enrolment.row_id for enrolment in rows if not is_stale(enrolment, rules)])
+        row_status.mark_returned([case.member.crew_id for case in back])
 
     def _let_go(self) -> None:
-        plan, upkeep, results = self._plan, self._means.gallery.upkeep, self._results
+        plan, row_status, results = self._plan, self._means.gallery.row_status, self._results
         leaving = plan.of(DEACTIVATE)
-        upkeep.deactivate([row_id for each in leaving if each.case.holding for row_id in each.case.holding.active_ids])
+        row_status.deactivate(
+            [row_id for each in leaving if each.case.enrolment for row_id in each.case.enrolment.active_ids]
+        )
         results.deactivated = [each.member.crew_id for each in leaving]
-        upkeep.mark_left(plan.gone)
-        purged = {each.member.crew_id: each.case.holding for each in plan.of(PURGE)}
+        row_status.mark_left(plan.departed)
+        purged = {each.member.crew_id: each.case.enrolment for each in plan.of(PURGE)}
         if purged:
-            rows = {crew_id: holding.all_ids if holding else () for crew_id, holding in purged.items()}
-            results.rows_left = upkeep.purge(rows)
+            rows = {crew_id: enrolment.all_ids if enrolment else () for crew_id, enrolment in purged.items()}
+            results.rows_left = row_status.purge(rows)
             results.purged = list(purged)
             run_log.info("Borradas %s personas; filas que quedan de ellas: %s", len(purged), results.rows_left)
 
@@ -132,31 +133,31 @@ class Execution:
         means, plan = self._means, self._plan
         faces = means.load_faces()  # first of all: without the nets nothing is written
         pending = {each.member.crew_id: each for each in self._pending}
-        screening = self._screening(pending)
-        breaker = Breaker(
+        shared_check = self._shared_check(pending)
+        abort_guard = AbortGuard(
             [each.member.crew_id for each in self._pending if each.case.is_active],
             {crew_id: each.case.remembered.code for crew_id, each in pending.items() if each.case.remembered},
             len(plan.versions),
             armed=not means.allow_mass_change,
         )
-        rows = [each.case.holding.row_id for each in self._pending if each.case.holding]
-        familiar = Familiar(pending, means.gallery.vectors.pictures(rows), means.rules)
-        parts = RunParts(means.source, familiar, screening, breaker, means.store, means.keep_processed)
-        held = ((each.member.crew_id, each.case.holding) for each in self._pending)
-        means.gallery.store.expect({crew_id: row.row_id for crew_id, row in held if row and row.active})
+        rows = [each.case.enrolment.row_id for each in self._pending if each.case.enrolment]
+        known_photos = KnownPhotos(pending, means.gallery.provenance.pictures(rows), means.rules)
+        parts = RunParts(means.source, known_photos, shared_check, abort_guard, means.store, means.keep_processed)
+        held = ((each.member.crew_id, each.case.enrolment) for each in self._pending)
+        means.gallery.writer.expect({crew_id: row.row_id for crew_id, row in held if row and row.active})
         with open_stages(means.settings, faces, parts) as stages:
             self._settle_the_rest()
-            with self._settling(screening):
+            with self._settling(shared_check):
                 for outcome in self._outcomes(stages):
-                    self._take(outcome, screening, breaker)
-        self._results.reported = list(screening.reported(self._results.outcomes))
+                    self._take(outcome, shared_check, abort_guard)
+        self._results.reported = list(shared_check.reported(self._results.outcomes))
 
-    def _screening(self, pending: dict[str, Decision]) -> Screening:
+    def _shared_check(self, pending: dict[str, Decision]) -> SharedPhotoCheck:
         means = self._means
-        known = known_pictures(means.gallery, self._plan.gone)
+        known = known_pictures(means.gallery, self._plan.departed)
         pictures = open_pictures(*known, pending, force=means.rules.force)
         reject = means.settings.SHARED_PHOTOS == "reject"
-        return Screening(pictures, means.settings.quality_limits(), reject=reject, thumbnails=means.thumbnails)
+        return SharedPhotoCheck(pictures, means.settings.quality_limits(), reject=reject, thumbnails=means.thumbnails)
 
     def _outcomes(self, stages: Stages) -> Iterator[Outcome]:
         """Whoever was under way when a run died comes last and alone: if it happens again, it is known who it was."""
@@ -170,17 +171,17 @@ class Execution:
         for member in suspects:
             yield from Pipeline(stages, alone, means.stop).run(self._books.announced([member]))
 
-    def _take(self, outcome: Outcome, screening: Screening, breaker: Breaker) -> None:
+    def _take(self, outcome: Outcome, shared_check: SharedPhotoCheck, abort_guard: AbortGuard) -> None:
         self._means.observer.outcome(outcome)
         self._results.outcomes.append(outcome)
         if self._results.error is not None:
             return
         try:
-            breaker.saw(outcome)
+            abort_guard.saw(outcome)
             self._books.note(outcome)
-            if breaker.is_satisfied():
+            if abort_guard.is_satisfied():
                 self._books.write_full()
-            self._withdraw_late(screening)
+            self._withdraw_late(shared_check)
         except RunError as error:
             self._give_up(error)
 
@@ -189,14 +190,14 @@ class Execution:
         self._results.error = error
         self._means.stop.set()
 
-    def _withdraw_late(self, screening: Screening) -> None:
-        for place, stored in screening.take_late(self._results.outcomes):
-            self._means.gallery.store.withdraw(stored.member.crew_id, stored.embedding_id)
-            self._results.outcomes[place] = screening.withdrawn(stored)
+    def _withdraw_late(self, shared_check: SharedPhotoCheck) -> None:
+        for place, stored in shared_check.take_late(self._results.outcomes):
+            self._means.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id)
+            self._results.outcomes[place] = shared_check.withdrawn(stored)
             self._means.observer.withdrawn(stored)
 
     @contextmanager
-    def _settling(self, screening: Screening) -> Iterator[None]:
+    def _settling(self, shared_check: SharedPhotoCheck) -> Iterator[None]:
         """At the end the books are written, unless the run was stopped as suspicious: what it saw is not true."""
         try:
             yield
@@ -204,11 +205,11 @@ class Execution:
             self._books.record_failures([each for each in self._failures() if each.code == TookTooLong.code])
             raise
         finally:
-            screening.settle(self._results.outcomes)
+            shared_check.settle(self._results.outcomes)
         if self._results.error is not None:
             return
         self._books.write()
-        self._books.record_failures([each for each in self._failures() if each.code in SHARED_CODES])
+        self._books.record_failures([each for each in self._failures() if kind_of(each.code).retry is Retry.UNSHARED])
 
     def _failures(self) -> list[Failed]:
         """Of this run."""

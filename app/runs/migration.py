@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.errors import ItemError, NotSwitched
 from app.gallery.gallery import Gallery
-from app.gallery.staged_vectors import Staged, Staging
+from app.gallery.staged_vectors import StagedVector, StagedVectors
 from app.photos.temp_folder import TempFolder
 from app.planning.decisions import PROCESSED, UNCHANGED, Decision, is_stale
 from app.planning.plan import MASS_DEACTIVATION, Plan, mass
@@ -35,9 +35,9 @@ class Migration:
     """One `--migrate`: lays aside what is missing, checks all of it, and switches."""
 
     def __init__(self, plan: Plan, means: Means, results: Results) -> None:
-        self._means = dataclasses.replace(means, store=means.gallery.store.stage)
+        self._means = dataclasses.replace(means, store=means.gallery.writer.stage)
         self._results = results
-        self._staging = staging_of(means.gallery)
+        self._staging = staged_vectors_of(means.gallery)
         self._plan = plan
 
     def run(self) -> None:
@@ -57,26 +57,26 @@ class Migration:
         self._staging.switch([staged.row_id for staged in waiting.values()], retired)
         self._results.switched, self._results.unswitched = len(waiting), False
 
-    def _retired(self, waiting: dict[str, Staged]) -> list[int]:
+    def _retired(self, waiting: dict[str, StagedVector]) -> list[int]:
         """The rows that are in use now and will not be: of everybody who has a new one, and of everybody whose row
         could not be compared with the new ones."""
-        holdings = self._means.gallery.holdings()
+        enrolments = self._means.gallery.enrolments()
         return [
             row_id
-            for crew_id, holding in holdings.items()
-            if crew_id in waiting or is_stale(holding, self._means.rules)
-            for row_id in holding.active_ids
+            for crew_id, enrolment in enrolments.items()
+            if crew_id in waiting or is_stale(enrolment, self._means.rules)
+            for row_id in enrolment.active_ids
         ]
 
-    def _refuse_losses(self, members: dict[str, Decision], waiting: dict[str, Staged]) -> None:
+    def _refuse_losses(self, members: dict[str, Decision], waiting: dict[str, StagedVector]) -> None:
         """Whoever has a vector now and would have none is listed among the errors; too many of them are no switch."""
         had = [each for each in members.values() if each.case.is_active]
         lost = [
             each
             for each in had
             if each.member.crew_id not in waiting
-            and each.case.holding
-            and is_stale(each.case.holding, self._means.rules)
+            and each.case.enrolment
+            and is_stale(each.case.enrolment, self._means.rules)
         ]
         if len(lost) > mass(len(had), MASS_DEACTIVATION) and not self._means.allow_mass_change:
             raise NotSwitched(
@@ -85,7 +85,7 @@ class Migration:
                 "Corrija las fotos de la lista y repita --migrate, que continúa; o acéptelo con --allow-mass-change.",
             )
 
-    def _recognise(self, members: dict[str, Decision], waiting: dict[str, Staged]) -> None:
+    def _recognise(self, members: dict[str, Decision], waiting: dict[str, StagedVector]) -> None:
         """Mirrored, a face is as good as another photo of the person: it has to be nearest to its own vector."""
         crew_ids = sorted(waiting)
         sample = crew_ids[:: max(1, len(crew_ids) // SAMPLE)][:SAMPLE]
@@ -129,12 +129,12 @@ class Migration:
         return found
 
 
-def staging_of(gallery: Gallery) -> Staging:
+def staged_vectors_of(gallery: Gallery) -> StagedVectors:
     """Where the gallery's next vectors wait."""
-    return Staging(gallery.database, gallery.table, gallery.vectors.contract.digest)
+    return StagedVectors(gallery.database, gallery.table, gallery.provenance.contract.digest)
 
 
-def without_prepared(plan: Plan, staging: Staging) -> Plan:
+def without_prepared(plan: Plan, staging: StagedVectors) -> Plan:
     """The plan without those whose new vector is ready from an earlier, interrupted `--migrate`."""
     waiting = staging.waiting()
 
@@ -150,7 +150,7 @@ def without_prepared(plan: Plan, staging: Staging) -> Plan:
     return dataclasses.replace(plan, decisions=[settled(decision) for decision in plan.decisions])
 
 
-def needs_migration(plan: Plan, staging: Staging) -> bool:
+def needs_migration(plan: Plan, staging: StagedVectors) -> bool:
     """Whether there is anything of another contract, or anything laid aside."""
     return bool(plan.stale) or bool(staging.waiting())
 

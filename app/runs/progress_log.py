@@ -18,7 +18,7 @@ EVERY_S = 60
 SECONDS_PER_MINUTE = 60
 
 
-class Heartbeat:
+class ProgressLog:
     """An observer before another one: it hands everything on, and counts. Used as a context manager."""
 
     def __init__(self, observer: Any, every_s: float = EVERY_S) -> None:
@@ -29,7 +29,7 @@ class Heartbeat:
         self._since = time.monotonic()
         self._exit = ExitStack()
 
-    def __enter__(self) -> Heartbeat:
+    def __enter__(self) -> ProgressLog:
         self._exit.enter_context(pulsing(self._every_s, self.beat))
         return self
 

@@ -10,17 +10,17 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from app.errors import RunError
-from app.gallery.crash_suspects import Suspect
+from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
-from app.gallery.photo_records import LedgerEntry
-from app.gallery.row_status import Kept
+from app.gallery.photo_records import NewPhotoRecord
+from app.gallery.row_status import KeptVector
 from app.planning.decisions import Decision
 from app.records import SKIPPED_INTERRUPTED, SKIPPED_SAME_FILE, CrewMember, Failed, Outcome, Skipped, Version
 
 AT_ONCE = 32
 
 
-class Bookkeeping:
+class ResultWriter:
     """The books of one run. `decisions` by crew id; `give_up` stops the run."""
 
     def __init__(
@@ -43,11 +43,11 @@ class Bookkeeping:
     def _announce(self, members: Sequence[CrewMember]) -> None:
         """When that cannot be written nobody is to be processed; everybody still comes to an outcome."""
         cases = {member.crew_id: self._decisions[member.crew_id].case for member in members}
-        suspects: dict[str, Suspect] = {each: case.suspect for each, case in cases.items() if case.suspect}
+        suspects: dict[str, CrashSuspect] = {each: case.suspect for each, case in cases.items() if case.suspect}
         try:
             if not self._given_up:
                 urls = {each: case.url for each, case in cases.items()}
-                self._gallery.attempts.begin(urls, suspects, self._run_id)
+                self._gallery.crash_suspects.begin(urls, suspects, self._run_id)
         except RunError as error:
             self._given_up = True
             self._give_up(error)
@@ -56,7 +56,7 @@ class Bookkeeping:
         """An outcome of somebody who was processed. A suspect is cleared at once: the next one may kill the run."""
         self._waiting.append(outcome)
         if self._decisions[outcome.member.crew_id].case.suspect and not _is_interrupted(outcome):
-            self._gallery.attempts.done([outcome.member.crew_id])
+            self._gallery.crash_suspects.done([outcome.member.crew_id])
 
     def write_full(self) -> None:
         """What was noted, when it is worth a transaction."""
@@ -69,36 +69,38 @@ class Bookkeeping:
         done = [outcome for outcome in waiting if not _is_interrupted(outcome)]
         self.record_failures([outcome for outcome in done if isinstance(outcome, Failed)])
         self._keep([outcome for outcome in done if isinstance(outcome, Skipped)])
-        self._gallery.attempts.done([outcome.member.crew_id for outcome in done])
+        self._gallery.crash_suspects.done([outcome.member.crew_id for outcome in done])
 
     def record_failures(self, failures: Sequence[Failed]) -> None:
         """Also of those who could not be processed at all, and of those whose failure turned out to be another one."""
-        database, ledger = self._gallery.database, self._gallery.ledger
-        database.in_chunks([self._entry(each) for each in failures if each.recalled and each.photo], ledger.moved)
-        database.in_chunks([self._entry(each) for each in failures if not each.recalled], ledger.record)
+        database, photo_records = self._gallery.database, self._gallery.photo_records
+        database.in_chunks(
+            [self._entry(each) for each in failures if each.recalled and each.photo], photo_records.moved
+        )
+        database.in_chunks([self._entry(each) for each in failures if not each.recalled], photo_records.record)
 
     def _keep(self, outcomes: Sequence[Skipped]) -> None:
         """Most often the very same file is at the very same place: then only the time is noted."""
         versions: dict[str, Version] = {}
-        moved: list[Kept] = []
+        moved: list[KeptVector] = []
         for outcome in outcomes:
             case, photo = self._decisions[outcome.member.crew_id].case, outcome.photo
-            if photo is None or case.holding is None or outcome.sighting is not None:
-                continue  # with a sighting it was written together with its vector
+            if photo is None or case.enrolment is None or outcome.analysis is not None:
+                continue  # with an analysis it was written together with its vector
             seen = case.remembered
             if outcome.code == SKIPPED_SAME_FILE and seen and not seen.code and seen.sha256 == photo.sha256:
                 versions[outcome.member.crew_id] = photo.version
             else:
-                moved.append(Kept(case.holding, photo))
-        self._gallery.ledger.checked(versions)
-        self._gallery.upkeep.keep(moved)
+                moved.append(KeptVector(case.enrolment, photo))
+        self._gallery.photo_records.checked(versions)
+        self._gallery.row_status.keep(moved)
 
-    def _entry(self, failure: Failed) -> LedgerEntry:
+    def _entry(self, failure: Failed) -> NewPhotoRecord:
         case = self._decisions[failure.member.crew_id].case
         before = case.remembered
         in_a_row = before.failures if before and before.code and before.url == case.url else 0
-        seen = failure.sighting
-        entry = LedgerEntry(failure.member.crew_id, case.url, failure.photo, seen, failure, in_a_row + 1)
+        seen = failure.analysis
+        entry = NewPhotoRecord(failure.member.crew_id, case.url, failure.photo, seen, failure, in_a_row + 1)
         return dataclasses.replace(entry, failures=in_a_row) if failure.recalled else entry
 
 

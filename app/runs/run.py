@@ -14,24 +14,24 @@ from typing import Any
 from app.core.config import Settings
 from app.core.database import Database
 from app.errors import RunError
-from app.faces.embedding_spec import describe_contract
+from app.faces.embedding_spec import describe_spec
 from app.gallery.embeddings_table import open_table
 from app.gallery.gallery import open_gallery
-from app.gallery.provenance import known_contract
+from app.gallery.provenance import known_spec
 from app.gallery.shadow import is_prepared, shadow_of
-from app.pipeline.stages import FaceStages, build_face_stages, build_roster, build_source, open_weights
-from app.planning.plan import MASS_DEACTIVATION, Plan, Situation, mass
+from app.pipeline.stages import FaceExtractor, build_roster, build_source, open_face_extractor, open_weights
+from app.planning.plan import MASS_DEACTIVATION, Plan, Survey, mass
 from app.planning.planner import Planning
 from app.planning.rules import make_rules
-from app.records import Contract, Failed, Sighting
+from app.records import EmbeddingSpec, Failed, PhotoAnalysis
 from app.runs.context import Means, Observer, Request, RunResult, clear_suspicion
 from app.runs.execution import Execution
-from app.runs.migration import Migration, needs_migration, staging_of, without_prepared
+from app.runs.migration import Migration, needs_migration, staged_vectors_of, without_prepared
 from app.runs.run_lock import holding_run_lock
 from app.runs.shared_photos import note_quality
 
 log = logging.getLogger(__name__)
-LoadFaces = Callable[..., FaceStages]
+LoadFaces = Callable[..., FaceExtractor]
 HoldLock = Callable[[Database, datetime, Callable[[RunError], None]], AbstractContextManager[None]]
 
 
@@ -40,7 +40,7 @@ def run_batch(
     request: Request,
     observer: Observer,
     stop: threading.Event,
-    load_faces: LoadFaces = build_face_stages,
+    load_faces: LoadFaces = open_face_extractor,
     hold: HoldLock = holding_run_lock,
 ) -> RunResult:
     """Bring the gallery up to the roster; `load_faces` loads the nets, `hold` keeps other runs out.
@@ -108,29 +108,29 @@ class _Run:
         result.gallery = gallery
         if not request.plan_only:
             asked = request.options() | {"model": self._settings.FACE_MODEL}
-            result.run_id = gallery.runs.begin(request.now, asked, self._contract.digest)
-            result.died_before = gallery.runs.died_before(result.run_id, request.now)
+            result.run_id = gallery.history.begin(request.now, asked, self._contract.digest)
+            result.died_before = gallery.history.died_before(result.run_id, request.now)
         planning = self._planning()
-        situation = planning.look_around(request.folder or build_roster(self._settings, self._database))
+        survey = planning.survey_all(request.folder or build_roster(self._settings, self._database))
         if result.died_before is not None:
-            under_way = ", ".join(situation.suspects) or "nadie"
+            under_way = ", ".join(survey.suspects) or "nadie"
             log.warning("La ejecución %s murió sin terminar; en curso: %s", result.died_before.run_id, under_way)
         planning.refuse_mixture()
-        plan = planning.make(situation)
+        plan = planning.make(survey)
         if request.migrate:
-            plan = without_prepared(plan, staging_of(gallery))
+            plan = without_prepared(plan, staged_vectors_of(gallery))
         result.plan, result.rules = plan, self._rules
-        self._look_back(situation, plan, result)
+        self._look_back(survey, plan, result)
         self._observer.planned(plan, self._rules)
         if result.run_id is None:
             result.error = plan.suspicion
             return
-        gallery.vectors.declare(request.now)
+        gallery.provenance.declare(request.now)
         self._carry_out(plan, result, self._means(result.run_id))
         if request.is_whole and result.complete:
             self._conclude(plan, result)
         if request.thumbnails:
-            result.illustrations = gallery.ledger.illustrations(_unseen(result))
+            result.illustrations = gallery.photo_records.illustrations(_unseen(result))
 
     def _conclude(self, plan: Plan, result: RunResult) -> None:
         """Everybody was dealt with: no row of another model stays in use, unless that left too many without any."""
@@ -138,18 +138,18 @@ class _Run:
         if len(others) > mass(plan.gallery_size, MASS_DEACTIVATION) and not self._request.allow_mass_change:
             result.mixed = len(others)
             return
-        self._gallery.upkeep.deactivate(others)
+        self._gallery.row_status.deactivate(others)
         result.retired = len(others)
-        self._gallery.vectors.await_nothing()
+        self._gallery.provenance.await_nothing()
 
     def _carry_out(self, plan: Plan, result: RunResult, means: Means) -> None:
         if not self._request.migrate:
             Execution(plan, means, result).run()
-        elif needs_migration(plan, staging_of(means.gallery)):
+        elif needs_migration(plan, staged_vectors_of(means.gallery)):
             Migration(plan, means, result).run()
 
     @cached_property
-    def _faces(self) -> FaceStages:
+    def _faces(self) -> FaceExtractor:
         return self._load_faces(
             self._settings,
             self._observer.download,
@@ -157,37 +157,37 @@ class _Run:
             accept_low_quality=self._request.accept_low_quality,
         )
 
-    def _confirmed_faces(self) -> FaceStages:
+    def _confirmed_faces(self) -> FaceExtractor:
         """The nets, once it is certain that they compute what they did when the gallery was made."""
         request = self._request
         renew = request.force and request.is_whole
-        self._gallery.golden.confirm(self._faces.golden_vector(), request.now, renew=renew)
+        self._gallery.golden_vector.confirm(self._faces.golden_vector(), request.now, renew=renew)
         return self._faces
 
-    def _describe_contract(self, home: Database) -> Contract:
+    def _describe_contract(self, home: Database) -> EmbeddingSpec:
         """What this installation makes. Weights that are still to be downloaded are: without them nobody can tell
         whether the gallery is of this model."""
         settings = self._settings
         weights = open_weights(settings)
-        contract = describe_contract(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
+        contract = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
         if contract.weights_sha256:
             return contract
         if self._request.plan_only:
-            return known_contract(home, contract)
+            return known_spec(home, contract)
         self._faces  # noqa: B018  # downloads them
-        return describe_contract(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
+        return describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
 
-    def _note_quality(self, sighting: Sighting) -> Any:
-        return note_quality(sighting, self._limits)
+    def _note_quality(self, analysis: PhotoAnalysis) -> Any:
+        return note_quality(analysis, self._limits)
 
     def _planning(self) -> Planning:
         return Planning(
             self._settings, self._request, self._gallery, self._source, self._rules, self._observer, self._stop
         )
 
-    def _look_back(self, situation: Situation, plan: Plan, result: RunResult) -> None:
+    def _look_back(self, survey: Survey, plan: Plan, result: RunResult) -> None:
         """What the report compares with."""
-        remembered = situation.remembered
+        remembered = survey.remembered
         failed = frozenset(crew_id for crew_id, photo in remembered.items() if photo.code)
         result.previous = failed if remembered else None
 
@@ -198,7 +198,7 @@ class _Run:
             self._gallery,
             self._source,
             self._rules,
-            partial(self._gallery.store.save, rewrite=request.force),
+            partial(self._gallery.writer.save, rewrite=request.force),
             self._confirmed_faces,
             self._observer,
             self._stop,

@@ -24,7 +24,7 @@ from app.core.logs import cannot_write
 from app.core.periodic import pulsing
 from app.errors import AlreadyRunning, RunError, SettingsError
 from app.gallery.own_tables import RUNS
-from app.gallery.run_history import PastRun, Runs
+from app.gallery.run_history import PastRun, RunHistory
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ def holding_run_lock(database: Database, now: datetime, lost: Lost) -> Iterator[
 def run_under_way(database: Database, now: datetime) -> PastRun | None:
     """The run that has begun last and not ended, as far as the history tells. Raises DatabaseUnavailable."""
     known = database.transaction(lambda connection: inspect(connection).has_table(RUNS.name), retry=False)
-    return Runs(database).under_way(now) if known else None
+    return RunHistory(database).under_way(now) if known else None
 
 
 def _explain(owner: PastRun | None, now: datetime) -> AlreadyRunning:

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from app.errors import ItemError, PlaceholderPhoto, SharedPhoto
+from app.errors import ItemError, PlaceholderPhoto, Retry, SharedPhoto, codes_with
 from app.faces.alignment import crop_with_black
 from app.faces.quality import PASSED, Limits, grade, worst
 from app.gallery.gallery import Gallery
 from app.gallery.photo_records import QualityNote
 from app.photos.fingerprint import describe_picture
-from app.photos.shared_pictures import SharedPictures, Twins
+from app.photos.shared_pictures import SamePhotoGroup, SharedPictures
 from app.photos.thumbnail import make_thumbnail
-from app.planning.decisions import PROCESSED, SHARED_CODES, STALE, Decision
+from app.planning.decisions import PROCESSED, STALE, Decision
 from app.records import (
     CrewMember,
     Embedding,
@@ -28,9 +28,9 @@ from app.records import (
     Failed,
     Image,
     Outcome,
+    PhotoAnalysis,
     Picture,
     Portrait,
-    Sighting,
     Skipped,
     Stored,
 )
@@ -43,7 +43,7 @@ SAME_PLACE = 0.03  # of the photo's sides: a detector's box moves by less when a
 PLACEHOLDER_FROM = 4  # people with one picture: two or three are a mix-up, more is an image that means "no photo"
 
 
-class Screening:
+class SharedPhotoCheck:
     """The screening of one run. `reject` keeps shared pictures out, otherwise they are only reported; `thumbnails`
     makes small copies of what the report shows."""
 
@@ -68,28 +68,28 @@ class Screening:
         try:
             face = find(portrait)
         except ItemError as error:
-            seen = error.sighting or portrait.sighting
-            error.sighting = self._illustrated(portrait, with_picture(portrait, seen))
-            self._admit(portrait, error.sighting)
+            seen = error.analysis or portrait.analysis
+            error.analysis = self._illustrated(portrait, with_picture(portrait, seen))
+            self._admit(portrait, error.analysis)
             raise
-        sighting = with_picture(portrait, face.sighting)
-        if judge(sighting, self._limits) != PASSED:
-            sighting = self._illustrated(portrait, sighting)
-        self._admit(portrait, sighting)
-        return dataclasses.replace(face, sighting=sighting)
+        analysis = with_picture(portrait, face.analysis)
+        if judge(analysis, self._limits) != PASSED:
+            analysis = self._illustrated(portrait, analysis)
+        self._admit(portrait, analysis)
+        return dataclasses.replace(face, analysis=analysis)
 
-    def _admit(self, portrait: Portrait, sighting: Sighting) -> None:
-        picture = sighting.picture
-        twins = None if picture is None else self._pictures.register(portrait.member.crew_id, picture)
-        if twins is not None and self._reject:
-            raise SharedPhoto(_same_as(twins), self._illustrated(portrait, sighting))
+    def _admit(self, portrait: Portrait, analysis: PhotoAnalysis) -> None:
+        picture = analysis.picture
+        group = None if picture is None else self._pictures.register(portrait.member.crew_id, picture)
+        if group is not None and self._reject:
+            raise SharedPhoto(_same_as(group), self._illustrated(portrait, analysis))
 
     def still_alone(self, embeddings: Sequence[Embedding]) -> Sequence[Embedding]:
         """The embeddings, unless somebody else's picture has turned out to be the same. Raises SharedPhoto."""
         for embedding in embeddings if self._reject else ():
-            twins = self._pictures.twins(embedding.member.crew_id)
-            if twins is not None:
-                raise SharedPhoto(_same_as(twins))
+            group = self._pictures.group(embedding.member.crew_id)
+            if group is not None:
+                raise SharedPhoto(_same_as(group))
         return embeddings
 
     def take_late(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Stored]]:
@@ -101,7 +101,7 @@ class Screening:
                     if isinstance(outcome, Stored):
                         yield place, outcome
                     elif isinstance(outcome, Skipped):  # the row is as it was before: reported, not withdrawn
-                        self.keep(crew_id, outcome.sighting.picture if outcome.sighting else None)
+                        self.keep(crew_id, outcome.analysis.picture if outcome.analysis else None)
                     self._late.remove(crew_id)  # only now: when it could not be withdrawn, the next call tries again
                     break
 
@@ -112,57 +112,57 @@ class Screening:
             SharedPhoto.stage,
             SharedPhoto.code,
             timings_ms=outcome.timings_ms,
-            sighting=outcome.sighting,
+            analysis=outcome.analysis,
             photo=outcome.photo,
         )
 
     def settle(self, outcomes: list[Outcome]) -> None:
         """Say of each failure whose picture others have how many they are in the end."""
-        failures = [(place, each, each.sighting) for place, each in enumerate(outcomes) if isinstance(each, Failed)]
-        sightings = {each.member.crew_id: seen for _, each, seen in failures if seen is not None and seen.thumbnail}
+        failures = [(place, each, each.analysis) for place, each in enumerate(outcomes) if isinstance(each, Failed)]
+        analyses = {each.member.crew_id: seen for _, each, seen in failures if seen is not None and seen.thumbnail}
         for place, outcome, seen in failures if self._reject else ():
-            twins = None if seen is None else self._pictures.twins(outcome.member.crew_id)
-            if twins is None or seen is None:
+            group = None if seen is None else self._pictures.group(outcome.member.crew_id)
+            if group is None or seen is None:
                 continue
-            kind = SharedPhoto if twins.count + 1 < PLACEHOLDER_FROM else PlaceholderPhoto
+            kind = SharedPhoto if group.count + 1 < PLACEHOLDER_FROM else PlaceholderPhoto
             # The first with a picture was through before its twin came, so no thumbnail was made. The twin's shows the
             # same, unless the face lies elsewhere in it: in another frame, say.
-            like = (sightings[each] for each in twins.shown if each in sightings and _lies_alike(sightings[each], seen))
+            like = (analyses[each] for each in group.shown if each in analyses and _lies_alike(analyses[each], seen))
             shown = (
                 seen if seen.thumbnail else dataclasses.replace(seen, thumbnail=next((x.thumbnail for x in like), b""))
             )
             outcomes[place] = dataclasses.replace(
-                outcome, stage=kind.stage, code=kind.code, detail=_same_as(twins), sighting=shown
+                outcome, stage=kind.stage, code=kind.code, detail=_same_as(group), analysis=shown
             )
 
     def reported(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[CrewMember, str]]:
         """Those in the gallery whose picture somebody else has, too, and with whom."""
         members = {outcome.member.crew_id: outcome.member for outcome in outcomes if not isinstance(outcome, Failed)}
-        for crew_id, twins in self._pictures.kept(members):
-            yield members[crew_id], _same_as(twins)
+        for crew_id, group in self._pictures.kept(members):
+            yield members[crew_id], _same_as(group)
 
-    def _illustrated(self, portrait: Portrait, sighting: Sighting) -> Sighting:
-        if sighting.thumbnail or not self._thumbnails or self._thumbnail_bytes > MAX_THUMBNAIL_BYTES:
-            return sighting
+    def _illustrated(self, portrait: Portrait, analysis: PhotoAnalysis) -> PhotoAnalysis:
+        if analysis.thumbnail or not self._thumbnails or self._thumbnail_bytes > MAX_THUMBNAIL_BYTES:
+            return analysis
         thumbnail = make_thumbnail(portrait.image)
         self._thumbnail_bytes += len(thumbnail)  # a race between threads costs one thumbnail at most
-        return dataclasses.replace(sighting, thumbnail=thumbnail)
+        return dataclasses.replace(analysis, thumbnail=thumbnail)
 
 
-def with_picture(portrait: Portrait, sighting: Sighting) -> Sighting:
-    """The sighting with what tells the picture: of the face and its surroundings where there is a face, since many
+def with_picture(portrait: Portrait, analysis: PhotoAnalysis) -> PhotoAnalysis:
+    """The analysis with what tells the picture: of the face and its surroundings where there is a face, since many
     people's photos may have one frame; otherwise of the whole photo."""
-    return dataclasses.replace(sighting, picture=describe_picture(_surroundings(portrait, sighting)))
+    return dataclasses.replace(analysis, picture=describe_picture(_surroundings(portrait, analysis)))
 
 
-def _surroundings(portrait: Portrait, sighting: Sighting) -> Image:
-    if sighting.box is None:
+def _surroundings(portrait: Portrait, analysis: PhotoAnalysis) -> Image:
+    if analysis.box is None:
         return portrait.image
-    if sighting.landmarks is None:
-        x, y, width, height = sighting.box
+    if analysis.landmarks is None:
+        x, y, width, height = analysis.box
         centre, side = (x + width / 2, y + height / 2), SURROUNDINGS_OF_BOX * max(width, height)
     else:  # a few pixels less or more of a box would make another picture; these points are steadier
-        eyes, mouth = sighting.landmarks[:2], sighting.landmarks[3:].mean(axis=0)
+        eyes, mouth = analysis.landmarks[:2], analysis.landmarks[3:].mean(axis=0)
         middle = (eyes.mean(axis=0) + mouth) / 2
         centre = float(middle[0]), float(middle[1])
         side = SURROUNDINGS * float(np.hypot(*(mouth - eyes.mean(axis=0))) + np.hypot(*(eyes[1] - eyes[0])))
@@ -170,18 +170,18 @@ def _surroundings(portrait: Portrait, sighting: Sighting) -> Image:
     length = max(1, round(side / reduction))
     left, top = (round((middle - side / 2) / reduction) for middle in centre)
     cut = crop_with_black(portrait.image, left, top, length, length)
-    return np.ascontiguousarray(np.rot90(cut, _quarter_turns(sighting)))
+    return np.ascontiguousarray(np.rot90(cut, _quarter_turns(analysis)))
 
 
-def _quarter_turns(sighting: Sighting) -> int:
+def _quarter_turns(analysis: PhotoAnalysis) -> int:
     """How often the photo has to be turned anticlockwise until its face stands upright."""
-    if sighting.landmarks is None:
+    if analysis.landmarks is None:
         return 0
-    across, down = sighting.landmarks[1] - sighting.landmarks[0]
+    across, down = analysis.landmarks[1] - analysis.landmarks[0]
     return round(math.degrees(math.atan2(down, across)) / 90) % 4
 
 
-def _lies_alike(one: Sighting, other: Sighting) -> bool:
+def _lies_alike(one: PhotoAnalysis, other: PhotoAnalysis) -> bool:
     """Whether the faces, if there are any, lie at the same place of both photos."""
     if one.box is None or other.box is None:
         return one.box is other.box
@@ -189,12 +189,12 @@ def _lies_alike(one: Sighting, other: Sighting) -> bool:
     return bool(np.abs(shares[0] - shares[1]).max() <= SAME_PLACE)
 
 
-def known_pictures(gallery: Gallery, gone: Iterable[str]) -> tuple[dict[str, Picture], dict[str, Picture]]:
+def known_pictures(gallery: Gallery, departed: Iterable[str]) -> tuple[dict[str, Picture], dict[str, Picture]]:
     """By crew id, the pictures in the gallery, and those that were rejected because somebody else had them; whoever
     left the roster shares a picture with nobody."""
-    in_gallery = gallery.vectors.active_pictures(gallery.table)
-    rejected = gallery.ledger.rejected_pictures(SHARED_CODES)
-    for crew_id in gone:
+    in_gallery = gallery.provenance.active_pictures(gallery.table)
+    rejected = gallery.photo_records.rejected_pictures(codes_with(Retry.UNSHARED))
+    for crew_id in departed:
         in_gallery.pop(crew_id, None)
         rejected.pop(crew_id, None)
     return in_gallery, rejected
@@ -209,7 +209,7 @@ def open_pictures(
         crew_id
         for crew_id, decision in pending.items()
         if decision.kind == STALE
-        or (force and decision.case.holding and decision.case.holding.url == decision.case.url)
+        or (force and decision.case.enrolment and decision.case.enrolment.url == decision.case.url)
     }
     stored = {each: picture for each, picture in in_gallery.items() if each not in pending or each in stays}
     former = {each: picture for each, picture in in_gallery.items() if each in pending and each not in stays}
@@ -222,21 +222,22 @@ def alone_by_now(
     """Of those whose photo failed because somebody else had it, too: whoever has it alone by now."""
     decisions = list(decisions)
     pending = {each.member.crew_id: each for each in decisions if each.kind in PROCESSED}
-    waiting = [each.member.crew_id for each in decisions if each.failure and each.failure.code in SHARED_CODES]
+    shared = codes_with(Retry.UNSHARED)
+    waiting = [each.member.crew_id for each in decisions if each.failure and each.failure.code in shared]
     pictures = open_pictures(in_gallery, rejected, pending, force=False)
-    return {each for each in waiting if each in rejected and pictures.twins(each) is None}
+    return {each for each in waiting if each in rejected and pictures.group(each) is None}
 
 
-def judge(sighting: Sighting, limits: Limits) -> str:
+def judge(analysis: PhotoAnalysis, limits: Limits) -> str:
     """The verdict on a photo's quality; PASSED where none was measured."""
-    return PASSED if sighting.quality is None else worst(grade(sighting.quality, limits)).verdict
+    return PASSED if analysis.quality is None else worst(grade(analysis.quality, limits)).verdict
 
 
-def note_quality(sighting: Sighting, limits: Limits) -> QualityNote | None:
+def note_quality(analysis: PhotoAnalysis, limits: Limits) -> QualityNote | None:
     """A photo's quality as the ledger keeps it."""
-    if sighting.quality is None:
+    if analysis.quality is None:
         return None
-    grades = grade(sighting.quality, limits)
+    grades = grade(analysis.quality, limits)
     lowest = worst(grades)
     components = {
         each.component.name: {
@@ -249,5 +250,5 @@ def note_quality(sighting: Sighting, limits: Limits) -> QualityNote | None:
     return QualityNote(lowest.verdict, None if lowest.verdict == PASSED else lowest.component.name, components)
 
 
-def _same_as(twins: Twins) -> str:
-    return f"la misma foto que {twins}"
+def _same_as(group: SamePhotoGroup) -> str:
+    return f"la misma foto que {group}"

@@ -19,11 +19,11 @@ from tests.support.mariadb import MariaDb
 
 OWN = ("face_photos", "face_vectors", "face_contracts", "face_attempts", "face_runs", "face_schema")
 CREW = [("1", "Ana", "Paz", "a.jpg", 1), ("2", "Eva", "Sol", "b.jpg", 1)]
-Look = Callable[..., dict[str, Finding]]
+SearchResult = Callable[..., dict[str, Finding]]
 
 
 @pytest.fixture
-def look(mariadb: MariaDb, mariadb_name: str, make_settings: MakeSettings) -> Look:
+def look(mariadb: MariaDb, mariadb_name: str, make_settings: MakeSettings) -> SearchResult:
     """What is found at the test's database as that user, by `area.name`."""
 
     def look_as(user: str = "root", **settings: object) -> dict[str, Finding]:
@@ -63,7 +63,7 @@ def bare(mariadb: MariaDb, base: str, *grants: str) -> str:
 
 
 def test_an_account_with_the_readme_s_rights_has_nothing_to_ask_for(
-    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look
+    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: SearchResult
 ) -> None:
     own = [f"SELECT, INSERT, UPDATE, DELETE ON {{base}}.{table}" for table in OWN]
     gallery = "SELECT, INSERT, UPDATE ON {base}.face_embeddings"
@@ -75,7 +75,7 @@ def test_an_account_with_the_readme_s_rights_has_nothing_to_ask_for(
 
 
 def test_each_missing_right_is_named_and_its_grant_gives_it(
-    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look
+    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: SearchResult
 ) -> None:
     own = [f"SELECT, INSERT, UPDATE, DELETE ON {{base}}.{table}" for table in OWN[1:]]
     some = ["SELECT, INSERT ON {base}.face_embeddings", "SELECT, DELETE ON {base}.face_photos"]
@@ -96,7 +96,7 @@ def test_each_missing_right_is_named_and_its_grant_gives_it(
 
 @pytest.mark.parametrize("how", ["role", "wildcard", "columns"])
 def test_rights_that_come_another_way_count(
-    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look, how: str
+    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: SearchResult, how: str
 ) -> None:
     if how == "columns":
         columns = "crew_id, imagen, nombres, apellidos, estatus"
@@ -123,7 +123,7 @@ def test_rights_that_come_another_way_count(
     ],
 )
 def test_tables_that_are_missing_are_no_trouble_for_whoever_may_make_them(
-    mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, look: Look, grant: str, missing: str
+    mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, look: SearchResult, grant: str, missing: str
 ) -> None:
     create_roster(mariadb_database, CREW)
     user = bare(mariadb, mariadb_name, grant)
@@ -135,7 +135,7 @@ def test_tables_that_are_missing_are_no_trouble_for_whoever_may_make_them(
         assert look(user)["tables.to_create"].level == OK
 
 
-def test_what_cannot_be_seen_without_the_database_is_not_called_broken(look: Look) -> None:
+def test_what_cannot_be_seen_without_the_database_is_not_called_broken(look: SearchResult) -> None:
     found = look(DB_HOST="127.0.0.1", DB_URL="mysql://ana:secreta@127.0.0.1:1/base")
     levels = {name: finding.level for name, finding in found.items()}
     assert levels["database.failed"] == BROKEN
@@ -164,7 +164,7 @@ def test_what_cannot_be_seen_without_the_database_is_not_called_broken(look: Loo
     ],
 )
 def test_a_table_that_would_make_trouble_is_noticed_and_the_advice_mends_it(
-    prepared: Database, look: Look, change: str, name: str, level: str
+    prepared: Database, look: SearchResult, change: str, name: str, level: str
 ) -> None:
     kinds = {"roster.charset": "Ω", "roster.equal_ids": "ab"}
     if name.startswith("roster"):
@@ -177,13 +177,13 @@ def test_a_table_that_would_make_trouble_is_noticed_and_the_advice_mends_it(
     assert look().get(name, Finding("", "", OK, "")).level == OK
 
 
-def test_a_vector_fits_into_any_of_these(prepared: Database, look: Look) -> None:
+def test_a_vector_fits_into_any_of_these(prepared: Database, look: SearchResult) -> None:
     for kind in ("TEXT", "MEDIUMTEXT", "LONGTEXT", "JSON", "VARCHAR(9000)"):
         run_sql(prepared, f"ALTER TABLE face_embeddings MODIFY embedding {kind} NOT NULL")
         assert look()["tables.columns"].level == OK, kind
 
 
-def test_a_missing_column_and_a_newer_program_s_tables_are_said(prepared: Database, look: Look) -> None:
+def test_a_missing_column_and_a_newer_program_s_tables_are_said(prepared: Database, look: SearchResult) -> None:
     run_sql(prepared, "ALTER TABLE face_embeddings DROP COLUMN modelo")
     assert look()["tables.columns"].text == "a face_embeddings le falta modelo"
     run_sql(prepared, "INSERT INTO face_schema VALUES (99)")
@@ -191,13 +191,13 @@ def test_a_missing_column_and_a_newer_program_s_tables_are_said(prepared: Databa
 
 
 def test_a_value_of_the_status_that_nobody_has_is_said_with_those_that_there_are(
-    prepared: Database, look: Look
+    prepared: Database, look: SearchResult
 ) -> None:
     finding = look(ROSTER_ACTIVE_VALUE="7")["roster.active"]
     assert (finding.level, finding.text) == (BROKEN, "nadie tiene estatus = 7. Valores que hay: «1» (2)")
 
 
-def test_whom_the_roster_itself_keeps_out_is_counted(prepared: Database, look: Look) -> None:
+def test_whom_the_roster_itself_keeps_out_is_counted(prepared: Database, look: SearchResult) -> None:
     rows = [("3", ""), ("4", "x.jpg"), ("4", "y.jpg"), ("5", "../z.jpg")]
     for crew_id, photo in rows:
         run_sql(prepared, "INSERT INTO tripulantes VALUES (:a, 'A', 'P', :b, 1)", {"a": crew_id, "b": photo})
@@ -286,7 +286,7 @@ def closed_server(mariadb: MariaDb) -> Iterator[None]:
 
 
 def test_a_real_replica_is_noticed(
-    closed_server: None, mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look
+    closed_server: None, mariadb: MariaDb, mariadb_name: str, prepared: Database, look: SearchResult
 ) -> None:
     user = bare(mariadb, mariadb_name, "ALL PRIVILEGES ON {base}.*")
     assert look(user)["database.read_only"].level == BROKEN
@@ -306,7 +306,7 @@ def narrow_server(mariadb: MariaDb) -> Iterator[Callable[[int], None]]:
 
 
 def test_a_server_that_takes_short_statements_only_is_noticed(
-    narrow_server: Callable[[int], None], prepared: Database, look: Look
+    narrow_server: Callable[[int], None], prepared: Database, look: SearchResult
 ) -> None:
     narrow_server(2**20)
     assert look()["database.packet"].level == OK

@@ -42,7 +42,7 @@ from tests.support.tiny_faces import vector_by_hand
 from tests.support.webserver import PhotoServer, serving_photos
 
 NOW = datetime(2026, 3, 5, 8)
-Look = Callable[..., dict[str, Finding]]
+SearchResult = Callable[..., dict[str, Finding]]
 Findings = dict[str, Finding]
 
 
@@ -194,7 +194,7 @@ def test_a_defect_of_ours_hides_nothing_else_and_repeats_no_message(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     found = look(make_settings(), Subject(folder=Unreadable(tmp_path)))
-    assert found["roster.unexpected"].text.startswith("error inesperado: ValueError en test_checkup.py, línea ")
+    assert found["roster.unexpected"].text.startswith("error inesperado: ValueError en test_checks.py, línea ")
     assert levels(found, "photos") == {"all": UNCHECKED}
     assert "secreta" not in str(found)
 
@@ -364,7 +364,7 @@ def test_this_machine_can_run_it() -> None:
 
 
 @pytest.fixture
-def at_server(web: PhotoServer, make_settings: MakeSettings, sqlite_database: Any) -> Look:
+def at_server(web: PhotoServer, make_settings: MakeSettings, sqlite_database: Any) -> SearchResult:
     """What is found of the photo server where the roster has these photos: crew id -> file name."""
 
     def look_for(photos: dict[str, str], **settings: object) -> Findings:
@@ -376,7 +376,9 @@ def at_server(web: PhotoServer, make_settings: MakeSettings, sqlite_database: An
     return look_for
 
 
-def test_one_photo_is_asked_for_and_fetched_once(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
+def test_one_photo_is_asked_for_and_fetched_once(
+    web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes
+) -> None:
     web.photos |= {"1/a.jpg": portrait_jpeg, "2/b.jpg": portrait_jpeg}
     found = at_server({"1": "a.jpg", "2": "b.jpg"})
     assert {name: each.level for name, each in found.items()} == dict.fromkeys(
@@ -401,7 +403,7 @@ def test_one_photo_is_asked_for_and_fetched_once(web: PhotoServer, at_server: Lo
     ],
 )
 def test_a_server_s_troubles(
-    web: PhotoServer, at_server: Look, portrait_jpeg: bytes, photo: dict[str, str], name: str, level: str
+    web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes, photo: dict[str, str], name: str, level: str
 ) -> None:
     web.default_photo = portrait_jpeg
     rows = photo or {"9": ""}
@@ -409,19 +411,21 @@ def test_a_server_s_troubles(
 
 
 def test_a_photo_that_is_missing_does_not_stand_for_all(
-    web: PhotoServer, at_server: Look, portrait_jpeg: bytes
+    web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes
 ) -> None:
     web.photos["3/c.jpg"] = portrait_jpeg
     assert at_server({"1": "a.jpg", "2": "b.jpg", "3": "c.jpg"})["reach"].level == OK
 
 
-def test_photos_are_asked_for_all_over_the_roster(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
+def test_photos_are_asked_for_all_over_the_roster(
+    web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes
+) -> None:
     web.photos["9/a.jpg"] = portrait_jpeg
     assert at_server({str(number): "a.jpg" for number in range(1, 10)})["reach"].level == OK
     assert web.heads == ["/1/a.jpg", "/5/a.jpg", "/9/a.jpg"]
 
 
-def test_trouble_that_passes_is_no_verdict(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
+def test_trouble_that_passes_is_no_verdict(web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes) -> None:
     web.default_photo, web.failures = portrait_jpeg, 4  # more than the question alone insists on
     assert at_server({"flaky": "a.jpg"})["reach"].level == OK
 
@@ -434,7 +438,7 @@ def test_a_host_that_cannot_be_is_no_defect_of_ours(make_settings: MakeSettings,
 
 
 def test_a_list_of_authorities_that_is_missing_is_said_as_it_is(
-    web: PhotoServer, at_server: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    web: PhotoServer, at_server: SearchResult, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nada.pem"))
     found = at_server({"1": "a.jpg"}, IMAGE_BASE_URL=f"https://127.0.0.1:{web.server_port}")
@@ -442,14 +446,14 @@ def test_a_list_of_authorities_that_is_missing_is_said_as_it_is(
     assert "UnboundLocalError" not in str(found)
 
 
-def test_the_password_in_the_address_is_mentioned_and_not_shown(web: PhotoServer, at_server: Look) -> None:
+def test_the_password_in_the_address_is_mentioned_and_not_shown(web: PhotoServer, at_server: SearchResult) -> None:
     base = web.base_url.replace("://", "://ana:secreta@")
     found = at_server({"1": "a.jpg"}, IMAGE_BASE_URL=base)
     assert found["address"].text == f"{web.base_url}, con usuario y clave en la dirección (no se muestran)"
     assert "secreta" not in str(found)
 
 
-def test_photos_that_leave_the_machine_unencrypted_are_a_warning(at_server: Look) -> None:
+def test_photos_that_leave_the_machine_unencrypted_are_a_warning(at_server: SearchResult) -> None:
     found = at_server({"1": "a.jpg"}, IMAGE_BASE_URL="http://fotos.invalid/x")
     assert (found["address"].level, found["reach"].level) == (WARNING, BROKEN)
 
@@ -502,7 +506,7 @@ def encrypted(certificate: Callable[[int], Path]) -> Iterator[Callable[[int], tu
 
 @pytest.mark.parametrize(("days", "level"), [(100, OK), (5, WARNING)])
 def test_a_certificate_that_expires_soon_is_told(
-    encrypted: Any, at_server: Look, monkeypatch: pytest.MonkeyPatch, days: int, level: str
+    encrypted: Any, at_server: SearchResult, monkeypatch: pytest.MonkeyPatch, days: int, level: str
 ) -> None:
     server, path = encrypted(days)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
@@ -511,7 +515,7 @@ def test_a_certificate_that_expires_soon_is_told(
     assert found["reach"].text.startswith("ninguna de las fotos pedidas (1)")
 
 
-def test_a_certificate_that_nobody_vouches_for_is_broken(encrypted: Any, at_server: Look) -> None:
+def test_a_certificate_that_nobody_vouches_for_is_broken(encrypted: Any, at_server: SearchResult) -> None:
     server, _ = encrypted(100)
     found = at_server({"1": "a.jpg"}, IMAGE_BASE_URL=f"https://127.0.0.1:{server.server_port}")
     assert (found["certificate"].level, found["reach"].level) == (BROKEN, BROKEN)

@@ -169,7 +169,7 @@ def test_names_stay_out_of_lines_and_tracebacks_where_they_are_not_wanted(
     assert [entry for entry in traceback if entry.startswith("    KeyError")] == [
         f"    KeyError: {NAMES!r}" if names else "    KeyError"
     ]
-    assert sum("test_core_logs.py" in entry for entry in traceback) == 2
+    assert sum("test_logs.py" in entry for entry in traceback) == 2
     assert names or NAMES not in "".join(traceback)
 
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 import pytest
 
 from app.core.config import PROJECT_DIR
-from app.core.worker_threads import Task, Workforce
+from app.core.worker_threads import Task, WorkerPool
 from app.errors import DatabaseUnavailable, RunError
 
 PATIENCE_S = 20
 LEFT_AT_WORK = """
 import time
 import numpy as np
-from app.core.worker_threads import Task, Workforce, leave
+from app.core.worker_threads import Task, WorkerPool, leave
 from app.faces.detector import DetectionOptions, build_detector
 from app.faces.mtcnn import Mtcnn
 
@@ -30,7 +30,7 @@ def look_for_ever():
     while True:
         detector.detect_faces(image)
 
-workforce = Workforce(2)
+workforce = WorkerPool(2)
 for _ in range(2 if AT_WORK else 0):
     workforce.hand(Task(look_for_ever, print))
 time.sleep(0.5)
@@ -75,7 +75,7 @@ class Told:
             return [name for name, _ in self.heard]
 
 
-def wait_until_slow(workforce: Workforce, count: int) -> list[Task]:
+def wait_until_slow(workforce: WorkerPool, count: int) -> list[Task]:
     end = time.monotonic() + PATIENCE_S
     while len(slow := workforce.slow(0.05)) < count:
         assert time.monotonic() < end
@@ -84,17 +84,17 @@ def wait_until_slow(workforce: Workforce, count: int) -> list[Task]:
 
 
 def test_tasks_are_done_in_order_and_their_run_errors_told() -> None:
-    told, workforce, gone = Told(), Workforce(1), DatabaseUnavailable("gone")
-    for task in (told.task("a"), told.task("b", error=gone), told.task("c")):
+    told, workforce, departed = Told(), WorkerPool(1), DatabaseUnavailable("gone")
+    for task in (told.task("a"), told.task("b", error=departed), told.task("c")):
         workforce.hand(task)
     assert told.names(3) == ["a", "b", "c"]
-    assert told.heard == [("a", None), ("b", gone), ("c", None)]
+    assert told.heard == [("a", None), ("b", departed), ("c", None)]
     workforce.dismiss()
     workforce.join(PATIENCE_S)
 
 
 def test_whoever_is_replaced_is_heard_and_whoever_is_given_up_is_not(release: threading.Event) -> None:
-    told, workforce = Told(), Workforce(2)
+    told, workforce = Told(), WorkerPool(2)
     replaced, given_up = told.task("replaced", release), told.task("given up", release)
     for task in (replaced, given_up, told.task("a"), told.task("b")):
         workforce.hand(task)
@@ -115,7 +115,7 @@ def test_whoever_is_replaced_is_heard_and_whoever_is_given_up_is_not(release: th
 
 
 def test_after_dismissal_nothing_is_begun_and_a_thread_that_hangs_is_not_waited_for(release: threading.Event) -> None:
-    told, workforce = Told(), Workforce(1)
+    told, workforce = Told(), WorkerPool(1)
     workforce.hand(told.task("hangs", release))
     workforce.hand(told.task("never"))
     wait_until_slow(workforce, 1)

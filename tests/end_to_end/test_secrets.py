@@ -18,7 +18,7 @@ from sqlalchemy import MetaData, Table, inspect, select
 
 from app.cli.arguments import parse_arguments
 from app.cli.main import run
-from app.pipeline.stages import build_face_stages
+from app.pipeline.stages import open_face_extractor
 from app.runs.run import LoadFaces
 from tests.conftest import OpenWorld
 from tests.support.mariadb import MariaDb
@@ -266,7 +266,7 @@ QUIETLY = ("wrong password", "a mirror that is not there", "stages that quote a 
 )
 def test_whatever_goes_wrong_no_secret_and_no_vector_is_left_behind(name: str, debug: bool, disaster: Disaster) -> None:
     prepare, exit_code = DISASTERS[name]
-    loader = prepare(disaster) or (build_face_stages if any(each in name for each in OWN_NETS) else TinyLoader())
+    loader = prepare(disaster) or (open_face_extractor if any(each in name for each in OWN_NETS) else TinyLoader())
     world = disaster.world
     options = parse_arguments(["--json", str(world.folder / "run.json"), *(["--debug"] if debug else [])])
     assert run(options, loader) == exit_code

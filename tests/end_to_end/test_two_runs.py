@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import MixedModels, NotSwitched, Suspicious
+from app.errors import ImplausibleRun, MixedModels, NotSwitched
 from app.runs.context import Request
 from app.runs.run import run_batch
 from tests.conftest import NEW_MODEL, OLD_MODEL, NewHome
@@ -96,7 +96,7 @@ def test_while_the_photo_server_is_down_leavers_go_all_the_same(home: Organisati
     home.tomorrow()
     home.web.down = True
     ran = home.run()
-    assert isinstance(ran.result.error, Suspicious)
+    assert isinstance(ran.result.error, ImplausibleRun)
     assert (ran.result.deactivated, ran.exit_code) == (["P05"], 3)
     assert len(home.active_rows()) == 23
 

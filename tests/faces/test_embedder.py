@@ -15,8 +15,8 @@ from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_graphs import build_pnet
 from app.faces.onnx_sessions import CPU_BATCH, SessionOptions, choose_batch_size, choose_providers
 from app.faces.weights import WeightsOptions, WeightsStore
-from app.pipeline.stages import build_face_stages
-from app.records import CrewMember, Face, Image, Photo, Sighting
+from app.pipeline.stages import open_face_extractor
+from app.records import CrewMember, Face, Image, Photo, PhotoAnalysis
 from tests.conftest import MakeSettings
 from tests.support.pictures import write_picture
 
@@ -27,7 +27,7 @@ def cosine_distance(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def face(pixels: np.ndarray) -> Face:
-    return Face(Photo(CrewMember("1", "a.jpg"), "u", Path("a.jpg")), pixels, Sighting((1, 1), confidence=0.9))
+    return Face(Photo(CrewMember("1", "a.jpg"), "u", Path("a.jpg")), pixels, PhotoAnalysis((1, 1), confidence=0.9))
 
 
 class MeanColour:
@@ -77,7 +77,7 @@ def test_vectors_equal_deepface_represent(
     words = [sys.executable, "-c", DEEPFACE, *map(str, paths), str(tmp_path / "vectors.json")]
     subprocess.run(words, check=True, env=environment, capture_output=True)
     expected = np.array(json.loads((tmp_path / "vectors.json").read_text()))
-    stages = build_face_stages(make_settings(FACE_DETECTOR="mtcnn-tensorflow", DEEPFACE_HOME=str(weights_home)))
+    stages = open_face_extractor(make_settings(FACE_DETECTOR="mtcnn-tensorflow", DEEPFACE_HOME=str(weights_home)))
     photos = [Photo(CrewMember(path.stem, path.name), "u", path) for path in paths]
     embeddings = stages.embedder.embed([stages.find(stages.decode(photo)) for photo in photos])
     for embedding, reference in zip(embeddings, expected, strict=True):

@@ -12,11 +12,11 @@ import pytest
 
 from app.core.config import PROJECT_DIR
 from app.errors import UnknownModel
-from app.faces.embedding_spec import DIMENSIONS, describe_contract
+from app.faces.embedding_spec import DIMENSIONS, describe_spec
 from app.faces.weights import WeightsOptions, WeightsStore, describe_weights
-from app.records import Contract
+from app.records import EmbeddingSpec
 
-CONTRACT = Contract("Facenet512", "ab" * 32, "mtcnn 1.0.0/1", "letterbox", "base", "BGR", 1)
+CONTRACT = EmbeddingSpec("Facenet512", "ab" * 32, "mtcnn 1.0.0/1", "letterbox", "base", "BGR", 1)
 OTHERWISE = {
     "model": "Facenet",
     "weights_sha256": "cd" * 32,
@@ -30,7 +30,7 @@ IN_ANOTHER_SPACE = {"model", "weights_sha256", "normalisation", "colour_order"}
 
 
 def test_each_part_counts() -> None:
-    assert OTHERWISE.keys() == {field.name for field in dataclasses.fields(Contract)}
+    assert OTHERWISE.keys() == {field.name for field in dataclasses.fields(EmbeddingSpec)}
     digests = {dataclasses.replace(CONTRACT, **{name: value}).digest for name, value in OTHERWISE.items()}
     assert len(digests | {CONTRACT.digest}) == len(OTHERWISE) + 1
     assert dataclasses.replace(CONTRACT).digest == CONTRACT.digest
@@ -79,8 +79,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_installation_is_described_by_all_that_moves_its_vectors(home: Path) -> None:
-    contract = describe_contract("Facenet512", "mtcnn", weights_of(home, "Facenet512", b"abc"))
-    assert contract == Contract(
+    contract = describe_spec("Facenet512", "mtcnn", weights_of(home, "Facenet512", b"abc"))
+    assert contract == EmbeddingSpec(
         "Facenet512",
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",  # FIPS 180's own example
         f"mtcnn {version('mtcnn')}/1",
@@ -92,24 +92,24 @@ def test_an_installation_is_described_by_all_that_moves_its_vectors(home: Path) 
 
 
 def test_other_weights_and_another_detector_are_another_contract(home: Path) -> None:
-    first = describe_contract("Facenet512", "mtcnn", weights_of(home, "Facenet512", b"abc"))
-    other = describe_contract("Facenet512", "opencv", weights_of(home, "Facenet512", b"abc"))
-    newer = describe_contract("Facenet512", "mtcnn", weights_of(home, "Facenet512", b"abd"))
+    first = describe_spec("Facenet512", "mtcnn", weights_of(home, "Facenet512", b"abc"))
+    other = describe_spec("Facenet512", "opencv", weights_of(home, "Facenet512", b"abc"))
+    newer = describe_spec("Facenet512", "mtcnn", weights_of(home, "Facenet512", b"abd"))
     assert other.detector == f"opencv (deepface {version('deepface')})"
     assert len({first.digest, other.digest, newer.digest}) == 3
     assert [first.is_comparable(dataclasses.asdict(each)) for each in (other, newer)] == [True, False]
 
 
 def test_weights_that_are_not_there_have_no_hash(home: Path) -> None:
-    assert describe_contract("Facenet512", "mtcnn", weights_of(home, "Facenet512", None)).weights_sha256 == ""
+    assert describe_spec("Facenet512", "mtcnn", weights_of(home, "Facenet512", None)).weights_sha256 == ""
 
 
 def test_a_model_that_nobody_knows_is_refused_with_those_there_are(home: Path) -> None:
     with pytest.raises(UnknownModel, match="Modelo desconocido: Nadie") as caught:
-        describe_contract("Nadie", "mtcnn", weights_of(home, "Facenet512", None))
+        describe_spec("Nadie", "mtcnn", weights_of(home, "Facenet512", None))
     assert "Facenet512" in caught.value.advice
 
 
 def test_the_lengths_are_those_of_models_that_there_are(home: Path) -> None:
     weights = WeightsStore(WeightsOptions(str(home)))
-    assert [describe_contract(model, "mtcnn", weights).model for model in DIMENSIONS] == list(DIMENSIONS)
+    assert [describe_spec(model, "mtcnn", weights).model for model in DIMENSIONS] == list(DIMENSIONS)

@@ -11,7 +11,7 @@ import pytest
 
 from app.faces.deepface_api import Detector, FacialAreaRegion
 from app.faces.detector import BoundedMtcnn, DetectionOptions
-from app.faces.face_search import FACE, POSITION, Look, equalise, look, look_closer, stretch_contrast, turn_back
+from app.faces.face_search import FACE, POSITION, SearchResult, equalise, look, look_closer, stretch_contrast, turn_back
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import Box, OrientationJudge, Verdict
 from app.records import Image
@@ -83,7 +83,7 @@ def middle_of(face: FacialAreaRegion) -> np.ndarray:
     return np.array([[face.x + face.w / 2, face.y + face.h / 2]])
 
 
-def look_as_told(detector: Detector, *verdicts: Verdict, image: Image = BLANK) -> Look:
+def look_as_told(detector: Detector, *verdicts: Verdict, image: Image = BLANK) -> SearchResult:
     return look(detector, ToldJudge(*verdicts), image)
 
 

@@ -13,7 +13,7 @@ from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.finder import FaceFinder, FindOptions
 from app.faces.mtcnn import Mtcnn
 from app.faces.quality import COMPONENTS
-from app.records import CrewMember, Face, Image, Photo, Portrait, Sighting
+from app.records import CrewMember, Face, Image, Photo, PhotoAnalysis, Portrait
 from tests.support.pictures import draw_avatar
 
 INPUT = (160, 160)
@@ -21,7 +21,7 @@ NO_LIMITS = dict.fromkeys((component.name for component in COMPONENTS), (0.0, 0.
 
 
 def portrait(image: Image, reduction: int = 1) -> Portrait:
-    seen = Sighting((image.shape[1] * reduction, image.shape[0] * reduction))
+    seen = PhotoAnalysis((image.shape[1] * reduction, image.shape[0] * reduction))
     return Portrait(Photo(CrewMember("1", "a.jpg"), "u", Path("a.jpg")), image, seen, reduction)
 
 
@@ -66,14 +66,14 @@ def test_a_large_photo_gives_the_same_box_as_the_small_one(astronaut: Image, mtc
     large = cv2.resize(astronaut, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     small = find(mtcnn, portrait(astronaut))
     found = find(mtcnn, portrait(large))
-    assert np.abs(np.array(found.sighting.box) / 4 - small.sighting.box).max() < 6
+    assert np.abs(np.array(found.analysis.box) / 4 - small.analysis.box).max() < 6
     assert found.pixels.shape == (160, 160, 3)
 
 
 def test_the_box_is_told_in_pixels_of_the_original(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
     whole = find(mtcnn, portrait(astronaut))
     reduced = find(mtcnn, portrait(astronaut, reduction=4))
-    assert reduced.sighting.box == tuple(4 * side for side in whole.sighting.box)
+    assert reduced.analysis.box == tuple(4 * side for side in whole.analysis.box)
 
 
 def test_no_face_is_an_error(mtcnn: BoundedMtcnn) -> None:
@@ -98,13 +98,13 @@ def test_a_region_outside_the_photo_is_no_face(astronaut: Image) -> None:
 def test_confidence_stays_within_the_column(astronaut: Image, confidence: Any, stored: float) -> None:
     region = region_at(100, 100, 100)
     region.confidence = confidence
-    assert find(Fixed(region), portrait(astronaut)).sighting.confidence == stored
+    assert find(Fixed(region), portrait(astronaut)).analysis.confidence == stored
 
 
 def test_one_clearly_larger_face_is_taken_and_the_other_counted(astronaut: Image) -> None:
     small, large = region_at(10, 50, 60), region_at(200, 50, 100)
     face = find(Fixed(small, large), portrait(astronaut))
-    assert (face.sighting.box, face.sighting.faces_seen) == ((200, 50, 100, 100), 2)
+    assert (face.analysis.box, face.analysis.faces_seen) == ((200, 50, 100, 100), 2)
 
 
 @pytest.mark.parametrize(
@@ -115,12 +115,12 @@ def test_several_faces_are_settled_by_policy(astronaut: Image, policy: str, side
     """Dominant: the second face's area is at most 0.4 of the first one's, so its side at most 63 of 100."""
     faces = Fixed(region_at(10, 50, side), region_at(200, 50, 100))
     if taken:
-        assert find(faces, portrait(astronaut), multiple_faces=policy).sighting.box == (200, 50, 100, 100)
+        assert find(faces, portrait(astronaut), multiple_faces=policy).analysis.box == (200, 50, 100, 100)
         return
     with pytest.raises(SeveralFaces) as refused:
         find(faces, portrait(astronaut), multiple_faces=policy)
     assert "se ven 2" in refused.value.detail
-    assert refused.value.sighting.box == (200, 50, 100, 100)
+    assert refused.value.analysis.box == (200, 50, 100, 100)
 
 
 def test_a_face_of_too_low_a_quality_is_refused_with_component_and_advice(
@@ -131,8 +131,8 @@ def test_a_face_of_too_low_a_quality_is_refused_with_component_and_advice(
     with pytest.raises(LowQuality) as refused:
         find(mtcnn, portrait(dark), limits=limits)
     assert "oscura" in refused.value.detail
-    assert refused.value.sighting.quality is not None
-    assert find(mtcnn, portrait(dark), limits=limits, accept_low_quality=True).sighting.quality is not None
+    assert refused.value.analysis.quality is not None
+    assert find(mtcnn, portrait(dark), limits=limits, accept_low_quality=True).analysis.quality is not None
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
@@ -142,12 +142,12 @@ def test_a_turned_photo_gives_the_upright_photos_face_and_a_box_in_the_photo_as_
     plain = find(mtcnn, portrait(astronaut))
     turned = find(mtcnn, portrait(np.ascontiguousarray(np.rot90(astronaut, turns))))
     np.testing.assert_allclose(turned.pixels, plain.pixels, atol=1e-6)
-    x, y, width, height = turned.sighting.box
+    x, y, width, height = turned.analysis.box
     mask = np.zeros(astronaut.shape[:2], np.uint8)
     mask[y : y + height, x : x + width] = 1
-    left, top, wide, high = plain.sighting.box
+    left, top, wide, high = plain.analysis.box
     assert np.rot90(mask, -turns)[top : top + high, left : left + wide].mean() > 0.99
-    eyes = turned.sighting.landmarks[:2].round().astype(int)
+    eyes = turned.analysis.landmarks[:2].round().astype(int)
     assert mask[eyes[:, 1], eyes[:, 0]].all()
 
 
@@ -174,7 +174,7 @@ def doubted(image: Image, nets: Doubting, limits: Any = NO_LIMITS) -> Face:
 def test_a_face_that_is_as_upright_on_its_head_is_refused_with_what_was_seen(astronaut: Image) -> None:
     with pytest.raises(UnclearOrientation) as refused:
         doubted(astronaut, Doubting(5, 0, 4, 0))
-    assert refused.value.sighting.box == (180, 60, 90, 90)
+    assert refused.value.analysis.box == (180, 60, 90, 90)
 
 
 def test_what_the_nets_do_not_take_for_a_face_is_none_unless_its_quality_says_more(astronaut: Image) -> None:
@@ -188,7 +188,7 @@ def test_what_the_nets_do_not_take_for_a_face_is_none_unless_its_quality_says_mo
 def test_a_drawing_is_no_photograph(mtcnn: BoundedMtcnn) -> None:
     with pytest.raises(NotAPhoto) as refused:
         find(mtcnn, portrait(draw_avatar()))
-    assert refused.value.sighting.faces_seen == 1
+    assert refused.value.analysis.faces_seen == 1
 
 
 def test_a_small_face_in_a_large_photo_is_found_by_looking_closer(mtcnn: BoundedMtcnn, astronaut: Image) -> None:
@@ -200,5 +200,5 @@ def test_a_small_face_in_a_large_photo_is_found_by_looking_closer(mtcnn: Bounded
         finder.find(portrait(scene))
     face = finder.find_small(portrait(scene))
     plain = finder.find(portrait(astronaut))
-    assert face.sighting.attempt == "closer"
-    assert np.abs(np.array(face.sighting.box) - (1200, 700, 0, 0) - plain.sighting.box).max() < 12
+    assert face.analysis.attempt == "closer"
+    assert np.abs(np.array(face.analysis.box) - (1200, 700, 0, 0) - plain.analysis.box).max() < 12

@@ -8,8 +8,8 @@ import pytest
 
 from app.core.database import Database
 from app.gallery.embeddings_table import open_table
-from app.gallery.enrolments import Holding, read_holdings
-from app.gallery.schema_migrations import open_companions
+from app.gallery.enrolments import Enrolment, read_enrolments
+from app.gallery.schema_migrations import open_own_tables
 from tests.support.databases import run_sql
 
 
@@ -31,27 +31,27 @@ def made(database: Database, *rows: tuple[Any, ...]) -> None:
     run_sql(database, sql, *(dict(zip("abcdefg", row, strict=True)) for row in rows))
 
 
-def holdings(database: Database, crew_id: str | None = None) -> dict[str, Holding]:
-    return read_holdings(database, open_table(database), crew_id)
+def enrolments(database: Database, crew_id: str | None = None) -> dict[str, Enrolment]:
+    return read_enrolments(database, open_table(database), crew_id)
 
 
 @pytest.fixture
 def gallery(database: Database) -> Database:
     """A database with all tables, empty."""
     open_table(database)
-    open_companions(database)
+    open_own_tables(database)
     return database
 
 
 def test_an_empty_gallery_holds_nothing(gallery: Database) -> None:
-    assert holdings(gallery) == {}
+    assert enrolments(gallery) == {}
 
 
 def test_of_a_row_of_ours_all_is_known(gallery: Database) -> None:
     insert(gallery, (7, "1", "[1,2]", "Facenet512", "u", 1))
     made(gallery, (7, "1", "digest", "ab", 640, 480, 0))
-    assert holdings(gallery) == {
-        "1": Holding(7, "Facenet512", "u", (7,), (7,), True, "digest", None, "ab"),
+    assert enrolments(gallery) == {
+        "1": Enrolment(7, "Facenet512", "u", (7,), (7,), True, "digest", None, "ab"),
     }
 
 
@@ -62,19 +62,19 @@ def test_of_a_row_of_another_program_the_numbers_are_counted(gallery: Database) 
         (2, "2", "[0.5, -1e-5, 3]", "Dlib", None, 1),
         (3, "3", f"[{','.join(['0.25'] * 512)}]", None, "w", 1),
     )
-    assert holdings(gallery) == {
-        "1": Holding(1, "Facenet512", "u", (1,), (1,), dimensions=1),
-        "2": Holding(2, "Dlib", "", (2,), (2,), dimensions=3),
-        "3": Holding(3, "", "w", (3,), (3,), dimensions=512),
+    assert enrolments(gallery) == {
+        "1": Enrolment(1, "Facenet512", "u", (1,), (1,), dimensions=1),
+        "2": Enrolment(2, "Dlib", "", (2,), (2,), dimensions=3),
+        "3": Enrolment(3, "", "w", (3,), (3,), dimensions=512),
     }
 
 
 def test_an_adopted_row_is_known_and_its_contract_is_not(gallery: Database) -> None:
     insert(gallery, (1, "1", "[1]", "Facenet512", "u", 1), (2, "2", "[1,2]", "Facenet512", "v", 1))
     made(gallery, (1, "1", None, None, None, None, 0))
-    assert holdings(gallery) == {
-        "1": Holding(1, "Facenet512", "u", (1,), (1,), known=True),
-        "2": Holding(2, "Facenet512", "v", (2,), (2,), dimensions=2),
+    assert enrolments(gallery) == {
+        "1": Enrolment(1, "Facenet512", "u", (1,), (1,), known=True),
+        "2": Enrolment(2, "Facenet512", "v", (2,), (2,), dimensions=2),
     }
 
 
@@ -90,11 +90,11 @@ def test_the_newest_active_row_speaks_for_the_member_and_the_newest_when_none_is
         (7, "3", "[1]", "Facenet512", "g", 1),
         (8, "4", "[1]", "Facenet512", "h", None),
     )
-    assert holdings(gallery) == {
-        "1": Holding(2, "Facenet512", "b", (1, 2), (1, 2, 3), dimensions=1),
-        "2": Holding(5, "Dlib", "e", (), (4, 5)),
-        "3": Holding(7, "Facenet512", "g", (7,), (6, 7), dimensions=1),
-        "4": Holding(8, "Facenet512", "h", (), (8,)),
+    assert enrolments(gallery) == {
+        "1": Enrolment(2, "Facenet512", "b", (1, 2), (1, 2, 3), dimensions=1),
+        "2": Enrolment(5, "Dlib", "e", (), (4, 5)),
+        "3": Enrolment(7, "Facenet512", "g", (7,), (6, 7), dimensions=1),
+        "4": Enrolment(8, "Facenet512", "h", (), (8,)),
     }
 
 
@@ -113,31 +113,31 @@ def test_rows_laid_aside_do_not_count_until_they_are_in_use(gallery: Database) -
         (3, "2", "new", "ab", 8, 9, 1),
         (4, "3", "new", "ab", 8, 9, 1),
     )
-    assert holdings(gallery) == {
-        "1": Holding(1, "Facenet512", "a", (1,), (1,), True, "old", None, "ab"),
-        "3": Holding(4, "Dlib", "c", (4,), (4,), True, "new", None, "ab"),
+    assert enrolments(gallery) == {
+        "1": Enrolment(1, "Facenet512", "a", (1,), (1,), True, "old", None, "ab"),
+        "3": Enrolment(4, "Dlib", "c", (4,), (4,), True, "new", None, "ab"),
     }
 
 
 def test_ids_that_differ_in_case_only_are_two_people(gallery: Database) -> None:
     insert(gallery, (1, "a1", "[1]", "Facenet512", "a", 1), (2, "A1", "[1,2]", "Facenet512", "b", 0))
-    one, other = Holding(1, "Facenet512", "a", (1,), (1,), dimensions=1), Holding(2, "Facenet512", "b", (), (2,))
-    assert holdings(gallery) == {"a1": one, "A1": other}
-    assert holdings(gallery, "a1")["a1"] == one
-    assert holdings(gallery, "A1")["A1"] == other
+    one, other = Enrolment(1, "Facenet512", "a", (1,), (1,), dimensions=1), Enrolment(2, "Facenet512", "b", (), (2,))
+    assert enrolments(gallery) == {"a1": one, "A1": other}
+    assert enrolments(gallery, "a1")["a1"] == one
+    assert enrolments(gallery, "A1")["A1"] == other
 
 
 def test_one_member_may_be_asked_for(gallery: Database) -> None:
     insert(gallery, (1, "1", "[1]", "Facenet512", "a", 1), (2, "2", "[1]", "Facenet512", "b", 1))
-    assert holdings(gallery, "2") == {"2": Holding(2, "Facenet512", "b", (2,), (2,), dimensions=1)}
-    assert holdings(gallery, "3") == {}
+    assert enrolments(gallery, "2") == {"2": Enrolment(2, "Facenet512", "b", (2,), (2,), dimensions=1)}
+    assert enrolments(gallery, "3") == {}
 
 
 def test_ids_may_be_numbers(database: Database) -> None:
     number = "INT AUTO_INCREMENT PRIMARY KEY" if database.is_mysql else "INTEGER PRIMARY KEY"
     others = "embedding TEXT, modelo TEXT, confidence FLOAT, imagen_path TEXT, active INT"
     run_sql(database, f"CREATE TABLE face_embeddings (id {number}, crew_id INT, {others})")
-    open_companions(database)
+    open_own_tables(database)
     insert(database, (1, 7, "[1]", "Facenet512", "a", 1), (2, 71, "[1]", "Facenet512", "b", 1))
-    assert holdings(database, "7") == {"7": Holding(1, "Facenet512", "a", (1,), (1,), dimensions=1)}
-    assert sorted(holdings(database)) == ["7", "71"]
+    assert enrolments(database, "7") == {"7": Enrolment(1, "Facenet512", "a", (1,), (1,), dimensions=1)}
+    assert sorted(enrolments(database)) == ["7", "71"]

@@ -9,25 +9,25 @@ import pytest
 
 from app.core.database import Database
 from app.errors import VectorsChanged
-from app.gallery.golden_vector import TOLERANCE, Golden
-from app.gallery.provenance import Vectors
-from app.gallery.schema_migrations import open_companions
-from app.records import Contract
+from app.gallery.golden_vector import TOLERANCE, GoldenVector
+from app.gallery.provenance import Provenance
+from app.gallery.schema_migrations import open_own_tables
+from app.records import EmbeddingSpec
 from tests.conftest import NewHome
 from tests.support.databases import run_sql
 from tests.support.organisation import Organisation
 
 NOW = datetime(2026, 3, 1, 2)
-CONTRACT = Contract("Facenet512", "sha", "mtcnn 1", "aligned", "base", "BGR", 1)
+CONTRACT = EmbeddingSpec("Facenet512", "sha", "mtcnn 1", "aligned", "base", "BGR", 1)
 CREW = ["P1", "P2", "P3"]
 USED = "SELECT COUNT(*), COUNT(DISTINCT contract) FROM face_vectors"
 
 
 @pytest.fixture
-def golden(database: Database) -> Golden:
-    open_companions(database)
-    Vectors(database, CONTRACT).declare(NOW)
-    return Golden(database, CONTRACT)
+def golden(database: Database) -> GoldenVector:
+    open_own_tables(database)
+    Provenance(database, CONTRACT).declare(NOW)
+    return GoldenVector(database, CONTRACT)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def turned(vector: np.ndarray, by: float) -> np.ndarray:
     return np.asarray(vector * cosine + away * np.sqrt(1 - cosine**2), np.float32)
 
 
-def test_the_first_vector_is_recorded_number_by_number(golden: Golden) -> None:
+def test_the_first_vector_is_recorded_number_by_number(golden: GoldenVector) -> None:
     vector = np.random.default_rng(6).normal(size=512).astype(np.float32)
     assert golden.recorded() is None
     golden.confirm(vector, NOW)
@@ -57,14 +57,14 @@ def test_the_first_vector_is_recorded_number_by_number(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize("renew", [False, True])
-def test_what_a_processor_makes_of_it_changes_nothing(golden: Golden, renew: bool) -> None:
+def test_what_a_processor_makes_of_it_changes_nothing(golden: GoldenVector, renew: bool) -> None:
     vector = np.random.default_rng(6).normal(size=512).astype(np.float32)
     golden.confirm(vector, NOW)
     golden.confirm(turned(vector, TOLERANCE * 0.9), NOW, renew=renew)
     assert np.array_equal(np.asarray(golden.recorded()), vector)
 
 
-def test_a_vector_that_moved_is_refused(golden: Golden) -> None:
+def test_a_vector_that_moved_is_refused(golden: GoldenVector) -> None:
     vector = np.random.default_rng(6).normal(size=512).astype(np.float32)
     golden.confirm(vector, NOW)
     with pytest.raises(VectorsChanged, match=r"se movió 0\.0020") as told:

@@ -12,52 +12,57 @@ import numpy as np
 from sqlalchemy import event
 
 from app.core.database import Database
-from app.gallery.photo_records import Ledger, LedgerEntry, QualityNote
-from app.gallery.remembered import Remembered
-from app.gallery.schema_migrations import open_companions
-from app.records import CrewMember, Failed, Photo, Picture, Sighting, Version
+from app.gallery.photo_records import NewPhotoRecord, PhotoRecords, QualityNote
+from app.gallery.remembered import PhotoRecord
+from app.gallery.schema_migrations import open_own_tables
+from app.records import CrewMember, Failed, Photo, PhotoAnalysis, Picture, Version
 from tests.support.databases import Row, run_sql
 
 NOW, LATER = datetime(2026, 3, 1, 2, 0, 0), datetime(2026, 3, 2, 2, 0, 0)
 NOTE = QualityNote("warn", "Sharpness", {"Sharpness": {"value": 0.2, "score": 20, "verdict": "warn"}})
 PICTURE = Picture(0x0F, b"\x01\xff")
-SEEN = Sighting(
+SEEN = PhotoAnalysis(
     (640, 480), PICTURE, 2, (10, 20, 30, 40), None, 0.98765, "turned_90", np.zeros(1, np.float32), b"\xff\xd8\x00"
 )
 VERSION = Version('"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234)
 
 
-def open_ledger(database: Database, now: datetime = NOW) -> Ledger:
-    open_companions(database)
-    return Ledger(database, lambda sighting: None if sighting.quality is None else NOTE, "reglas", now)
+def open_ledger(database: Database, now: datetime = NOW) -> PhotoRecords:
+    open_own_tables(database)
+    return PhotoRecords(database, lambda analysis: None if analysis.quality is None else NOTE, "reglas", now)
 
 
 def photo_of(crew_id: str, *, url: str = "u", sha256: str = "ab" * 32, version: Version = VERSION) -> Photo:
     return Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256=sha256, version=version)
 
 
-def stored(crew_id: str, sighting: Sighting | None = SEEN, **values: Any) -> LedgerEntry:
+def stored(crew_id: str, analysis: PhotoAnalysis | None = SEEN, **values: Any) -> NewPhotoRecord:
     photo = photo_of(crew_id, **values)
-    return LedgerEntry(crew_id, photo.url, photo, sighting)
+    return NewPhotoRecord(crew_id, photo.url, photo, analysis)
 
 
 def failed(
-    crew_id: str, code: str = "no_face", *, photo: Photo | None = None, sighting: Sighting | None = None, times: int = 1
-) -> LedgerEntry:
+    crew_id: str,
+    code: str = "no_face",
+    *,
+    photo: Photo | None = None,
+    analysis: PhotoAnalysis | None = None,
+    times: int = 1,
+) -> NewPhotoRecord:
     failure = Failed(CrewMember(crew_id, "a.jpg"), "detect", code, "qué pasó")
-    return LedgerEntry(crew_id, "u", photo, sighting, failure, times)
+    return NewPhotoRecord(crew_id, "u", photo, analysis, failure, times)
 
 
-def record(database: Database, ledger: Ledger, entries: Sequence[LedgerEntry]) -> None:
-    database.in_chunks(entries, ledger.record)
+def record(database: Database, photo_records: PhotoRecords, entries: Sequence[NewPhotoRecord]) -> None:
+    database.in_chunks(entries, photo_records.record)
 
 
-def move(database: Database, ledger: Ledger, *entries: LedgerEntry) -> None:
-    database.in_chunks(entries, ledger.moved)
+def move(database: Database, photo_records: PhotoRecords, *entries: NewPhotoRecord) -> None:
+    database.in_chunks(entries, photo_records.moved)
 
 
-def codes(ledger: Ledger) -> dict[str, str]:
-    return {crew_id: seen.code for crew_id, seen in ledger.remembered().items()}
+def codes(photo_records: PhotoRecords) -> dict[str, str]:
+    return {crew_id: seen.code for crew_id, seen in photo_records.remembered().items()}
 
 
 def whole_row(database: Database, crew_id: str) -> Row:
@@ -74,8 +79,8 @@ def whole_row(database: Database, crew_id: str) -> Row:
 
 
 def test_the_row_of_a_stored_member_says_all_that_was_seen(database: Database) -> None:
-    ledger = open_ledger(database)
-    record(database, ledger, [stored("1")])
+    photo_records = open_ledger(database)
+    record(database, photo_records, [stored("1")])
     assert whole_row(database, "1") == (
         *("1", "u", '"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234, "ab" * 32, "000000000000000f", "01ff"),
         *(640, 480, 2, "[10,20,30,40]", "turned_90", '{"Sharpness":{"value":0.2,"score":20,"verdict":"warn"}}'),
@@ -88,8 +93,8 @@ def test_the_row_of_a_stored_member_says_all_that_was_seen(database: Database) -
 
 
 def test_the_row_of_a_failure_says_by_which_rules_and_how_often(database: Database) -> None:
-    ledger = open_ledger(database)
-    record(database, ledger, [failed("1", photo=photo_of("1"), sighting=Sighting((64, 48)), times=3)])
+    photo_records = open_ledger(database)
+    record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=PhotoAnalysis((64, 48)), times=3)])
     assert whole_row(database, "1") == (
         *("1", "u", '"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234, "ab" * 32, None, None, 64, 48, None, None),
         *(None, None, None, None, None, "no_face", "qué pasó", "reglas", 3),
@@ -97,72 +102,74 @@ def test_the_row_of_a_failure_says_by_which_rules_and_how_often(database: Databa
 
 
 def test_what_was_recorded_is_remembered(database: Database) -> None:
-    ledger = open_ledger(database)
+    photo_records = open_ledger(database)
     record(
-        database, ledger, [stored("1"), failed("2", "several_faces", photo=photo_of("2"), sighting=SEEN), failed("3")]
+        database,
+        photo_records,
+        [stored("1"), failed("2", "several_faces", photo=photo_of("2"), analysis=SEEN), failed("3")],
     )
-    assert ledger.remembered() == {
-        "1": Remembered(
+    assert photo_records.remembered() == {
+        "1": PhotoRecord(
             *("u", VERSION, "ab" * 32),
             **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
         ),
-        "2": Remembered(
+        "2": PhotoRecord(
             *("u", VERSION, "ab" * 32, "several_faces", "qué pasó", "reglas", 1, NOW, NOW),
         ),
-        "3": Remembered("u", Version(), "", "no_face", "qué pasó", "reglas", 1, NOW, NOW),
+        "3": PhotoRecord("u", Version(), "", "no_face", "qué pasó", "reglas", 1, NOW, NOW),
     }
 
 
 def test_a_failure_replaces_what_was_known_and_a_success_the_failure(database: Database) -> None:
-    ledger = open_ledger(database)
-    record(database, ledger, [stored("1"), failed("2")])
-    record(database, ledger, [failed("1"), stored("2")])
-    assert codes(ledger) == {"1": "no_face", "2": ""}
-    assert ledger.remembered()["1"].sha256 == ""
+    photo_records = open_ledger(database)
+    record(database, photo_records, [stored("1"), failed("2")])
+    record(database, photo_records, [failed("1"), stored("2")])
+    assert codes(photo_records) == {"1": "no_face", "2": ""}
+    assert photo_records.remembered()["1"].sha256 == ""
 
 
 def test_whoever_is_up_to_date_all_the_same_has_nothing_to_correct(database: Database) -> None:
-    ledger = open_ledger(database)
-    record(database, ledger, [failed("1", photo=photo_of("1"), sighting=SEEN), failed("2"), stored("3")])
-    database.in_chunks(["1", "3"], ledger.absolve)
-    remembered = ledger.remembered()
-    assert codes(ledger) == {"1": "", "2": "no_face", "3": ""}
+    photo_records = open_ledger(database)
+    record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=SEEN), failed("2"), stored("3")])
+    database.in_chunks(["1", "3"], photo_records.clear_failures)
+    remembered = photo_records.remembered()
+    assert codes(photo_records) == {"1": "", "2": "no_face", "3": ""}
     assert remembered["1"] == remembered["3"]
 
 
 def test_forgotten_is_who_was_named_and_nobody_else(database: Database) -> None:
-    ledger = open_ledger(database)
-    record(database, ledger, [stored("a1"), stored("A1"), stored("2")])
-    database.in_chunks(["A1"], ledger.forget)
-    assert sorted(ledger.remembered()) == ["2", "a1"]
+    photo_records = open_ledger(database)
+    record(database, photo_records, [stored("a1"), stored("A1"), stored("2")])
+    database.in_chunks(["A1"], photo_records.forget)
+    assert sorted(photo_records.remembered()) == ["2", "a1"]
 
 
 # ------------------------------------------------------------------------------------------------------ odd ids
 
 
 def test_ids_that_differ_in_case_only_are_two_people(database: Database) -> None:
-    ledger = open_ledger(database)
-    record(database, ledger, [failed("a1"), failed("A1", "no_photo")])
-    record(database, ledger, [stored("a1")])
-    move(database, ledger, stored("A1", url="v"))
-    assert {crew_id: seen.url for crew_id, seen in ledger.remembered().items()} == {"A1": "v", "a1": "u"}
+    photo_records = open_ledger(database)
+    record(database, photo_records, [failed("a1"), failed("A1", "no_photo")])
+    record(database, photo_records, [stored("a1")])
+    move(database, photo_records, stored("A1", url="v"))
+    assert {crew_id: seen.url for crew_id, seen in photo_records.remembered().items()} == {"A1": "v", "a1": "u"}
 
 
 def test_one_id_twice_ids_too_long_and_bytes_that_are_no_text_do_no_harm(database: Database) -> None:
-    ledger = open_ledger(database)
+    photo_records = open_ledger(database)
     odd = [failed("1"), failed("1", "no_photo"), failed("x" * 65), failed("\udcff"), failed("\udcfe", "no_photo")]
-    record(database, ledger, odd)
-    move(database, ledger, stored("x" * 65), stored("\udcff", url="v"))
-    database.in_chunks(["x" * 65], ledger.left)
-    assert codes(ledger) == {"1": "no_photo", "?": ""}
-    record(database, ledger, [stored("x" * 64)])
-    assert codes(ledger) == {"1": "no_photo", "?": "", "x" * 64: ""}
+    record(database, photo_records, odd)
+    move(database, photo_records, stored("x" * 65), stored("\udcff", url="v"))
+    database.in_chunks(["x" * 65], photo_records.left)
+    assert codes(photo_records) == {"1": "no_photo", "?": ""}
+    record(database, photo_records, [stored("x" * 64)])
+    assert codes(photo_records) == {"1": "no_photo", "?": "", "x" * 64: ""}
 
 
 def test_more_failures_than_one_statement_takes_are_all_kept(database: Database) -> None:
-    ledger = open_ledger(database)
-    record(database, ledger, [failed(str(number)) for number in range(1201)])
-    assert len(ledger.remembered()) == 1201
+    photo_records = open_ledger(database)
+    record(database, photo_records, [failed(str(number)) for number in range(1201)])
+    assert len(photo_records.remembered()) == 1201
 
 
 # ---------------------------------------------------------------------------------- the same photo somewhere else
@@ -171,28 +178,28 @@ def test_more_failures_than_one_statement_takes_are_all_kept(database: Database)
 def test_a_photo_that_moved_keeps_what_was_seen_of_it(database: Database) -> None:
     record(database, open_ledger(database), [stored("1")])
     before = whole_row(database, "1")
-    ledger = open_ledger(database, LATER)
+    photo_records = open_ledger(database, LATER)
     elsewhere = Version('"b2"', "", 99)
-    move(database, ledger, stored("1", None, url="v", sha256="cd" * 32, version=elsewhere))
+    move(database, photo_records, stored("1", None, url="v", sha256="cd" * 32, version=elsewhere))
     assert whole_row(database, "1") == ("1", "v", '"b2"', None, 99, "cd" * 32, *before[6:])
-    assert ledger.remembered()["1"].tried_at == LATER
+    assert photo_records.remembered()["1"].tried_at == LATER
 
 
 def test_what_its_server_no_longer_says_of_a_photo_is_not_kept(database: Database) -> None:
     """With a former address's ETag every question would be answered: changed."""
-    ledger = open_ledger(database)
-    record(database, ledger, [stored("1")])
-    move(database, ledger, stored("1", None, version=Version()))
-    assert ledger.remembered()["1"].version == Version()
+    photo_records = open_ledger(database)
+    record(database, photo_records, [stored("1")])
+    move(database, photo_records, stored("1", None, version=Version()))
+    assert photo_records.remembered()["1"].version == Version()
 
 
 def test_whoever_is_kept_has_not_failed_and_has_not_left(database: Database) -> None:
-    ledger = open_ledger(database)
-    record(database, ledger, [failed("1", photo=photo_of("1"), sighting=SEEN, times=4)])
-    database.in_chunks(["1"], ledger.left)
-    move(database, ledger, stored("1", None, url="v"))
-    assert ledger.remembered() == {
-        "1": Remembered(
+    photo_records = open_ledger(database)
+    record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=SEEN, times=4)])
+    database.in_chunks(["1"], photo_records.left)
+    move(database, photo_records, stored("1", None, url="v"))
+    assert photo_records.remembered() == {
+        "1": PhotoRecord(
             *("v", VERSION, "ab" * 32),
             **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
         )
@@ -200,20 +207,20 @@ def test_whoever_is_kept_has_not_failed_and_has_not_left(database: Database) -> 
 
 
 def test_a_failed_photo_that_moved_has_failed_all_the_same(database: Database) -> None:
-    record(database, open_ledger(database), [failed("1", photo=photo_of("1"), sighting=SEEN, times=2)])
-    ledger = open_ledger(database, LATER)
-    move(database, ledger, failed("1", photo=photo_of("1", version=Version('"b2"')), times=2))
-    assert ledger.remembered() == {
-        "1": Remembered(
+    record(database, open_ledger(database), [failed("1", photo=photo_of("1"), analysis=SEEN, times=2)])
+    photo_records = open_ledger(database, LATER)
+    move(database, photo_records, failed("1", photo=photo_of("1", version=Version('"b2"')), times=2))
+    assert photo_records.remembered() == {
+        "1": PhotoRecord(
             *("u", Version('"b2"'), "ab" * 32, "no_face", "qué pasó", "reglas", 2, LATER, LATER),
         )
     }
 
 
 def test_of_whom_nothing_was_remembered_a_moved_photo_makes_a_row(database: Database) -> None:
-    ledger = open_ledger(database)
-    move(database, ledger, stored("1", None))
-    assert ledger.remembered() == {"1": Remembered("u", VERSION, "ab" * 32, tried_at=NOW, checked_at=NOW)}
+    photo_records = open_ledger(database)
+    move(database, photo_records, stored("1", None))
+    assert photo_records.remembered() == {"1": PhotoRecord("u", VERSION, "ab" * 32, tried_at=NOW, checked_at=NOW)}
 
 
 # ------------------------------------------------------------------------------------------- asked, left, returned
@@ -234,9 +241,9 @@ def test_whoever_was_asked_about_is_checked_and_has_the_version_that_was_told(da
 
 
 def test_however_many_were_asked_about_no_statement_names_more_than_it_takes_well(database: Database) -> None:
-    ledger = open_ledger(database)
+    photo_records = open_ledger(database)
     crew_ids = [str(number) for number in range(1201)]
-    record(database, ledger, [stored(crew_id) for crew_id in crew_ids])
+    record(database, photo_records, [stored(crew_id) for crew_id in crew_ids])
     lengths: list[int] = []
 
     def count(
@@ -248,7 +255,7 @@ def test_however_many_were_asked_about_no_statement_names_more_than_it_takes_wel
     open_ledger(database, LATER).checked(dict.fromkeys(crew_ids, VERSION))
     event.remove(database.engine, "before_cursor_execute", count)
     assert max(lengths) <= 501
-    assert {seen.checked_at for seen in ledger.remembered().values()} == {LATER}
+    assert {seen.checked_at for seen in photo_records.remembered().values()} == {LATER}
 
 
 def test_whoever_left_keeps_the_first_date_until_the_return(database: Database) -> None:
@@ -258,7 +265,7 @@ def test_whoever_left_keeps_the_first_date_until_the_return(database: Database) 
     database.in_chunks(["1", "2", "nueva"], second.left)
     left = {crew_id: seen.left_at for crew_id, seen in first.remembered().items()}
     assert left == {"1": NOW, "2": LATER, "3": None, "nueva": LATER}
-    assert first.remembered()["nueva"] == Remembered("", left_at=LATER)
+    assert first.remembered()["nueva"] == PhotoRecord("", left_at=LATER)
     database.in_chunks(["1", "3", "nadie"], second.returned)
     left = {crew_id: seen.left_at for crew_id, seen in first.remembered().items()}
     assert left == {"1": None, "2": LATER, "3": None, "nueva": LATER}
@@ -271,14 +278,16 @@ def test_two_runs_may_find_the_same_people_gone_at_once(database: Database) -> N
         together = threading.Barrier(2)
         crew_ids = [f"{turn}{letter}" for letter in "abc"]
 
-        def leave(ledger: Ledger, together: threading.Barrier = together, ids: Sequence[str] = crew_ids) -> None:
+        def leave(
+            photo_records: PhotoRecords, together: threading.Barrier = together, ids: Sequence[str] = crew_ids
+        ) -> None:
             together.wait()
             try:
-                database.in_chunks(ids, ledger.left)
+                database.in_chunks(ids, photo_records.left)
             except BaseException as error:
                 errors.append(error)
 
-        threads = [threading.Thread(target=leave, args=(ledger,)) for ledger in ledgers]
+        threads = [threading.Thread(target=leave, args=(photo_records,)) for photo_records in ledgers]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -291,19 +300,21 @@ def test_two_runs_may_find_the_same_people_gone_at_once(database: Database) -> N
 
 
 def test_rejected_pictures_are_those_that_failed_so_as_far_as_they_were_seen(database: Database) -> None:
-    ledger = open_ledger(database)
+    photo_records = open_ledger(database)
     entries = [
-        *(failed("1", "shared_photo", sighting=SEEN), failed("2", "shared_photo"), failed("3", sighting=SEEN)),
-        *(failed("4", "placeholder", sighting=SEEN), stored("5")),
+        *(failed("1", "shared_photo", analysis=SEEN), failed("2", "shared_photo"), failed("3", analysis=SEEN)),
+        *(failed("4", "placeholder", analysis=SEEN), stored("5")),
     ]
-    record(database, ledger, entries)
-    assert ledger.rejected_pictures({"shared_photo", "placeholder"}) == {"1": PICTURE, "4": PICTURE}
-    assert ledger.rejected_pictures(set()) == {}
+    record(database, photo_records, entries)
+    assert photo_records.rejected_pictures({"shared_photo", "placeholder"}) == {"1": PICTURE, "4": PICTURE}
+    assert photo_records.rejected_pictures(set()) == {}
 
 
 def test_a_report_gets_back_the_pictures_of_those_who_were_not_looked_at(database: Database) -> None:
-    ledger = open_ledger(database)
-    record(database, ledger, [stored("1"), failed("2", sighting=Sighting((64, 48))), failed("3"), stored("4")])
-    found = ledger.illustrations({"1", "2", "3", "nadie"})
+    photo_records = open_ledger(database)
+    record(
+        database, photo_records, [stored("1"), failed("2", analysis=PhotoAnalysis((64, 48))), failed("3"), stored("4")]
+    )
+    found = photo_records.illustrations({"1", "2", "3", "nadie"})
     shown = {crew_id: (seen.size, seen.box, seen.thumbnail) for crew_id, seen in found.items()}
     assert shown == {"1": ((640, 480), (10, 20, 30, 40), b"\xff\xd8\x00"), "2": ((64, 48), None, b"")}

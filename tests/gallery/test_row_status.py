@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from app.core.database import Database
-from app.gallery.enrolments import Holding
+from app.gallery.enrolments import Enrolment
 from app.gallery.erasure import erase
 from app.gallery.gallery import Gallery, open_gallery
-from app.gallery.row_status import Kept
-from app.records import Contract, CrewMember, Photo, Version
+from app.gallery.row_status import KeptVector
+from app.records import CrewMember, EmbeddingSpec, Photo, Version
 from tests.support.databases import Row, run_sql
 
-CONTRACT = Contract("Facenet512", "a1", "mtcnn", "aligned", "base", "bgr", 1)
-OTHER_WEIGHTS = Contract("Facenet512", "b2", "mtcnn", "aligned", "base", "bgr", 1)
-OTHER_DETECTOR = Contract("Facenet512", "a1", "yunet", "aligned", "base", "bgr", 1)
+CONTRACT = EmbeddingSpec("Facenet512", "a1", "mtcnn", "aligned", "base", "bgr", 1)
+OTHER_WEIGHTS = EmbeddingSpec("Facenet512", "b2", "mtcnn", "aligned", "base", "bgr", 1)
+OTHER_DETECTOR = EmbeddingSpec("Facenet512", "a1", "yunet", "aligned", "base", "bgr", 1)
 NOW = datetime(2026, 3, 1, 2)
 # id, crew_id, modelo, imagen_path, active: two who differ in case only, one with two rows, one of another model.
 ROWS = [
@@ -78,19 +78,19 @@ def whose(*crew_ids: str, vectors: tuple[str, ...]) -> dict[str, list[str]]:
 EVERYBODY = whose(*IDS, vectors=("a1", "A1", "3", "3", "5"))
 
 
-def kept(crew_id: str, row_id: int, url: str) -> Kept:
+def kept(crew_id: str, row_id: int, url: str) -> KeptVector:
     photo = Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256="cd", version=Version('"e"'))
-    return Kept(Holding(row_id, "Facenet512", "antes"), photo)
+    return KeptVector(Enrolment(row_id, "Facenet512", "antes"), photo)
 
 
 # ----------------------------------------------------------------------------------------------- asleep and awake
 
 
 def test_only_the_rows_that_were_named_are_deactivated_and_reactivated(gallery: Gallery) -> None:
-    gallery.upkeep.deactivate([2, 99])
+    gallery.row_status.deactivate([2, 99])
     assert rows(gallery) == [ROWS[0], (*ROWS[1][:4], False), *ROWS[2:]]
-    gallery.upkeep.deactivate([])
-    gallery.upkeep.reactivate([2, 3])
+    gallery.row_status.deactivate([])
+    gallery.row_status.reactivate([2, 3])
     assert rows(gallery) == [*ROWS[:2], (*ROWS[2][:4], True), *ROWS[3:]]
     assert left_of(gallery) == EVERYBODY
 
@@ -99,21 +99,21 @@ def test_more_rows_than_one_statement_takes_are_deactivated(gallery: Gallery) ->
     more = [(row_id, "x", "Facenet512", "u", True) for row_id in range(10, 1300)]
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) VALUES (:a, :b, '[1]', "
     fill(gallery.database, f"{insert}:c, :d, :e)", *more)
-    gallery.upkeep.deactivate([row[0] for row in more])
+    gallery.row_status.deactivate([row[0] for row in more])
     assert rows(gallery) == [*ROWS, *((*row[:4], False) for row in more)]
 
 
 def test_who_left_and_who_returned_is_dated_by_the_exact_id(gallery: Gallery) -> None:
-    gallery.upkeep.mark_left(["A1", "3", "nueva"])
-    gallery.upkeep.mark_returned(["3"])
-    left = {crew_id: seen.left_at for crew_id, seen in gallery.ledger.remembered().items()}
+    gallery.row_status.mark_left(["A1", "3", "nueva"])
+    gallery.row_status.mark_returned(["3"])
+    left = {crew_id: seen.left_at for crew_id, seen in gallery.photo_records.remembered().items()}
     assert left == {"a1": None, "A1": NOW, "3": None, "5": None, "nueva": NOW}
 
 
 def test_who_is_absolved_has_not_failed_any_more(gallery: Gallery) -> None:
     run_sql(gallery.database, "UPDATE face_photos SET code = 'no_face'")
-    gallery.upkeep.absolve(["A1"])
-    codes = {crew_id: seen.code for crew_id, seen in gallery.ledger.remembered().items()}
+    gallery.row_status.clear_failures(["A1"])
+    codes = {crew_id: seen.code for crew_id, seen in gallery.photo_records.remembered().items()}
     assert codes == {"a1": "no_face", "A1": "", "3": "no_face", "5": "no_face"}
 
 
@@ -121,12 +121,13 @@ def test_who_is_absolved_has_not_failed_any_more(gallery: Gallery) -> None:
 
 
 def test_a_kept_row_has_the_new_address_and_its_provenance_knows_the_file(gallery: Gallery) -> None:
-    gallery.upkeep.keep([kept("A1", 2, "w2"), kept("5", 5, "w5")])
+    gallery.row_status.keep([kept("A1", 2, "w2"), kept("5", 5, "w5")])
     assert rows(gallery) == [ROWS[0], (2, "A1", "Facenet512", "w2", True), *ROWS[2:4], (5, "5", "Dlib", "w5", False)]
     sums = run_sql(gallery.database, "SELECT embedding_id, contract, sha256, grey FROM face_vectors ORDER BY 1")
     assert sums == [(row_id, "digest", "cd" if row_id in (2, 5) else "ab", None) for row_id in range(1, 6)]
     seen = {
-        crew_id: (each.url, each.sha256, each.version.etag) for crew_id, each in gallery.ledger.remembered().items()
+        crew_id: (each.url, each.sha256, each.version.etag)
+        for crew_id, each in gallery.photo_records.remembered().items()
     }
     assert seen == {
         **{"a1": ("u", "ab", ""), "3": ("u", "ab", "")},
@@ -136,29 +137,29 @@ def test_a_kept_row_has_the_new_address_and_its_provenance_knows_the_file(galler
 
 def test_an_address_too_long_for_its_column_costs_nobody_anything(gallery: Gallery) -> None:
     long = "w" * 256
-    gallery.upkeep.keep([kept("a1", 1, long), kept("A1", 2, "w" * 255)])
+    gallery.row_status.keep([kept("a1", 1, long), kept("A1", 2, "w" * 255)])
     assert rows(gallery) == [ROWS[0], (2, "A1", "Facenet512", "w" * 255, True), *ROWS[2:]]
-    assert gallery.ledger.remembered()["a1"].url == long
+    assert gallery.photo_records.remembered()["a1"].url == long
 
 
 # --------------------------------------------------------------------------------------------------------- deleted
 
 
 def test_of_who_is_purged_nothing_is_left_and_of_all_others_everything(gallery: Gallery) -> None:
-    assert gallery.upkeep.purge(["A1", "3", "nadie"]) == 0
+    assert gallery.row_status.purge(["A1", "3", "nadie"]) == 0
     assert left_of(gallery) == whose("a1", "5", vectors=("a1", "5"))
     assert rows(gallery) == [ROWS[0], ROWS[4]]
 
 
 def test_nobody_is_purged_when_nobody_is_named(gallery: Gallery) -> None:
-    assert gallery.upkeep.purge([]) == 0
+    assert gallery.row_status.purge([]) == 0
     assert left_of(gallery) == EVERYBODY
 
 
 def test_rows_laid_aside_go_with_the_person(gallery: Gallery) -> None:
     """They hold the person's face as well; the plan does not know of them."""
     run_sql(gallery.database, "UPDATE face_vectors SET staged = 1 WHERE embedding_id IN (3, 5)")
-    assert gallery.upkeep.purge(["3"]) == 0
+    assert gallery.row_status.purge(["3"]) == 0
     assert left_of(gallery) == whose("a1", "A1", "5", vectors=("a1", "A1", "5"))
     assert erase(gallery.database, gallery.table, ["5"]) == (1, 0)
     assert left_of(gallery) == whose("a1", "A1", vectors=("a1", "A1"))
@@ -196,7 +197,7 @@ def test_whoever_is_erased_is_named_by_no_one_else_s_failure(gallery: Gallery) -
         update = "UPDATE face_photos SET code = :a, detail = :b WHERE crew_id = :c"
         fill(gallery.database, update, (code, detail, crew_id))
     erase(gallery.database, gallery.table, ["3"])
-    found = {crew_id: (seen.code, seen.detail) for crew_id, seen in gallery.ledger.remembered().items()}
+    found = {crew_id: (seen.code, seen.detail) for crew_id, seen in gallery.photo_records.remembered().items()}
     assert found == details | {"A1": ("placeholder_photo", "")}
 
 
@@ -208,7 +209,7 @@ def test_ids_may_be_numbers(database: Database) -> None:
     fill(database, "INSERT INTO face_embeddings (id, crew_id) VALUES (:a, :b)", (1, 7), (2, 71), (3, 7), (4, 8))
     assert erase(database, opened.table, ["07"]) == (0, 0)
     assert erase(database, opened.table, ["7"]) == (2, 0)
-    assert opened.upkeep.purge(["8"]) == 0
+    assert opened.row_status.purge(["8"]) == 0
     assert run_sql(database, "SELECT id, crew_id FROM face_embeddings") == [(2, 71)]
 
 
@@ -217,14 +218,14 @@ def test_ids_may_be_numbers(database: Database) -> None:
 
 def test_active_rows_that_cannot_be_compared_with_this_contract_s_are_found(gallery: Gallery) -> None:
     for contract in (CONTRACT, OTHER_WEIGHTS, OTHER_DETECTOR):
-        open_gallery(gallery.database, contract, lambda _: None, "", NOW).vectors.declare(NOW)
+        open_gallery(gallery.database, contract, lambda _: None, "", NOW).provenance.declare(NOW)
     made = ((1, CONTRACT), (2, OTHER_WEIGHTS), (3, OTHER_WEIGHTS), (4, OTHER_DETECTOR))
     update = "UPDATE face_vectors SET contract = :a WHERE embedding_id = :b"
     fill(gallery.database, update, *((contract.digest, row_id) for row_id, contract in made))
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, active) VALUES (:a, :b, '[1]', :c, 1)"
     fill(gallery.database, insert, (6, "6", "Dlib"), (7, "7", None), (8, "8", "Facenet512"))
     others = gallery.incomparable()
-    gallery.upkeep.deactivate(others)
+    gallery.row_status.deactivate(others)
     assert [row[0] for row in rows(gallery) if row[-1]] == [1, 4, 8]
     assert (len(others), gallery.incomparable()) == (3, [])
 

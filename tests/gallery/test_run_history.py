@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from app.core.database import Database
-from app.gallery.run_history import KEPT, PRESUMED_DEAD_AFTER, PastRun, RunEnd, Runs
-from app.gallery.schema_migrations import open_companions
+from app.gallery.run_history import KEPT, PRESUMED_DEAD_AFTER, PastRun, RunEnd, RunHistory
+from app.gallery.schema_migrations import open_own_tables
 from tests.support.databases import run_sql
 
 NOW = datetime(2026, 3, 1, 2)
@@ -23,9 +23,9 @@ OPTIONS = {"all": True, "purge_after": 30, "crew_id": None}
 
 
 @pytest.fixture
-def runs(database: Database) -> Runs:
-    open_companions(database)
-    return Runs(database)
+def runs(database: Database) -> RunHistory:
+    open_own_tables(database)
+    return RunHistory(database)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def change(database: Database, run_id: int, **values: object) -> None:
     run_sql(database, sql, {"run_id": run_id, **values})
 
 
-def test_a_run_that_began_and_ended_reads_as_it_was_written(database: Database, runs: Runs) -> None:
+def test_a_run_that_began_and_ended_reads_as_it_was_written(database: Database, runs: RunHistory) -> None:
     run_id = runs.begin(NOW, OPTIONS, "digest")
     assert runs.last(5, NOW) == [past_run(run_id)]
     runs.end(run_id, NOW + timedelta(seconds=61), END)
@@ -71,7 +71,7 @@ def test_a_run_that_began_and_ended_reads_as_it_was_written(database: Database, 
     assert run_sql(database, f"SELECT {columns} FROM face_runs") == [(os.getpid(), '{"embed":7.5}', 20)]  # noqa: S608
 
 
-def test_the_last_runs_come_with_the_latest_first(runs: Runs) -> None:
+def test_the_last_runs_come_with_the_latest_first(runs: RunHistory) -> None:
     ids = [runs.begin(NOW + timedelta(days=day), OPTIONS, "digest") for day in range(4)]
     assert [(run.run_id, run.started_at) for run in runs.last(2, NOW)] == [
         (ids[3], NOW + timedelta(days=3)),
@@ -80,18 +80,18 @@ def test_the_last_runs_come_with_the_latest_first(runs: Runs) -> None:
     assert len(set(ids)) == 4
 
 
-def test_of_no_run_there_is_nothing_to_read(runs: Runs) -> None:
+def test_of_no_run_there_is_nothing_to_read(runs: RunHistory) -> None:
     assert (runs.last(5, NOW), runs.living(NOW), runs.seconds_each()) == ([], set(), None)
 
 
-def test_a_run_s_end_is_its_own(runs: Runs) -> None:
+def test_a_run_s_end_is_its_own(runs: RunHistory) -> None:
     first, second = runs.begin(NOW, OPTIONS, "digest"), runs.begin(NOW, OPTIONS, "digest")
     runs.end(second, NOW, RunEnd(0, 1.0))
     assert runs.last(5, NOW)[1] == past_run(first)
 
 
 def test_on_this_host_a_run_lives_as_long_as_its_process(
-    database: Database, runs: Runs, other_process: int, dead_process: int
+    database: Database, runs: RunHistory, other_process: int, dead_process: int
 ) -> None:
     living, dead, ended, own = (runs.begin(NOW, OPTIONS, "digest") for _ in range(4))
     change(database, living, pid=other_process)
@@ -107,7 +107,7 @@ def test_on_this_host_a_run_lives_as_long_as_its_process(
     }
 
 
-def test_on_another_host_a_run_lives_until_nobody_would_believe_it(database: Database, runs: Runs) -> None:
+def test_on_another_host_a_run_lives_until_nobody_would_believe_it(database: Database, runs: RunHistory) -> None:
     far, ended = runs.begin(NOW, OPTIONS, "digest"), runs.begin(NOW, OPTIONS, "digest")
     for run_id in (far, ended):
         change(database, run_id, host="otro-equipo")
@@ -121,19 +121,19 @@ def test_on_another_host_a_run_lives_until_nobody_would_believe_it(database: Dat
     ]
 
 
-def test_the_speed_is_that_of_the_last_run_that_processed_enough_to_tell(runs: Runs) -> None:
+def test_the_speed_is_that_of_the_last_run_that_processed_enough_to_tell(runs: RunHistory) -> None:
     for seconds, processed in ((30.0, 4), (10.0, 20), (8.0, 5), (60.0, 4), (2.0, 0)):
         runs.end(runs.begin(NOW, OPTIONS, "digest"), NOW, RunEnd(0, seconds, processed))
     runs.begin(NOW, OPTIONS, "digest")
     assert runs.seconds_each() == 1.6
 
 
-def test_without_a_run_that_processed_enough_there_is_no_speed(runs: Runs) -> None:
+def test_without_a_run_that_processed_enough_there_is_no_speed(runs: RunHistory) -> None:
     runs.end(runs.begin(NOW, OPTIONS, "digest"), NOW, RunEnd(0, 60.0, 4))
     assert runs.seconds_each() is None
 
 
-def test_runs_of_long_ago_go_but_for_the_proof_of_what_was_deleted(runs: Runs) -> None:
+def test_runs_of_long_ago_go_but_for_the_proof_of_what_was_deleted(runs: RunHistory) -> None:
     old, proof = runs.begin(NOW - KEPT, {}, ""), runs.begin(NOW - KEPT, {}, "")
     runs.end(old, NOW, RunEnd(0, 1))
     runs.end(proof, NOW, RunEnd(0, 1, rows_left=0))

@@ -14,7 +14,7 @@ from app.core.database import REFUSED_ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable
 from app.gallery.embeddings_table import DENIED, DENIED_ADVICE, open_table
 from app.gallery.own_tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
-from app.gallery.schema_migrations import Change, open_companions, read_version, step_statements, steps
+from app.gallery.schema_migrations import Change, open_own_tables, read_version, step_statements, steps
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, run_sql
 from tests.support.mariadb import MariaDb
@@ -78,21 +78,21 @@ def assert_as_defined(database: Database) -> None:
 
 
 def test_an_empty_database_gets_the_tables_that_the_program_works_with(database: Database) -> None:
-    open_companions(database)
+    open_own_tables(database)
     assert database.transaction(read_version) == LATEST == len(steps(mysql=database.is_mysql))
     assert_as_defined(database)
 
 
 def test_opening_again_changes_nothing(database: Database) -> None:
-    open_companions(database)
+    open_own_tables(database)
     before = described(database)
-    open_companions(database)
+    open_own_tables(database)
     assert described(database) == before
     assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == ALL
 
 
 def test_ids_are_told_apart_by_case_in_every_table(database: Database) -> None:
-    open_companions(database)
+    open_own_tables(database)
     for table in (PHOTOS, ATTEMPTS):
         insert = f"INSERT INTO {table.name} (crew_id) VALUES (:c)"  # noqa: S608
         run_sql(database, insert, {"c": "a1"}, {"c": "A1"})
@@ -105,7 +105,7 @@ def test_ids_are_told_apart_by_case_in_every_table(database: Database) -> None:
 
 def test_runs_that_start_together_take_each_step_once(database: Database) -> None:
     former_release(database)
-    assert all_at_once(lambda: open_companions(database)) == []
+    assert all_at_once(lambda: open_own_tables(database)) == []
     assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == ALL
     assert_came_over(database)
 
@@ -114,14 +114,14 @@ def test_whoever_comes_between_a_step_and_its_commit_waits_for_it(
     mariadb_database: Database, open_database: OpenDatabase, mariadb: MariaDb, mariadb_name: str
 ) -> None:
     """The tables are there, the lock is free, and the number is not yet to be seen by others."""
-    open_companions(mariadb_database)
+    open_own_tables(mariadb_database)
     run_sql(mariadb_database, f"DELETE FROM face_schema WHERE version = {LATEST}")  # noqa: S608
     second = open_database(DB_URL=mariadb.url(mariadb_name).render_as_string(hide_password=False))
     errors: list[BaseException] = []
 
     def open_one() -> None:
         try:
-            open_companions(second)
+            open_own_tables(second)
         except BaseException as error:
             errors.append(error)
 
@@ -153,7 +153,7 @@ def assert_came_over(database: Database) -> None:
 
 def test_what_the_former_release_remembered_comes_over(database: Database) -> None:
     former_release(database)
-    open_companions(database)
+    open_own_tables(database)
     assert_came_over(database)
     unknown: list[Row] = run_sql(
         database,
@@ -167,7 +167,7 @@ def test_a_step_that_ended_anywhere_goes_on_from_there(mariadb_database: Databas
     """MySQL commits each change of a table by itself: what was done before the crash is there, the number is not."""
     former_release(mariadb_database)
     run_changes(mariadb_database, steps(mysql=True)[1][:done])
-    open_companions(mariadb_database)
+    open_own_tables(mariadb_database)
     assert mariadb_database.transaction(read_version) == LATEST
     assert_came_over(mariadb_database)
 
@@ -177,13 +177,13 @@ def test_in_sqlite_a_step_that_fails_leaves_nothing_behind(sqlite_database: Data
     before = run_sql(sqlite_database, "SELECT sql FROM sqlite_master ORDER BY name")
     run_sql(sqlite_database, "CREATE VIEW face_runs_vista AS SELECT seen_at FROM face_photos")
     with pytest.raises(DatabaseUnavailable, match=r"seen_at.*\(al preparar las tablas del programa\)") as caught:
-        open_companions(sqlite_database)
+        open_own_tables(sqlite_database)
     assert caught.value.advice == REFUSED_ADVICE
     run_sql(sqlite_database, "DROP VIEW face_runs_vista")
     after = run_sql(sqlite_database, "SELECT sql FROM sqlite_master WHERE name <> 'face_schema' ORDER BY name")
     assert [row for row in after if row in before] == before
     assert run_sql(sqlite_database, "SELECT name FROM sqlite_master WHERE name = 'face_vectors'") == []
-    open_companions(sqlite_database)
+    open_own_tables(sqlite_database)
     assert_came_over(sqlite_database)
 
 
@@ -194,7 +194,7 @@ def test_names_of_any_language_are_recorded_in_a_database_of_another_alphabet(
     former_release(mariadb_database)
     run_sql(mariadb_database, "DELETE FROM face_photos WHERE crew_id = '3'")
     open_table(mariadb_database)
-    open_companions(mariadb_database)
+    open_own_tables(mariadb_database)
     tables = (
         "FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'face%' "
         "AND table_name <> 'face_embeddings'"  # which the service reads, too: its characters are the database's
@@ -218,11 +218,11 @@ def test_every_table_that_the_printed_sql_makes_says_its_characters() -> None:
 
 
 def test_tables_of_a_newer_program_are_refused_and_left_alone(database: Database) -> None:
-    open_companions(database)
+    open_own_tables(database)
     run_sql(database, f"INSERT INTO face_schema (version) VALUES ({LATEST + 1})")  # noqa: S608
     before = described(database)
     with pytest.raises(DatabaseUnavailable) as caught:
-        open_companions(database)
+        open_own_tables(database)
     assert str(caught.value).endswith(
         f": las tablas son de una versión más nueva del programa ({LATEST + 1}; esta conoce hasta la {LATEST})"
     )
@@ -246,7 +246,7 @@ def test_a_user_who_may_not_change_tables_is_told_how_to_get_it_done(
     mariadb.create_user("eva", "x", f"{grants} ON {mariadb_name}.*")
     url = mariadb.url(mariadb_name, "eva", "x").render_as_string(hide_password=False)
     with pytest.raises(DatabaseUnavailable, match=denied) as caught:
-        open_companions(open_database(DB_URL=url))
+        open_own_tables(open_database(DB_URL=url))
     assert str(caught.value).endswith(" (al preparar las tablas del programa)")
     assert caught.value.advice == DENIED_ADVICE
     assert "--print-schema" in DENIED_ADVICE
@@ -256,9 +256,9 @@ def test_a_user_who_may_not_change_tables_is_told_how_to_get_it_done(
 def test_a_user_without_those_rights_works_with_tables_that_are_there(
     mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, open_database: OpenDatabase
 ) -> None:
-    open_companions(mariadb_database)
+    open_own_tables(mariadb_database)
     mariadb.create_user("eva", "x", f"SELECT ON {mariadb_name}.*")
-    open_companions(open_database(DB_URL=mariadb.url(mariadb_name, "eva", "x").render_as_string(hide_password=False)))
+    open_own_tables(open_database(DB_URL=mariadb.url(mariadb_name, "eva", "x").render_as_string(hide_password=False)))
 
 
 # ---------------------------------------------------------------------------------------------------- --print-schema
@@ -275,7 +275,7 @@ def test_the_printed_sql_run_by_hand_makes_the_same_tables(database: Database, f
     if former:
         assert_came_over(database)
     before = described(database)
-    open_companions(database)
+    open_own_tables(database)
     assert described(database) == before
     assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == ALL
 
@@ -284,7 +284,7 @@ def test_by_hand_or_by_the_program_the_tables_come_out_alike(open_database: Open
     by_hand, by_program = (open_database(DB_URL=f"sqlite:///{tmp_path}/{number}.db") for number in (1, 2))
     for statement in step_statements(mysql=False):
         run_sql(by_hand, statement)
-    open_companions(by_program)
+    open_own_tables(by_program)
     query = "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"
     assert run_sql(by_hand, query) == run_sql(by_program, query)
 

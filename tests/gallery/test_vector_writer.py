@@ -16,11 +16,11 @@ from sqlalchemy import Connection, event, text
 from app.core.database import Database
 from app.errors import RowRefused
 from app.gallery.embeddings_table import open_table
-from app.gallery.photo_records import Ledger
-from app.gallery.provenance import Vectors
-from app.gallery.schema_migrations import open_companions
-from app.gallery.vector_writer import Companions, GalleryStore, Saved, to_json
-from app.records import Contract, CrewMember, Embedding, Photo, Picture, Sighting
+from app.gallery.photo_records import PhotoRecords
+from app.gallery.provenance import Provenance
+from app.gallery.schema_migrations import open_own_tables
+from app.gallery.vector_writer import OwnTables, SavedRow, VectorWriter, to_json
+from app.records import CrewMember, Embedding, EmbeddingSpec, Photo, PhotoAnalysis, Picture
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, run_sql
 from tests.support.mariadb import MariaDb
@@ -34,26 +34,26 @@ FOREIGN = {
 OTHERS = "embedding TEXT, modelo VARCHAR(50), confidence DECIMAL(3,2), imagen_path VARCHAR(255), active BOOLEAN"
 
 
-def contract(weights: str = "a1", model: str = "Facenet512") -> Contract:
-    return Contract(model, weights, "mtcnn", "aligned", "base", "bgr", 1)
+def contract(weights: str = "a1", model: str = "Facenet512") -> EmbeddingSpec:
+    return EmbeddingSpec(model, weights, "mtcnn", "aligned", "base", "bgr", 1)
 
 
-def open_store(database: Database, made_by: Contract | None = None) -> GalleryStore:
+def open_store(database: Database, made_by: EmbeddingSpec | None = None) -> VectorWriter:
     table = open_table(database)
-    open_companions(database)
-    ledger = Ledger(database, lambda _: None, "reglas", datetime(2026, 3, 1))
-    return GalleryStore(database, table, Companions(Vectors(database, made_by or contract()), ledger))
+    open_own_tables(database)
+    photo_records = PhotoRecords(database, lambda _: None, "reglas", datetime(2026, 3, 1))
+    return VectorWriter(database, table, OwnTables(Provenance(database, made_by or contract()), photo_records))
 
 
 def embedding(crew_id: str, vector: NDArray[np.float32] = VECTOR, **values: Any) -> Embedding:
     url = values.get("url", URL.format(crew_id))
     photo = Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256=values.get("sha256", "ab" * 32))
     picture = Picture(values.get("hash", 15), b"\x01\xff")
-    sighting = Sighting((640, 480), picture, confidence=values.get("confidence", 0.987))
-    return Embedding(photo, vector, values.get("model", "Facenet512"), sighting)
+    analysis = PhotoAnalysis((640, 480), picture, confidence=values.get("confidence", 0.987))
+    return Embedding(photo, vector, values.get("model", "Facenet512"), analysis)
 
 
-def save(store: GalleryStore, embeddings: Sequence[Embedding]) -> list[int]:
+def save(store: VectorWriter, embeddings: Sequence[Embedding]) -> list[int]:
     """The ids of the rows."""
     return [each.row_id for each in store.save(embeddings)]
 
@@ -192,15 +192,15 @@ def test_a_row_whose_vector_has_not_moved_stays_and_knows_the_new_file(database:
     store.save([embedding("1")])
     before = run_sql(database, "UPDATE face_embeddings SET updated_at = '2020-01-02 03:04:05'")
     again = embedding("1", VECTOR * np.float32(1.01) + np.float32(0.03), sha256="cd" * 32, hash=1, confidence=0.5)
-    assert store.save([again, embedding("2")]) == [Saved(1, unmoved=True), Saved(2)]
+    assert store.save([again, embedding("2")]) == [SavedRow(1, unmoved=True), SavedRow(2)]
     assert rows(database) == [row(1, "1"), row(2, "2")]
     assert provenance(database)[0] == made(1, "1", sha256="cd" * 32, hash="0000000000000001")
     (when,) = run_sql(database, "SELECT updated_at FROM face_embeddings WHERE id = 1")
     assert str(when[0]) == "2020-01-02 03:04:05", before
     moved = embedding("1", VECTOR, url="http://fotos/1/b.jpg", sha256="ef" * 32)
-    assert store.save([moved]) == [Saved(1, unmoved=True)]
+    assert store.save([moved]) == [SavedRow(1, unmoved=True)]
     assert rows(database)[0] == row(1, "1", url="http://fotos/1/b.jpg")
-    assert store.save([embedding("1")], rewrite=True) == [Saved(1)]
+    assert store.save([embedding("1")], rewrite=True) == [SavedRow(1)]
 
 
 @pytest.mark.parametrize(("moved", "stays"), [(0.0019, True), (0.0021, False)])
@@ -210,18 +210,18 @@ def test_a_vector_counts_as_the_same_within_a_cosine_distance_of_two_thousandths
     store = open_store(database)
     store.save([embedding("1", np.array([1, 0], np.float32))])
     near = np.array([1 - moved, np.sqrt(1 - (1 - moved) ** 2)], np.float32)
-    assert store.save([embedding("1", near)]) == [Saved(1, unmoved=stays)]
+    assert store.save([embedding("1", near)]) == [SavedRow(1, unmoved=stays)]
 
 
 def test_only_a_vector_of_this_contract_can_stay(database: Database) -> None:
     """Of other weights, of another program, of another length, or no vector at all: it is written over."""
     open_store(database).save([embedding("1")])
-    assert open_store(database, contract("b2")).save([embedding("1")]) == [Saved(1)]
+    assert open_store(database, contract("b2")).save([embedding("1")]) == [SavedRow(1)]
     insert(database, ("2", "Facenet512", "suya", 1))
-    assert open_store(database).save([embedding("2")]) == [Saved(2)]
+    assert open_store(database).save([embedding("2")]) == [SavedRow(2)]
     for held in ("[1, 2]", "nada", "null", "{}"):
         run_sql(database, "UPDATE face_embeddings SET embedding = :a WHERE id = 2", {"a": held})
-        assert open_store(database).save([embedding("2")]) == [Saved(2)], held
+        assert open_store(database).save([embedding("2")]) == [SavedRow(2)], held
     assert rows(database)[1] == row(2, "2")
 
 
@@ -400,7 +400,7 @@ def test_vectors_laid_aside_are_inactive_rows_and_those_in_use_stay_as_they_are(
     save(open_store(database), [embedding("1")])
     newer = contract(model="Dlib")
     staged = [embedding("2", model="Dlib"), embedding("1", np.ones(1, np.float32), model="Dlib")]
-    assert open_store(database, newer).stage(staged) == [Saved(2), Saved(3)]
+    assert open_store(database, newer).stage(staged) == [SavedRow(2), SavedRow(3)]
     assert rows(database) == [
         row(1, "1"),
         row(2, "2", model="Dlib", active=False),

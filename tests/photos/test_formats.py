@@ -84,7 +84,7 @@ def test_a_phone_s_photo_is_turned_once(
     assert (b"irot" in content or b"imir" in content) == (orientation != 1)
     portrait = load(content, tmp_path / "foto.heic", sandbox)
     assert difference(portrait.image, picture) < LOSS
-    assert portrait.sighting.size == (420, 300)
+    assert portrait.analysis.size == (420, 300)
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF"])

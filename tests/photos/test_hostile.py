@@ -180,7 +180,7 @@ def test_exif_that_lies_leaves_the_photo_as_it_is(load: Load, picture: PillowIma
     content = with_exif(encode_pillow(picture, "JPEG"), TIFF_START + UPRIGHT_EXIF[name])
     portrait = load(content)
     assert difference(portrait, picture) <= JPEG_LOSS
-    assert portrait.sighting.size == (WIDTH, HEIGHT)
+    assert portrait.analysis.size == (WIDTH, HEIGHT)
 
 
 def test_a_thumbnail_of_another_size_and_with_another_orientation_is_not_the_photo(
@@ -294,7 +294,7 @@ def test_what_is_drawn_out_without_end_is_refused_by_the_header(load: Load, widt
 
 @pytest.mark.parametrize(("width", "height"), [(30_000, 1), (1, 30_000), (30_000, 3)])
 def test_the_longest_side_is_read_however_thin(load: Load, width: int, height: int) -> None:
-    assert load(png(width, height)).sighting.size == (width, height)
+    assert load(png(width, height)).analysis.size == (width, height)
 
 
 @pytest.mark.parametrize("number", [1, 100])

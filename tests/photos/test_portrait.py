@@ -77,7 +77,7 @@ def test_a_portrait_carries_its_photo_and_pixels(file: Path, picture: Image) -> 
     )
     assert portrait.image.dtype == np.uint8
     assert (portrait.image == picture).all()
-    assert portrait.sighting.size == (420, 300)
+    assert portrait.analysis.size == (420, 300)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])

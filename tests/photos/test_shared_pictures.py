@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.photos.fingerprint import GREY_SIDE
-from app.photos.shared_pictures import SAME_PICTURE_BITS, SharedPictures, Twins
+from app.photos.shared_pictures import SAME_PICTURE_BITS, SamePhotoGroup, SharedPictures
 from app.records import Picture
 
 GREY = np.random.default_rng(1).integers(0, 256, GREY_SIDE**2, np.uint8).tobytes()
@@ -29,9 +29,9 @@ def test_a_picture_of_ones_own_is_nobodys_affair() -> None:
 def test_the_second_with_a_picture_is_told_the_first_and_the_first_is_late() -> None:
     pictures = fresh()
     pictures.register("1", ONE)
-    assert pictures.register("2", ONE) == Twins(1, ("1",))
+    assert pictures.register("2", ONE) == SamePhotoGroup(1, ("1",))
     assert pictures.take_late() == ["1"]
-    assert pictures.twins("1") == Twins(1, ("2",))
+    assert pictures.group("1") == SamePhotoGroup(1, ("2",))
 
 
 def test_each_late_one_is_told_once() -> None:
@@ -46,8 +46,8 @@ def test_a_picture_saved_anew_is_the_same_and_one_bit_further_is_not() -> None:
     assert EIGHT_BITS.bit_count() == SAME_PICTURE_BITS
     pictures = fresh()
     pictures.register("1", ONE)
-    assert pictures.register("2", SAVED_ANEW) == Twins(1, ("1",))
-    assert pictures.register("3", TOO_FAR) == Twins(1, ("2",))  # one bit from the second, nine from the first
+    assert pictures.register("2", SAVED_ANEW) == SamePhotoGroup(1, ("1",))
+    assert pictures.register("3", TOO_FAR) == SamePhotoGroup(1, ("2",))  # one bit from the second, nine from the first
 
 
 def test_wherever_the_bits_differ_the_picture_is_recognised() -> None:
@@ -60,9 +60,9 @@ def test_wherever_the_bits_differ_the_picture_is_recognised() -> None:
 def test_whoever_was_stored_with_it_before_is_only_reported() -> None:
     pictures = SharedPictures({"1": ONE, "2": ONE}, {})
     assert pictures.register("1", ONE) is None
-    assert pictures.register("9", ONE) == Twins(2, ("2", "1"))
+    assert pictures.register("9", ONE) == SamePhotoGroup(2, ("2", "1"))
     assert pictures.take_late() == []
-    assert dict(pictures.kept(["1", "2"])) == {"1": Twins(2, ("2", "9")), "2": Twins(2, ("1", "9"))}
+    assert dict(pictures.kept(["1", "2"])) == {"1": SamePhotoGroup(2, ("2", "9")), "2": SamePhotoGroup(2, ("1", "9"))}
 
 
 def test_those_stored_are_not_mentioned_when_nobody_of_this_run_is_concerned() -> None:
@@ -79,19 +79,19 @@ def test_a_new_photo_frees_the_old_picture() -> None:
 
 def test_a_stored_member_whose_new_photo_is_anothers_is_rejected() -> None:
     pictures = SharedPictures({"1": ONE, "2": OTHER}, {})
-    assert pictures.register("2", ONE) == Twins(1, ("1",))
+    assert pictures.register("2", ONE) == SamePhotoGroup(1, ("1",))
 
 
 def test_whoever_was_rejected_in_an_earlier_run_still_counts() -> None:
     pictures = SharedPictures({}, {"1": ONE})
-    assert pictures.register("2", ONE) == Twins(1, ("1",))
+    assert pictures.register("2", ONE) == SamePhotoGroup(1, ("1",))
 
 
 def test_many_are_counted_and_only_a_few_named() -> None:
     pictures = fresh()
     for number in range(20):
-        twins = pictures.register(str(number), ONE)
-    assert str(twins) == "0, 1, 2 y 16 más"
+        group = pictures.register(str(number), ONE)
+    assert str(group) == "0, 1, 2 y 16 más"
 
 
 def test_two_people_before_one_background_are_two_pictures_though_their_hash_is_one() -> None:
@@ -105,4 +105,4 @@ def test_two_people_before_one_background_are_two_pictures_though_their_hash_is_
     pictures.register("1", one)
     assert pictures.register("2", other) is None
     brighter = np.clip(faces[0].astype(int) * 1.05 + 5, 0, 255).astype(np.uint8)
-    assert pictures.register("3", Picture(BITS, brighter.tobytes())) == Twins(1, ("1",))
+    assert pictures.register("3", Picture(BITS, brighter.tobytes())) == SamePhotoGroup(1, ("1",))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.core.worker_threads import Task
-from app.pipeline.download_pool import MAX_STALLED, Downloads
+from app.pipeline.download_pool import MAX_STALLED, DownloadPool
 
 PLACES, STALL_S, PATIENCE_S = 2, 0.02, 20
 
@@ -21,7 +21,7 @@ class Line:
         self.begun: list[int] = []
         self.ended: list[int] = []
         self.ends = [threading.Event() for _ in range(count)]
-        self.downloads = Downloads(PLACES, STALL_S)
+        self.downloads = DownloadPool(PLACES, STALL_S)
         for number in range(count):
             self.downloads.start(Task(lambda number=number: self._fetch(number), lambda _: None))  # type: ignore[misc]
 

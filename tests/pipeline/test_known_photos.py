@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.gallery.enrolments import Holding
-from app.gallery.photo_records import Remembered
+from app.gallery.enrolments import Enrolment
+from app.gallery.photo_records import PhotoRecord
 from app.photos.fingerprint import GREY_SIDE
-from app.pipeline.known_photos import Familiar
+from app.pipeline.known_photos import KnownPhotos
 from app.planning.decisions import CHANGED, Case, Decision, Rules
-from app.records import CrewMember, Embedding, Failed, Outcome, Photo, Picture, Sighting, Skipped
+from app.records import CrewMember, Embedding, Failed, Outcome, Photo, PhotoAnalysis, Picture, Skipped
 from tests.planning.test_decisions import (
     ANA,
     BACK,
@@ -38,13 +38,15 @@ OTHER_FILE = replace(SAME_FILE, sha256="bb")
 MOVED, TWICE = replace(ROW, url=OLD_URL), replace(ROW, active_ids=(11, 12))
 
 
-def familiar(holding: Holding | None, remembered: Remembered | None = None, rules: Rules = RULES) -> Familiar:
-    decision = Decision(CHANGED, "", Case(ANA, URL, holding, remembered))
-    return Familiar({ANA.crew_id: decision}, {11: PICTURE}, rules)
+def known_photos(
+    enrolment: Enrolment | None, remembered: PhotoRecord | None = None, rules: Rules = RULES
+) -> KnownPhotos:
+    decision = Decision(CHANGED, "", Case(ANA, URL, enrolment, remembered))
+    return KnownPhotos({ANA.crew_id: decision}, {11: PICTURE}, rules)
 
 
-def skipped(code: str, photo: Photo, sighting: Sighting | None = None) -> Skipped:
-    return Skipped(ANA, code, photo=photo, sighting=sighting)
+def skipped(code: str, photo: Photo, analysis: PhotoAnalysis | None = None) -> Skipped:
+    return Skipped(ANA, code, photo=photo, analysis=analysis)
 
 
 RECALLED = Failed(ANA, "detect", "no_face", "ninguna cara", photo=SAME_FILE, recalled=True)
@@ -53,38 +55,38 @@ RECALLED = Failed(ANA, "detect", "no_face", "ninguna cara", photo=SAME_FILE, rec
 @pytest.mark.parametrize(
     ("known", "photo", "found"),
     [
-        (familiar(ROW, SEEN), SAME_FILE, skipped("same_file", SAME_FILE)),
-        (familiar(ROW, SEEN), OTHER_FILE, OTHER_FILE),
-        (familiar(MOVED, SEEN), SAME_FILE, skipped("renamed", SAME_FILE)),
-        (familiar(RESTING, BACK), SAME_FILE, skipped("reactivated", SAME_FILE)),
-        (familiar(replace(RESTING, url=OLD_URL), BACK), SAME_FILE, skipped("reactivated", SAME_FILE)),
-        (familiar(RESTING, SEEN), SAME_FILE, SAME_FILE),  # never left: the service laid the row to rest
-        (familiar(OTHER_WEIGHTS, SEEN), SAME_FILE, SAME_FILE),
-        (familiar(TWICE, SEEN), SAME_FILE, SAME_FILE),
-        (familiar(STRANGER, SEEN), SAME_FILE, SAME_FILE),  # nobody knows what that row was made of
-        (familiar(None, SEEN), SAME_FILE, SAME_FILE),
-        (familiar(ROW, SEEN, FORCE), SAME_FILE, SAME_FILE),
-        (familiar(ROW, SEEN, FULL), SAME_FILE, skipped("same_file", SAME_FILE)),
+        (known_photos(ROW, SEEN), SAME_FILE, skipped("same_file", SAME_FILE)),
+        (known_photos(ROW, SEEN), OTHER_FILE, OTHER_FILE),
+        (known_photos(MOVED, SEEN), SAME_FILE, skipped("renamed", SAME_FILE)),
+        (known_photos(RESTING, BACK), SAME_FILE, skipped("reactivated", SAME_FILE)),
+        (known_photos(replace(RESTING, url=OLD_URL), BACK), SAME_FILE, skipped("reactivated", SAME_FILE)),
+        (known_photos(RESTING, SEEN), SAME_FILE, SAME_FILE),  # never left: the service laid the row to rest
+        (known_photos(OTHER_WEIGHTS, SEEN), SAME_FILE, SAME_FILE),
+        (known_photos(TWICE, SEEN), SAME_FILE, SAME_FILE),
+        (known_photos(STRANGER, SEEN), SAME_FILE, SAME_FILE),  # nobody knows what that row was made of
+        (known_photos(None, SEEN), SAME_FILE, SAME_FILE),
+        (known_photos(ROW, SEEN, FORCE), SAME_FILE, SAME_FILE),
+        (known_photos(ROW, SEEN, FULL), SAME_FILE, skipped("same_file", SAME_FILE)),
         # the file that failed fails again
-        (familiar(None, NO_FACE), SAME_FILE, RECALLED),
-        (familiar(None, replace(NO_FACE, url=OLD_URL)), SAME_FILE, RECALLED),
-        (familiar(replace(ROW, sha256="cc"), NO_FACE), SAME_FILE, RECALLED),
+        (known_photos(None, NO_FACE), SAME_FILE, RECALLED),
+        (known_photos(None, replace(NO_FACE, url=OLD_URL)), SAME_FILE, RECALLED),
+        (known_photos(replace(ROW, sha256="cc"), NO_FACE), SAME_FILE, RECALLED),
         (
-            familiar(ROW, replace(NO_FACE, sha256="bb")),
+            known_photos(ROW, replace(NO_FACE, sha256="bb")),
             SAME_FILE,
             SAME_FILE,
         ),  # the enrolled one again: what was seen is gone
-        (familiar(ROW, replace(SEEN, sha256="bb")), SAME_FILE, SAME_FILE),
-        (familiar(None, NO_FACE), OTHER_FILE, OTHER_FILE),
-        (familiar(None, NO_FACE, INSIST), SAME_FILE, SAME_FILE),
-        (familiar(None, NO_FACE, FORCE), SAME_FILE, SAME_FILE),
-        (familiar(None, replace(NO_FACE, judged_by="rules0")), SAME_FILE, SAME_FILE),
-        (familiar(None, replace(NO_FACE, code="shared_photo")), SAME_FILE, SAME_FILE),  # others may have changed
-        (familiar(None, replace(NO_FACE, code="bad_vector")), SAME_FILE, SAME_FILE),
+        (known_photos(ROW, replace(SEEN, sha256="bb")), SAME_FILE, SAME_FILE),
+        (known_photos(None, NO_FACE), OTHER_FILE, OTHER_FILE),
+        (known_photos(None, NO_FACE, INSIST), SAME_FILE, SAME_FILE),
+        (known_photos(None, NO_FACE, FORCE), SAME_FILE, SAME_FILE),
+        (known_photos(None, replace(NO_FACE, judged_by="rules0")), SAME_FILE, SAME_FILE),
+        (known_photos(None, replace(NO_FACE, code="shared_photo")), SAME_FILE, SAME_FILE),  # others may have changed
+        (known_photos(None, replace(NO_FACE, code="bad_vector")), SAME_FILE, SAME_FILE),
     ],
 )
 def test_a_fetched_file_goes_on_unless_it_was_enrolled_or_has_failed(
-    known: Familiar, photo: Photo, found: Photo | Outcome
+    known: KnownPhotos, photo: Photo, found: Photo | Outcome
 ) -> None:
     assert known.fetch(lambda _: photo, ANA) == found
 
@@ -92,25 +94,25 @@ def test_a_fetched_file_goes_on_unless_it_was_enrolled_or_has_failed(
 @pytest.mark.parametrize(
     ("known", "code"),
     [
-        (familiar(ROW, SEEN), "reencoded"),
-        (familiar(MOVED, SEEN), "renamed"),
-        (familiar(RESTING, BACK), "reactivated"),
-        (familiar(None), "reencoded"),
+        (known_photos(ROW, SEEN), "reencoded"),
+        (known_photos(MOVED, SEEN), "renamed"),
+        (known_photos(RESTING, BACK), "reactivated"),
+        (known_photos(None), "reencoded"),
     ],
 )
-def test_a_vector_that_has_not_moved_leaves_the_row_as_it_is(known: Familiar, code: str) -> None:
-    seen = Sighting((640, 480))
+def test_a_vector_that_has_not_moved_leaves_the_row_as_it_is(known: KnownPhotos, code: str) -> None:
+    seen = PhotoAnalysis((640, 480))
     embedding = Embedding(OTHER_FILE, np.ones(3, np.float32), "Facenet512", seen)
     assert known.unmoved(embedding) == skipped(code, OTHER_FILE, seen)
 
 
 def test_the_picture_of_a_members_row_is_the_one_it_was_made_of() -> None:
-    rows = [familiar(each).picture_of("7") for each in (ROW, replace(ROW, row_id=12), None)]
+    rows = [known_photos(each).picture_of("7") for each in (ROW, replace(ROW, row_id=12), None)]
     assert rows == [PICTURE, None, None]
 
 
 def test_each_is_known_by_his_own_decision() -> None:
     eva = CrewMember("8", "eva.jpg")
     decisions = {each.crew_id: Decision(CHANGED, "", Case(each, URL, row)) for each, row in ((ANA, ROW), (eva, None))}
-    known = Familiar(decisions, {}, RULES)
+    known = KnownPhotos(decisions, {}, RULES)
     assert known.fetch(lambda _: replace(SAME_FILE, member=eva), eva) == replace(SAME_FILE, member=eva)

@@ -14,13 +14,13 @@ from app.photos.http_source import HttpSource
 from app.photos.source import FetchOptions
 from app.photos.temp_folder import TempFolder
 from app.pipeline.thread_pipeline import Pipeline, PipelineOptions, Stages
-from app.records import CrewMember, Embedding, Face, Failed, Outcome, Photo, Portrait, Sighting, Skipped, Stored
+from app.records import CrewMember, Embedding, Face, Failed, Outcome, Photo, PhotoAnalysis, Portrait, Skipped, Stored
 from tests.support.webserver import PhotoServer
 
 OPTIONS = PipelineOptions(download_threads=3, worker_threads=2, batch_size=4)
 STAGES = ("download", "decode", "detect", "embed", "store")
 
-SEEN = Sighting((2, 2))
+SEEN = PhotoAnalysis((2, 2))
 
 
 def crew(count: int) -> list[CrewMember]:
@@ -261,7 +261,7 @@ def test_a_photo_of_which_nothing_is_to_be_done_goes_no_further(recorder: Record
         rows = recorder.store(embeddings)
         pairs = zip(embeddings, rows, strict=True)
         return [
-            Skipped(each.member, "reencoded", sighting=SEEN) if each.member.crew_id == "2" else row
+            Skipped(each.member, "reencoded", analysis=SEEN) if each.member.crew_id == "2" else row
             for each, row in pairs
         ]
 

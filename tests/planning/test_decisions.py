@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.gallery.crash_suspects import Suspect
-from app.gallery.enrolments import Holding
-from app.gallery.photo_records import Remembered
+from app.errors import Retry, codes_with
+from app.gallery.crash_suspects import CrashSuspect
+from app.gallery.enrolments import Enrolment
+from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import (
     ASK,
     CHANGED,
     COMPARE,
     KNOWN_FAILURE,
     NEW,
-    OF_THE_PHOTO,
     REACTIVATE,
     RENAMED,
     RETRY,
@@ -39,12 +39,12 @@ URL, OLD_URL = "http://fotos/7/ana.jpg", "http://fotos/7/antes.jpg"
 RULES = Rules("Facenet512", "c0ffee", 512, "rules1", NOW, RECHECK)
 FORCE, INSIST, FULL = replace(RULES, force=True), replace(RULES, insist=True), replace(RULES, compare=True)
 
-ROW = Holding(11, "Facenet512", URL, (11,), (11,), known=True, contract="c0ffee", sha256="aa")
+ROW = Enrolment(11, "Facenet512", URL, (11,), (11,), known=True, contract="c0ffee", sha256="aa")
 RESTING = replace(ROW, active_ids=())
-STRANGER = Holding(11, "Facenet512", URL, (11,), (11,), dimensions=512)
+STRANGER = Enrolment(11, "Facenet512", URL, (11,), (11,), dimensions=512)
 OTHER_MODEL, OTHER_WEIGHTS = replace(ROW, model="Facenet"), replace(ROW, contract="beef")
 
-SEEN = Remembered(URL, sha256="aa", tried_at=NOW - 9 * RECHECK, checked_at=NOW - RECHECK)
+SEEN = PhotoRecord(URL, sha256="aa", tried_at=NOW - 9 * RECHECK, checked_at=NOW - RECHECK)
 RECENT = replace(SEEN, checked_at=NOW - RECHECK + SECOND)
 BACK, BACK_RECENT = replace(SEEN, left_at=NOW - 30 * RECHECK), replace(RECENT, left_at=NOW - RECHECK)
 NO_FACE = replace(SEEN, code="no_face", detail="ninguna cara", judged_by="rules1", failures=1)
@@ -52,7 +52,7 @@ NOT_FOUND = replace(NO_FACE, code="photo_not_found", detail="404")
 LATER = replace(NOT_FOUND, tried_at=NOW - HOUR + SECOND)
 UNAVAILABLE = replace(NO_FACE, code="photo_unavailable", tried_at=NOW)
 
-SUSPECT, KILLER = Suspect(URL, 1), Suspect(URL, 2)
+SUSPECT, KILLER = CrashSuspect(URL, 1), CrashSuspect(URL, 2)
 ANSWERS = (ANSWER_SAME, ANSWER_CHANGED, ANSWER_UNKNOWN, ANSWER_GONE, ANSWER_UNREACHABLE)
 
 NO_ROW = "no tiene embedding activo"
@@ -68,8 +68,10 @@ NO_VOICE = "el servidor no dice si la foto cambió (--refresh full compara su co
 NO_ANSWER = "el servidor no respondió al preguntarle por la foto"
 
 
-def case(holding: Holding | None = None, remembered: Remembered | None = None, suspect: Suspect | None = None) -> Case:
-    return Case(ANA, URL, holding, remembered, suspect)
+def case(
+    enrolment: Enrolment | None = None, remembered: PhotoRecord | None = None, suspect: CrashSuspect | None = None
+) -> Case:
+    return Case(ANA, URL, enrolment, remembered, suspect)
 
 
 BEFORE_ASKING = [
@@ -193,7 +195,7 @@ def test_no_answer_changes_what_was_decided_without_one(known: Case, rules: Rule
         }
 
 
-@pytest.mark.parametrize("code", sorted(OF_THE_PHOTO))
+@pytest.mark.parametrize("code", sorted(codes_with(Retry.OTHER_PHOTO) | codes_with(Retry.UNSHARED)))
 def test_a_failure_that_is_the_photos_waits_for_another_photo(code: str) -> None:
     """However long ago it was."""
     remembered = replace(NO_FACE, code=code, tried_at=NOW - timedelta(days=999))
@@ -226,7 +228,7 @@ def test_a_failure_is_recalled_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("holding", "rules", "stale"),
+    ("enrolment", "rules", "stale"),
     [
         (ROW, RULES, False),
         (OTHER_MODEL, RULES, True),
@@ -240,9 +242,9 @@ def test_a_failure_is_recalled_as_it_was() -> None:
     ],
 )
 def test_a_row_of_another_contract_is_stale_and_one_of_none_by_model_and_length(
-    holding: Holding, rules: Rules, stale: bool
+    enrolment: Enrolment, rules: Rules, stale: bool
 ) -> None:
-    assert is_stale(holding, rules) is stale
+    assert is_stale(enrolment, rules) is stale
 
 
 def test_one_case_and_one_answer_always_give_the_same_decision() -> None:

@@ -10,11 +10,11 @@ from datetime import timedelta
 import pytest
 
 from app.errors import BadName
-from app.gallery.crash_suspects import Suspect
-from app.gallery.enrolments import Holding
-from app.gallery.photo_records import Remembered
+from app.gallery.crash_suspects import CrashSuspect
+from app.gallery.enrolments import Enrolment
+from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import DEACTIVATE, NEW, PURGE, SET_ASIDE, UNCHANGED, UNPROCESSABLE, Case, Decision
-from app.planning.plan import PROBED, Entry, Limits, Plan, Planner, Situation
+from app.planning.plan import PROBED, Entry, Limits, Plan, Planner, Survey
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_GONE,
@@ -46,47 +46,47 @@ def url_of(member: CrewMember) -> str:
     return f"http://fotos/{member.crew_id}/{member.photo_name}"
 
 
-def row(number: int, *, active: bool = True) -> Holding:
+def row(number: int, *, active: bool = True) -> Enrolment:
     """The row 100 + number, of the photo that the roster names."""
     ids = (100 + number,)
     url = url_of(CrewMember(str(number), "a.jpg"))
     return replace(ROW, row_id=ids[0], url=url, active_ids=ids if active else (), all_ids=ids)
 
 
-def seen(number: int, **values: object) -> Remembered:
+def seen(number: int, **values: object) -> PhotoRecord:
     """Its photo, to be asked about again."""
     url = url_of(CrewMember(str(number), "a.jpg"))
-    return replace(Remembered(url, SAID, "aa", checked_at=NOW - RECHECK), **values)  # type: ignore[arg-type]
+    return replace(PhotoRecord(url, SAID, "aa", checked_at=NOW - RECHECK), **values)  # type: ignore[arg-type]
 
 
-def left(number: int, ago: timedelta) -> Remembered:
+def left(number: int, ago: timedelta) -> PhotoRecord:
     return seen(number, left_at=NOW - ago)
 
 
 def knowing(
     entries: Sequence[Entry],
-    holdings: Mapping[int, Holding],
-    remembered: Mapping[int, Remembered] | None = None,
+    enrolments: Mapping[int, Enrolment],
+    remembered: Mapping[int, PhotoRecord] | None = None,
     *,
     whole: bool = True,
-) -> Situation:
+) -> Survey:
     texts = {str(number): photo for number, photo in (remembered or {}).items()}
-    return Situation(entries, whole, {str(number): each for number, each in holdings.items()}, texts, {})
+    return Survey(entries, whole, {str(number): each for number, each in enrolments.items()}, texts, {})
 
 
-def gallery_of(count: int) -> dict[int, Holding]:
+def gallery_of(count: int) -> dict[int, Enrolment]:
     return {number: row(number) for number in range(count)}
 
 
 def plan_of(
-    situation: Situation,
+    survey: Survey,
     ask: Callable[[CrewMember, Version], Answer] = lambda member, version: SAME,
     limits: Limits = CAUTIOUS,
     told: Callable[[int, int], None] = lambda done, total: None,
     stop: threading.Event | None = None,
     threads: int = 4,
 ) -> Plan:
-    return Planner(RULES, limits, ask, url_of, stop or threading.Event(), threads=threads).make(situation, told)
+    return Planner(RULES, limits, ask, url_of, stop or threading.Event(), threads=threads).make(survey, told)
 
 
 def leaving(plan: Plan) -> dict[str, list[str]]:
@@ -100,9 +100,9 @@ def leaving(plan: Plan) -> dict[str, list[str]]:
 def test_each_entry_has_one_decision_in_the_rosters_order() -> None:
     bad, broken = CrewMember("3", "x/y.jpg"), Failed(CrewMember("4", ""), "roster", "no_photo")
     entries = [*crew(2, 1), bad, broken, *crew(5)]
-    suspect = Suspect(url_of(crew(5)[0]), 2)
-    situation = replace(knowing(entries, {1: row(1), 4: row(4)}, {1: seen(1), 4: seen(4)}), suspects={"5": suspect})
-    plan = plan_of(situation)
+    suspect = CrashSuspect(url_of(crew(5)[0]), 2)
+    survey = replace(knowing(entries, {1: row(1), 4: row(4)}, {1: seen(1), 4: seen(4)}), suspects={"5": suspect})
+    plan = plan_of(survey)
     assert [(each.member.crew_id, each.kind) for each in plan.decisions] == [
         *(("2", NEW), ("1", UNCHANGED), ("3", UNPROCESSABLE), ("4", UNPROCESSABLE), ("5", SET_ASIDE)),
     ]
@@ -112,7 +112,7 @@ def test_each_entry_has_one_decision_in_the_rosters_order() -> None:
         Decision(UNPROCESSABLE, "no hay foto que procesar", Case(broken.member, "", row(4), seen(4)), broken),
     ]
     assert plan.counts == {NEW: 1, UNCHANGED: 1, UNPROCESSABLE: 2, SET_ASIDE: 1}
-    assert (plan.blocked, plan.gone, plan.gallery_size) == ([], [], 2)
+    assert (plan.blocked, plan.departed, plan.gallery_size) == ([], [], 2)
 
 
 def test_only_those_whose_decision_depends_on_it_are_asked_about_each_once_with_what_is_remembered() -> None:
@@ -124,8 +124,8 @@ def test_only_those_whose_decision_depends_on_it_are_asked_about_each_once_with_
 
     progress: list[tuple[int, int]] = []
     remembered = {1: seen(1), 2: seen(2, checked_at=NOW), 4: seen(4, version=Version())}
-    situation = knowing(crew(1, 2, 3, 4, 5), {1: row(1), 2: row(2), 4: row(4), 5: row(5)}, remembered)
-    plan_of(situation, ask, told=lambda done, total: progress.append((done, total)))
+    survey = knowing(crew(1, 2, 3, 4, 5), {1: row(1), 2: row(2), 4: row(4), 5: row(5)}, remembered)
+    plan_of(survey, ask, told=lambda done, total: progress.append((done, total)))
     assert sorted(asked) == [("1", SAID), ("4", Version()), ("5", Version())]
     assert progress == [(1, 3), (2, 3), (3, 3)]
 
@@ -139,8 +139,8 @@ def test_what_the_server_said_is_in_the_plan_where_it_counts_as_a_check() -> Non
         "5": Answer(ANSWER_GONE),
         "6": Answer(ANSWER_UNREACHABLE),
     }
-    situation = knowing(crew(*range(1, 7)), {number: row(number) for number in range(1, 7)})
-    assert plan_of(situation, lambda member, _: answers[member.crew_id]).versions == {
+    survey = knowing(crew(*range(1, 7)), {number: row(number) for number in range(1, 7)})
+    assert plan_of(survey, lambda member, _: answers[member.crew_id]).versions == {
         **{"1": SAID, "2": SAID},
         "3": Version(),  # it is there, and was asked about
     }
@@ -162,21 +162,21 @@ def test_the_time_is_that_of_those_to_be_processed(each: float | None, seconds: 
 
 
 def test_whoever_is_no_longer_in_the_roster_is_to_be_deactivated() -> None:
-    holdings = gallery_of(20) | {20: row(20, active=False)}
-    plan = plan_of(knowing(crew(*range(19)), holdings, {21: seen(21)}))
+    enrolments = gallery_of(20) | {20: row(20, active=False)}
+    plan = plan_of(knowing(crew(*range(19)), enrolments, {21: seen(21)}))
     assert plan.of(DEACTIVATE) == [Decision(DEACTIVATE, LEFT, Case(CrewMember("19", ""), "", row(19)))]
-    assert (plan.gone, plan.blocked, plan.gallery_size) == (["19", "20", "21"], [], 20)
+    assert (plan.departed, plan.blocked, plan.gallery_size) == (["19", "20", "21"], [], 20)
 
 
 def test_whoever_is_in_the_roster_without_a_usable_photo_has_not_left() -> None:
     broken = Failed(CrewMember("1", ""), "roster", "no_photo")
     plan = plan_of(knowing([broken], {1: row(1)}))
-    assert (leaving(plan), plan.gone) == ({DEACTIVATE: [], PURGE: []}, [])
+    assert (leaving(plan), plan.departed) == ({DEACTIVATE: [], PURGE: []}, [])
 
 
 def test_a_run_for_some_says_nothing_of_the_others() -> None:
     plan = plan_of(knowing(crew(1), gallery_of(5), {4: left(4, 9 * MONTH)}, whole=False), limits=PURGING)
-    assert (leaving(plan), plan.gone, plan.blocked) == ({DEACTIVATE: [], PURGE: []}, [], [])
+    assert (leaving(plan), plan.departed, plan.blocked) == ({DEACTIVATE: [], PURGE: []}, [], [])
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_run_for_some_says_nothing_of_the_others() -> None:
     ],
 )
 def test_up_to_a_tenth_of_the_gallery_or_one_may_leave_at_once(gallery: int, leavers: int, allowed: bool) -> None:
-    situation = knowing(crew(*range(leavers, gallery)), gallery_of(gallery))
+    survey = knowing(crew(*range(leavers, gallery)), gallery_of(gallery))
     everybody = [str(number) for number in range(leavers)]
     why = f"Son {leavers} de {gallery} personas, más del 10%"
     if leavers == gallery:
@@ -197,16 +197,16 @@ def test_up_to_a_tenth_of_the_gallery_or_one_may_leave_at_once(gallery: int, lea
         f"No se desactivó a quien falta en el padrón. {why}: revíselo; "
         "si de verdad se fueron, repita con --allow-mass-change."
     )
-    plan = plan_of(situation)
+    plan = plan_of(survey)
     assert leaving(plan)[DEACTIVATE] == (everybody if allowed else [])
-    assert (plan.blocked, plan.gone) == (([], everybody) if allowed else ([sentence], []))
-    assert leaving(plan_of(situation, limits=ALLOWED)) == {DEACTIVATE: everybody, PURGE: []}
-    assert plan_of(situation, limits=ALLOWED).blocked == []
+    assert (plan.blocked, plan.departed) == (([], everybody) if allowed else ([sentence], []))
+    assert leaving(plan_of(survey, limits=ALLOWED)) == {DEACTIVATE: everybody, PURGE: []}
+    assert plan_of(survey, limits=ALLOWED).blocked == []
 
 
 def test_inactive_rows_are_no_part_of_the_gallery_that_people_leave() -> None:
-    holdings = gallery_of(20) | {number: row(number, active=False) for number in range(20, 100)}
-    plan = plan_of(knowing(crew(*range(3, 20)), holdings))
+    enrolments = gallery_of(20) | {number: row(number, active=False) for number in range(20, 100)}
+    plan = plan_of(knowing(crew(*range(3, 20)), enrolments))
     assert plan.blocked == [
         "No se desactivó a quien falta en el padrón. Son 3 de 20 personas, más del 10%: revíselo; "
         "si de verdad se fueron, repita con --allow-mass-change."
@@ -214,28 +214,28 @@ def test_inactive_rows_are_no_part_of_the_gallery_that_people_leave() -> None:
 
 
 def test_a_roster_that_comes_back_empty_is_not_believed() -> None:
-    holdings = gallery_of(1) | {1: row(1, active=False)}
-    situation = knowing([], holdings, {1: left(1, 2 * MONTH)})
-    plan = plan_of(situation, limits=PURGING)
+    enrolments = gallery_of(1) | {1: row(1, active=False)}
+    survey = knowing([], enrolments, {1: left(1, 2 * MONTH)})
+    plan = plan_of(survey, limits=PURGING)
     assert plan.decisions == []
     assert plan.blocked == [
         "No se desactivó a quien falta en el padrón. El padrón llegó vacío y faltan 1 de 1 personas: revíselo; "
         "si de verdad se fueron, repita con --allow-mass-change."
     ]
-    allowed = plan_of(situation, limits=replace(PURGING, allow_mass_change=True))
+    allowed = plan_of(survey, limits=replace(PURGING, allow_mass_change=True))
     assert (leaving(allowed), allowed.blocked) == ({DEACTIVATE: ["0"], PURGE: ["1"]}, [])
 
 
 def test_of_an_empty_gallery_nothing_is_held_back() -> None:
     plan = plan_of(knowing([], {}))
-    assert (plan.decisions, plan.blocked, plan.gone) == ([], [], [])
+    assert (plan.decisions, plan.blocked, plan.departed) == ([], [], [])
 
 
 def test_those_who_left_long_enough_ago_are_to_be_deleted() -> None:
-    holdings = gallery_of(40) | {number: row(number, active=False) for number in (40, 41)}
+    enrolments = gallery_of(40) | {number: row(number, active=False) for number in (40, 41)}
     remembered = {40: left(40, MONTH), 41: left(41, MONTH - SECOND), 42: left(42, 2 * MONTH), 43: seen(43)}
-    situation = knowing(crew(*range(40)), holdings, remembered)
-    plan = plan_of(situation, limits=PURGING)
+    survey = knowing(crew(*range(40)), enrolments, remembered)
+    plan = plan_of(survey, limits=PURGING)
     assert plan.of(PURGE) == [
         Decision(
             PURGE,
@@ -248,14 +248,14 @@ def test_those_who_left_long_enough_ago_are_to_be_deleted() -> None:
             Case(CrewMember("42", ""), "", None, left(42, 2 * MONTH)),
         ),
     ]
-    assert leaving(plan_of(situation)) == {DEACTIVATE: [], PURGE: []}
+    assert leaving(plan_of(survey)) == {DEACTIVATE: [], PURGE: []}
 
 
 def test_nobody_who_is_back_or_still_active_is_deleted() -> None:
     """One whom somebody else woke is laid to rest again first."""
-    holdings = gallery_of(30) | {30: row(30), 31: row(31, active=False)}
+    enrolments = gallery_of(30) | {30: row(30), 31: row(31, active=False)}
     remembered = {30: left(30, 9 * MONTH), 31: left(31, 9 * MONTH)}
-    plan = plan_of(knowing(crew(*range(30), 31), holdings, remembered), limits=PURGING)
+    plan = plan_of(knowing(crew(*range(30), 31), enrolments, remembered), limits=PURGING)
     assert leaving(plan) == {DEACTIVATE: ["30"], PURGE: []}
 
 
@@ -263,17 +263,17 @@ def test_nobody_who_is_back_or_still_active_is_deleted() -> None:
     ("known", "purged", "allowed"), [(2, 1, True), (10, 2, False), (40, 2, True), (39, 2, False), (40, 3, False)]
 )
 def test_up_to_a_twentieth_or_one_may_be_deleted_at_once(known: int, purged: int, allowed: bool) -> None:
-    holdings = gallery_of(known) | {number: row(number, active=False) for number in range(purged)}
+    enrolments = gallery_of(known) | {number: row(number, active=False) for number in range(purged)}
     remembered = {number: left(number, 2 * MONTH) for number in range(purged)}
-    situation = knowing(crew(*range(purged, known)), holdings, remembered)
+    survey = knowing(crew(*range(purged, known)), enrolments, remembered)
     everybody = [str(number) for number in range(purged)]
-    plan = plan_of(situation, limits=PURGING)
+    plan = plan_of(survey, limits=PURGING)
     sentence = (
         f"No se borró a quien falta en el padrón. Son {purged} de {known} personas, más del 5%: revíselo; "
         "si de verdad se fueron, repita con --allow-mass-change."
     )
     assert (leaving(plan)[PURGE], plan.blocked) == ((everybody, []) if allowed else ([], [sentence]))
-    assert leaving(plan_of(situation, limits=replace(PURGING, allow_mass_change=True)))[PURGE] == everybody
+    assert leaving(plan_of(survey, limits=replace(PURGING, allow_mass_change=True)))[PURGE] == everybody
 
 
 # ---------------------------------------------------------------------------------------------------- a sick server

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from app.planning.rules import make_rules
-from app.records import Contract
+from app.records import EmbeddingSpec
 from app.runs.context import Request
 from tests.conftest import MakeSettings
 
-CONTRACT = Contract("Facenet512", "ab" * 32, "mtcnn 1.0.0/1", "letterbox", "base", "BGR", 1)
+CONTRACT = EmbeddingSpec("Facenet512", "ab" * 32, "mtcnn 1.0.0/1", "letterbox", "base", "BGR", 1)
 DECIDE = {
     **{"MIN_FACE_RATIO": 0.05, "DETECTION_MAX_SIDE": 900, "DECODE_MIN_SIDE": 1200, "MAX_PHOTO_MEGAPIXELS": 50},
     **{"MAX_PHOTO_MB": 5, "MULTIPLE_FACES": "largest", "MAX_SECOND_FACE": 0.5, "SHARED_PHOTOS": "report"},

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from rich.console import Console
 
-from app.gallery.enrolments import Holding
+from app.gallery.enrolments import Enrolment
 from app.planning.decisions import Case, Decision, Rules
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
@@ -78,7 +78,7 @@ def test_what_is_to_be_known_of_the_plan_is_said_once_it_is_made(console: Consol
 
 
 def test_a_migration_is_announced_as_one(console: Console) -> None:
-    stale = Decision("stale", "otro modelo", Case(ANA, "u", Holding(1, "Facenet", "u", (1,), (1,))))
+    stale = Decision("stale", "otro modelo", Case(ANA, "u", Enrolment(1, "Facenet", "u", (1,), (1,))))
     ConsoleProgress(console, migrating=True).planned(Plan([stale], gallery_size=1), RULES)
     (line,) = printed(console)
     assert "se preparan aparte" in line

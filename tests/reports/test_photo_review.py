@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import DatabaseUnavailable, item_errors, kind_of
 from app.faces.quality import COMPONENTS
-from app.records import CrewMember, Failed, Outcome, Sighting, Skipped, Stored
+from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored
 from app.reports.photo_review import Changes, Entry, Notice, Review, RunFacts, build_review
 
 WHEN = datetime(2026, 11, 22, 6, 0)
@@ -19,10 +19,10 @@ ANA, LUIS, ZOE = (
 )
 
 
-def sighting(**components: float) -> Sighting:
+def analysis(**components: float) -> PhotoAnalysis:
     """A photo of 200 x 100 pixels with a face, of which only these components were assessed."""
     quality = np.array([components.get(component.name, np.nan) for component in COMPONENTS], np.float32)
-    return Sighting((200, 100), box=(50, 25, 40, 50), quality=quality, thumbnail=b"jpeg")
+    return PhotoAnalysis((200, 100), box=(50, 25, 40, 50), quality=quality, thumbnail=b"jpeg")
 
 
 def review(*outcomes: Outcome, limits: dict[str, tuple[float, float]] | None = None, **facts: Any) -> Review:
@@ -30,32 +30,32 @@ def review(*outcomes: Outcome, limits: dict[str, tuple[float, float]] | None = N
 
 
 def test_a_failure_is_told_in_the_words_of_its_error_with_the_photo_and_the_face_in_it() -> None:
-    found = review(Failed(ANA, "detect", "several_faces", "se ven 3", sighting=sighting())).entries
+    found = review(Failed(ANA, "detect", "several_faces", "se ven 3", analysis=analysis())).entries
     kind = kind_of("several_faces")
     words = ("several_faces", kind.title, "se ven 3", kind.advice)
     assert found == (Entry("1", "Ana Peña", "1.jpg", "retake", *words, "", b"jpeg", (0.25, 0.25, 0.2, 0.5)),)
 
 
 def test_a_photo_of_low_quality_is_told_in_the_words_of_its_worst_component() -> None:
-    photo = sighting(HeadPoseYaw=89.0, HeadPosePitch=60.0)
+    photo = analysis(HeadPoseYaw=89.0, HeadPosePitch=60.0)
     limits = {"HeadPoseYaw": (80.0, 70.0), "HeadPosePitch": (80.0, 70.0)}
-    (entry,) = review(Failed(ANA, "detect", "low_quality", "HeadPoseYaw", sighting=photo), limits=limits).entries
+    (entry,) = review(Failed(ANA, "detect", "low_quality", "HeadPoseYaw", analysis=photo), limits=limits).entries
     yaw, pitch = (next(c for c in COMPONENTS if c.name == name) for name in ("HeadPoseYaw", "HeadPosePitch"))
     assert (entry.title, entry.detail, entry.advice) == (yaw.defect, pitch.defect, yaw.advice)
 
 
 def test_whoever_was_stored_is_listed_only_when_the_photo_could_be_better() -> None:
     better, good = (
-        Stored(ANA, 1, sighting=sighting(HeadPoseYaw=60.0)),
-        Stored(LUIS, 2, sighting=sighting(HeadPoseYaw=0.0)),
+        Stored(ANA, 1, analysis=analysis(HeadPoseYaw=60.0)),
+        Stored(LUIS, 2, analysis=analysis(HeadPoseYaw=0.0)),
     )
     (entry,) = review(better, good, Stored(ZOE, 3), limits={"HeadPoseYaw": (80.0, 10.0)}).entries
     assert (entry.crew_id, entry.kind, entry.code, entry.change) == ("1", "improve", "HeadPoseYaw", "")
 
 
 def test_whoever_failed_is_listed_once_whatever_else_could_be_better() -> None:
-    photo = sighting(HeadPoseYaw=60.0)
-    found = review(Failed(ANA, "store", "row_refused", sighting=photo), limits={"HeadPoseYaw": (80.0, 10.0)})
+    photo = analysis(HeadPoseYaw=60.0)
+    found = review(Failed(ANA, "store", "row_refused", analysis=photo), limits={"HeadPoseYaw": (80.0, 10.0)})
     assert [entry.kind for entry in found.entries] == ["technical"]
 
 
@@ -73,7 +73,7 @@ def test_every_error_has_its_group() -> None:
 def test_groups_come_in_their_order_and_within_them_defects_and_names() -> None:
     outcomes = [
         Failed(ANA, "run", "unexpected"),
-        Stored(CrewMember("4", "4.jpg", "Eva"), 1, sighting=sighting(HeadPoseYaw=60.0)),
+        Stored(CrewMember("4", "4.jpg", "Eva"), 1, analysis=analysis(HeadPoseYaw=60.0)),
         Failed(CrewMember("5", "5.jpg", "Leo"), "decode", "shared_photo"),
         Failed(ZOE, "detect", "no_face"),
         Failed(LUIS, "detect", "no_face"),
@@ -106,9 +106,9 @@ def test_a_failure_of_an_earlier_run_is_listed_as_still_open() -> None:
 
 
 def test_photos_that_were_not_looked_at_are_shown_as_an_earlier_run_saw_them() -> None:
-    earlier = {each: Sighting((100, 100), box=(10, 20, 30, 40), thumbnail=b"antes") for each in "123"}
+    earlier = {each: PhotoAnalysis((100, 100), box=(10, 20, 30, 40), thumbnail=b"antes") for each in "123"}
     old = Failed(ANA, "detect", "no_face", recalled=True)
-    now = Failed(LUIS, "detect", "no_face", sighting=sighting())
+    now = Failed(LUIS, "detect", "no_face", analysis=analysis())
     found = review(old, now, improvable=[(ZOE, "HeadPoseYaw")], illustrations=earlier).entries
     assert {entry.crew_id: (entry.thumbnail, entry.box) for entry in found} == {
         "1": (b"antes", (0.1, 0.2, 0.3, 0.4)),
@@ -118,10 +118,10 @@ def test_photos_that_were_not_looked_at_are_shown_as_an_earlier_run_saw_them() -
 
 
 def test_a_photo_of_this_run_is_never_shown_as_an_earlier_one_was() -> None:
-    earlier = {"1": Sighting((100, 100), thumbnail=b"antes"), "2": Sighting((100, 100), thumbnail=b"antes")}
+    earlier = {"1": PhotoAnalysis((100, 100), thumbnail=b"antes"), "2": PhotoAnalysis((100, 100), thumbnail=b"antes")}
     outcomes = (
         Failed(ANA, "download", "photo_not_found"),
-        Failed(LUIS, "x", "no_face", "", {}, sighting(), None, True),
+        Failed(LUIS, "x", "no_face", "", {}, analysis(), None, True),
     )
     found = review(*outcomes, illustrations=earlier).entries
     assert {entry.crew_id: entry.thumbnail for entry in found} == {"1": b"", "2": b"jpeg"}
@@ -177,8 +177,8 @@ def test_a_run_that_was_cut_short_says_why_and_how_many_it_did_not_reach() -> No
 
 def test_scores_are_gathered_by_component_from_everybody_who_was_assessed() -> None:
     outcomes = [
-        Stored(ANA, 1, sighting=sighting(HeadPoseYaw=0.0)),
-        Failed(LUIS, "detect", "low_quality", sighting=sighting(HeadPoseYaw=90.0)),
+        Stored(ANA, 1, analysis=analysis(HeadPoseYaw=0.0)),
+        Failed(LUIS, "detect", "low_quality", analysis=analysis(HeadPoseYaw=90.0)),
         Stored(ZOE, 2),
     ]
     (found,) = review(*outcomes, limits={"HeadPoseYaw": (40.0, 10.0)}).distributions

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import orjson
 import pytest
 
-from app.gallery.enrolments import Holding
+from app.gallery.enrolments import Enrolment
 from app.planning import decisions as reconcile
 from app.planning.decisions import KINDS, Case, Decision, Rules
 from app.planning.plan import Plan
@@ -21,18 +21,18 @@ MIXTURE = (
 )
 
 
-def row(model: str = "Facenet512", *, active: bool = True) -> Holding:
-    return Holding(7, model, "u", (7,) if active else (), (7,), known=True)
+def row(model: str = "Facenet512", *, active: bool = True) -> Enrolment:
+    return Enrolment(7, model, "u", (7,) if active else (), (7,), known=True)
 
 
 OLDER = replace(row(), contract="c0")
 
 
-def decision(kind: str, crew_id: str = "1", reason: str = "porque sí", holding: Holding | None = None) -> Decision:
+def decision(kind: str, crew_id: str = "1", reason: str = "porque sí", enrolment: Enrolment | None = None) -> Decision:
     member = CrewMember(crew_id, f"{crew_id}.jpg", f"Persona {crew_id}")
     failing = kind in (reconcile.KNOWN_FAILURE, reconcile.SET_ASIDE, reconcile.UNPROCESSABLE)
     failure = Failed(member, "detect", "no_face", recalled=True) if failing else None
-    return Decision(kind, reason, Case(member, "u", holding), failure)
+    return Decision(kind, reason, Case(member, "u", enrolment), failure)
 
 
 def test_every_kind_has_its_words() -> None:
@@ -169,18 +169,18 @@ def test_the_document_has_every_kind_and_every_decision() -> None:
 
 
 def test_a_run_without_anything_particular_begins_without_a_word() -> None:
-    assert plan_notices(Plan([decision("new"), decision("unchanged", holding=row())]), RULES) == []
+    assert plan_notices(Plan([decision("new"), decision("unchanged", enrolment=row())]), RULES) == []
 
 
 def test_rows_of_another_version_are_announced_with_the_time_that_they_take() -> None:
-    stale = [decision("stale", str(n), holding=OLDER) for n in range(3)]
+    stale = [decision("stale", str(n), enrolment=OLDER) for n in range(3)]
     begin = "🔁 3 de 40 filas se hicieron con otro modelo o versión: se harán de nuevo"
     assert plan_notices(Plan(stale, gallery_size=40, seconds_each=60.0), RULES) == [f"{begin} (unos 3 minutos)."]
     assert plan_notices(Plan(stale, gallery_size=40), RULES) == [f"{begin} ({UNKNOWN_TIME})."]
 
 
 def test_a_mixture_of_models_is_warned_of_unless_the_run_avoids_it() -> None:
-    stale = [decision("stale", "1", holding=OLDER), decision("stale", "2", holding=row("Facenet"))]
+    stale = [decision("stale", "1", enrolment=OLDER), decision("stale", "2", enrolment=row("Facenet"))]
     plan = Plan(stale, gallery_size=2, seconds_each=1.0)
     assert plan_notices(plan, RULES)[1:] == [MIXTURE]
     assert plan_notices(plan, RULES, migrating=True) == [
@@ -191,7 +191,7 @@ def test_a_mixture_of_models_is_warned_of_unless_the_run_avoids_it() -> None:
 
 def test_rows_of_another_version_count_whatever_is_done_about_them_and_only_work_takes_time() -> None:
     kinds = ("unchanged", "known_failure", "set_aside", "deactivate", "changed", "retry")
-    plan = Plan([decision(kind, holding=OLDER) for kind in kinds], gallery_size=40, seconds_each=90.0)
+    plan = Plan([decision(kind, enrolment=OLDER) for kind in kinds], gallery_size=40, seconds_each=90.0)
     begin = "🔁 6 de 40 filas se hicieron con otro modelo o versión"
     assert plan_notices(plan, RULES)[0] == f"{begin}: de ellas, 2 por hacer de nuevo (unos 3 minutos)."
     assert plan_notices(plan, RULES, migrating=True)[0] == (
@@ -200,7 +200,7 @@ def test_rows_of_another_version_count_whatever_is_done_about_them_and_only_work
 
 
 def test_where_everything_is_prepared_already_the_switch_takes_no_time() -> None:
-    plan = Plan([decision("unchanged", holding=OLDER)], gallery_size=1)
+    plan = Plan([decision("unchanged", enrolment=OLDER)], gallery_size=1)
     begin = "🔁 1 de 1 filas se hicieron con otro modelo o versión"
     assert plan_notices(plan, RULES) == [f"{begin}: ninguna se hará de nuevo."]
     assert plan_notices(plan, RULES, migrating=True) == [
@@ -210,7 +210,7 @@ def test_where_everything_is_prepared_already_the_switch_takes_no_time() -> None
 
 @pytest.mark.parametrize("migrating", [False, True])
 def test_the_plan_tells_of_the_rows_what_the_run_would_tell(migrating: bool) -> None:
-    stale = decision("stale", holding=row("Facenet"))
+    stale = decision("stale", enrolment=row("Facenet"))
     plan = Plan([stale], gallery_size=2, strangers={7: "2"}, blocked=["Se retuvo"])
     notices = plan_notices(plan, RULES, migrating=migrating)
     assert len(notices) == (3 if migrating else 4)
@@ -221,7 +221,7 @@ def test_the_plan_tells_of_the_rows_what_the_run_would_tell(migrating: bool) -> 
 
 
 def test_rows_that_nobody_sees_are_no_mixture() -> None:
-    assert plan_notices(Plan([decision("stale", holding=row("Facenet", active=False))]), RULES) == []
+    assert plan_notices(Plan([decision("stale", enrolment=row("Facenet", active=False))]), RULES) == []
 
 
 def test_everything_else_that_is_to_be_known_is_told_once_each() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from app.cli.closing import run_end, tell_end
-from app.errors import DatabaseUnavailable, RunError, Suspicious
+from app.errors import DatabaseUnavailable, ImplausibleRun, RunError
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
 from app.reports.run_summary import summarise
@@ -49,7 +49,7 @@ def test_what_is_held_back_is_said_also_where_nobody_came_to_an_outcome() -> Non
 
 
 def test_what_a_suspicious_run_saw_is_not_told_as_errors() -> None:
-    lines = told(RunResult([FAILED], error=Suspicious("El servidor no responde", "Compruébelo.")))
+    lines = told(RunResult([FAILED], error=ImplausibleRun("El servidor no responde", "Compruébelo.")))
     assert "📊 RESUMEN FINAL" in lines
     assert "ERRORES POR MOTIVO" not in lines
     assert lines[-2:] == ["❌ El servidor no responde", "   Qué hacer: Compruébelo."]

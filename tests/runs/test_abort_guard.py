@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Suspicious
+from app.errors import ImplausibleRun
 from app.records import CrewMember, Failed, Outcome, Photo, Skipped, Stored
-from app.runs.abort_guard import PROBATION, Breaker
+from app.runs.abort_guard import PROBATION, AbortGuard
 
 STAGES = {
     "photo_not_found": "download",
@@ -42,18 +42,18 @@ def stored(numbers: Iterable[int]) -> list[Outcome]:
     return [Stored(member(each), each, photo=photo(each, f"file {each}")) for each in numbers]
 
 
-def suspicion(breaker: Breaker, outcomes: Iterable[Outcome]) -> tuple[int, str, str]:
+def suspicion(abort_guard: AbortGuard, outcomes: Iterable[Outcome]) -> tuple[int, str, str]:
     """After how many outcomes there was one, what it says, and what to do."""
     for count, outcome in enumerate(outcomes, start=1):
         try:
-            breaker.saw(outcome)
-        except Suspicious as error:
+            abort_guard.saw(outcome)
+        except ImplausibleRun as error:
             return count, str(error), error.advice
     return 0, "", ""
 
 
-def fresh(in_gallery: Iterable[int] = (), answered: int = 0, *, armed: bool = True) -> Breaker:
-    return Breaker([str(each) for each in in_gallery], {}, answered, armed=armed)
+def fresh(in_gallery: Iterable[int] = (), answered: int = 0, *, armed: bool = True) -> AbortGuard:
+    return AbortGuard([str(each) for each in in_gallery], {}, answered, armed=armed)
 
 
 CALM = (0, "", "")
@@ -178,23 +178,23 @@ def test_photos_that_the_server_spoke_for_count_as_well() -> None:
 
 
 def test_members_through_to_their_vectors_count_before_they_are_stored() -> None:
-    breaker = fresh()
-    breaker.embedded(photo(each, f"file {each}") for each in range(6))
-    assert suspicion(breaker, failed("photo_not_found", range(6, 20))) == CALM
-    breaker = fresh()
-    breaker.embedded(photo(each, f"file {each}") for each in range(5))
-    assert suspicion(breaker, failed("photo_not_found", range(5, 20))) == (15, f"15 {NOT_FOUND}", CHECK)
+    abort_guard = fresh()
+    abort_guard.embedded(photo(each, f"file {each}") for each in range(6))
+    assert suspicion(abort_guard, failed("photo_not_found", range(6, 20))) == CALM
+    abort_guard = fresh()
+    abort_guard.embedded(photo(each, f"file {each}") for each in range(5))
+    assert suspicion(abort_guard, failed("photo_not_found", range(5, 20))) == (15, f"15 {NOT_FOUND}", CHECK)
 
 
 def test_writing_begins_when_enough_people_were_looked_at_each_counted_once() -> None:
-    breaker = fresh(in_gallery=[99])
-    breaker.embedded(photo(each, f"file {each}") for each in range(10))
-    breaker.embedded(photo(each, f"file {each}") for each in range(10))
+    abort_guard = fresh(in_gallery=[99])
+    abort_guard.embedded(photo(each, f"file {each}") for each in range(10))
+    abort_guard.embedded(photo(each, f"file {each}") for each in range(10))
     for outcome in failed("no_face", range(10, 19)) + stored(range(10)):
-        breaker.saw(outcome)
-    assert not breaker.is_satisfied()
-    breaker.saw(Skipped(member(PROBATION), "reencoded"))
-    assert breaker.is_satisfied()
+        abort_guard.saw(outcome)
+    assert not abort_guard.is_satisfied()
+    abort_guard.saw(Skipped(member(PROBATION), "reencoded"))
+    assert abort_guard.is_satisfied()
 
 
 def test_where_nobody_has_a_row_that_could_be_harmed_writing_begins_at_once() -> None:
@@ -204,23 +204,23 @@ def test_where_nobody_has_a_row_that_could_be_harmed_writing_begins_at_once() ->
 
 @pytest.mark.parametrize("code", ["photo_not_found", "photo_unavailable", "invalid_image", "no_face"])
 def test_one_that_is_not_armed_suspects_nothing_and_holds_nothing_back(code: str) -> None:
-    breaker = fresh(in_gallery=range(200), armed=False)
-    assert breaker.is_satisfied()
-    assert suspicion(breaker, failed(code, range(200), "login")) == CALM
+    abort_guard = fresh(in_gallery=range(200), armed=False)
+    assert abort_guard.is_satisfied()
+    assert suspicion(abort_guard, failed(code, range(200), "login")) == CALM
 
 
 @pytest.mark.parametrize("code", ["photo_not_found", "photo_unavailable"])
 def test_whoever_fails_as_in_an_earlier_run_is_no_news(code: str) -> None:
     known = {str(number): code for number in range(40)}
-    breaker = Breaker(known, known, 0, armed=True)
-    assert suspicion(breaker, failed(code, range(40))) == CALM
+    abort_guard = AbortGuard(known, known, 0, armed=True)
+    assert suspicion(abort_guard, failed(code, range(40))) == CALM
     other = {str(number): "no_face" for number in range(40)}
-    assert suspicion(Breaker(other, other, 0, armed=True), failed(code, range(40)))[0] == PROBATION
+    assert suspicion(AbortGuard(other, other, 0, armed=True), failed(code, range(40)))[0] == PROBATION
 
 
 def test_one_face_served_to_everybody_is_suspicious_although_nobody_fails() -> None:
     """As with SHARED_PHOTOS=report."""
-    breaker = fresh(range(PROBATION))
-    breaker.embedded(photo(each, "the same") for each in range(PROBATION))
-    with pytest.raises(Suspicious, match="son un mismo archivo"):
-        breaker.is_satisfied()
+    abort_guard = fresh(range(PROBATION))
+    abort_guard.embedded(photo(each, "the same") for each in range(PROBATION))
+    with pytest.raises(ImplausibleRun, match="son un mismo archivo"):
+        abort_guard.is_satisfied()

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from app.records import SKIPPED_INTERRUPTED, CrewMember, Skipped, Stored
-from app.runs.progress_log import Heartbeat
+from app.runs.progress_log import ProgressLog
 from tests.support.tiny_faces import Silent
 
 MEMBER = CrewMember("A1", "a.jpg")
@@ -24,7 +24,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_how_far_it_is_and_that_nothing_came(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    heart = Heartbeat(Silent(threading.Event()))
+    heart = ProgressLog(Silent(threading.Event()))
     heart.beat()
     heart.checking(0, 9)
     heart.checking(3, 9)
@@ -48,7 +48,7 @@ def test_how_far_it_is_and_that_nothing_came(caplog: pytest.LogCaptureFixture) -
 
 def test_it_beats_by_itself_while_inside_and_not_after(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    with Heartbeat(Silent(threading.Event()), every_s=0.01) as heart:
+    with ProgressLog(Silent(threading.Event()), every_s=0.01) as heart:
         heart.begin(2, 0)
         deadline = time.monotonic() + 10
         while not caplog.records and time.monotonic() < deadline:

@@ -11,12 +11,12 @@ import pytest
 
 from app.core.database import Database
 from app.errors import DatabaseUnavailable, RunError
-from app.gallery.crash_suspects import Suspect
+from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery, open_gallery
-from app.gallery.photo_records import Remembered
+from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import NEW, Case, Decision
 from app.records import CrewMember, Failed, Photo, Skipped, Stored, Version
-from app.runs.result_writer import AT_ONCE, Bookkeeping
+from app.runs.result_writer import AT_ONCE, ResultWriter
 from tests.conftest import OpenDatabase
 from tests.faces.test_embedding_spec import CONTRACT
 from tests.planning.test_decisions import NOW, ROW
@@ -52,12 +52,12 @@ def no_face(number: int, **values: object) -> Failed:
     return replace(Failed(member(number), "detect", "no_face", "ninguna cara"), **values)  # type: ignore[arg-type]
 
 
-def books_of(gallery: Gallery, *cases: Case, give_up: Callable[[RunError], None] | None = None) -> Bookkeeping:
+def books_of(gallery: Gallery, *cases: Case, give_up: Callable[[RunError], None] | None = None) -> ResultWriter:
     def never(error: RunError) -> None:
         raise error
 
     decisions = {each.member.crew_id: Decision(NEW, "", each) for each in cases}
-    return Bookkeeping(gallery, RUN, decisions, give_up or never)
+    return ResultWriter(gallery, RUN, decisions, give_up or never)
 
 
 def attempts(gallery: Gallery) -> list[Row]:
@@ -77,7 +77,7 @@ def test_everybody_is_marked_before_he_is_handed_out_and_not_long_before(gallery
 
 
 def test_deaths_are_carried_along_with_the_photo_that_caused_them(gallery: Gallery) -> None:
-    suspects = {1: Suspect(url_of(1), 1), 2: Suspect("http://fotos/2/antes.jpg", 1)}
+    suspects = {1: CrashSuspect(url_of(1), 1), 2: CrashSuspect("http://fotos/2/antes.jpg", 1)}
     books = books_of(gallery, *(case(number, suspect=suspect) for number, suspect in suspects.items()))
     assert list(books.announced([member(1), member(2)])) == [member(1), member(2)]
     assert attempts(gallery) == [("1", url_of(1), RUN, 1), ("2", url_of(2), RUN, 0)]
@@ -103,10 +103,10 @@ def test_a_few_outcomes_wait_and_many_are_written(gallery: Gallery) -> None:
     for number in range(AT_ONCE - 1):
         books.note(no_face(number))
     books.write_full()
-    assert gallery.ledger.remembered() == {}
+    assert gallery.photo_records.remembered() == {}
     books.note(no_face(AT_ONCE - 1))
     books.write_full()
-    assert len(gallery.ledger.remembered()) == AT_ONCE
+    assert len(gallery.photo_records.remembered()) == AT_ONCE
 
 
 def test_whoever_has_an_outcome_is_under_way_no_more_and_whoever_was_interrupted_is(gallery: Gallery) -> None:
@@ -116,22 +116,22 @@ def test_whoever_has_an_outcome_is_under_way_no_more_and_whoever_was_interrupted
         books.note(outcome)
     books.write()
     assert [row[0] for row in attempts(gallery)] == ["2"]
-    assert list(gallery.ledger.remembered()) == ["0"]
+    assert list(gallery.photo_records.remembered()) == ["0"]
 
 
-FAILED = Remembered(
+FAILED = PhotoRecord(
     *(url_of(1), SAID, "bb", "no_face", "ninguna cara", "rules1"), failures=1, tried_at=NOW, checked_at=NOW
 )
-BEFORE = Remembered(url_of(1), code="photo_not_found", failures=3, tried_at=YESTERDAY)
+BEFORE = PhotoRecord(url_of(1), code="photo_not_found", failures=3, tried_at=YESTERDAY)
 
 
-def write(gallery: Gallery, known: Case, *outcomes: Failed | Skipped) -> dict[str, Remembered]:
+def write(gallery: Gallery, known: Case, *outcomes: Failed | Skipped) -> dict[str, PhotoRecord]:
     """What is remembered afterwards."""
     books = books_of(gallery, known)
     for outcome in outcomes:
         books.note(outcome)
     books.write()
-    return gallery.ledger.remembered()
+    return gallery.photo_records.remembered()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def write(gallery: Gallery, known: Case, *outcomes: Failed | Skipped) -> dict[st
         (replace(BEFORE, url="http://fotos/1/antes.jpg"), 1),  # another photo
     ],
 )
-def test_failures_in_a_row_are_counted(gallery: Gallery, before: Remembered | None, failures: int) -> None:
+def test_failures_in_a_row_are_counted(gallery: Gallery, before: PhotoRecord | None, failures: int) -> None:
     known = case(1, remembered=before)
     assert write(gallery, known, no_face(1, photo=photo(1))) == {"1": replace(FAILED, failures=failures)}
 
@@ -152,7 +152,7 @@ def test_a_failure_without_a_photo_forgets_the_one_before(gallery: Gallery) -> N
     write(gallery, case(1), no_face(1, photo=photo(1)))
     missing = Failed(member(1), "download", "photo_not_found", "404")
     assert write(gallery, case(1, remembered=FAILED), missing) == {
-        "1": Remembered(
+        "1": PhotoRecord(
             url_of(1),
             code="photo_not_found",
             detail="404",
@@ -171,7 +171,7 @@ def test_a_recalled_failure_counts_no_further_and_is_noted_where_the_photo_was_l
         "VALUES ('1', :url, 'bb', 'no_face', 'ninguna cara', 'rules1', 2, 640, 480, 0)",
         {"url": url_of(1)},
     )
-    before = gallery.ledger.remembered()["1"]
+    before = gallery.photo_records.remembered()["1"]
     known = case(1, remembered=before)
     assert write(gallery, known, no_face(1, recalled=True)) == {"1": before}
     assert write(gallery, known, no_face(1, recalled=True, photo=photo(1))) == {"1": replace(FAILED, failures=2)}
@@ -190,12 +190,12 @@ def enrolled(gallery: Gallery) -> Iterator[Gallery]:
 
 
 def test_a_row_that_is_as_good_as_ever_has_its_new_address_and_sleeps_on_if_it_slept(enrolled: Gallery) -> None:
-    remembered = write(enrolled, case(1, holding=ROW), Skipped(member(1), "reencoded", photo=photo(1)))
+    remembered = write(enrolled, case(1, enrolment=ROW), Skipped(member(1), "reencoded", photo=photo(1)))
     rows = run_sql(enrolled.database, "SELECT id, crew_id, imagen_path, active FROM face_embeddings")
     vectors = run_sql(enrolled.database, "SELECT embedding_id, sha256 FROM face_vectors")
     assert [(*row[:3], bool(row[3])) for row in rows] == [(11, "1", url_of(1), False)]
     assert vectors == [(11, "bb")]
-    assert remembered == {"1": Remembered(url_of(1), SAID, "bb", tried_at=NOW, checked_at=NOW)}
+    assert remembered == {"1": PhotoRecord(url_of(1), SAID, "bb", tried_at=NOW, checked_at=NOW)}
 
 
 @pytest.mark.parametrize("outcome", [Skipped(member(1), "current"), Skipped(member(1), "interrupted", photo=photo(1))])
@@ -204,5 +204,5 @@ def test_a_row_whose_photo_nobody_looked_at_to_the_end_is_not_touched(enrolled: 
         return [run_sql(enrolled.database, f"SELECT * FROM {each}") for each in ("face_embeddings", "face_photos")]  # noqa: S608
 
     before = everything()
-    write(enrolled, case(1, holding=ROW), outcome)
+    write(enrolled, case(1, enrolment=ROW), outcome)
     assert everything() == before

@@ -16,8 +16,8 @@ import pytest
 
 from app.core.database import Database
 from app.errors import AlreadyRunning, DatabaseUnavailable, RunError
-from app.gallery.run_history import Runs
-from app.gallery.schema_migrations import open_companions
+from app.gallery.run_history import RunHistory
+from app.gallery.schema_migrations import open_own_tables
 from app.runs.run_lock import NoLock, ServerLock, holding_run_lock, open_lock
 from tests.conftest import OpenDatabase
 
@@ -28,11 +28,11 @@ from datetime import datetime
 from app.core.config import load_settings
 from app.core.database import Database
 from app.runs.run_lock import holding_run_lock
-from app.gallery.run_history import Runs
+from app.gallery.run_history import RunHistory
 
 database = Database(load_settings(None, DB_URL=sys.argv[1], IMAGE_BASE_URL="http://127.0.0.1:9"))
 with holding_run_lock(database, datetime.fromisoformat(sys.argv[2]), print):
-    Runs(database).begin(datetime.fromisoformat(sys.argv[2]), {}, "")
+    RunHistory(database).begin(datetime.fromisoformat(sys.argv[2]), {}, "")
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -56,7 +56,7 @@ def another_process(database: Database, now: datetime = NOW) -> Iterator[subproc
 
 @pytest.mark.parametrize(("minutes", "said"), [(0, "menos de un minuto"), (12, "12 min"), (13 * 60 + 5, "13 h")])
 def test_a_second_run_is_told_who_holds_the_lock_and_for_how_long(database: Database, minutes: int, said: str) -> None:
-    open_companions(database)
+    open_own_tables(database)
     later = NOW + timedelta(minutes=minutes)
     with (
         another_process(database) as holder,
@@ -78,7 +78,7 @@ def test_the_lock_is_free_again_after_its_run(database: Database) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_dead_owner_blocks_nobody(database: Database, how: int) -> None:
-    open_companions(database)
+    open_own_tables(database)
     with another_process(database) as holder:
         os.kill(holder.pid, how)
         holder.wait()
@@ -148,10 +148,10 @@ def test_a_database_in_memory_needs_none(open_database: OpenDatabase) -> None:
 
 
 def test_who_is_said_is_no_run_that_has_died(database: Database) -> None:
-    open_companions(database)
+    open_own_tables(database)
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
         dead.wait()
-    Runs(database).begin(NOW, {}, "")
+    RunHistory(database).begin(NOW, {}, "")
     database.transaction(lambda each: each.exec_driver_sql(f"UPDATE face_runs SET pid = {dead.pid}"))  # noqa: S608
     with (
         holding_run_lock(database, NOW, forbid),

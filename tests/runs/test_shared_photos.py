@@ -9,24 +9,35 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.errors import InvalidImage, NoFace, SharedPhoto
-from app.gallery.enrolments import Holding
+from app.errors import InvalidImage, NoFace, Retry, SharedPhoto, codes_with
+from app.gallery.enrolments import Enrolment
 from app.photos.fingerprint import describe_picture
-from app.photos.shared_pictures import SharedPictures, Twins, same_pictures
+from app.photos.shared_pictures import SamePhotoGroup, SharedPictures, same_pictures
 from app.planning.decisions import (
     CHANGED,
     DEACTIVATE,
     KNOWN_FAILURE,
     NEW,
     PROCESSED,
-    SHARED_CODES,
     STALE,
     UNCHANGED,
     Case,
     Decision,
 )
-from app.records import CrewMember, Face, Failed, Image, Outcome, Photo, Picture, Portrait, Sighting, Skipped, Stored
-from app.runs.shared_photos import Screening, alone_by_now, open_pictures, with_picture
+from app.records import (
+    CrewMember,
+    Face,
+    Failed,
+    Image,
+    Outcome,
+    Photo,
+    PhotoAnalysis,
+    Picture,
+    Portrait,
+    Skipped,
+    Stored,
+)
+from app.runs.shared_photos import SharedPhotoCheck, alone_by_now, open_pictures, with_picture
 from tests.conftest import OpenWorld
 from tests.support.pictures import encode_picture
 from tests.support.program import World
@@ -49,9 +60,9 @@ def url_of(crew_id: str) -> str:
 
 def decision(crew_id: str, kind: str, code: str = "", row_url: str | None = None) -> Decision:
     """With the failure of this code, and with a row of a photo at this address."""
-    holding = None if row_url is None else Holding(1, "Facenet512", row_url, (1,), (1,))
+    enrolment = None if row_url is None else Enrolment(1, "Facenet512", row_url, (1,), (1,))
     failure = Failed(member(crew_id), "decode", code, recalled=True) if code else None
-    return Decision(kind, "", Case(member(crew_id), url_of(crew_id), holding), failure)
+    return Decision(kind, "", Case(member(crew_id), url_of(crew_id), enrolment), failure)
 
 
 # ------------------------------------------------------------------------------------- which pictures a run begins with
@@ -73,21 +84,21 @@ def test_a_picture_counts_as_stored_unless_its_member_is_about_to_have_another(
 ) -> None:
     pending = {"1": decision("1", kind, row_url=row_url)}
     pictures = open_pictures({"1": ONE, "2": OTHER}, {}, pending, force=force)
-    assert pictures.register("8", ONE) == (None if first is None else Twins(1, (first,)))
-    assert pictures.register("9", OTHER) == Twins(1, ("2",))
+    assert pictures.register("8", ONE) == (None if first is None else SamePhotoGroup(1, (first,)))
+    assert pictures.register("9", OTHER) == SamePhotoGroup(1, ("2",))
     if first is not None:
         assert pictures.register("1", ONE) is None  # the one who was first stays
 
 
 def test_a_rejected_picture_counts_unless_its_member_is_about_to_be_processed() -> None:
     pictures = open_pictures({}, {"1": ONE, "2": OTHER}, {"1": decision("1", CHANGED)}, force=False)
-    assert [pictures.register("8", ONE), pictures.register("9", OTHER)] == [None, Twins(1, ("2",))]
+    assert [pictures.register("8", ONE), pictures.register("9", OTHER)] == [None, SamePhotoGroup(1, ("2",))]
 
 
 # ------------------------------------------------------------------------------------------------------ second chances
 
 
-@pytest.mark.parametrize("code", sorted(SHARED_CODES))
+@pytest.mark.parametrize("code", sorted(codes_with(Retry.UNSHARED)))
 @pytest.mark.parametrize(
     ("others", "in_gallery", "rejected", "alone"),
     [
@@ -118,23 +129,23 @@ def test_of_other_failures_nobody_gets_another_chance() -> None:
 
 def portrait(crew_id: str, picture: Picture) -> Portrait:
     photo = Photo(member(crew_id), url_of(crew_id), Path("a.jpg"))
-    return Portrait(photo, IMAGES[picture is OTHER], Sighting((SIDE, SIDE)))
+    return Portrait(photo, IMAGES[picture is OTHER], PhotoAnalysis((SIDE, SIDE)))
 
 
-def screening(*, reject: bool = True, stored: dict[str, Picture] | None = None) -> Screening:
-    return Screening(SharedPictures(stored or {}, {}), {}, reject=reject, thumbnails=False)
+def shared_check(*, reject: bool = True, stored: dict[str, Picture] | None = None) -> SharedPhotoCheck:
+    return SharedPhotoCheck(SharedPictures(stored or {}, {}), {}, reject=reject, thumbnails=False)
 
 
 def found(seen: Portrait) -> Face:
-    return Face(seen.photo, np.zeros((1, 1, 3), np.float32), seen.sighting)
+    return Face(seen.photo, np.zeros((1, 1, 3), np.float32), seen.analysis)
 
 
-def watched(watch: Screening, crew_id: str, picture: Picture) -> Face:
+def watched(watch: SharedPhotoCheck, crew_id: str, picture: Picture) -> Face:
     return watch.watch(found, portrait(crew_id, picture))
 
 
 def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_reported() -> None:
-    watch = screening()
+    watch = shared_check()
     watch.keep("1", ONE)
     with pytest.raises(SharedPhoto) as caught:
         watched(watch, "2", ONE)
@@ -144,15 +155,15 @@ def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_repor
 
 
 def test_whoever_came_before_the_row_that_stays_is_withdrawn_all_the_same() -> None:
-    watch, first = screening(), Stored(member("2"), 12)
-    assert watched(watch, "2", ONE).sighting.picture == ONE
+    watch, first = shared_check(), Stored(member("2"), 12)
+    assert watched(watch, "2", ONE).analysis.picture == ONE
     watch.keep("1", ONE)
     assert list(watch.take_late([Skipped(member("1"), "same_file"), first])) == [(1, first)]
     assert list(watch.take_late([first])) == []
 
 
 def test_one_who_keeps_his_row_is_never_late_himself() -> None:
-    watch = screening(stored={"1": OTHER})
+    watch = shared_check(stored={"1": OTHER})
     watch.keep("1", ONE)
     with pytest.raises(SharedPhoto):
         watched(watch, "2", ONE)
@@ -161,7 +172,7 @@ def test_one_who_keeps_his_row_is_never_late_himself() -> None:
 
 
 def test_a_row_whose_picture_nobody_knows_is_in_nobodys_way() -> None:
-    watch = screening()
+    watch = shared_check()
     watch.keep("1", None)
     assert watched(watch, "2", ONE).member == member("2")
 
@@ -169,7 +180,7 @@ def test_a_row_whose_picture_nobody_knows_is_in_nobodys_way() -> None:
 def test_a_member_whose_picture_comes_again_is_not_the_second() -> None:
     """Saved again: the row in the gallery is of this picture, and another member has it in this run, too."""
     pictures = open_pictures({"1": ONE}, {}, {"1": decision("1", CHANGED, row_url=url_of("1"))}, force=False)
-    watch = Screening(pictures, {}, reject=True, thumbnails=False)
+    watch = SharedPhotoCheck(pictures, {}, reject=True, thumbnails=False)
     assert watched(watch, "2", ONE).member == member("2")  # until the row's member comes, nobody has it
     assert watched(watch, "1", ONE).member == member("1")
     first = Stored(member("2"), 12)
@@ -178,12 +189,12 @@ def test_a_member_whose_picture_comes_again_is_not_the_second() -> None:
 
 def test_a_shared_photo_without_a_face_is_shared_all_the_same() -> None:
     def nothing(seen: Portrait) -> Face:
-        raise NoFace(sighting=seen.sighting)
+        raise NoFace(analysis=seen.analysis)
 
-    watch = screening()
+    watch = shared_check()
     with pytest.raises(NoFace) as refused:
         watch.watch(nothing, portrait("1", ONE))
-    assert refused.value.sighting.picture == ONE
+    assert refused.value.analysis.picture == ONE
     with pytest.raises(SharedPhoto):
         watch.watch(nothing, portrait("2", ONE))
 
@@ -195,18 +206,18 @@ def test_an_error_that_saw_nothing_is_told_with_what_is_known_of_the_photo() -> 
         raise InvalidImage("dañada")
 
     with pytest.raises(InvalidImage) as refused:
-        screening().watch(damaged, portrait("1", ONE))
-    seen = refused.value.sighting
+        shared_check().watch(damaged, portrait("1", ONE))
+    seen = refused.value.analysis
     assert (seen.size, seen.picture) == ((SIDE, SIDE), ONE)
 
 
 def test_a_row_that_was_kept_is_reported_when_its_twin_comes() -> None:
     """Its vector had not moved: the run wrote nothing that could be withdrawn."""
-    watch = screening()
-    sighting = watched(watch, "1", ONE).sighting
+    watch = shared_check()
+    analysis = watched(watch, "1", ONE).analysis
     with pytest.raises(SharedPhoto):
         watched(watch, "2", ONE)
-    kept: Outcome = Skipped(member("1"), "reencoded", sighting=sighting)
+    kept: Outcome = Skipped(member("1"), "reencoded", analysis=analysis)
     assert list(watch.take_late([kept])) == []
     assert list(watch.reported([kept])) == [(member("1"), "la misma foto que 2")]
 
@@ -218,11 +229,11 @@ def test_of_a_face_the_picture_is_its_surroundings_whatever_the_frame() -> None:
     def framed(face: Image, left: int, ground: int) -> Portrait:
         image = np.full((200, 260, 3), ground, np.uint8)
         image[40 : 40 + 96, left : left + 96] = cv2.resize(face, (96, 96), interpolation=cv2.INTER_NEAREST)
-        return Portrait(portrait("1", ONE).photo, image, Sighting((520, 400)), reduction=2)
+        return Portrait(portrait("1", ONE).photo, image, PhotoAnalysis((520, 400)), reduction=2)
 
-    def seen(at: Portrait, left: int) -> Sighting:
+    def seen(at: Portrait, left: int) -> PhotoAnalysis:
         shifted = 2 * (marks + np.array([left - 24, 0]))
-        return with_picture(at, replace(at.sighting, box=(2 * left, 80, 192, 192), landmarks=shifted))
+        return with_picture(at, replace(at.analysis, box=(2 * left, 80, 192, 192), landmarks=shifted))
 
     pictures = [seen(framed(IMAGES[0], 24, 10), 24), seen(framed(IMAGES[0], 100, 200), 100)]
     assert pictures[0].picture == pictures[1].picture
@@ -234,19 +245,19 @@ def test_of_a_face_the_picture_is_its_surroundings_whatever_the_frame() -> None:
 @pytest.mark.parametrize(("x", "shown"), [(10, True), (11, True), (20, False)])
 def test_the_twins_small_copy_is_shown_only_where_the_face_lies_at_the_same_place(x: int, shown: bool) -> None:
     """In another frame it would be another picture, with a box beside the face."""
-    watch = screening(reject=True)
-    sightings = [Sighting((100, 100), ONE, box=(left, 10, 30, 40)) for left in (10, x)]
+    watch = shared_check(reject=True)
+    analyses = [PhotoAnalysis((100, 100), ONE, box=(left, 10, 30, 40)) for left in (10, x)]
     for crew_id in ("1", "2"):
         with suppress(SharedPhoto):
             watched(watch, crew_id, ONE)
-    twin = replace(sightings[1], thumbnail=b"copy")
+    twin = replace(analyses[1], thumbnail=b"copy")
     outcomes: list[Outcome] = [
-        Failed(member(each), "decode", "shared_photo", sighting=seen)
-        for each, seen in (("1", sightings[0]), ("2", twin))
+        Failed(member(each), "decode", "shared_photo", analysis=seen)
+        for each, seen in (("1", analyses[0]), ("2", twin))
     ]
     watch.settle(outcomes)
-    assert outcomes[0].sighting is not None
-    assert outcomes[0].sighting.thumbnail == (b"copy" if shown else b"")
+    assert outcomes[0].analysis is not None
+    assert outcomes[0].analysis.thumbnail == (b"copy" if shown else b"")
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -262,7 +273,7 @@ def test_a_photo_that_was_turned_is_the_same_picture(turns: int) -> None:
     upright, lying = (
         with_picture(
             replace(portrait("1", ONE), image=np.ascontiguousarray(shown)),
-            Sighting((side, side), box=(16, 16, 160, 160), landmarks=points),
+            PhotoAnalysis((side, side), box=(16, 16, 160, 160), landmarks=points),
         ).picture
         for shown, points in ((image, marks), (np.rot90(image, turns), turned(marks)))
     )

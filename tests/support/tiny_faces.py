@@ -83,9 +83,9 @@ class TinyFinder:
     def find(self, portrait: Portrait) -> Face:
         self.hook("detect", portrait.member.crew_id)
         if portrait.image[:, :, 1].mean() < COLOURLESS:
-            raise NoFace(sighting=dataclasses.replace(portrait.sighting, faces_seen=0))
+            raise NoFace(analysis=dataclasses.replace(portrait.analysis, faces_seen=0))
         height, width = portrait.image.shape[:2]
-        seen = dataclasses.replace(portrait.sighting, faces_seen=1, box=(0, 0, width, height), confidence=CONFIDENCE)
+        seen = dataclasses.replace(portrait.analysis, faces_seen=1, box=(0, 0, width, height), confidence=CONFIDENCE)
         return Face(portrait.photo, np.asarray(portrait.image / np.float32(255), np.float32), seen)
 
 
@@ -101,7 +101,7 @@ class TinyEmbedder:
         for face in faces:
             self.hook("embed", face.member.crew_id)
         self.embedded.update(face.member.crew_id for face in faces)
-        return [Embedding(face.photo, self._forward(face.pixels), self.model, face.sighting) for face in faces]
+        return [Embedding(face.photo, self._forward(face.pixels), self.model, face.analysis) for face in faces]
 
     def _forward(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         squares = pixels.reshape(BLOCKS, BLOCK_PX, BLOCKS, BLOCK_PX, 3)
@@ -110,7 +110,7 @@ class TinyEmbedder:
 
 @dataclasses.dataclass
 class TinyFaces:
-    """Stands where `FaceStages` does."""
+    """Stands where `FaceExtractor` does."""
 
     finder: TinyFinder
     embedder: TinyEmbedder
