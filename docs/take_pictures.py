@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 from rich.cells import chop_cells
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI as THEME
@@ -41,9 +41,8 @@ ERASE_LINE, LINE_UP = "\x1b[2K", "\x1b[1A"
 PAGE_WIDTH_PX, PAGE_HEIGHT_PX = 980, 1000
 SCALE = 1.7  # picture pixels for each one of the page: about two for each pixel of a README's column
 COLOURS = 256
+FRAME_PX, FRAME_COLOUR = 2, "#d1d9e0"  # the page is as white as the README around it
 LIMIT_BYTES = 250_000
-
-
 SYMBOL = "2705"  # one of the console's, by its number
 NO_SYMBOLS = "No font has the console's symbols: apt install fonts-noto-color-emoji"
 
@@ -64,7 +63,7 @@ def main() -> None:
 
 
 def run_demonstration(folder: Path) -> str:
-    """Run it in `folder`, as somebody at a terminal sees it: with a progress bar and all."""
+    """Run a copy of the program in `folder` and return what a terminal gets, its control sequences included."""
     for part in PROGRAM:
         source = PROJECT / part
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
@@ -81,7 +80,7 @@ def run_demonstration(folder: Path) -> str:
 
 
 def _read(terminal: int) -> Iterator[bytes]:
-    """What is written to a terminal until its other end closes, which Linux reports as an error."""
+    """Yield what is written to a terminal until its other end closes, which Linux reports as an error."""
     with open(terminal, "rb", buffering=0) as stream:
         try:
             while content := stream.read(65536):
@@ -91,7 +90,7 @@ def _read(terminal: int) -> Iterator[bytes]:
 
 
 def draw_screen(output: str) -> str:
-    """The last ROWS lines of a terminal's output as a page that shows its window, with a footer below."""
+    """Return the last ROWS lines of a terminal's output as a page that shows its window, with a footer below."""
     lines: list[str] = []
     for written in output.replace("\r", "").splitlines():
         if LINE_UP in written:  # the progress bar goes away
@@ -107,7 +106,7 @@ def draw_screen(output: str) -> str:
 
 @contextmanager
 def running_browser() -> Iterator[Chrome]:
-    """Chromium without a window, with pixels of its own."""
+    """Start Chromium without a window, and end it."""
     options = ChromeOptions()
     size = f"--window-size={PAGE_WIDTH_PX},{PAGE_HEIGHT_PX}"
     # root has no sandbox, and a container's /dev/shm is too small for it
@@ -126,7 +125,8 @@ def save_top(browser: Chrome, end: str, path: Path) -> None:
     difference to be seen."""
     height_px = browser.find_element(By.CSS_SELECTOR, end).rect["y"]
     page = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
-    page.crop((0, 0, page.width, int(height_px * SCALE))).quantize(COLOURS).save(path, optimize=True)
+    top = ImageOps.expand(page.crop((0, 0, page.width, int(height_px * SCALE))), FRAME_PX, FRAME_COLOUR)
+    top.quantize(COLOURS).save(path, optimize=True)
     if path.stat().st_size > LIMIT_BYTES:
         sys.exit(f"{path} has {path.stat().st_size} bytes, more than {LIMIT_BYTES}")
 
