@@ -35,7 +35,7 @@ def look_at_gallery(
     contract = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_untouched(settings))
     if not contract.weights_sha256:
         contract = known_spec(database, contract)
-    gallery = open_gallery(database, contract, lambda _sighting: None, "", now)
+    gallery = open_gallery(database, contract, "", now)
     yield _vectors(gallery)
     if faces is not None:
         yield judge_golden(faces.golden_vector(), gallery.golden_vector.recorded())
