@@ -104,7 +104,7 @@ class Pipeline:
             trouble = error
         finally:
             downloads.dismiss()  # and not waited for: a server may keep one hanging
-            workers.dismiss()
+            workers.stop()
             workers.join(self._options.leave_s)  # who is not back by then is for `leave` to see
         left = [journey.member for journey in self._under_way]
         yield from (Skipped(member, SKIPPED_INTERRUPTED) for member in itertools.chain(left, waiting))
