@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.core.logs import RUN_LOGGER, Personal
-from app.core.redaction import harmless
+from app.core.redaction import redacted
 from app.errors import ItemError, RunError, Unexpected
 from app.records import CrewMember, Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
 
@@ -44,7 +44,7 @@ class Journey:
             raise
         except Exception as error:
             log.exception("%s: error inesperado en la etapa %s", self.member.crew_id, stage)
-            self._fail(Unexpected(harmless(f"{type(error).__name__}: {error}")), stage)
+            self._fail(Unexpected(redacted(f"{type(error).__name__}: {error}")), stage)
         self.took(stage, time.perf_counter() - started)
 
     def advance(self, item: Any) -> None:
