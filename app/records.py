@@ -202,6 +202,11 @@ class Failed:
     photo: Photo | None = None
     recalled: bool = False
 
+    @property
+    def crew_id(self) -> str:
+        """The member's id, as in CrewMember: a roster's entry is one or the other."""
+        return self.member.crew_id
+
 
 Outcome = Stored | Skipped | Failed
 

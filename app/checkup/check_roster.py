@@ -16,9 +16,9 @@ from app.core.database import Database
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
 from app.gallery.embeddings_table import TABLE
 from app.photos.source import photo_url
-from app.pipeline.stages import build_roster
 from app.planning.plan import Entry
 from app.records import CrewMember, Failed
+from app.roster.database import open_roster
 
 ASK = "Pida a quien administra la base, si ya existe la tabla:"
 SHOWN = 5  # ids, or values of the status
@@ -44,7 +44,7 @@ def look_at_table(settings: Settings, database: Database) -> Generator[Finding, 
         if rights.missing:
             yield _denied(account, settings.ROSTER_TABLE)
             return None
-    entries = build_roster(settings, database).active()
+    entries = open_roster(settings, database).active()
     yield ROSTER.ok("table", f"{settings.ROSTER_TABLE} ({', '.join(columns)})")
     if not entries:
         yield database.transaction(lambda connection: _nobody(connection, settings), retry=False)

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.config import BYTES_PER_MB, Settings, load_settings
-from app.core.database import Database
 from app.errors import DangerousImage, NoFace, PhotoNotFound
 from app.faces.detector import DetectionOptions, build_detector
 from app.faces.embedder import Embedder, load_network
@@ -35,7 +34,6 @@ from app.photos.temp_folder import TempFolder
 from app.pipeline.known_photos import KnownPhotos
 from app.pipeline.thread_pipeline import PHOTO_LIMIT_S, PipelineOptions, Stages
 from app.records import CrewMember, Embedding, Face, Failed, Photo, Portrait, Skipped
-from app.roster.database import DatabaseRoster, RosterLayout
 from app.runs.abort_guard import AbortGuard
 from app.runs.shared_photos import SharedPhotoCheck
 
@@ -128,20 +126,6 @@ def open_weights(
 ) -> WeightsStore:
     """The folder of the models' weights."""
     return WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)
-
-
-def build_roster(settings: Settings, database: Database) -> DatabaseRoster:
-    """The roster table under the names that the customer gave it."""
-    layout = RosterLayout(
-        table=settings.ROSTER_TABLE,
-        crew_id=settings.ROSTER_ID_COLUMN,
-        photo=settings.ROSTER_PHOTO_COLUMN,
-        names=settings.ROSTER_NAMES_COLUMN,
-        surnames=settings.ROSTER_SURNAMES_COLUMN,
-        status=settings.ROSTER_STATUS_COLUMN,
-        active_value=settings.ROSTER_ACTIVE_VALUE,
-    )
-    return DatabaseRoster(database, layout)
 
 
 @dataclass(frozen=True, slots=True)

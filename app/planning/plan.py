@@ -189,7 +189,7 @@ class Planner:
     def _leavers(self, survey: Survey) -> tuple[list[Decision], list[str], list[str]]:
         """Whoever is not in the roster: to be laid to rest, to be deleted, and all of them. A roster that is not
         believed lets nobody go."""
-        present = {each.member.crew_id if isinstance(each, Failed) else each.crew_id for each in survey.entries}
+        present = {entry.crew_id for entry in survey.entries}
         known = dict.fromkeys((*survey.enrolments, *survey.remembered))
         departed = [crew_id for crew_id in known if crew_id not in present]
         cases = [

@@ -15,7 +15,7 @@ from app.photos.source import photo_url
 from app.pipeline.stages import Source
 from app.planning.decisions import RETRY, Decision, Rules
 from app.planning.plan import Entry, Limits, Plan, Planner, Survey
-from app.records import CrewMember, Failed
+from app.records import CrewMember
 from app.runs.context import Observer, Request
 from app.runs.shared_photos import alone_by_now, known_pictures
 
@@ -49,7 +49,7 @@ class Planning:
         entries = roster.active() if request.crew_id is None else [roster.find(request.crew_id)]
         if request.retry_failed:
             failed = {crew_id for crew_id, photo in remembered.items() if photo.code} | suspects.keys()
-            entries = [entry for entry in entries if _id_of(entry) in failed]
+            entries = [entry for entry in entries if entry.crew_id in failed]
         return Survey(entries, request.is_whole, enrolments, remembered, suspects)
 
     def refuse_mixture(self) -> None:
@@ -90,7 +90,3 @@ class Planning:
 
     def _url_of(self, member: CrewMember) -> str:
         return photo_url(self.settings.IMAGE_BASE_URL, member)
-
-
-def _id_of(entry: Entry) -> str:
-    return entry.member.crew_id if isinstance(entry, Failed) else entry.crew_id

@@ -1,4 +1,4 @@
-"""The roster in a database table: `active()` gives its members, each with exactly one photo to look at."""
+"""Read the roster from the customer's table: the active members, each with exactly one photo."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.exc import NoSuchTableError
 
+from app.core.config import RosterSettings
 from app.core.database import Database, describe_url
 from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
@@ -35,7 +36,7 @@ SHOWN_NAMES = 20  # of tables or columns in a message
 
 @dataclass(frozen=True, slots=True)
 class RosterLayout:
-    """What the customer's table and columns are called, and the status of an active member."""
+    """The names of the customer's table and columns, and the status of an active member."""
 
     table: str
     crew_id: str
@@ -47,23 +48,38 @@ class RosterLayout:
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The names of all columns that are read."""
         return (self.crew_id, self.photo, self.names, self.surnames, self.status)
 
 
+def open_roster(settings: RosterSettings, database: Database) -> DatabaseRoster:
+    """Open the roster under the names that the settings give. The table is not read yet."""
+    layout = RosterLayout(
+        table=settings.ROSTER_TABLE,
+        crew_id=settings.ROSTER_ID_COLUMN,
+        photo=settings.ROSTER_PHOTO_COLUMN,
+        names=settings.ROSTER_NAMES_COLUMN,
+        surnames=settings.ROSTER_SURNAMES_COLUMN,
+        status=settings.ROSTER_STATUS_COLUMN,
+        active_value=settings.ROSTER_ACTIVE_VALUE,
+    )
+    return DatabaseRoster(database, layout)
+
+
 class DatabaseRoster:
-    """Reads the crew. Raises DatabaseUnavailable, saying what exists instead, when the table is not as described."""
+    """Reads the crew. Raises DatabaseUnavailable, naming what exists instead, if the table is not as described."""
 
     def __init__(self, database: Database, layout: RosterLayout) -> None:
         self._database = database
         self._layout = layout
 
     def active(self) -> list[CrewMember | Failed]:
-        """All active members in the order of their ids; those that no photo can be fetched for come as Failed."""
+        """List all active members in the order of their ids; those without a photo to fetch as Failed."""
         rows = self._database.transaction(lambda connection: self._read(connection, None))
         return list(_one_entry_each(rows))
 
     def find(self, crew_id: str) -> CrewMember | Failed:
-        """One active member. Raises MemberNotProcessable: unknown, inactive or without photo."""
+        """Return one active member. Raises MemberNotProcessable if the member is unknown, inactive or has no photo."""
         rows = self._database.transaction(lambda connection: self._read(connection, crew_id))
         if not rows:
             raise MemberNotProcessable(
@@ -118,9 +134,10 @@ class DatabaseRoster:
 
 
 def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
-    """Whether the column holds the value, given as a number where the column holds numbers.
+    """Return the condition that the column has this value, as a number if the column is numeric.
 
-    Raises SettingsError for a word there: MySQL would take it for 0, and those who left for active.
+    Raises SettingsError for a word in place of a number: MySQL would compare it as 0, which is the status of members
+    who left.
     """
     if not isinstance(column.type, Integer | Numeric | Boolean | BIT):
         return column == value
@@ -132,12 +149,12 @@ def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
 
 
 def _as_text(column: Column[Any]) -> ColumnElement[Any]:
-    """The ids as text: MySQL would find the number 789 when asked for `789x`."""
+    """Return numeric ids as text: MySQL would find the number 789 for `789x`."""
     return cast(column, String) if isinstance(column.type, Integer) else column
 
 
 def _one_entry_each(rows: Iterable[Row[tuple[object, ...]]]) -> Iterable[CrewMember | Failed]:
-    """One entry for each crew id; an id that stands twice with different photos is nobody's to guess."""
+    """Give one entry for each crew id; an id with several rows and different photos is a Failed one."""
     by_id: dict[str, list[CrewMember]] = {}
     for row in rows:
         member = _member(row)

@@ -19,11 +19,12 @@ from app.gallery.embeddings_table import open_table
 from app.gallery.gallery import open_gallery
 from app.gallery.provenance import known_spec
 from app.gallery.shadow import is_prepared, shadow_of
-from app.pipeline.stages import FaceExtractor, build_roster, build_source, open_face_extractor, open_weights
+from app.pipeline.stages import FaceExtractor, build_source, open_face_extractor, open_weights
 from app.planning.plan import MASS_DEACTIVATION, Plan, Survey, mass
 from app.planning.planner import Planning
 from app.planning.rules import make_rules
 from app.records import EmbeddingSpec, Failed, PhotoAnalysis
+from app.roster.database import open_roster
 from app.runs.context import Means, Observer, Request, RunResult, clear_suspicion
 from app.runs.execution import Execution
 from app.runs.migration import Migration, needs_migration, staged_vectors_of, without_prepared
@@ -111,7 +112,7 @@ class _Run:
             result.run_id = gallery.history.begin(request.now, asked, self._contract.digest)
             result.died_before = gallery.history.died_before(result.run_id, request.now)
         planning = self._planning()
-        survey = planning.survey_all(request.folder or build_roster(self._settings, self._database))
+        survey = planning.survey_all(request.folder or open_roster(self._settings, self._database))
         if result.died_before is not None:
             under_way = ", ".join(survey.suspects) or "nadie"
             log.warning("La ejecución %s murió sin terminar; en curso: %s", result.died_before.run_id, under_way)

@@ -7,8 +7,8 @@ import pytest
 from app.core.database import ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
-from app.roster.database import DatabaseRoster, RosterLayout
-from tests.conftest import OpenDatabase
+from app.roster.database import DatabaseRoster, RosterLayout, open_roster
+from tests.conftest import MakeSettings, OpenDatabase
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.mariadb import MariaDb
 
@@ -49,7 +49,7 @@ def test_the_active_are_given_in_the_order_of_their_ids(database: Database) -> N
     ]
 
 
-def test_an_empty_roster_has_nobody(database: Database) -> None:
+def test_an_empty_roster_has_no_members(database: Database) -> None:
     create_roster(database, [])
     assert roster(database).active() == []
 
@@ -80,6 +80,17 @@ def test_tables_and_columns_may_have_any_names(database: Database) -> None:
     run_sql(database, insert, {"a": "8", "b": "g.jpg", "c": "Eva", "d": "Sol", "e": "BAJA"})
     layout = RosterLayout("mi personal", "el id", "select", "año", "a.b(c)", "x:y", "ALTA")
     assert DatabaseRoster(database, layout).active() == [CrewMember("7", "f.jpg", "Ana Paz")]
+
+
+def test_the_settings_name_the_table_and_its_columns(database: Database, make_settings: MakeSettings) -> None:
+    run_sql(database, "CREATE TABLE personal (a VARCHAR(9), b VARCHAR(9), c VARCHAR(9), d VARCHAR(9), e VARCHAR(9))")
+    run_sql(
+        database, "INSERT INTO personal VALUES ('7', 'f.jpg', 'Ana', 'Paz', 'ALTA'), ('8', 'g.jpg', '', '', 'BAJA')"
+    )
+    columns = {"ID": "a", "PHOTO": "b", "NAMES": "c", "SURNAMES": "d", "STATUS": "e"}
+    names = {f"ROSTER_{name}_COLUMN": column for name, column in columns.items()}
+    settings = make_settings(ROSTER_TABLE="personal", ROSTER_ACTIVE_VALUE="ALTA", **names)
+    assert open_roster(settings, database).active() == [CrewMember("7", "f.jpg", "Ana Paz")]
 
 
 def test_the_roster_may_be_a_view(database: Database) -> None:
@@ -119,7 +130,7 @@ def test_the_status_may_be_a_bit_or_an_enumeration(mariadb_database: Database) -
 
 
 def test_a_word_for_a_status_that_is_a_number_is_refused(database: Database) -> None:
-    """MySQL would compare the word as 0: those who left would be enrolled."""
+    """MySQL would compare the word as 0, so that members who left would be enrolled."""
     create_roster(database, ROWS)
     with pytest.raises(SettingsError, match=r"^ROSTER_ACTIVE_VALUE: «activo» no puede ser: la columna estatus guarda"):
         roster(database, active_value="activo").active()
@@ -134,7 +145,7 @@ def test_one_member_is_found(database: Database) -> None:
 
 
 @pytest.mark.parametrize("crew_id", ["7", "789123x", "' OR 1=1 --", "%"])
-def test_an_unknown_member_is_said_to_be_unknown(database: Database, crew_id: str) -> None:
+def test_an_unknown_member_is_reported_as_unknown(database: Database, crew_id: str) -> None:
     create_roster(database, ROWS)
     message = f"El tripulante {crew_id} no existe en la tabla tripulantes"
     assert complaint(database, crew_id) == (message, "Revise el identificador.")
@@ -148,7 +159,7 @@ def test_ids_that_are_numbers_are_found_by_the_whole_number_alone(database: Data
 
 
 @pytest.mark.parametrize("crew_id", ["789124", "789129"])
-def test_an_inactive_member_is_said_to_be_inactive(database: Database, crew_id: str) -> None:
+def test_an_inactive_member_is_reported_as_inactive(database: Database, crew_id: str) -> None:
     create_roster(database, ROWS)
     assert complaint(database, crew_id) == (
         f"El tripulante {crew_id} está inactivo (estatus distinto de 1)",
@@ -157,7 +168,7 @@ def test_an_inactive_member_is_said_to_be_inactive(database: Database, crew_id: 
 
 
 @pytest.mark.parametrize("crew_id", ["789126", "789127"])
-def test_a_member_without_photo_is_said_to_be_without_photo(database: Database, crew_id: str) -> None:
+def test_a_member_without_photo_is_reported_as_such(database: Database, crew_id: str) -> None:
     create_roster(database, ROWS)
     assert complaint(database, crew_id) == (f"El tripulante {crew_id} no tiene foto registrada", NoPhoto.advice)
 
