@@ -84,9 +84,7 @@ def test_tables_and_columns_may_have_any_names(database: Database) -> None:
 
 def test_the_settings_name_the_table_and_its_columns(database: Database, make_settings: MakeSettings) -> None:
     run_sql(database, "CREATE TABLE personal (a VARCHAR(9), b VARCHAR(9), c VARCHAR(9), d VARCHAR(9), e VARCHAR(9))")
-    run_sql(
-        database, "INSERT INTO personal VALUES ('7', 'f.jpg', 'Ana', 'Paz', 'ALTA'), ('8', 'g.jpg', '', '', 'BAJA')"
-    )
+    run_sql(database, "INSERT INTO personal VALUES ('7', 'f.jpg', 'Ana', 'Paz', 'ALTA'), ('8', 'g', '', '', 'BAJA')")
     columns = {"ID": "a", "PHOTO": "b", "NAMES": "c", "SURNAMES": "d", "STATUS": "e"}
     names = {f"ROSTER_{name}_COLUMN": column for name, column in columns.items()}
     settings = make_settings(ROSTER_TABLE="personal", ROSTER_ACTIVE_VALUE="ALTA", **names)
