@@ -14,8 +14,8 @@ from app.photos.temp_folder import TempFolder
 
 
 @pytest.fixture(autouse=True)
-def generous() -> Iterator[None]:
-    """A caller whose files anybody may read and write."""
+def open_umask() -> Iterator[None]:
+    """Set a umask with which all users may read and write new files."""
     before = os.umask(0)
     yield
     os.umask(before)

@@ -26,7 +26,7 @@ def without_stamps(entries: list[str]) -> list[str]:
     return [re.sub(f"^{STAMP}", "", entry) for entry in entries]
 
 
-def test_what_happened_to_whom_and_all_else_go_to_a_file_each(tmp_path: Path) -> None:
+def test_lines_about_members_and_all_other_messages_go_to_a_file_each(tmp_path: Path) -> None:
     configure_logs(LogOptions(tmp_path, 10_000, 2))
     logging.getLogger("app.run").info("✅ 789123 Peña")
     logging.getLogger("app.photos.source").warning("lento")
@@ -98,14 +98,14 @@ def modes(folder: Path) -> dict[str, int]:
 
 
 @pytest.fixture
-def generous() -> Iterator[None]:
-    """A caller whose files anybody may read and write."""
+def open_umask() -> Iterator[None]:
+    """Set a umask with which all users may read and write new files."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
-@pytest.mark.usefixtures("generous")
+@pytest.mark.usefixtures("open_umask")
 def test_the_files_are_their_owner_s_alone_also_after_rotation(tmp_path: Path) -> None:
     configure_logs(LogOptions(tmp_path / "logs", max_bytes=300, backups=1))
     for number in range(9):

@@ -66,7 +66,7 @@ def test_of_two_secrets_one_of_which_holds_the_other_nothing_is_left() -> None:
     ],
     ids=["json", "str", "repr", "scalars", "matrix", "indented", "cut short", "words", "Python's words"],
 )
-def test_no_stretch_of_a_vector_stays(text: str) -> None:
+def test_no_part_of_a_vector_stays(text: str) -> None:
     shown = redacted(f"odd: {text}")
     assert "[vector]" in shown
     assert not any(f"{abs(number):.4f}"[:6] in shown for number in VECTOR[:400].tolist())
