@@ -8,8 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, func, select
 
-from app.core.database import describe_url
-from app.errors import DatabaseUnavailable
+from app.core.database import unavailable
 
 LOCK_TIMEOUT_S = 10  # well below DB_ANSWER_TIMEOUT_S, after which the connection would be given up
 MAX_LOCK_CHARACTERS = 64  # MySQL's limit
@@ -27,9 +26,8 @@ def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
         return
     name = lock_name(what, connection.engine.url.database or "")
     if connection.execute(select(func.get_lock(name, LOCK_TIMEOUT_S))).scalar() != 1:  # 0: too late; NULL: an error
-        where = describe_url(connection.engine.url)
-        message = f"Conexión a base de datos: {where}: otra ejecución está preparando las tablas"
-        raise DatabaseUnavailable(message, "Espere a que termine y vuelva a ejecutar.")
+        text = "otra ejecución está preparando las tablas"
+        raise unavailable(connection.engine.url, text, "Espere a que termine y vuelva a ejecutar.")
     try:
         yield
     finally:

@@ -235,8 +235,7 @@ class QualitySettings(SettingsGroup):
 
     def quality_limits(self) -> dict[str, tuple[float, float]]:
         """Return, by the component's name in the standard, the scores below which to warn, and to reject."""
-        names = QualitySettings.model_fields
-        return {_in_standard(name): parse_limit(getattr(self, name)) for name in names}
+        return {_in_standard(name): parse_limit(getattr(self, name)) for name in QualitySettings.model_fields}
 
 
 def _in_standard(setting: str) -> str:

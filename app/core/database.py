@@ -122,23 +122,26 @@ class Database:
 
         Raises DatabaseUnavailable if the error persists; errors about the data itself are raised as they are.
         """
-        policy = self._policy if retry else RetryPolicy(attempts=1, total_s=0)
-        try:
-            return call_with_retries(lambda: self._attempt(work), policy, _is_transient, self._stop)
-        except DBAPIError as error:
-            if is_about_the_data(error):
-                raise
-            raise self.explain(error) from error
+
+        def attempt() -> Result:
+            with self.engine.begin() as connection:
+                return work(connection)
+
+        return self._call(attempt, self._policy if retry else RetryPolicy(attempts=1, total_s=0))
 
     def reach(self, call: Callable[[], Result]) -> Result:
         """Make the first contact: call `call` outside any transaction, and again after a transient error.
 
         Give up soon: the port may be wrong. Raises DatabaseUnavailable.
         """
-        policy = replace(self._policy, total_s=min(self._policy.total_s, FIRST_CONTACT_S))
+        return self._call(call, replace(self._policy, total_s=min(self._policy.total_s, FIRST_CONTACT_S)))
+
+    def _call(self, call: Callable[[], Result], policy: RetryPolicy) -> Result:
         try:
             return call_with_retries(call, policy, _is_transient, self._stop)
         except DBAPIError as error:
+            if is_about_the_data(error):
+                raise
             raise self.explain(error) from error
 
     def in_chunks(self, items: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
@@ -146,18 +149,12 @@ class Database:
 
         Raises DatabaseUnavailable, also if the server refuses the data.
         """
-        for start in range(0, len(items), ITEMS_AT_ONCE):
-            self._in_one(items[start : start + ITEMS_AT_ONCE], work)
-
-    def _in_one(self, chunk: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
+        chunks = (items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE))
         try:
-            self.transaction(lambda connection: work(connection, chunk))
+            for chunk in chunks:
+                self.transaction(lambda connection, chunk=chunk: work(connection, chunk))  # type: ignore[misc]
         except DBAPIError as error:
             raise self.explain(error) from error
-
-    def _attempt(self, work: Callable[[Connection], Result]) -> Result:
-        with self.engine.begin() as connection:
-            return work(connection)
 
     def connect(self) -> Connection:
         """Open a connection without transactions, for the caller to close. Raises DBAPIError, DatabaseUnavailable."""
@@ -167,10 +164,9 @@ class Database:
         """Return the error with host, port, database and user (never the password), and what to do."""
         cause = error.orig if isinstance(error, DBAPIError) else error
         text = "el servidor no respondió a tiempo" if _is_unanswered(error) else _first_line(redacted(str(cause)))
-        message = f"Conexión a base de datos: {describe_url(self.url)}: {text}"
         usual = DEFAULT_ADVICE if _is_transient(error) else REFUSED_ADVICE
         advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), usual)
-        return DatabaseUnavailable(message, advice)
+        return unavailable(self.url, text, advice)
 
     def _connect(self, dialect: Any, _entry: object, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
         """Connect with the driver; a missing SQLite file is created as a private one.
@@ -208,20 +204,21 @@ class Database:
         cursor.execute("SELECT @@max_allowed_packet")
         found = int(cursor.fetchone()[0])
         if found < MIN_PACKET_BYTES:
-            message = (
-                f"Conexión a base de datos: {describe_url(self.url)}: max_allowed_packet es de {found} bytes y hacen "
-                f"falta {MIN_PACKET_BYTES}"
-            )
-            raise DatabaseUnavailable(message, f"Pida a quien la administra max_allowed_packet={USUAL_PACKET}.")
+            text = f"max_allowed_packet es de {found} bytes y hacen falta {MIN_PACKET_BYTES}"
+            raise unavailable(self.url, text, f"Pida a quien la administra max_allowed_packet={USUAL_PACKET}.")
 
     def _require_cipher(self, cursor: Any) -> None:
         """Refuse a connection that is not encrypted."""
         cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
         row = cursor.fetchone()
         if not row or not row[1]:
-            where = describe_url(self.url)
-            message = f"Conexión a base de datos: {where}: la conexión no está cifrada y DB_TLS lo exige"
-            raise DatabaseUnavailable(message, "Active TLS en el servidor, o cambie DB_TLS.")
+            text = "la conexión no está cifrada y DB_TLS lo exige"
+            raise unavailable(self.url, text, "Active TLS en el servidor, o cambie DB_TLS.")
+
+
+def unavailable(url: URL, text: str, advice: str) -> DatabaseUnavailable:
+    """Return the error that says where the database is, what is wrong with it, and what to do."""
+    return DatabaseUnavailable(f"Conexión a base de datos: {describe_url(url)}: {text}", advice)
 
 
 def describe_url(url: URL) -> str:

@@ -27,7 +27,7 @@ from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.exc import NoSuchTableError
 
 from app.core.config import RosterSettings
-from app.core.database import Database, describe_url
+from app.core.database import Database, unavailable
 from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
 
@@ -128,9 +128,8 @@ class DatabaseRoster:
 
     def _missing(self, what: str, existing: list[str], setting: str) -> DatabaseUnavailable:
         shown = ", ".join(sorted(existing)[:SHOWN_NAMES]) or "nada que este usuario pueda ver"
-        where = describe_url(self._database.url)
-        message = f"Conexión a base de datos: {where}: {what}. Existen: {shown}"
-        return DatabaseUnavailable(message, f"Corrija {setting} en .env, o el permiso SELECT del usuario.")
+        advice = f"Corrija {setting} en .env, o el permiso SELECT del usuario."
+        return unavailable(self._database.url, f"{what}. Existen: {shown}", advice)
 
 
 def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
