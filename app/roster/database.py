@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -32,46 +31,20 @@ from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNo
 from app.records import CrewMember, Failed
 
 SHOWN_NAMES = 20  # of tables or columns in a message
-
-
-@dataclass(frozen=True, slots=True)
-class RosterLayout:
-    """The names of the customer's table and columns, and the status of an active member."""
-
-    table: str
-    crew_id: str
-    photo: str
-    names: str
-    surnames: str
-    status: str
-    active_value: str
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of all columns that are read."""
-        return (self.crew_id, self.photo, self.names, self.surnames, self.status)
+COLUMN_SETTINGS = [name for name in RosterSettings.model_fields if name.endswith("_COLUMN")]
 
 
 def open_roster(settings: RosterSettings, database: Database) -> DatabaseRoster:
-    """Open the roster under the names that the settings give. The table is not read yet."""
-    layout = RosterLayout(
-        table=settings.ROSTER_TABLE,
-        crew_id=settings.ROSTER_ID_COLUMN,
-        photo=settings.ROSTER_PHOTO_COLUMN,
-        names=settings.ROSTER_NAMES_COLUMN,
-        surnames=settings.ROSTER_SURNAMES_COLUMN,
-        status=settings.ROSTER_STATUS_COLUMN,
-        active_value=settings.ROSTER_ACTIVE_VALUE,
-    )
-    return DatabaseRoster(database, layout)
+    """Open the roster table that the settings name. It is not read yet."""
+    return DatabaseRoster(settings, database)
 
 
 class DatabaseRoster:
     """Reads the crew. Raises DatabaseUnavailable, naming what exists instead, if the table is not as described."""
 
-    def __init__(self, database: Database, layout: RosterLayout) -> None:
+    def __init__(self, settings: RosterSettings, database: Database) -> None:
+        self._settings = settings
         self._database = database
-        self._layout = layout
 
     def active(self) -> list[CrewMember | Failed]:
         """List all active members in the order of their ids; those without a photo to fetch as Failed."""
@@ -83,14 +56,14 @@ class DatabaseRoster:
         rows = self._database.transaction(lambda connection: self._read(connection, crew_id))
         if not rows:
             raise MemberNotProcessable(
-                f"El tripulante {crew_id} no existe en la tabla {self._layout.table}",
+                f"El tripulante {crew_id} no existe en la tabla {self._settings.ROSTER_TABLE}",
                 "Revise el identificador.",
             )
         active = [row for row in rows if row.is_active]
         if not active:
             raise MemberNotProcessable(
-                f"El tripulante {crew_id} está inactivo ({self._layout.status} distinto de "
-                f"{self._layout.active_value})",
+                f"El tripulante {crew_id} está inactivo ({self._settings.ROSTER_STATUS_COLUMN} distinto de "
+                f"{self._settings.ROSTER_ACTIVE_VALUE})",
                 "Solo se procesan tripulantes activos: actívelo en el padrón si corresponde.",
             )
         entry = next(iter(_one_entry_each(active)))
@@ -102,27 +75,29 @@ class DatabaseRoster:
         return list(connection.execute(self._query(self._reflect(connection), crew_id)))
 
     def _query(self, table: Table, crew_id: str | None) -> Select[tuple[object, ...]]:
-        layout = self._layout
-        is_active = _has_status(table.c[layout.status], layout.active_value)
+        settings = self._settings
+        key = table.c[settings.ROSTER_ID_COLUMN]
+        is_active = _has_status(table.c[settings.ROSTER_STATUS_COLUMN], settings.ROSTER_ACTIVE_VALUE)
         query = select(
-            table.c[layout.crew_id].label("crew_id"),
-            table.c[layout.photo].label("photo_name"),
-            table.c[layout.names].label("names"),
-            table.c[layout.surnames].label("surnames"),
+            key.label("crew_id"),
+            table.c[settings.ROSTER_PHOTO_COLUMN].label("photo_name"),
+            table.c[settings.ROSTER_NAMES_COLUMN].label("names"),
+            table.c[settings.ROSTER_SURNAMES_COLUMN].label("surnames"),
             is_active.label("is_active"),
-        ).order_by(table.c[layout.crew_id])
-        return query.where(is_active if crew_id is None else _as_text(table.c[layout.crew_id]) == crew_id)
+        ).order_by(key)
+        return query.where(is_active if crew_id is None else _as_text(key) == crew_id)
 
     def _reflect(self, connection: Connection) -> Table:
-        layout = self._layout
+        name = self._settings.ROSTER_TABLE
         try:
-            table = Table(layout.table, MetaData(), autoload_with=connection, resolve_fks=False)
+            table = Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
         except NoSuchTableError:
             tables = inspect(connection).get_table_names()
-            raise self._missing(f"no existe la tabla {layout.table}", tables, "ROSTER_TABLE") from None
-        missing = [name for name in layout.columns if name not in table.c]
+            raise self._missing(f"no existe la tabla {name}", tables, "ROSTER_TABLE") from None
+        wanted = (getattr(self._settings, setting) for setting in COLUMN_SETTINGS)
+        missing = [column for column in wanted if column not in table.c]
         if missing:
-            text = f"la tabla {layout.table} no tiene la columna {', '.join(missing)}"
+            text = f"la tabla {name} no tiene la columna {', '.join(missing)}"
             raise self._missing(text, list(table.c.keys()), "ROSTER_*_COLUMN")
         return table
 

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from app.core.config import RosterSettings
 from app.core.database import ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
-from app.roster.database import DatabaseRoster, RosterLayout, open_roster
-from tests.conftest import MakeSettings, OpenDatabase
+from app.roster.database import DatabaseRoster, open_roster
+from tests.conftest import OpenDatabase
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.mariadb import MariaDb
 
-LAYOUT = RosterLayout("tripulantes", "crew_id", "imagen", "nombres", "apellidos", "estatus", "1")
 ROWS: list[Row] = [
     ("789125", "José", "Núñez", "año #1 100%.jpg", 1),
     ("789123", "Ana", "Peña", "FAED(1).jpg", 1),
@@ -24,13 +22,13 @@ ROWS: list[Row] = [
 ]
 
 
-def roster(database: Database, **layout: str) -> DatabaseRoster:
-    return DatabaseRoster(database, replace(LAYOUT, **layout))
+def roster(database: Database, **settings: str) -> DatabaseRoster:
+    return open_roster(RosterSettings(**settings), database)
 
 
-def complaint(database: Database, crew_id: str, **layout: str) -> tuple[str, str]:
+def complaint(database: Database, crew_id: str, **settings: str) -> tuple[str, str]:
     with pytest.raises(MemberNotProcessable) as caught:
-        roster(database, **layout).find(crew_id)
+        roster(database, **settings).find(crew_id)
     assert caught.value.exit_code == 1
     return str(caught.value), caught.value.advice
 
@@ -78,23 +76,16 @@ def test_tables_and_columns_may_have_any_names(database: Database) -> None:
     insert = f"INSERT INTO {quote}mi personal{quote} VALUES (:a, :b, :c, :d, :e)"  # noqa: S608
     run_sql(database, insert, {"a": "7", "b": "f.jpg", "c": "Ana", "d": "Paz", "e": "ALTA"})
     run_sql(database, insert, {"a": "8", "b": "g.jpg", "c": "Eva", "d": "Sol", "e": "BAJA"})
-    layout = RosterLayout("mi personal", "el id", "select", "año", "a.b(c)", "x:y", "ALTA")
-    assert DatabaseRoster(database, layout).active() == [CrewMember("7", "f.jpg", "Ana Paz")]
-
-
-def test_the_settings_name_the_table_and_its_columns(database: Database, make_settings: MakeSettings) -> None:
-    run_sql(database, "CREATE TABLE personal (a VARCHAR(9), b VARCHAR(9), c VARCHAR(9), d VARCHAR(9), e VARCHAR(9))")
-    run_sql(database, "INSERT INTO personal VALUES ('7', 'f.jpg', 'Ana', 'Paz', 'ALTA'), ('8', 'g', '', '', 'BAJA')")
-    columns = {"ID": "a", "PHOTO": "b", "NAMES": "c", "SURNAMES": "d", "STATUS": "e"}
-    names = {f"ROSTER_{name}_COLUMN": column for name, column in columns.items()}
-    settings = make_settings(ROSTER_TABLE="personal", ROSTER_ACTIVE_VALUE="ALTA", **names)
-    assert open_roster(settings, database).active() == [CrewMember("7", "f.jpg", "Ana Paz")]
+    parts = {"ID": "el id", "PHOTO": "select", "NAMES": "año", "SURNAMES": "a.b(c)", "STATUS": "x:y"}
+    names = {f"ROSTER_{part}_COLUMN": column for part, column in parts.items()}
+    found = roster(database, ROSTER_TABLE="mi personal", ROSTER_ACTIVE_VALUE="ALTA", **names).active()
+    assert found == [CrewMember("7", "f.jpg", "Ana Paz")]
 
 
 def test_the_roster_may_be_a_view(database: Database) -> None:
     create_roster(database, ROWS)
     run_sql(database, "CREATE VIEW personal AS SELECT * FROM tripulantes WHERE crew_id < '789125'")
-    assert roster(database, table="personal").active() == [CrewMember("789123", "FAED(1).jpg", "Ana Peña")]
+    assert roster(database, ROSTER_TABLE="personal").active() == [CrewMember("789123", "FAED(1).jpg", "Ana Peña")]
 
 
 @pytest.mark.filterwarnings("ignore:Could not instantiate type")  # SQLAlchemy's, of TINYINT(1) in SQLite
@@ -116,7 +107,7 @@ def test_the_status_may_have_any_type(
 ) -> None:
     columns = f"crew_id INT, nombres TEXT, apellidos TEXT, imagen TEXT, estatus {kind}"
     create_roster(database, [(1, "Ana", "A", "a.jpg", values[0]), (2, "Eva", "B", "b.jpg", values[1])], columns)
-    assert roster(database, active_value=active).active() == [CrewMember("1", "a.jpg", "Ana A")]
+    assert roster(database, ROSTER_ACTIVE_VALUE=active).active() == [CrewMember("1", "a.jpg", "Ana A")]
 
 
 def test_the_status_may_be_a_bit_or_an_enumeration(mariadb_database: Database) -> None:
@@ -124,14 +115,15 @@ def test_the_status_may_be_a_bit_or_an_enumeration(mariadb_database: Database) -
     run_sql(mariadb_database, f"CREATE TABLE tripulantes ({columns})")
     run_sql(mariadb_database, "INSERT INTO tripulantes VALUES (1,'Ana','A','a',1,'sí'), (2,'Eva','B','b',0,'no')")
     assert roster(mariadb_database).active() == [CrewMember("1", "a", "Ana A")]
-    assert roster(mariadb_database, status="alta", active_value="no").active() == [CrewMember("2", "b", "Eva B")]
+    left = roster(mariadb_database, ROSTER_STATUS_COLUMN="alta", ROSTER_ACTIVE_VALUE="no").active()
+    assert left == [CrewMember("2", "b", "Eva B")]
 
 
 def test_a_word_for_a_status_that_is_a_number_is_refused(database: Database) -> None:
     """MySQL would compare the word as 0, so that members who left would be enrolled."""
     create_roster(database, ROWS)
     with pytest.raises(SettingsError, match=r"^ROSTER_ACTIVE_VALUE: «activo» no puede ser: la columna estatus guarda"):
-        roster(database, active_value="activo").active()
+        roster(database, ROSTER_ACTIVE_VALUE="activo").active()
 
 
 # ------------------------------------------------------------------------------------------------------- one
@@ -184,9 +176,9 @@ def test_of_one_member_s_rows_only_the_active_one_counts(database: Database) -> 
 # ------------------------------------------------------------------------------------- a table not as described
 
 
-def unavailable(database: Database, **layout: str) -> DatabaseUnavailable:
+def unavailable(database: Database, **settings: str) -> DatabaseUnavailable:
     with pytest.raises(DatabaseUnavailable) as caught:
-        roster(database, **layout).active()
+        roster(database, **settings).active()
     assert str(caught.value).startswith("Conexión a base de datos: ")
     assert caught.value.exit_code == 3
     return caught.value
@@ -195,7 +187,7 @@ def unavailable(database: Database, **layout: str) -> DatabaseUnavailable:
 def test_a_missing_table_is_named_and_what_exists_instead(database: Database) -> None:
     create_roster(database, ROWS)
     run_sql(database, "CREATE TABLE aviones (n INT)")
-    error = unavailable(database, table="tripulante")
+    error = unavailable(database, ROSTER_TABLE="tripulante")
     assert str(error).endswith(": no existe la tabla tripulante. Existen: aviones, tripulantes")
     assert error.advice == "Corrija ROSTER_TABLE en .env, o el permiso SELECT del usuario."
 
@@ -215,7 +207,7 @@ def test_of_many_tables_only_some_are_named(sqlite_database: Database) -> None:
 
 def test_missing_columns_are_named_and_what_exists_instead(database: Database) -> None:
     create_roster(database, ROWS)
-    error = unavailable(database, photo="foto", status="activo")
+    error = unavailable(database, ROSTER_PHOTO_COLUMN="foto", ROSTER_STATUS_COLUMN="activo")
     assert str(error).endswith(
         ": la tabla tripulantes no tiene la columna foto, activo. Existen: apellidos, crew_id, estatus, imagen, nombres"
     )
