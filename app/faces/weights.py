@@ -24,7 +24,7 @@ from urllib.request import url2pathname
 import requests
 
 from app.core.config import Settings
-from app.core.redaction import harmless, without_credentials
+from app.core.redaction import redacted, without_credentials
 from app.errors import Interrupted, RunError, WeightsUnavailable
 from app.faces.deepface_api import folder_utils, recognition_model
 
@@ -154,7 +154,7 @@ class WeightsStore:
                 return
             except (requests.RequestException, OSError, EOFError, WeightsUnavailable) as error:
                 problems.append(without_credentials(address))
-                log.warning("Pesos de %s: %s: %s", file.model, problems[-1], harmless(str(error)))
+                log.warning("Pesos de %s: %s: %s", file.model, problems[-1], redacted(str(error)))
         raise self._unavailable(file, problems)
 
     def _fetch(self, address: str, target: Path, file: WeightsFile) -> None:

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from app.cli.closing import complain
-from app.core.logs import LogOptions, Personal, configure_logs, printable
+from app.core.logs import LogOptions, Personal, configure_logs
+from app.core.text import printable
 from app.errors import BadName, MemberNotProcessable, PhotoNotFound, PhotoUnavailable
 from app.faces.quality import COMPONENTS
 from app.photos.source import FetchOptions, FolderSource, photo_url
