@@ -21,9 +21,9 @@ from app.core.config import Settings
 from app.core.redaction import without_credentials
 from app.errors import BadName, DangerousImage, InvalidImage, ItemError, PhotoNotFound, PhotoUnavailable
 from app.photos.decoding import DecodeOptions
+from app.photos.folder_source import photo_url
 from app.photos.kinds import find_kind
 from app.photos.sandbox import Sandbox
-from app.photos.source import photo_url
 from app.photos.temp_folder import TempFolder
 from app.pipeline.stages import Source, build_source
 from app.records import Answer, CrewMember, Photo, Version

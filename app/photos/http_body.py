@@ -11,7 +11,7 @@ from urllib3.exceptions import DecodeError
 
 from app.errors import PhotoUnavailable
 from app.photos import http_deadline as deadline
-from app.photos.source import CHUNK_BYTES, too_large
+from app.photos.folder_source import CHUNK_BYTES, too_large
 
 GZIP = {"gzip", "x-gzip"}  # by servers that compress whatever they are asked for
 COMPRESSIONS = GZIP | {"deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}

@@ -16,10 +16,10 @@ import requests
 from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import PhotoNotFound, PhotoUnavailable, SettingsError, TruncatedDownload
 from app.photos.fingerprint import checksum
+from app.photos.folder_source import FetchOptions, compare, photo_url
 from app.photos.http_body import read_body
 from app.photos.http_deadline import BoundedAdapter, time_limit
 from app.photos.http_errors import TransientFailure, is_transient, named_failures
-from app.photos.source import FetchOptions, compare, photo_url
 from app.photos.temp_folder import TempFolder
 from app.records import (
     ANSWER_CHANGED,

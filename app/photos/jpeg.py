@@ -30,9 +30,9 @@ from app.photos.jpeg_parts import (
     JpegParts,
     Segment,
 )
+from app.photos.jpeg_seams import refuse_seam
 from app.photos.kinds import SAVE_AS_JPG
 from app.photos.orientation import read_jpeg_orientation, turn_upright
-from app.photos.seams import refuse_seam
 from app.records import Image
 
 READ = SEQUENTIAL | PROGRESSIVE | LOSSLESS

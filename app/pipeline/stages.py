@@ -27,10 +27,10 @@ from app.faces.onnx_sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
 from app.gallery.vector_writer import SavedRow
 from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, choose_reduction
+from app.photos.folder_source import FetchOptions, FolderSource
 from app.photos.http_source import HttpSource
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
-from app.photos.source import FetchOptions, FolderSource
 from app.photos.temp_folder import TempFolder
 from app.pipeline.known_photos import KnownPhotos
 from app.pipeline.thread_pipeline import PHOTO_LIMIT_S, PipelineOptions, Stages

@@ -11,7 +11,7 @@ from typing import Protocol
 from app.core.config import Settings
 from app.errors import MixedModels, Retry, kind_of
 from app.gallery.gallery import Gallery
-from app.photos.source import photo_url
+from app.photos.folder_source import photo_url
 from app.pipeline.stages import Source
 from app.planning.decisions import RETRY, Decision, Rules
 from app.planning.plan import Entry, Limits, Plan, Planner, Survey

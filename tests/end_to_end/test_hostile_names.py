@@ -24,7 +24,7 @@ from app.cli.closing import complain
 from app.core.logs import LogOptions, Personal, configure_logs, printable
 from app.errors import BadName, MemberNotProcessable, PhotoNotFound, PhotoUnavailable
 from app.faces.quality import COMPONENTS
-from app.photos.source import FetchOptions, FolderSource, photo_url
+from app.photos.folder_source import FetchOptions, FolderSource, photo_url
 from app.photos.temp_folder import TempFolder
 from app.planning.decisions import Case, Decision, Rules
 from app.planning.plan import Plan

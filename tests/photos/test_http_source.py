@@ -31,7 +31,7 @@ from app.records import (
     Photo,
     Version,
 )
-from tests.photos.test_source import NAMES, PHOTO, REFUSED, SHA256, options
+from tests.photos.test_folder_source import NAMES, PHOTO, REFUSED, SHA256, options
 from tests.support.waits import NotedWaits
 from tests.support.webserver import MODIFIED, PhotoServer, serving_photos
 

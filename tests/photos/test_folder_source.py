@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import BadName, OversizedPhoto, PhotoNotFound, PhotoUnavailable
-from app.photos.source import FetchOptions, FolderSource, compare, photo_url
+from app.photos.folder_source import FetchOptions, FolderSource, compare, photo_url
 from app.photos.temp_folder import TempFolder
 from app.records import (
     ANSWER_CHANGED,
