@@ -21,11 +21,11 @@ from app.core.config import Settings
 from app.core.redaction import without_credentials
 from app.errors import BadName, DangerousImage, InvalidImage, ItemError, PhotoNotFound, PhotoUnavailable
 from app.photos.decoding import DecodeOptions
-from app.photos.folder_source import photo_url
 from app.photos.kinds import find_kind
 from app.photos.sandbox import Sandbox
+from app.photos.sources import Source, open_source
 from app.photos.temp_folder import TempFolder
-from app.pipeline.stages import Source, build_source
+from app.photos.urls import photo_url
 from app.records import Answer, CrewMember, Photo, Version
 
 FILES = "file://"
@@ -70,7 +70,7 @@ class Sample:
 def look_at_photos(settings: Settings, members: Sequence[CrewMember], stop: threading.Event) -> Iterator[Finding]:
     """One photo is asked for, and fetched. Nothing is written."""
     url = settings.IMAGE_BASE_URL
-    source = build_source(settings.model_copy(update={"HTTP_ATTEMPTS": ATTEMPTS}), stop)
+    source = open_source(settings.model_copy(update={"HTTP_ATTEMPTS": ATTEMPTS}), stop)
     if not url.startswith(FILES):
         yield _privacy(url)
         if url.startswith("https://"):

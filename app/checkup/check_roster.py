@@ -15,7 +15,7 @@ from app.core.config import Settings
 from app.core.database import Database
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
 from app.gallery.embeddings_table import TABLE
-from app.photos.folder_source import photo_url
+from app.photos.urls import photo_url
 from app.pipeline.stages import build_roster
 from app.planning.plan import Entry
 from app.records import CrewMember, Failed

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 
 OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
+CHUNK_BYTES = 1024 * 1024
 
 
 def write_private(path: Path, content: bytes, mode: int = OWNER_ONLY_FILE) -> None:
@@ -30,3 +32,12 @@ def create_private(path: Path) -> None:
 def mode_of(path: Path) -> int:
     """The permissions of a file; of one that is still to be made, the owner's alone."""
     return path.stat().st_mode & 0o777 if path.exists() else OWNER_ONLY_FILE
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, hexadecimal, reading it a chunk at a time. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

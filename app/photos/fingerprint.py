@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import cv2
@@ -16,11 +15,6 @@ SAMPLED_SIDE_PX, HASHED_SIDE_PX = 256, 64  # the hash itself looks at 32 x 32
 GREY_SIDE = 24
 MIN_SPREAD = 4.0  # grey levels: an empty picture has none, and noise is no difference
 WITHIN = 0.98
-
-
-def checksum(content: bytes) -> str:
-    """SHA-256, hexadecimal: the same file."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def describe_picture(image: Image) -> Picture:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.config import BYTES_PER_MB, Settings, load_settings
+from app.core.config import Settings, load_settings
 from app.core.database import Database
 from app.errors import DangerousImage, NoFace, PhotoNotFound
 from app.faces.detector import DetectionOptions, build_detector
@@ -27,10 +27,9 @@ from app.faces.onnx_sessions import SessionOptions, choose_batch_size
 from app.faces.weights import Progress, WeightsOptions, WeightsStore
 from app.gallery.vector_writer import SavedRow
 from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, choose_reduction
-from app.photos.folder_source import FetchOptions, FolderSource
-from app.photos.http_source import HttpSource
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
+from app.photos.sources import Source
 from app.photos.temp_folder import TempFolder
 from app.pipeline.known_photos import KnownPhotos
 from app.pipeline.thread_pipeline import PHOTO_LIMIT_S, PipelineOptions, Stages
@@ -43,7 +42,6 @@ AUTOMATIC = "auto"
 GOLDEN = Path(__file__).parents[1] / "faces" / "golden.jpg"  # drawn by benchmarks/golden_face.py
 GOLDEN_OPTIONS = DecodeOptions(max_megapixels=1, min_side_px=160)
 PROCESSED_ENDING = "_processed.jpg"
-Source = FolderSource | HttpSource
 MAX_PROCESSED_COPIES = 200  # kept while a run with --debug lasts: not as many as fill a disk
 
 
@@ -199,22 +197,6 @@ def open_stages(settings: Settings, faces: FaceExtractor, parts: RunParts) -> It
     finally:
         faces.close()
         temp.close()
-
-
-def build_source(settings: Settings, stop: threading.Event) -> Source:
-    """Where photos come from, by the scheme of IMAGE_BASE_URL."""
-    options = FetchOptions(
-        base_url=settings.IMAGE_BASE_URL,
-        connect_timeout_s=settings.HTTP_CONNECT_TIMEOUT_S,
-        read_timeout_s=settings.HTTP_READ_TIMEOUT_S,
-        total_timeout_s=settings.HTTP_TOTAL_TIMEOUT_S,
-        attempts=settings.HTTP_ATTEMPTS,
-        threads=settings.DOWNLOAD_THREADS,
-        max_bytes=int(settings.MAX_PHOTO_MB * BYTES_PER_MB),
-    )
-    if settings.IMAGE_BASE_URL.startswith("file://"):
-        return FolderSource(options)
-    return HttpSource(options, stop)
 
 
 def pipeline_options(settings: Settings) -> PipelineOptions:

@@ -11,8 +11,8 @@ from typing import Protocol
 from app.core.config import Settings
 from app.errors import MixedModels, Retry, kind_of
 from app.gallery.gallery import Gallery
-from app.photos.folder_source import photo_url
-from app.pipeline.stages import Source
+from app.photos.sources import Source
+from app.photos.urls import photo_url
 from app.planning.decisions import RETRY, Decision, Rules
 from app.planning.plan import Entry, Limits, Plan, Planner, Survey
 from app.records import CrewMember, Failed

@@ -15,7 +15,8 @@ from app.errors import RunError
 from app.gallery.gallery import Gallery
 from app.gallery.run_history import PastRun, RunEnd
 from app.gallery.vector_writer import SavedRow
-from app.pipeline.stages import FaceExtractor, Source
+from app.photos.sources import Source
+from app.pipeline.stages import FaceExtractor
 from app.planning.decisions import Rules
 from app.planning.plan import Plan
 from app.records import (

@@ -19,7 +19,8 @@ from app.gallery.embeddings_table import open_table
 from app.gallery.gallery import open_gallery
 from app.gallery.provenance import known_spec
 from app.gallery.shadow import is_prepared, shadow_of
-from app.pipeline.stages import FaceExtractor, build_roster, build_source, open_face_extractor, open_weights
+from app.photos.sources import open_source
+from app.pipeline.stages import FaceExtractor, build_roster, open_face_extractor, open_weights
 from app.planning.plan import MASS_DEACTIVATION, Plan, Survey, mass
 from app.planning.planner import Planning
 from app.planning.rules import make_rules
@@ -92,7 +93,7 @@ class _Run:
         self._contract = self._describe_contract(home)
         self._rules = make_rules(settings, request, self._contract)
         self._gallery = open_gallery(home, self._contract, self._note_quality, self._rules.judged_by, request.now)
-        self._source = build_source(settings, stop)
+        self._source = open_source(settings, stop)
 
     def _home(self) -> Database:
         """Where the gallery is; what is only planned is planned on a copy when tables would have to be made."""

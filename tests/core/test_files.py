@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.files import create_private, mode_of, write_private
+from app.core.files import create_private, mode_of, sha256_of, write_private
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +48,9 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(tmp_pa
     with pytest.raises(IsADirectoryError):
         write_private(tmp_path / "a", b"1")
     assert [each.name for each in tmp_path.iterdir()] == ["a"]
+
+
+def test_the_digest_is_the_content_s_sha_256(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

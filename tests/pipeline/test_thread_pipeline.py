@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from app.errors import BadVector, DatabaseUnavailable, NoFace, PhotoNotFound, RunError, Stuck
-from app.photos.folder_source import FetchOptions
-from app.photos.http_source import HttpSource
+from app.photos.http_source import FetchOptions, HttpSource
 from app.photos.temp_folder import TempFolder
 from app.pipeline.thread_pipeline import Pipeline, PipelineOptions, Stages
 from app.records import CrewMember, Embedding, Face, Failed, Outcome, Photo, PhotoAnalysis, Portrait, Skipped, Stored
