@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ REASONS = {
     errno.EIO: "el disco falla",
 }
 MAKE_ROOM = "Libere espacio en el disco y vuelva a ejecutar: continuará donde quedó."
+CHUNK_BYTES = 1024 * 1024
 
 
 def write_private(path: Path, content: bytes, mode: int = OWNER_ONLY_FILE) -> None:
@@ -52,3 +54,12 @@ def cannot_write(path: Path, error: OSError, setting: str) -> tuple[str, str]:
     """Return the Spanish message and advice for a path, given by `setting`, that cannot be written."""
     advice = MAKE_ROOM if error.errno in FULL else f"Revise {setting} y los permisos de esa carpeta."
     return f"No se puede escribir en {path}: {why(error)}", advice
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, hexadecimal, reading it a chunk at a time. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

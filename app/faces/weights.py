@@ -6,7 +6,6 @@ A file is downloaded to a name of its own, checked, and only then renamed; its S
 from __future__ import annotations
 
 import bz2
-import hashlib
 import logging
 import os
 import secrets
@@ -24,6 +23,7 @@ from urllib.request import url2pathname
 import requests
 
 from app.core.config import Settings
+from app.core.files import sha256_of
 from app.core.redaction import redacted, without_credentials
 from app.errors import Interrupted, RunError, WeightsUnavailable
 from app.faces.deepface_api import folder_utils, recognition_model
@@ -104,7 +104,7 @@ class WeightsStore:
         if not path.exists():
             return ""
         noted = self._hash_path(path)
-        return noted.read_text().strip() if noted.exists() else digest(path)
+        return noted.read_text().strip() if noted.exists() else sha256_of(path)
 
     def ensure(self, file: WeightsFile, check: Check) -> Path:
         """The file's path, once it is there and sound. Raises WeightsUnavailable."""
@@ -129,12 +129,12 @@ class WeightsStore:
 
     def _record_hash(self, path: Path) -> None:
         try:
-            _write_beside(self._hash_path(path), digest(path).encode())
+            _write_beside(self._hash_path(path), sha256_of(path).encode())
         except OSError:  # a folder shared by several users may be readable only
             log.warning("No se pudo anotar la suma de %s", path, exc_info=True)
 
     def _compare(self, path: Path) -> None:
-        if digest(path) != self._hash_path(path).read_text().strip():
+        if sha256_of(path) != self._hash_path(path).read_text().strip():
             raise WeightsUnavailable(
                 f"El archivo de pesos cambió desde que se comprobó: {path}",
                 f"Si no lo cambió usted, bórrelo junto con {self._hash_path(path).name}: se descargará de nuevo.",
@@ -150,7 +150,7 @@ class WeightsStore:
                 with _replacing(path) as partial:
                     self._fetch(address, partial, file)
                     _check_file(partial, check)
-                    _write_beside(self._hash_path(path), digest(partial).encode())
+                    _write_beside(self._hash_path(path), sha256_of(partial).encode())
                 return
             except (requests.RequestException, OSError, EOFError, WeightsUnavailable) as error:
                 problems.append(without_credentials(address))
@@ -199,15 +199,6 @@ class WeightsStore:
     @staticmethod
     def _hash_path(path: Path) -> Path:
         return path.with_name(f"{path.name}.sha256")
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            total.update(chunk)
-    return total.hexdigest()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.files import MAKE_ROOM, create_private, mode_of, write_private
+from app.core.files import MAKE_ROOM, create_private, mode_of, sha256_of, write_private
 from app.errors import NotWritable
 from app.photos.temp_folder import TempFolder
 
@@ -76,3 +76,9 @@ def test_a_folder_that_is_gone_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(NotWritable, match="la carpeta ya no existe"):
         folder.write("A1", b"x")
     folder.close()
+
+
+def test_the_digest_is_the_content_s_sha_256(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -29,9 +29,9 @@ def without_stamps(entries: list[str]) -> list[str]:
 def test_lines_about_members_and_all_other_messages_go_to_a_file_each(tmp_path: Path) -> None:
     configure_logs(LogOptions(tmp_path, 10_000, 2))
     logging.getLogger("app.run").info("✅ 789123 Peña")
-    logging.getLogger("app.photos.source").warning("lento")
+    logging.getLogger("app.photos.folder_source").warning("lento")
     assert without_stamps(lines(tmp_path, RUN)) == ["INFO    ✅ 789123 Peña"]
-    assert without_stamps(lines(tmp_path, APP)) == ["WARNING app.photos.source: lento"]
+    assert without_stamps(lines(tmp_path, APP)) == ["WARNING app.photos.folder_source: lento"]
 
 
 @pytest.mark.parametrize(("debug", "expected"), [(False, []), (True, ["DEBUG   app.roster: detalle"])])

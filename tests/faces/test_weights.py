@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.core.files import sha256_of
 from app.errors import WeightsUnavailable
-from app.faces.weights import WeightsFile, WeightsOptions, WeightsStore, describe_weights, digest
+from app.faces.weights import WeightsFile, WeightsOptions, WeightsStore, describe_weights
 from tests.support.webserver import PhotoServer
 
 CONTENT = b"weights" * 1000
@@ -41,7 +42,7 @@ def names(folder: Path) -> list[str]:
 def test_a_missing_file_is_downloaded_checked_and_its_hash_kept(server: PhotoServer, home: Path) -> None:
     path = WeightsStore(WeightsOptions()).ensure(file_on(server), accept)
     assert path.read_bytes() == CONTENT
-    assert (home / "net.onnx.sha256").read_text() == digest(path)
+    assert (home / "net.onnx.sha256").read_text() == sha256_of(path)
     assert names(home) == ["net.onnx", "net.onnx.sha256"]
 
 

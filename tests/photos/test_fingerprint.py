@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.photos.fingerprint import checksum, describe_picture
+from app.photos.fingerprint import describe_picture
 from app.photos.opencv_decoding import decode
 from app.photos.shared_pictures import SAME_PICTURE_BITS, same_pictures
 from app.records import Image
@@ -41,7 +41,3 @@ def test_pictures_of_any_shape_have_one(shape: tuple[int, ...]) -> None:
     picture = describe_picture(np.full(shape, 77, np.uint8))
     assert 0 <= picture.perceptual_hash < 2**64
     assert same_pictures(picture, [picture]) == [picture]
-
-
-def test_the_checksum_is_the_contents_sha_256() -> None:
-    assert checksum(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

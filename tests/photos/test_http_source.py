@@ -18,7 +18,7 @@ from app.errors import (
     SettingsError,
     TruncatedDownload,
 )
-from app.photos.http_source import HttpSource
+from app.photos.http_source import FetchOptions, HttpSource
 from app.photos.temp_folder import TempFolder
 from app.records import (
     ANSWER_CHANGED,
@@ -31,7 +31,8 @@ from app.records import (
     Photo,
     Version,
 )
-from tests.photos.test_source import NAMES, PHOTO, REFUSED, SHA256, options
+from tests.photos.test_folder_source import PHOTO, SHA256
+from tests.photos.test_urls import NAMES, REFUSED
 from tests.support.waits import NotedWaits
 from tests.support.webserver import MODIFIED, PhotoServer, serving_photos
 
@@ -40,6 +41,14 @@ ANA = CrewMember("7", "foto.jpg")
 PATH = "/7/foto.jpg"
 ETAG = f'"{SHA256[:16]}"'
 TUESDAY = "Tue, 06 Jan 2026 10:00:00 GMT"
+
+
+def options(base_url: str, **values: object) -> FetchOptions:
+    defaults: dict[str, object] = {
+        **{"connect_timeout_s": 2.0, "read_timeout_s": 5.0, "total_timeout_s": 30.0},
+        **{"attempts": 3, "threads": 2, "max_bytes": 1_000_000},
+    }
+    return FetchOptions(base_url, **defaults | values)  # type: ignore[arg-type]
 
 
 @pytest.fixture
