@@ -20,7 +20,7 @@ from app.photos.http_body import read_body
 from app.photos.http_deadline import BoundedAdapter, time_limit
 from app.photos.http_errors import TransientFailure, is_transient, named_failures
 from app.photos.source import FetchOptions, compare, photo_url
-from app.photos.temp_folder import TempFolder
+from app.photos.temp_folder import DownloadTarget
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_GONE,
@@ -61,7 +61,7 @@ class HttpSource:
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
-    def fetch(self, member: CrewMember, temp: TempFolder) -> Photo:
+    def fetch(self, member: CrewMember, temp: DownloadTarget) -> Photo:
         """Download the member's photo to a file in `temp`.
 
         Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto, TruncatedDownload.

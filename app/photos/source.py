@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 from app.core.config import BYTES_PER_MB
 from app.core.redaction import without_credentials
 from app.errors import BadName, OversizedPhoto, PhotoNotFound, PhotoUnavailable
-from app.photos.temp_folder import TempFolder
+from app.photos.temp_folder import DownloadTarget
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_GONE,
@@ -100,7 +100,7 @@ class FolderSource:
         server = f"//{parts.netloc}" if parts.netloc else ""  # a Windows share
         self._folder = Path(url2pathname(f"{server}{parts.path}"))
 
-    def fetch(self, member: CrewMember, _temp: TempFolder) -> Photo:
+    def fetch(self, member: CrewMember, _temp: DownloadTarget) -> Photo:
         """The member's file. Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto."""
         url = photo_url(self._options.base_url, member)
         path = self._path(member)
