@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from app.checkup.check_model import open_untouched
 from app.checkup.finding import MODEL, RUNS, Finding
 from app.core.config import Settings
 from app.core.database import Database
@@ -18,7 +17,7 @@ from app.gallery.gallery import Gallery, open_gallery
 from app.gallery.golden_vector import TOLERANCE, Vector
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun
-from app.pipeline.stages import FaceExtractor
+from app.pipeline.stages import FaceExtractor, open_weights
 from app.reports.history_report import ENDINGS
 from app.runs.run_lock import open_lock, run_under_way
 
@@ -32,7 +31,7 @@ def look_at_gallery(
     settings: Settings, database: Database, faces: FaceExtractor | None, now: datetime
 ) -> Iterator[Finding]:
     """What tables that are all there remember. Nothing is written: there is no table to be made."""
-    contract = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_untouched(settings))
+    contract = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     if not contract.weights_sha256:
         contract = known_spec(database, contract)
     gallery = open_gallery(database, contract, lambda _sighting: None, "", now)

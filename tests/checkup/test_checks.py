@@ -31,6 +31,7 @@ from app.checkup.finding import BROKEN, IN_ORDER, INTERRUPTED, OK, UNCHECKED, WA
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
 from app.errors import DuplicateMember, SettingsError
+from app.faces.weights import digest
 from app.gallery.run_history import PastRun
 from app.records import CrewMember, Failed
 from app.roster.folder import FolderRoster
@@ -545,6 +546,20 @@ def test_weights_that_changed_or_are_none_are_broken(own_home: Path, make_settin
     path.write_bytes(b"this is no model")
     assert look(settings)["model.failed"].text.startswith("El archivo de pesos está dañado")
     assert [each.name for each in path.parent.iterdir()] == [DLIB]
+
+
+def test_a_damaged_net_is_reported_with_the_run_s_own_words(
+    tmp_path: Path, weights_home: Path, make_settings: MakeSettings
+) -> None:
+    folder = tmp_path / "home" / ".deepface" / "weights"
+    folder.mkdir(parents=True)
+    net = folder / "facenet512_weights.onnx"
+    net.write_bytes((weights_home / ".deepface" / "weights" / net.name).read_bytes()[:1000])
+    settings = make_settings(FACE_MODEL="Facenet512", DEEPFACE_HOME=str(tmp_path / "home"))
+    words = f"El archivo de pesos está dañado o no es del modelo: {net}"
+    assert look(settings)["model.failed"].text == words
+    net.with_name(f"{net.name}.sha256").write_text(digest(net))
+    assert look(settings)["model.failed"].text == words
 
 
 def test_an_unknown_model_is_told_with_those_that_there_are(make_settings: MakeSettings) -> None:
