@@ -21,12 +21,12 @@ from sqlalchemy import MetaData, create_engine
 
 from app.checkup.check_certificate import judge_expiry
 from app.checkup.check_gallery import judge_golden, judge_runs
-from app.checkup.check_machine import available_bytes, look_at_folder, look_at_logs, look_at_machine
-from app.checkup.check_photos import look_at_photos
-from app.checkup.check_roster import look_at_people
+from app.checkup.check_machine import available_bytes, check_folder, check_log_files, check_machine
+from app.checkup.check_photos import check_photos
+from app.checkup.check_roster import check_entries
 from app.checkup.check_settings import judge_rights
 from app.checkup.check_tables import Shape
-from app.checkup.checks import Subject, check
+from app.checkup.checks import Subject, run_checks
 from app.checkup.finding import BROKEN, IN_ORDER, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
@@ -49,7 +49,7 @@ Findings = dict[str, Finding]
 
 def look(settings: Settings | SettingsError, subject: Subject | None = None) -> Findings:
     """By `area.name`."""
-    findings = check(settings, subject or Subject(), threading.Event())
+    findings = run_checks(settings, subject or Subject(), threading.Event())
     return {f"{finding.area}.{finding.name}": finding for finding in findings}
 
 
@@ -144,7 +144,7 @@ def test_where_no_column_grows_names_have_to_shrink(tmp_path: Path, make_setting
 
 
 def test_one_is_not_said_as_many() -> None:
-    people = look_at_people([CrewMember("7", "a.jpg", "Ana Paz")], "http://a", Shape(1, 99))
+    people = check_entries([CrewMember("7", "a.jpg", "Ana Paz")], "http://a", Shape(1, 99))
     assert [each.text for each in people] == ["1 persona activa", "el más largo tiene 1 carácter"]
     told = [judge_expiry(NOW + timedelta(hours=hours), "de la base", NOW)[1] for hours in (1, 25, 49)]
     left = [text.partition(" vence en ")[2].partition(",")[0] for text in told]
@@ -203,7 +203,7 @@ def test_a_defect_of_ours_hides_nothing_else_and_repeats_no_message(
 def test_told_to_stop_it_goes_no_further_and_says_what_is_missing(make_settings: MakeSettings) -> None:
     stop = threading.Event()
     found = []
-    for finding in check(make_settings(), Subject(), stop):
+    for finding in run_checks(make_settings(), Subject(), stop):
         found.append((finding.area, finding.name))
         if finding.area == "machine":
             stop.set()
@@ -241,7 +241,7 @@ def test_what_a_stop_breaks_is_not_blamed_on_the_server(
 def test_all_wrong_settings_are_listed_and_what_needs_them_is_not_called_broken(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(None, DB_PORT="x", IMAGE_BASE_URL="ftp://a")
-    findings = list(check(caught.value, Subject(tmp_path / ".env"), threading.Event()))
+    findings = list(run_checks(caught.value, Subject(tmp_path / ".env"), threading.Event()))
     told = [finding.text.partition(":")[0] for finding in findings if finding.name == "values"]
     assert told == ["DB_PORT", "DB_USER", "DB_NAME", "IMAGE_BASE_URL"]
     assert [finding.level for finding in findings if finding.area == "settings"] == [WARNING, *[BROKEN] * 4]
@@ -265,7 +265,9 @@ def test_what_nobody_reads_in_the_env_file_is_said_without_its_value(
     env = tmp_path / ".env"
     env.write_text("DB_PASWORD=secreta\nDB_USER=a\nDB_USER=b\nesto no es nada\nZZZ=1\n", encoding="utf-8")
     env.chmod(0o644)
-    findings = [each for each in check(make_settings(), Subject(env), threading.Event()) if each.area == "settings"]
+    findings = [
+        each for each in run_checks(make_settings(), Subject(env), threading.Event()) if each.area == "settings"
+    ]
     assert [(each.name, each.level, each.text) for each in findings[:5]] == [
         ("env_rights", WARNING, "otros usuarios del equipo pueden leer la contraseña (permisos 0644)"),
         ("env_line", WARNING, "la línea 4 de .env no se entiende y no cuenta"),
@@ -307,7 +309,7 @@ def test_folders_that_cannot_be_written_and_disks_that_are_full_are_told(tmp_pat
     (tmp_path / "archivo").write_text("")
 
     def told(folder: Path, enough: int) -> list[str]:
-        return [each.level for each in look_at_folder("logs", folder, "LOG_DIR", enough)]
+        return [each.level for each in check_folder("logs", folder, "LOG_DIR", enough)]
 
     assert told(tmp_path / "archivo", 1) == [BROKEN, OK]
     assert told(tmp_path / "archivo" / "dentro", 1) == [BROKEN, OK]
@@ -317,10 +319,10 @@ def test_folders_that_cannot_be_written_and_disks_that_are_full_are_told(tmp_pat
 
 
 def test_a_log_that_cannot_be_written_is_told_and_none_is_made(tmp_path: Path) -> None:
-    assert list(look_at_logs(tmp_path / "nueva")) == list(look_at_logs(tmp_path)) == []
+    assert list(check_log_files(tmp_path / "nueva")) == list(check_log_files(tmp_path)) == []
     (tmp_path / "generate_embeddings.log").write_text("x")
     (tmp_path / "app.log").mkdir()  # not even the administrator writes to it
-    (finding,) = look_at_logs(tmp_path)
+    (finding,) = check_log_files(tmp_path)
     assert (finding.level, str(tmp_path / "app.log") in finding.text) == (BROKEN, True)
     assert "sudo chown" in finding.advice
 
@@ -354,7 +356,7 @@ def test_what_a_container_can_still_use(tmp_path: Path, own: str, files: dict[st
 
 
 def test_this_machine_can_run_it() -> None:
-    assert {each.name: each.level for each in look_at_machine(None)}["python"] == OK
+    assert {each.name: each.level for each in check_machine(None)}["python"] == OK
     from app.checkup.check_machine import PYTHONS
 
     (first, after) = PYTHONS
@@ -434,7 +436,7 @@ def test_trouble_that_passes_is_no_verdict(web: PhotoServer, at_server: SearchRe
 @pytest.mark.parametrize("host", ["a..b", "a" * 70])
 def test_a_host_that_cannot_be_is_no_defect_of_ours(make_settings: MakeSettings, host: str) -> None:
     settings = make_settings().model_copy(update={"IMAGE_BASE_URL": f"https://{host}"})
-    found = {each.name: each.level for each in look_at_photos(settings, [], threading.Event())}
+    found = {each.name: each.level for each in check_photos(settings, [], threading.Event())}
     assert found == {"address": OK, "certificate": UNCHECKED, "all": UNCHECKED}
 
 
