@@ -79,14 +79,24 @@ class Picture:
     grey: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class QualityNote:
+    """A photo's quality as it is stored: the verdict, the component that caused it (None when the photo passed), and
+    value, score and verdict of every component, for JSON."""
+
+    verdict: str
+    component: str | None
+    components: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoAnalysis:
     """What was seen of a photo, as far as it came: for the reports and the ledger, whatever becomes of the member.
 
     Everything in pixels of the upright original: `size` (width, height), `box` (x, y, width, height), `landmarks`
     (5, 2) float32: left eye, right eye, nose, mouth left, mouth right, as the onlooker sees them. `faces_seen` is None
-    where nobody looked. `quality` is float32, by `app.faces.quality.COMPONENTS`, NaN where not assessed. `thumbnail`
-    is a small JPEG of the whole photo.
+    where nobody looked. `quality` is float32, by `app.faces.quality.COMPONENTS`, NaN where not assessed;
+    `quality_note` is what the run's limits say of it. `thumbnail` is a small JPEG of the whole photo.
     """
 
     size: tuple[int, int]
@@ -97,6 +107,7 @@ class PhotoAnalysis:
     confidence: float = 0.0
     attempt: str = ""
     quality: NDArray[np.float32] | None = None
+    quality_note: QualityNote | None = None
     thumbnail: bytes = b""
 
 

@@ -35,7 +35,7 @@ def check_gallery(
     spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     if not spec.weights_sha256:
         spec = known_spec(database, spec)
-    gallery = open_gallery(database, spec, lambda _sighting: None, "", now)
+    gallery = open_gallery(database, spec, "", now)
     yield _check_models(gallery)
     if faces is not None:
         yield judge_golden(faces.golden_vector(), gallery.golden_vector.recorded())

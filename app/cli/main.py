@@ -221,7 +221,7 @@ def _run_and_tell(
         write_page(console, review, settings.LOG_DIR, options)
     if options.json:
         ending = {"model": settings.FACE_MODEL, "exit_code": exit_code, **what_else(result)}
-        hand_over(console, run_document(result.outcomes, review, limits, ending), options.json)
+        hand_over(console, run_document(result.outcomes, review, ending), options.json)
     return exit_code, summary
 
 

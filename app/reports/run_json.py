@@ -15,18 +15,14 @@ import orjson
 from app.cli.arguments import STDOUT
 from app.core.files import mode_of, write_private
 from app.errors import SettingsError
-from app.faces.quality import Limits
 from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
 from app.reports.photo_review import Review
 from app.reports.run_summary import reason
-from app.runs.shared_photos import note_quality
 
 UNUSUAL = re.compile(r"[^\n -~]")
 
 
-def run_document(
-    outcomes: Sequence[Outcome], review: Review, limits: Limits, ending: Mapping[str, Any]
-) -> dict[str, Any]:
+def run_document(outcomes: Sequence[Outcome], review: Review, ending: Mapping[str, Any]) -> dict[str, Any]:
     """The document, ready to serialise. Its keys are stable. `ending` joins the summary: the model, the exit code, the
     error, the plan's counts, who was `deactivated` and `purged` (ids) and how many `rows_left` those have."""
     summary = review.summary
@@ -44,7 +40,7 @@ def run_document(
             "stages_ms": summary.stages_ms,
         },
         "report": describe_review(review),
-        "members": [describe(outcome, limits) for outcome in outcomes],
+        "members": [describe(outcome) for outcome in outcomes],
     }
 
 
@@ -59,7 +55,7 @@ def describe_review(review: Review) -> dict[str, Any]:
     }
 
 
-def describe(outcome: Outcome, limits: Limits) -> dict[str, Any]:
+def describe(outcome: Outcome) -> dict[str, Any]:
     """One member: which outcome, where and why it ended, and what was seen of the photo."""
     entry: dict[str, Any] = {
         "crew_id": encodable(outcome.member.crew_id),
@@ -78,10 +74,10 @@ def describe(outcome: Outcome, limits: Limits) -> dict[str, Any]:
         entry["recalled"] = outcome.recalled
     if isinstance(outcome, Skipped):
         return entry | {"code": outcome.code}
-    return entry | describe_seen(outcome.photo, outcome.analysis, limits)
+    return entry | describe_seen(outcome.photo, outcome.analysis)
 
 
-def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None, limits: Limits) -> dict[str, Any]:
+def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[str, Any]:
     """Photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright original."""
     if analysis is None:
         return {"photo": describe_photo(photo, None), "face": None, "quality": None}
@@ -94,7 +90,7 @@ def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None, limits: L
         "attempt": analysis.attempt,
         "faces_seen": analysis.faces_seen,
     }
-    note = note_quality(analysis, limits)
+    note = analysis.quality_note
     return {
         "photo": describe_photo(photo, analysis),
         "face": face if analysis.box else None,

@@ -157,7 +157,7 @@ class Execution:
         known = known_pictures(means.gallery, self._plan.departed)
         pictures = open_pictures(*known, pending, force=means.rules.force)
         reject = means.settings.SHARED_PHOTOS == "reject"
-        return SharedPhotoCheck(pictures, means.settings.quality_limits(), reject=reject, thumbnails=means.thumbnails)
+        return SharedPhotoCheck(pictures, reject=reject, thumbnails=means.thumbnails)
 
     def _outcomes(self, stages: Stages) -> Iterator[Outcome]:
         """Whoever was under way when a run died comes last and alone: if it happens again, it is known who it was."""

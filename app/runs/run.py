@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Any
 
 from app.core.config import Settings
 from app.core.database import Database
@@ -23,12 +22,11 @@ from app.pipeline.stages import FaceExtractor, build_roster, build_source, open_
 from app.planning.plan import MASS_DEACTIVATION, Plan, Survey, mass
 from app.planning.planner import Planning
 from app.planning.rules import make_rules
-from app.records import EmbeddingSpec, Failed, PhotoAnalysis
+from app.records import EmbeddingSpec, Failed
 from app.runs.context import Means, Observer, Request, RunResult, clear_suspicion
 from app.runs.execution import Execution
 from app.runs.migration import Migration, needs_migration, staged_vectors_of, without_prepared
 from app.runs.run_lock import holding_run_lock
-from app.runs.shared_photos import note_quality
 
 log = logging.getLogger(__name__)
 LoadFaces = Callable[..., FaceExtractor]
@@ -86,12 +84,11 @@ class _Run:
         self._observer = observer
         self._stop = stop
         self._load_faces = load_faces
-        self._limits = settings.quality_limits()
         self._database = database
         home = self._home()  # before anything is loaded or downloaded: whether there is a database at all
         self._contract = self._describe_contract(home)
         self._rules = make_rules(settings, request, self._contract)
-        self._gallery = open_gallery(home, self._contract, self._note_quality, self._rules.judged_by, request.now)
+        self._gallery = open_gallery(home, self._contract, self._rules.judged_by, request.now)
         self._source = build_source(settings, stop)
 
     def _home(self) -> Database:
@@ -176,9 +173,6 @@ class _Run:
             return known_spec(home, contract)
         self._faces  # noqa: B018  # downloads them
         return describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
-
-    def _note_quality(self, analysis: PhotoAnalysis) -> Any:
-        return note_quality(analysis, self._limits)
 
     def _planning(self) -> Planning:
         return Planning(

@@ -14,9 +14,7 @@ import numpy as np
 
 from app.errors import ItemError, PlaceholderPhoto, Retry, SharedPhoto, codes_with
 from app.faces.alignment import crop_with_black
-from app.faces.quality import PASSED, Limits, grade, worst
 from app.gallery.gallery import Gallery
-from app.gallery.photo_records import QualityNote
 from app.photos.fingerprint import describe_picture
 from app.photos.shared_pictures import SamePhotoGroup, SharedPictures
 from app.photos.thumbnail import make_thumbnail
@@ -47,9 +45,8 @@ class SharedPhotoCheck:
     """The screening of one run. `reject` keeps shared pictures out, otherwise they are only reported; `thumbnails`
     makes small copies of what the report shows."""
 
-    def __init__(self, pictures: SharedPictures, limits: Limits, *, reject: bool, thumbnails: bool) -> None:
+    def __init__(self, pictures: SharedPictures, *, reject: bool, thumbnails: bool) -> None:
         self._pictures = pictures
-        self._limits = limits
         self._reject = reject
         self._thumbnails = thumbnails
         self._thumbnail_bytes = 0
@@ -73,7 +70,7 @@ class SharedPhotoCheck:
             self._admit(portrait, error.analysis)
             raise
         analysis = with_picture(portrait, face.analysis)
-        if judge(analysis, self._limits) != PASSED:
+        if analysis.quality_note is not None and analysis.quality_note.component is not None:
             analysis = self._illustrated(portrait, analysis)
         self._admit(portrait, analysis)
         return dataclasses.replace(face, analysis=analysis)
@@ -226,28 +223,6 @@ def alone_by_now(
     waiting = [each.member.crew_id for each in decisions if each.failure and each.failure.code in shared]
     pictures = open_pictures(in_gallery, rejected, pending, force=False)
     return {each for each in waiting if each in rejected and pictures.group(each) is None}
-
-
-def judge(analysis: PhotoAnalysis, limits: Limits) -> str:
-    """The verdict on a photo's quality; PASSED where none was measured."""
-    return PASSED if analysis.quality is None else worst(grade(analysis.quality, limits)).verdict
-
-
-def note_quality(analysis: PhotoAnalysis, limits: Limits) -> QualityNote | None:
-    """A photo's quality as the ledger keeps it."""
-    if analysis.quality is None:
-        return None
-    grades = grade(analysis.quality, limits)
-    lowest = worst(grades)
-    components = {
-        each.component.name: {
-            "value": None if each.value is None else round(each.value, 4),
-            "score": each.score,
-            "verdict": each.verdict,
-        }
-        for each in grades
-    }
-    return QualityNote(lowest.verdict, None if lowest.verdict == PASSED else lowest.component.name, components)
 
 
 def _same_as(group: SamePhotoGroup) -> str:

@@ -133,7 +133,7 @@ def portrait(crew_id: str, picture: Picture) -> Portrait:
 
 
 def shared_check(*, reject: bool = True, stored: dict[str, Picture] | None = None) -> SharedPhotoCheck:
-    return SharedPhotoCheck(SharedPictures(stored or {}, {}), {}, reject=reject, thumbnails=False)
+    return SharedPhotoCheck(SharedPictures(stored or {}, {}), reject=reject, thumbnails=False)
 
 
 def found(seen: Portrait) -> Face:
@@ -180,7 +180,7 @@ def test_a_row_whose_picture_nobody_knows_is_in_nobodys_way() -> None:
 def test_a_member_whose_picture_comes_again_is_not_the_second() -> None:
     """Saved again: the row in the gallery is of this picture, and another member has it in this run, too."""
     pictures = open_pictures({"1": ONE}, {}, {"1": decision("1", CHANGED, row_url=url_of("1"))}, force=False)
-    watch = SharedPhotoCheck(pictures, {}, reject=True, thumbnails=False)
+    watch = SharedPhotoCheck(pictures, reject=True, thumbnails=False)
     assert watched(watch, "2", ONE).member == member("2")  # until the row's member comes, nobody has it
     assert watched(watch, "1", ONE).member == member("1")
     first = Stored(member("2"), 12)
