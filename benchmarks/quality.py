@@ -20,8 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from app.core.config import QualitySettings
 from app.core.image_scaling import reduce
-from app.core.quality_settings import QualitySettings
 from app.faces.quality import COMPONENTS, REJECT, SCORES, WARN, Values, grade, worst
 from app.faces.quality_measures import FaceView, measure
 from app.records import Image

@@ -18,7 +18,7 @@ from app.gallery.gallery import Gallery, open_gallery
 from app.gallery.golden_vector import TOLERANCE, Vector
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun
-from app.pipeline.stages import FaceExtractor
+from app.pipeline.face_extractor import FaceExtractor
 from app.reports.history_report import ENDINGS
 from app.runs.run_lock import open_lock, run_under_way
 
@@ -35,7 +35,7 @@ def look_at_gallery(
     contract = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_untouched(settings))
     if not contract.weights_sha256:
         contract = known_spec(database, contract)
-    gallery = open_gallery(database, contract, lambda _sighting: None, "", now)
+    gallery = open_gallery(database, contract, "", now)
     yield _vectors(gallery)
     if faces is not None:
         yield judge_golden(faces.golden_vector(), gallery.golden_vector.recorded())

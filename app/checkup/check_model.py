@@ -17,7 +17,7 @@ from app.core.config import BYTES_PER_MB, Settings
 from app.errors import WeightsUnavailable
 from app.faces.detector import LIBRARY_MTCNN, OWN_MTCNN
 from app.faces.weights import SIZES_MB, Check, WeightsFile, WeightsOptions, WeightsStore, describe_weights
-from app.pipeline.stages import FaceExtractor, open_face_extractor
+from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
 
 NOTHING_TO_LOAD = (OWN_MTCNN, LIBRARY_MTCNN)  # detectors that download nothing
 ADDRESS_TIMEOUT_S = 5

@@ -16,9 +16,9 @@ from app.core.database import Database
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
 from app.gallery.embeddings_table import TABLE
 from app.photos.urls import photo_url
-from app.pipeline.stages import build_roster
-from app.planning.plan import Entry
+from app.planning.survey import RosterEntry
 from app.records import CrewMember, Failed
+from app.roster.database import open_roster
 
 ASK = "Pida a quien administra la base, si ya existe la tabla:"
 SHOWN = 5  # ids, or values of the status
@@ -34,7 +34,7 @@ AGAINST = {
 }
 
 
-def look_at_table(settings: Settings, database: Database) -> Generator[Finding, None, list[Entry] | None]:
+def look_at_table(settings: Settings, database: Database) -> Generator[Finding, None, list[RosterEntry] | None]:
     """The active members of the roster table; None when nobody may read it. Raises RunError."""
     columns = dict.fromkeys((settings.ROSTER_ID_COLUMN, settings.ROSTER_PHOTO_COLUMN, settings.ROSTER_NAMES_COLUMN))
     columns |= dict.fromkeys((settings.ROSTER_SURNAMES_COLUMN, settings.ROSTER_STATUS_COLUMN))
@@ -44,7 +44,7 @@ def look_at_table(settings: Settings, database: Database) -> Generator[Finding, 
         if rights.missing:
             yield _denied(account, settings.ROSTER_TABLE)
             return None
-    entries = build_roster(settings, database).active()
+    entries = open_roster(settings, database).active()
     yield ROSTER.ok("table", f"{settings.ROSTER_TABLE} ({', '.join(columns)})")
     if not entries:
         yield database.transaction(lambda connection: _nobody(connection, settings), retry=False)
@@ -69,7 +69,7 @@ def _nobody(connection: Connection, settings: Settings) -> Finding:
     return ROSTER.broken("active", text_, advice)
 
 
-def look_at_people(entries: Sequence[Entry], base_url: str, shape: Shape | None) -> Iterator[Finding]:
+def look_at_people(entries: Sequence[RosterEntry], base_url: str, shape: Shape | None) -> Iterator[Finding]:
     """How many there are, and who will end as an error for what the roster says."""
     if not entries:
         return

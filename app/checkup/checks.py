@@ -36,7 +36,7 @@ from app.checkup.finding import (
 from app.core.config import ENV_FILE, Settings
 from app.core.database import Database
 from app.errors import RunError, SettingsError
-from app.planning.plan import Entry
+from app.planning.survey import RosterEntry
 from app.records import CrewMember
 from app.roster.folder import FolderRoster
 
@@ -100,9 +100,9 @@ def _tables(settings: Settings, database: Database | None, without: str) -> Gene
 
 def _roster(
     settings: Settings, subject: Subject, database: Database | None, shape: Shape | None
-) -> Generator[Finding, None, list[Entry] | None]:
+) -> Generator[Finding, None, list[RosterEntry] | None]:
     if subject.folder is not None:
-        entries: list[Entry] | None = subject.folder.active()
+        entries: list[RosterEntry] | None = subject.folder.active()
     elif database is None:
         yield ROSTER.unchecked(WITHOUT_DATABASE)
         return None
@@ -117,7 +117,7 @@ def _roster(
     return entries
 
 
-def _photos(settings: Settings, entries: list[Entry] | None, stop: threading.Event) -> Iterator[Finding]:
+def _photos(settings: Settings, entries: list[RosterEntry] | None, stop: threading.Event) -> Iterator[Finding]:
     if entries is None:
         yield PHOTOS.unchecked(WITHOUT_ROSTER)
         return

@@ -18,10 +18,11 @@ from app.cli.closing import complain, facts_of, run_end, tell_end, what_else, wr
 from app.cli.demo import EXPECTED_ERRORS, EXPECTED_STORED, NEXT_STEPS, open_demo
 from app.cli.publishing import hand_over, has_news, publish
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
-from app.core.logs import LogOptions, configure_logs, is_logging, printable_lines
-from app.core.redaction import harmless
+from app.core.logs import LogOptions, configure_logs, is_logging
+from app.core.redaction import redacted
 from app.core.signals import Stopper, stopping_on_signals
 from app.core.streams import without_native_chatter
+from app.core.text import printable_lines
 from app.errors import (
     EXIT_BY_SIGNAL,
     EXIT_INTERRUPTED,
@@ -35,7 +36,8 @@ from app.errors import (
     RunError,
     SettingsError,
 )
-from app.pipeline.stages import open_face_extractor
+from app.pipeline.face_extractor import open_face_extractor
+from app.planning.request import Request
 from app.reports.columns import fitting_width
 from app.reports.console import open_console
 from app.reports.console_progress import ConsoleProgress
@@ -46,7 +48,7 @@ from app.reports.plan_report import plan_document, plan_lines
 from app.reports.run_json import check_target, run_document
 from app.reports.run_summary import Summary
 from app.roster.folder import FolderRoster
-from app.runs.context import Request, RunResult, close_run
+from app.runs.context import RunResult, close_run
 from app.runs.progress_log import ProgressLog
 from app.runs.run import LoadFaces, run_batch
 
@@ -81,10 +83,10 @@ def _run_or_complain(options: argparse.Namespace, load_faces: LoadFaces) -> int:
         console.print("Interrumpido")
         return EXIT_INTERRUPTED
     except Exception as error:  # nobody is there to read a traceback on a screen
-        said = harmless(str(error))
+        said = redacted(str(error))
         if not is_logging():
             console.quiet = False
-            console.print(printable_lines(harmless(traceback.format_exc())))
+            console.print(printable_lines(redacted(traceback.format_exc())))
         log.error("Error inesperado", exc_info=True)
         ending = Defect.of(error, said)
     publish(console, options, ending.exit_code)
@@ -221,7 +223,7 @@ def _run_and_tell(
         write_page(console, review, settings.LOG_DIR, options)
     if options.json:
         ending = {"model": settings.FACE_MODEL, "exit_code": exit_code, **what_else(result)}
-        hand_over(console, run_document(result.outcomes, review, limits, ending), options.json)
+        hand_over(console, run_document(result.outcomes, review, ending), options.json)
     return exit_code, summary
 
 

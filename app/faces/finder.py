@@ -19,7 +19,7 @@ from app.faces.drawing import is_drawing
 from app.faces.face_search import FACE, PLAIN, POSITION, SearchResult, look, look_closer, turn_back
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import OrientationJudge
-from app.faces.quality import REJECT, Limits, Values, grade, worst
+from app.faces.quality import REJECT, Limits, Values, grade, note_quality, worst
 from app.faces.quality_measures import FaceView, measure
 from app.records import Face, Image, PhotoAnalysis, Portrait
 
@@ -73,7 +73,11 @@ class FaceFinder:
         if not regions:
             raise NoFace(analysis=dataclasses.replace(portrait.analysis, faces_seen=0))
         quality = self._measure(portrait, found, regions)
-        analysis = _describe(portrait, found, regions, quality)
+        analysis = dataclasses.replace(
+            _describe(portrait, found, regions),
+            quality=quality,
+            quality_note=note_quality(quality, self._options.limits),
+        )
         if found.attempt != PLAIN:
             log.info("%s: rostro hallado con otro intento: %s", portrait.member.crew_id, found.attempt)
         try:
@@ -141,9 +145,7 @@ def _box_in_photo(region: FacialAreaRegion, found: SearchResult, portrait: Portr
     return x, y, width, height
 
 
-def _describe(
-    portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion], quality: Values
-) -> PhotoAnalysis:
+def _describe(portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion]) -> PhotoAnalysis:
     landmarks = landmarks_of(regions[0])
     return dataclasses.replace(
         portrait.analysis,
@@ -152,5 +154,4 @@ def _describe(
         landmarks=None if landmarks is None else _in_photo(landmarks, found, portrait),
         confidence=min(1.0, max(0.0, float(regions[0].confidence or 0.0))),
         attempt=found.attempt,
-        quality=quality,
     )

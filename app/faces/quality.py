@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.records import QualityNote
+
 PASSED, WARN, REJECT, NOT_ASSESSED = "passed", "warn", "reject", "not_assessed"
 SEVERITY = (REJECT, WARN, PASSED, NOT_ASSESSED)
 
@@ -228,3 +230,18 @@ SCORES: Mapping[str, Callable[[float], float]] = {
     "LuminanceVariance": _varied,
     "DynamicRange": lambda value: 12.5 * value,
 }
+
+
+def note_quality(values: Values, limits: Limits) -> QualityNote:
+    """Return a photo's quality as it is stored and reported."""
+    grades = grade(values, limits)
+    lowest = worst(grades)
+    components = {
+        each.component.name: {
+            "value": None if each.value is None else round(each.value, 4),
+            "score": each.score,
+            "verdict": each.verdict,
+        }
+        for each in grades
+    }
+    return QualityNote(lowest.verdict, None if lowest.verdict == PASSED else lowest.component.name, components)

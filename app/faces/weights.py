@@ -22,8 +22,9 @@ from urllib.request import url2pathname
 
 import requests
 
+from app.core.config import Settings
 from app.core.files import sha256_of
-from app.core.redaction import harmless, without_credentials
+from app.core.redaction import redacted, without_credentials
 from app.errors import Interrupted, RunError, WeightsUnavailable
 from app.faces.deepface_api import folder_utils, recognition_model
 
@@ -153,7 +154,7 @@ class WeightsStore:
                 return
             except (requests.RequestException, OSError, EOFError, WeightsUnavailable) as error:
                 problems.append(without_credentials(address))
-                log.warning("Pesos de %s: %s: %s", file.model, problems[-1], harmless(str(error)))
+                log.warning("Pesos de %s: %s: %s", file.model, problems[-1], redacted(str(error)))
         raise self._unavailable(file, problems)
 
     def _fetch(self, address: str, target: Path, file: WeightsFile) -> None:
@@ -234,3 +235,10 @@ def copy_weights(source: Path, file: WeightsFile, store: WeightsStore) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(target) as partial:
         shutil.copyfile(source, partial)
+
+
+def open_weights(
+    settings: Settings, progress: Progress | None = None, stop: threading.Event | None = None
+) -> WeightsStore:
+    """The folder of the models' weights."""
+    return WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,15 +13,13 @@ from app.gallery.embeddings_table import open_table
 from app.gallery.enrolments import Enrolment, read_enrolments
 from app.gallery.golden_vector import GoldenVector
 from app.gallery.own_tables import VECTORS
-from app.gallery.photo_records import PhotoRecords, QualityNote
+from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
 from app.gallery.row_status import RowStatus
 from app.gallery.run_history import RunHistory
 from app.gallery.schema_migrations import open_own_tables
 from app.gallery.vector_writer import OwnTables, VectorWriter
-from app.records import EmbeddingSpec, PhotoAnalysis
-
-Judge = Callable[[PhotoAnalysis], QualityNote | None]
+from app.records import EmbeddingSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +72,11 @@ class Gallery:
         return [int(row.id) for row in rows]
 
 
-def open_gallery(database: Database, contract: EmbeddingSpec, judge: Judge, judged_by: str, now: datetime) -> Gallery:
+def open_gallery(database: Database, contract: EmbeddingSpec, judged_by: str, now: datetime) -> Gallery:
     """The gallery as this run works with it; tables that are missing are made. Raises DatabaseUnavailable."""
     table = open_table(database)
     open_own_tables(database)
-    vectors, photo_records = Provenance(database, contract), PhotoRecords(database, judge, judged_by, now)
+    vectors, photo_records = Provenance(database, contract), PhotoRecords(database, judged_by, now)
     return Gallery(
         database,
         table,

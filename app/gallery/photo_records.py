@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,16 +29,6 @@ HASH_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class QualityNote:
-    """A photo's quality as the ledger keeps it: the verdict, the component it is owed to (None when it passed), and
-    all of them for JSON."""
-
-    verdict: str
-    component: str | None
-    components: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class NewPhotoRecord:
     """What is to be remembered of one photo: the file as far as it was fetched, what was seen of it, and the failure it
     ended in, if any."""
@@ -54,11 +44,8 @@ class NewPhotoRecord:
 class PhotoRecords:
     """The table `face_photos`, at the time of this run. Raises DatabaseUnavailable."""
 
-    def __init__(
-        self, database: Database, judge: Callable[[PhotoAnalysis], QualityNote | None], judged_by: str, now: datetime
-    ) -> None:
+    def __init__(self, database: Database, judged_by: str, now: datetime) -> None:
         self._database = database
-        self._judge = judge
         self._judged_by = judged_by
         self._now = now
 
@@ -178,7 +165,7 @@ class PhotoRecords:
         return row
 
     def _seen(self, analysis: PhotoAnalysis) -> dict[str, Any]:
-        note = self._judge(analysis)
+        note = analysis.quality_note
         return picture_columns(analysis) | {
             "faces_seen": analysis.faces_seen,
             "box": analysis.box and orjson.dumps(analysis.box).decode(),

@@ -12,9 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from app.core.disk import why
-from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
-from app.core.logs import cannot_write
+from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER, cannot_write, why
 from app.errors import NotWritable, SettingsError
 
 log = logging.getLogger(__name__)

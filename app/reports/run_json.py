@@ -14,19 +14,16 @@ import orjson
 
 from app.cli.arguments import STDOUT
 from app.core.files import mode_of, write_private
+from app.core.text import as_utf8
 from app.errors import SettingsError
-from app.faces.quality import Limits
 from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
 from app.reports.photo_review import Review
 from app.reports.run_summary import reason
-from app.runs.shared_photos import note_quality
 
 UNUSUAL = re.compile(r"[^\n -~]")
 
 
-def run_document(
-    outcomes: Sequence[Outcome], review: Review, limits: Limits, ending: Mapping[str, Any]
-) -> dict[str, Any]:
+def run_document(outcomes: Sequence[Outcome], review: Review, ending: Mapping[str, Any]) -> dict[str, Any]:
     """The document, ready to serialise. Its keys are stable. `ending` joins the summary: the model, the exit code, the
     error, the plan's counts, who was `deactivated` and `purged` (ids) and how many `rows_left` those have."""
     summary = review.summary
@@ -44,7 +41,7 @@ def run_document(
             "stages_ms": summary.stages_ms,
         },
         "report": describe_review(review),
-        "members": [describe(outcome, limits) for outcome in outcomes],
+        "members": [describe(outcome) for outcome in outcomes],
     }
 
 
@@ -55,14 +52,14 @@ def describe_review(review: Review) -> dict[str, Any]:
         "started_at": review.started_at.isoformat(timespec="seconds"),
         "sentence": review.sentence,
         "changes": None if review.changes is None else dataclasses.asdict(review.changes),
-        "entries": [{name: encodable(getattr(entry, name)) for name in names} for entry in review.entries],
+        "entries": [{name: as_utf8(getattr(entry, name)) for name in names} for entry in review.entries],
     }
 
 
-def describe(outcome: Outcome, limits: Limits) -> dict[str, Any]:
+def describe(outcome: Outcome) -> dict[str, Any]:
     """One member: which outcome, where and why it ended, and what was seen of the photo."""
     entry: dict[str, Any] = {
-        "crew_id": encodable(outcome.member.crew_id),
+        "crew_id": as_utf8(outcome.member.crew_id),
         "outcome": type(outcome).__name__.lower(),
         "stage": None,
         "code": None,
@@ -74,14 +71,14 @@ def describe(outcome: Outcome, limits: Limits) -> dict[str, Any]:
     if isinstance(outcome, Stored):
         entry["embedding_id"] = outcome.embedding_id
     elif isinstance(outcome, Failed):
-        entry |= {"stage": outcome.stage, "code": outcome.code, "detail": encodable(reason(outcome))}
+        entry |= {"stage": outcome.stage, "code": outcome.code, "detail": as_utf8(reason(outcome))}
         entry["recalled"] = outcome.recalled
     if isinstance(outcome, Skipped):
         return entry | {"code": outcome.code}
-    return entry | describe_seen(outcome.photo, outcome.analysis, limits)
+    return entry | describe_seen(outcome.photo, outcome.analysis)
 
 
-def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None, limits: Limits) -> dict[str, Any]:
+def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[str, Any]:
     """Photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright original."""
     if analysis is None:
         return {"photo": describe_photo(photo, None), "face": None, "quality": None}
@@ -94,7 +91,7 @@ def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None, limits: L
         "attempt": analysis.attempt,
         "faces_seen": analysis.faces_seen,
     }
-    note = note_quality(analysis, limits)
+    note = analysis.quality_note
     return {
         "photo": describe_photo(photo, analysis),
         "face": face if analysis.box else None,
@@ -114,11 +111,6 @@ def describe_photo(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[
         "sha256": (photo and photo.sha256) or None,
         "perceptual_hash": picture and f"{picture.perceptual_hash:016x}",
     }
-
-
-def encodable(text: str) -> str:
-    """A folder's name may hold bytes that are no text; JSON has no place for them."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _shown_safely(content: bytes) -> bytes:

@@ -21,14 +21,16 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from app.cli.closing import complain
-from app.core.logs import LogOptions, Personal, configure_logs, printable
+from app.core.logs import LogOptions, Personal, configure_logs
+from app.core.text import printable
 from app.errors import BadName, MemberNotProcessable, PhotoNotFound, PhotoUnavailable
 from app.faces.quality import COMPONENTS
 from app.photos.folder_source import FolderSource
 from app.photos.temp_folder import TempFolder
 from app.photos.urls import photo_url
-from app.planning.decisions import Case, Decision, Rules
+from app.planning.decisions import Case, Decision
 from app.planning.plan import Plan
+from app.planning.rules import Rules
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored, Version
 from app.reports.console import open_console
 from app.reports.console_progress import ConsoleProgress

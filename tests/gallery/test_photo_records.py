@@ -12,24 +12,24 @@ import numpy as np
 from sqlalchemy import event
 
 from app.core.database import Database
-from app.gallery.photo_records import NewPhotoRecord, PhotoRecords, QualityNote
+from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
 from app.gallery.remembered import PhotoRecord
 from app.gallery.schema_migrations import open_own_tables
-from app.records import CrewMember, Failed, Photo, PhotoAnalysis, Picture, Version
+from app.records import CrewMember, Failed, Photo, PhotoAnalysis, Picture, QualityNote, Version
 from tests.support.databases import Row, run_sql
 
 NOW, LATER = datetime(2026, 3, 1, 2, 0, 0), datetime(2026, 3, 2, 2, 0, 0)
 NOTE = QualityNote("warn", "Sharpness", {"Sharpness": {"value": 0.2, "score": 20, "verdict": "warn"}})
 PICTURE = Picture(0x0F, b"\x01\xff")
 SEEN = PhotoAnalysis(
-    (640, 480), PICTURE, 2, (10, 20, 30, 40), None, 0.98765, "turned_90", np.zeros(1, np.float32), b"\xff\xd8\x00"
+    (640, 480), PICTURE, 2, (10, 20, 30, 40), None, 0.98765, "turned_90", np.zeros(1, np.float32), NOTE, b"\xff\xd8\x00"
 )
 VERSION = Version('"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234)
 
 
 def open_ledger(database: Database, now: datetime = NOW) -> PhotoRecords:
     open_own_tables(database)
-    return PhotoRecords(database, lambda analysis: None if analysis.quality is None else NOTE, "reglas", now)
+    return PhotoRecords(database, "reglas", now)
 
 
 def photo_of(crew_id: str, *, url: str = "u", sha256: str = "ab" * 32, version: Version = VERSION) -> Photo:

@@ -35,7 +35,7 @@ TABLES = {"face_embeddings": "crew_id", "face_vectors": "crew_id", "face_photos"
 @pytest.fixture
 def gallery(database: Database) -> Gallery:
     """The gallery of ROWS with everything that belongs to them."""
-    opened = open_gallery(database, CONTRACT, lambda _: None, "reglas", NOW)
+    opened = open_gallery(database, CONTRACT, "reglas", NOW)
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) VALUES (:a, :b, '[1]', "
     fill(database, f"{insert}:c, :d, :e)", *ROWS)
     vectors = "INSERT INTO face_vectors (embedding_id, crew_id, contract, sha256) VALUES (:a, :b, 'digest', 'ab')"
@@ -205,7 +205,7 @@ def test_ids_may_be_numbers(database: Database) -> None:
     number = "INT AUTO_INCREMENT PRIMARY KEY" if database.is_mysql else "INTEGER PRIMARY KEY"
     others = "embedding TEXT, modelo TEXT, confidence FLOAT, imagen_path TEXT, active INT"
     run_sql(database, f"CREATE TABLE face_embeddings (id {number}, crew_id INT, {others})")
-    opened = open_gallery(database, CONTRACT, lambda _: None, "reglas", NOW)
+    opened = open_gallery(database, CONTRACT, "reglas", NOW)
     fill(database, "INSERT INTO face_embeddings (id, crew_id) VALUES (:a, :b)", (1, 7), (2, 71), (3, 7), (4, 8))
     assert erase(database, opened.table, ["07"]) == (0, 0)
     assert erase(database, opened.table, ["7"]) == (2, 0)
@@ -218,7 +218,7 @@ def test_ids_may_be_numbers(database: Database) -> None:
 
 def test_active_rows_that_cannot_be_compared_with_this_contract_s_are_found(gallery: Gallery) -> None:
     for contract in (CONTRACT, OTHER_WEIGHTS, OTHER_DETECTOR):
-        open_gallery(gallery.database, contract, lambda _: None, "", NOW).provenance.declare(NOW)
+        open_gallery(gallery.database, contract, "", NOW).provenance.declare(NOW)
     made = ((1, CONTRACT), (2, OTHER_WEIGHTS), (3, OTHER_WEIGHTS), (4, OTHER_DETECTOR))
     update = "UPDATE face_vectors SET contract = :a WHERE embedding_id = :b"
     fill(gallery.database, update, *((contract.digest, row_id) for row_id, contract in made))

@@ -41,7 +41,7 @@ def contract(weights: str = "a1", model: str = "Facenet512") -> EmbeddingSpec:
 def open_store(database: Database, made_by: EmbeddingSpec | None = None) -> VectorWriter:
     table = open_table(database)
     open_own_tables(database)
-    photo_records = PhotoRecords(database, lambda _: None, "reglas", datetime(2026, 3, 1))
+    photo_records = PhotoRecords(database, "reglas", datetime(2026, 3, 1))
     return VectorWriter(database, table, OwnTables(Provenance(database, made_by or contract()), photo_records))
 
 

@@ -31,7 +31,7 @@ def test_the_second_with_a_picture_is_told_the_first_and_the_first_is_late() -> 
     pictures.register("1", ONE)
     assert pictures.register("2", ONE) == SamePhotoGroup(1, ("1",))
     assert pictures.take_late() == ["1"]
-    assert pictures.group("1") == SamePhotoGroup(1, ("2",))
+    assert pictures.group_of("1") == SamePhotoGroup(1, ("2",))
 
 
 def test_each_late_one_is_told_once() -> None:
@@ -62,13 +62,16 @@ def test_whoever_was_stored_with_it_before_is_only_reported() -> None:
     assert pictures.register("1", ONE) is None
     assert pictures.register("9", ONE) == SamePhotoGroup(2, ("2", "1"))
     assert pictures.take_late() == []
-    assert dict(pictures.kept(["1", "2"])) == {"1": SamePhotoGroup(2, ("2", "9")), "2": SamePhotoGroup(2, ("1", "9"))}
+    assert dict(pictures.groups_to_report(["1", "2"])) == {
+        "1": SamePhotoGroup(2, ("2", "9")),
+        "2": SamePhotoGroup(2, ("1", "9")),
+    }
 
 
 def test_those_stored_are_not_mentioned_when_nobody_of_this_run_is_concerned() -> None:
     pictures = SharedPictures({"1": ONE, "2": ONE}, {})
     pictures.register("3", OTHER)
-    assert list(pictures.kept(["1", "2", "unknown"])) == []
+    assert list(pictures.groups_to_report(["1", "2", "unknown"])) == []
 
 
 def test_a_new_photo_frees_the_old_picture() -> None:
