@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
-CHUNK_BYTES = 1024 * 1024
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REASONS = {
     **dict.fromkeys(FULL, "no queda espacio en el disco"),
@@ -20,6 +19,7 @@ REASONS = {
     errno.EIO: "el disco falla",
 }
 MAKE_ROOM = "Libere espacio en el disco y vuelva a ejecutar: continuará donde quedó."
+CHUNK_BYTES = 1024 * 1024
 
 
 def write_private(path: Path, content: bytes, mode: int = OWNER_ONLY_FILE) -> None:
@@ -45,15 +45,6 @@ def mode_of(path: Path) -> int:
     return path.stat().st_mode & 0o777 if path.exists() else OWNER_ONLY_FILE
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of the file's content, hexadecimal, reading it a chunk at a time. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def why(error: OSError) -> str:
     """Return the reason in Spanish if it is a usual one, else in the system's words."""
     return REASONS.get(error.errno or 0) or error.strerror or str(error)
@@ -63,3 +54,12 @@ def cannot_write(path: Path, error: OSError, setting: str) -> tuple[str, str]:
     """Return the Spanish message and advice for a path, given by `setting`, that cannot be written."""
     advice = MAKE_ROOM if error.errno in FULL else f"Revise {setting} y los permisos de esa carpeta."
     return f"No se puede escribir en {path}: {why(error)}", advice
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, hexadecimal, reading it a chunk at a time. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
