@@ -168,7 +168,7 @@ def _choose_model(say: Callable[[str], None]) -> dict[str, object]:
     """Facenet512 when its weights are here or can be had; else, and said so, the model that comes in a package."""
     try:
         mirror = os.environ.get("WEIGHTS_MIRROR", "")
-        load_network("Facenet512", WeightsStore(WeightsOptions(mirror=mirror)), SessionOptions())
+        load_network("Facenet512", WeightsStore(WeightsOptions(mirror=mirror)).ensure, SessionOptions())
     except WeightsUnavailable:
         say("Sin red para descargar Facenet512: la demostración usa el modelo Dlib (una ejecución real no lo haría).\n")
         return {"FACE_MODEL": FALLBACK_MODEL, "DEEPFACE_HOME": str(_home_with_packaged_weights())}

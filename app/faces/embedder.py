@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import modeling, recognition_model
 from app.faces.onnx_sessions import SessionOptions, open_session
-from app.faces.weights import WeightsStore, describe_weights
+from app.faces.weights import Provide, describe_weights
 from app.records import Embedding, Face
 
 CHANNELS = 3
@@ -60,11 +60,11 @@ class DeepFaceNetwork:
         return vectors.reshape(len(batch), -1)  # DeepFace drops the axis of a batch of one
 
 
-def load_network(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
-    """The network of that name, its weights in place. Raises UnknownModel, WeightsUnavailable."""
+def load_network(model: str, provide: Provide, options: SessionOptions) -> Network:
+    """Load a model from the weights file that `provide` returns. Raises UnknownModel, WeightsUnavailable."""
     if _runs_as_plain_graph(recognition_model(model)):
-        return _load_graph(model, weights, options)
-    return _load_client(model, weights, options)
+        return _load_graph(model, provide, options)
+    return _load_client(model, provide, options)
 
 
 def _runs_as_plain_graph(client: type) -> bool:
@@ -73,19 +73,19 @@ def _runs_as_plain_graph(client: type) -> bool:
     return base.__name__ == "OnnxFacialRecognition" and "predict" not in vars(client)
 
 
-def _load_graph(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
+def _load_graph(model: str, provide: Provide, options: SessionOptions) -> Network:
     file = describe_weights(model)
     if file is None:
         raise UnknownModel(f"DeepFace no indica los pesos de {model}", "Use el modelo Facenet512.")
     loaded: dict[Path, OnnxNetwork] = {}
-    path = weights.ensure(file, lambda path: loaded.update({path: OnnxNetwork(path, options)}))
+    path = provide(file, lambda path: loaded.update({path: OnnxNetwork(path, options)}))
     return loaded.get(path) or OnnxNetwork(path, options)
 
 
-def _load_client(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
+def _load_client(model: str, provide: Provide, options: SessionOptions) -> Network:
     file = describe_weights(model)
     if file is not None:
-        weights.ensure(file, lambda path: _load_alone(path, file.name, options))
+        provide(file, lambda path: _load_alone(path, file.name, options))
     try:
         return DeepFaceNetwork(model)
     except (ValueError, ImportError, OSError, RuntimeError) as error:

@@ -41,6 +41,7 @@ SIZES_MB = {"Facenet512": 94, "Facenet": 92, "Dlib": 22, "ArcFace": 137, "VGG-Fa
 
 Progress = Callable[[str, int, int], None]  # file name, bytes so far, bytes in all (0: unknown)
 Check = Callable[[Path], object]  # raises when the file is not what it should be
+Provide = Callable[["WeightsFile", Check], Path]  # `ensure` or `verify` of a WeightsStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +107,32 @@ class WeightsStore:
         noted = self._hash_path(path)
         return noted.read_text().strip() if noted.exists() else sha256_of(path)
 
+    def is_recorded(self, file: WeightsFile) -> bool:
+        """Whether the file's SHA-256 was noted when it was last checked."""
+        return self._hash_path(self.path_of(file)).exists()
+
     def ensure(self, file: WeightsFile, check: Check) -> Path:
         """The file's path, once it is there and sound. Raises WeightsUnavailable."""
         path = self.path_of(file)
-        try:
-            self._ensure(file, path, check)
-        except OSError as error:
-            raise WeightsUnavailable(
-                f"No se puede usar {error.filename or path}: {error.strerror}",
-                "Revise los permisos de esa carpeta, o indique otra en DEEPFACE_HOME.",
-            ) from error
+        with _explained(path):
+            if not path.exists():
+                self._download(file, check)
+            elif self.is_recorded(file):
+                self._compare(path)
+            else:
+                _check_file(path, check)
+                self._record_hash(path)
         return path
 
-    def _ensure(self, file: WeightsFile, path: Path, check: Check) -> None:
-        if not path.exists():
-            self._download(file, check)
-        elif self._hash_path(path).exists():
-            self._compare(path)
-        else:
+    def verify(self, file: WeightsFile, check: Check) -> Path:
+        """Check the file that is there, by its noted SHA-256 and by `check`; download and note nothing. Raises
+        WeightsUnavailable."""
+        path = self.path_of(file)
+        with _explained(path):
+            if self.is_recorded(file):
+                self._compare(path)
             _check_file(path, check)
-            self._record_hash(path)
+        return path
 
     def _record_hash(self, path: Path) -> None:
         try:
@@ -199,6 +206,18 @@ class WeightsStore:
     @staticmethod
     def _hash_path(path: Path) -> Path:
         return path.with_name(f"{path.name}.sha256")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an OSError into a WeightsUnavailable that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise WeightsUnavailable(
+            f"No se puede usar {error.filename or path}: {error.strerror}",
+            "Revise los permisos de esa carpeta, o indique otra en DEEPFACE_HOME.",
+        ) from error
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import (
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 TABLE = "face_embeddings"
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
+COLUMNS_ADVICE = "Añada las columnas (el README trae la tabla), o renombre esa tabla para que se cree otra."
 DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
 DENIED_ADVICE = "Ejecute --print-schema y entregue ese SQL a quien administra la base: al usuario le faltan permisos."
 
@@ -82,13 +83,18 @@ def open_table(database: Database) -> Table:
 
 def refuse_incomplete(database: Database, table: Table) -> None:
     """Raises DatabaseUnavailable when another program's table lacks what we need."""
-    missing = [name for name in NEEDED_COLUMNS if name not in table.c]
+    missing = missing_columns(table.c.keys())
     if missing:
         raise DatabaseUnavailable(
             f"Conexión a base de datos: {describe_url(database.url)}: a la tabla {TABLE} le falta "
             f"{', '.join(missing)}. Tiene: {', '.join(table.c.keys())}",
-            "Añada las columnas (el README trae la tabla), o renombre esa tabla para que se cree otra.",
+            COLUMNS_ADVICE,
         )
+
+
+def missing_columns(columns: Collection[str]) -> list[str]:
+    """Return the columns that this program needs and a table with `columns` lacks."""
+    return [name for name in NEEDED_COLUMNS if name not in columns]
 
 
 def _open(database: Database) -> Table:

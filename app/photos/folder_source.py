@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 from app.core.files import sha256_of
 from app.errors import PhotoNotFound, PhotoUnavailable
 from app.photos.source_rules import compare_versions, oversized
-from app.photos.temp_folder import TempFolder
+from app.photos.temp_folder import DownloadTarget
 from app.photos.urls import photo_url
 from app.records import ANSWER_GONE, ANSWER_UNREACHABLE, Answer, CrewMember, Photo, Version
 
@@ -30,7 +30,7 @@ class FolderSource:
         server = f"//{parts.netloc}" if parts.netloc else ""  # a Windows share
         self._folder = Path(url2pathname(f"{server}{parts.path}"))
 
-    def fetch(self, member: CrewMember, _temp: TempFolder) -> Photo:
+    def fetch(self, member: CrewMember, _temp: DownloadTarget) -> Photo:
         """Return the member's file with its SHA-256.
 
         Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto.

@@ -21,7 +21,7 @@ from app.photos.http_body import read_body
 from app.photos.http_deadline import BoundedAdapter, time_limit
 from app.photos.http_errors import TransientFailure, is_transient, translated_failures
 from app.photos.source_rules import compare_versions
-from app.photos.temp_folder import TempFolder
+from app.photos.temp_folder import DownloadTarget
 from app.photos.urls import photo_url
 from app.records import (
     ANSWER_CHANGED,
@@ -79,7 +79,7 @@ class HttpSource:
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
-    def fetch(self, member: CrewMember, temp: TempFolder) -> Photo:
+    def fetch(self, member: CrewMember, temp: DownloadTarget) -> Photo:
         """Download the member's photo to a file in `temp`.
 
         Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto, TruncatedDownload.

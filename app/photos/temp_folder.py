@@ -9,6 +9,7 @@ import re
 import secrets
 import threading
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
@@ -20,6 +21,13 @@ log = logging.getLogger(__name__)
 SAFE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 MAX_ID_CHARACTERS = 40  # of a crew id, in a file's name
 OURS = re.compile(r"crew_[^_]*_(?P<owner>[0-9a-f]{8})_\d+\D.*")
+
+
+class DownloadTarget(Protocol):
+    """Where a photo source puts what it downloaded: files in a `TempFolder`, or memory, as `--check` does."""
+
+    def write(self, crew_id: str, content: bytes) -> Path:
+        """Keep one download and return the path to give to the `Photo`."""
 
 
 class TempFolder:

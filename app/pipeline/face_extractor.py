@@ -20,7 +20,7 @@ from app.faces.embedder import Embedder, load_network
 from app.faces.finder import CLOSER, FaceFinder, FindOptions
 from app.faces.mtcnn import Mtcnn
 from app.faces.onnx_sessions import SessionOptions, parse_providers
-from app.faces.weights import Progress, WeightsStore, open_weights
+from app.faces.weights import Progress, Provide, open_weights
 from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, choose_reduction
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
@@ -84,9 +84,9 @@ def open_face_extractor(
     stop: threading.Event | None = None,
     *,
     accept_low_quality: bool = False,
-    weights: WeightsStore | None = None,
+    provide: Provide | None = None,
 ) -> FaceExtractor:
-    """Load the nets; `weights`: out of this folder. Raises UnknownModel, WeightsUnavailable."""
+    """Load the nets; `provide` finds their weights. Raises UnknownModel, WeightsUnavailable."""
     # OpenCV's own threads would only compete with ours, which each take a photo.
     cv2.setNumThreads(1)
     providers = parse_providers(settings.ONNX_PROVIDERS)
@@ -95,7 +95,7 @@ def open_face_extractor(
     sessions = SessionOptions(providers, threads=1)
     nets = Mtcnn(sessions)
     detector = build_detector(detection, nets)
-    network = load_network(settings.FACE_MODEL, weights or open_weights(settings, progress, stop), sessions)
+    network = load_network(settings.FACE_MODEL, provide or open_weights(settings, progress, stop).ensure, sessions)
     limits = settings.quality_limits()
     find_options = FindOptions(settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, limits, accept_low_quality)
     return FaceExtractor(

@@ -48,7 +48,7 @@ def store(weights_home: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsStore:
 
 def test_facenet512_on_onnx_equals_tensorflow(store: WeightsStore, weights_home: Path) -> None:
     faces, expected = (np.load(weights_home / ".deepface/weights" / name) for name in ("faces.npy", "vectors.npy"))
-    vectors = load_network("Facenet512", store, SessionOptions(threads=2)).forward(faces)
+    vectors = load_network("Facenet512", store.ensure, SessionOptions(threads=2)).forward(faces)
     assert vectors.shape == (16, 512)
     assert max(map(cosine_distance, vectors, expected)) < 1e-6
     assert cosine_distance(vectors[0], vectors[1]) > 0.1  # the comparison would notice a mistake
@@ -89,7 +89,7 @@ def test_vectors_equal_deepface_represent(
 def test_a_batch_gives_the_same_vectors_as_one_by_one(store: WeightsStore) -> None:
     random = np.random.default_rng(3)
     faces = [face(random.random((160, 160, 3), np.float32)) for _ in range(3)]
-    embedder = Embedder("Facenet512", load_network("Facenet512", store, SessionOptions()))
+    embedder = Embedder("Facenet512", load_network("Facenet512", store.ensure, SessionOptions()))
     together = embedder.embed(faces)
     alone = [embedder.embed([one])[0] for one in faces]
     for left, right in zip(together, alone, strict=True):
@@ -98,7 +98,7 @@ def test_a_batch_gives_the_same_vectors_as_one_by_one(store: WeightsStore) -> No
 
 
 def test_dlib_runs_through_deepfaces_client(store: WeightsStore) -> None:
-    network = load_network("Dlib", store, SessionOptions())
+    network = load_network("Dlib", store.ensure, SessionOptions())
     batch = np.random.default_rng(0).random((2, *network.input_size, 3)).astype(np.float32)
     assert (network.input_size, network.dimensions) == ((150, 150), 128)
     assert network.forward(batch).shape == (2, 128)
@@ -120,7 +120,7 @@ def test_a_vector_that_is_none_is_refused(value: float) -> None:
 
 def test_an_unknown_model_is_refused_with_the_known_ones(store: WeightsStore) -> None:
     with pytest.raises(UnknownModel) as refused:
-        load_network("Facenet513", store, SessionOptions())
+        load_network("Facenet513", store.ensure, SessionOptions())
     assert "Facenet512" in refused.value.advice
 
 
@@ -137,7 +137,7 @@ def test_a_damaged_weights_file_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a download")
     with pytest.raises(WeightsUnavailable) as refused:
-        load_network("Facenet512", WeightsStore(WeightsOptions()), SessionOptions())
+        load_network("Facenet512", WeightsStore(WeightsOptions()).ensure, SessionOptions())
     assert str(path) in str(refused.value)
     assert path.read_bytes() == b"half a download"  # it may be the user's own: not ours to delete
 

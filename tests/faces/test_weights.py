@@ -63,6 +63,20 @@ def test_a_file_that_changed_since_is_refused(server: PhotoServer, home: Path) -
     assert str(path) in str(refused.value)
 
 
+def test_verifying_checks_the_file_and_writes_nothing(server: PhotoServer, home: Path) -> None:
+    home.mkdir(parents=True)
+    (home / "net.onnx").write_bytes(CONTENT)
+    store = WeightsStore(WeightsOptions())
+    assert store.verify(file_on(server), accept) == home / "net.onnx"
+    assert names(home) == ["net.onnx"]
+    with pytest.raises(WeightsUnavailable, match="dañado"):
+        store.verify(file_on(server), lambda path: accept(path.with_name("nothing")))
+    (home / "net.onnx.sha256").write_text("0" * 64)
+    with pytest.raises(WeightsUnavailable, match="cambió"):
+        store.verify(file_on(server), accept)
+    assert server.requests == []
+
+
 def test_a_packed_file_is_unpacked(server: PhotoServer, home: Path) -> None:
     WeightsStore(WeightsOptions()).ensure(file_on(server, "packed.dat.bz2"), accept)
     assert names(home) == ["packed.dat", "packed.dat.sha256"]

@@ -1,4 +1,4 @@
-"""`--check`: the options come in; the table goes to the console, an exit code and a document go out."""
+"""`--check`: run all checks and print each finding as it is made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from app.checkup.checks import Subject, check
+from app.checkup.checks import Subject, run_checks
 from app.checkup.finding import BROKEN, WARNING, Finding
 from app.checkup.report import check_document, closing_lines, decide_check_exit_code, finding_lines
 from app.core.config import Settings
@@ -17,14 +17,16 @@ from app.errors import EXIT_BY_SIGNAL, SettingsError
 from app.reports.columns import fitting_width
 from app.roster.folder import FolderRoster
 
-TROUBLES = (WARNING, BROKEN)
+PROBLEMS = (WARNING, BROKEN)
 
 
 def run_checkup(
     options: argparse.Namespace, console: Console, read_settings: Callable[[], Settings]
 ) -> tuple[int, dict[str, Any]]:
-    """Look at everything and say it as it is found; the exit code and the document. A quiet console hears of troubles
-    only. `read_settings` may raise SettingsError: that is a finding, too."""
+    """Check everything, print it, and return the exit code and the document for `--json`.
+
+    `read_settings` may raise SettingsError, which becomes a finding. A quiet console prints problems only.
+    """
     try:
         settings: Settings | SettingsError = read_settings()
     except SettingsError as error:
@@ -32,14 +34,14 @@ def run_checkup(
     subject = Subject(folder=FolderRoster(options.photos) if options.photos else None)
     width, quiet = fitting_width(console), console.quiet
     findings: list[Finding] = []
-    told: Finding | None = None
+    printed: Finding | None = None
     with stopping_on_signals() as stopper:
-        for finding in check(settings, subject, stopper.event):
+        for finding in run_checks(settings, subject, stopper.event):
             findings.append(finding)
-            if not quiet or finding.level in TROUBLES:
+            if not quiet or finding.level in PROBLEMS:
                 console.quiet = False
-                console.print("\n".join(finding_lines(finding, told, width)))
-                told = finding
+                console.print("\n".join(finding_lines(finding, printed, width)))
+                printed = finding
     exit_code = decide_check_exit_code(findings)
     console.print("\n".join(closing_lines(findings, width)))
     if stopper.signal_number is not None:
