@@ -46,7 +46,7 @@ def temp(tmp_path: Path) -> Iterator[TempFolder]:
 
 
 @pytest.mark.parametrize(("name", "encoded"), NAMES)
-def test_a_photo_in_a_folder_is_taken_where_it_is(folder: Path, name: str, encoded: str, temp: TempFolder) -> None:
+def test_a_photo_in_a_folder_is_not_copied(folder: Path, name: str, encoded: str, temp: TempFolder) -> None:
     (folder / "789123" / name).write_bytes(PHOTO)
     member = CrewMember("789123", name)
     file = folder / "789123" / name
@@ -72,7 +72,7 @@ def test_a_photo_that_is_not_in_the_folder_is_not_found(
     assert source.check(CrewMember(*member), Version()) == Answer(ANSWER_GONE)
 
 
-def test_a_folder_is_no_photo(folder: Path, temp: TempFolder) -> None:
+def test_a_folder_of_the_photo_s_name_is_not_found(folder: Path, temp: TempFolder) -> None:
     source = FolderSource(folder.parent.as_uri(), MAX_BYTES)
     with pytest.raises(PhotoNotFound):
         source.fetch(CrewMember(folder.name, "789123"), temp)
@@ -80,16 +80,16 @@ def test_a_folder_is_no_photo(folder: Path, temp: TempFolder) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_not_available(temp: TempFolder) -> None:
-    """This one belongs to the system, and nobody can read its beginning."""
+    """Linux lets no process read the beginning of /proc/self/mem."""
     with pytest.raises(PhotoUnavailable) as caught:
         FolderSource("file:///proc", MAX_BYTES).fetch(CrewMember("self", "mem"), temp)
     assert caught.value.detail == f"no se puede leer el archivo: {os.strerror(errno.EIO)}"
 
 
-def test_a_folder_that_cannot_be_looked_into_is_not_available(
+def test_a_photo_in_a_folder_without_permission_is_not_available(
     folder: Path, monkeypatch: pytest.MonkeyPatch, temp: TempFolder
 ) -> None:
-    """Root may look into any, so the system's refusal is made up."""
+    """Root may open any folder, so the test raises the system's error itself."""
 
     def refuse(path: Path, **_: bool) -> os.stat_result:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -104,14 +104,14 @@ def test_a_folder_that_cannot_be_looked_into_is_not_available(
     assert caught.value.detail == f"no se puede leer el archivo: {os.strerror(errno.EACCES)}"
 
 
-def test_a_large_photo_has_the_checksum_of_all_of_it(folder: Path, temp: TempFolder) -> None:
-    content = PHOTO * 33  # some pieces and a bit
+def test_a_large_photo_has_the_sha_256_of_all_of_it(folder: Path, temp: TempFolder) -> None:
+    content = PHOTO * 33
     (folder / "789123" / "a.jpg").write_bytes(content)
     photo = FolderSource(folder.as_uri(), MAX_BYTES).fetch(CrewMember("789123", "a.jpg"), temp)
     assert photo.sha256 == hashlib.sha256(content).hexdigest()
 
 
-def test_a_photo_in_a_folder_is_the_same_as_long_as_its_time_and_size_are(folder: Path, temp: TempFolder) -> None:
+def test_a_photo_in_a_folder_is_the_same_while_its_time_and_size_are(folder: Path, temp: TempFolder) -> None:
     file, member = folder / "789123" / "a.jpg", CrewMember("789123", "a.jpg")
     file.write_bytes(PHOTO)
     source = FolderSource(folder.as_uri(), MAX_BYTES)
@@ -133,7 +133,7 @@ def test_a_photo_in_a_folder_is_the_same_as_long_as_its_time_and_size_are(folder
     ]
 
 
-def test_of_a_photo_of_which_nothing_is_remembered_its_version_is_told(folder: Path, temp: TempFolder) -> None:
+def test_a_check_without_a_remembered_version_returns_the_current_one(folder: Path, temp: TempFolder) -> None:
     (folder / "789123" / "a.jpg").write_bytes(PHOTO)
     source, member = FolderSource(folder.as_uri(), MAX_BYTES), CrewMember("789123", "a.jpg")
     assert source.check(member, Version()) == Answer(ANSWER_UNKNOWN, source.fetch(member, temp).version)
@@ -161,7 +161,7 @@ def test_nothing_outside_the_folder_is_read(folder: Path, name: str, temp: TempF
 
 
 def test_two_spellings_of_a_letter_are_two_names(folder: Path, temp: TempFolder) -> None:
-    """The roster's spelling is the file's: nobody's name is corrected."""
+    """The file must be named exactly as in the roster: an ñ of one character is another name than an ñ of two."""
     (folder / "789123" / "pen\u0303a.jpg").write_bytes(PHOTO)
     with pytest.raises(PhotoNotFound):
         FolderSource(folder.as_uri(), MAX_BYTES).fetch(CrewMember("789123", "pe\u00f1a.jpg"), temp)

@@ -39,7 +39,7 @@ MONDAY, TUESDAY = "Mon, 05 Jan 2026 10:00:00 GMT", "Tue, 06 Jan 2026 10:00:00 GM
         (Version(), Version(), ANSWER_UNKNOWN),
     ],
 )
-def test_of_what_both_know_the_surest_decides(current: Version, remembered: Version, kind: str) -> None:
+def test_the_surest_thing_that_both_versions_know_decides(current: Version, remembered: Version, kind: str) -> None:
     assert compare_versions(current, remembered) == kind
 
 
@@ -48,13 +48,13 @@ def test_of_what_both_know_the_surest_decides(current: Version, remembered: Vers
     [
         (Answer(ANSWER_SAME), True),
         (Answer(ANSWER_UNKNOWN, Version("", "", 7)), True),
-        (Answer(ANSWER_UNKNOWN), True),  # it is there
+        (Answer(ANSWER_UNKNOWN), True),  # the photo is still there
         (Answer(ANSWER_CHANGED, Version('"a"')), False),
         (Answer(ANSWER_GONE), False),
         (Answer(ANSWER_UNREACHABLE), False),
     ],
 )
-def test_an_answer_counts_as_a_check_when_nothing_speaks_against_the_photo_s_being_the_same(
+def test_an_answer_counts_as_a_check_unless_the_photo_changed_or_was_not_found(
     answer: Answer, says_something: bool
 ) -> None:
     assert answer.says_something is says_something

@@ -8,7 +8,7 @@ from app.errors import BadName
 from app.photos.urls import photo_url
 from app.records import CrewMember
 
-# Names as rosters have them, and how they go into an address.
+# Names as rosters have them, and their encoding in a URL.
 NAMES = [
     ("FAED(1).jpg", "FAED%281%29.jpg"),
     ("foto de Ana.jpg", "foto%20de%20Ana.jpg"),
@@ -22,8 +22,8 @@ NAMES = [
     ("..a.jpg", "..a.jpg"),
     ("%2e%2e", "%252e%252e"),
     ("~a_b-c.jpg", "~a_b-c.jpg"),
-    ("Captura 10.30\u202fa.m.jpg", "Captura%2010.30%E2%80%AFa.m.jpg"),  # as a Mac names them
-    ("pen\u0303a.jpg", "pen%CC%83a.jpg"),  # an ñ in two characters, likewise
+    ("Captura 10.30\u202fa.m.jpg", "Captura%2010.30%E2%80%AFa.m.jpg"),  # macOS writes this space
+    ("pen\u0303a.jpg", "pen%CC%83a.jpg"),  # macOS writes ñ as two characters
 ]
 REFUSED = ["", ".", "..", "/", "a/b.jpg", "../a.jpg", "..\\a.jpg", "a\nb.jpg", "a\x00.jpg", "a\x7f.jpg", "a\u2028b.jpg"]
 
@@ -36,7 +36,7 @@ def test_each_name_is_one_encoded_segment(name: str, encoded: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_name_that_is_more_or_less_than_a_segment_is_refused(name: str) -> None:
+def test_a_name_that_is_not_one_segment_is_refused(name: str) -> None:
     for member in (CrewMember("789123", name), CrewMember(name, "a.jpg")):
         with pytest.raises(BadName, match=r"^«"):
             photo_url("https://fotos.example", member)
@@ -52,5 +52,5 @@ def test_a_name_that_is_more_or_less_than_a_segment_is_refused(name: str) -> Non
         ("file:///fotos", "file:///fotos/7/a.jpg"),
     ],
 )
-def test_the_address_that_is_stored_has_no_credentials(base: str, stored: str) -> None:
+def test_the_url_that_is_stored_has_no_credentials(base: str, stored: str) -> None:
     assert photo_url(base, CrewMember("7", "a.jpg")) == stored
