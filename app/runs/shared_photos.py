@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from app.errors import ItemError, PlaceholderPhoto, Retry, SharedPhoto, codes_with
-from app.faces.alignment import crop_with_black
+from app.faces.cropping import crop_with_black
 from app.faces.quality import PASSED, Limits, grade, worst
 from app.gallery.gallery import Gallery
 from app.gallery.photo_records import QualityNote
