@@ -1,4 +1,4 @@
-"""The fixtures do what the other tests take for granted."""
+"""Test the fixtures on which the other tests rely."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def test_each_kind_of_database_is_empty_and_writable(database: Database) -> None
     assert database.transaction(work) == [(7,)]
 
 
-def test_the_server_lets_root_look_into_a_test_s_own_database(mariadb: MariaDb, mariadb_name: str) -> None:
+def test_root_can_read_a_test_s_own_database(mariadb: MariaDb, mariadb_name: str) -> None:
     mariadb.execute("CREATE TABLE año (nombre VARCHAR(9))", mariadb_name)
     mariadb.execute("INSERT INTO año VALUES (%(nombre)s)", mariadb_name, nombre="Peña 100%")
     assert mariadb.execute("SELECT * FROM año", mariadb_name) == [("Peña 100%",)]
     assert mariadb.execute("SHOW TABLES", mariadb_name) == [("año",)]
 
 
-def test_settings_lie_under_the_test_s_folder_and_overrides_win(make_settings: MakeSettings, tmp_path: Path) -> None:
+def test_folders_lie_under_the_test_s_own_and_overrides_win(make_settings: MakeSettings, tmp_path: Path) -> None:
     settings = make_settings(HTTP_ATTEMPTS=9)
     assert [tmp_path / "logs", tmp_path / "temp_uploads"] == [settings.LOG_DIR, settings.TEMP_DIR]
     assert settings.HTTP_ATTEMPTS == 9
@@ -56,7 +56,7 @@ def test_the_web_server_answers(web: PhotoServer, path: str, answer: tuple[int, 
     assert web.requests == [path]
 
 
-def test_the_web_server_fails_first_where_it_is_flaky(web: PhotoServer) -> None:
+def test_the_flaky_route_fails_first(web: PhotoServer) -> None:
     answers = [requests.get(f"{web.base_url}/flaky/a.jpg", timeout=5).status_code for _ in range(3)]
     assert answers == [503, 503, 200]
 
@@ -64,14 +64,14 @@ def test_the_web_server_fails_first_where_it_is_flaky(web: PhotoServer) -> None:
 @pytest.mark.parametrize(
     ("route", "reason"), [("reset", "reset by peer"), ("truncated", "IncompleteRead"), ("cut", "ended prematurely")]
 )
-def test_the_web_server_breaks_off(web: PhotoServer, route: str, reason: str) -> None:
+def test_some_routes_break_off(web: PhotoServer, route: str, reason: str) -> None:
     web.default_photo = b"photo"
     with pytest.raises(requests.exceptions.RequestException, match=reason):
         requests.get(f"{web.base_url}/{route}/a.jpg", timeout=5)
 
 
 @pytest.mark.parametrize("route", ["huge", "drip"])
-def test_the_web_server_never_ends(web: PhotoServer, route: str) -> None:
+def test_some_routes_never_end(web: PhotoServer, route: str) -> None:
     with requests.get(f"{web.base_url}/{route}/a.jpg", timeout=5, stream=True) as response:
         assert response.headers.get("Content-Length") is None
         assert response.raw.read(10) == b"x" * 10
@@ -88,7 +88,7 @@ ETAG = f'"{hashlib.sha256(b"photo").hexdigest()[:16]}"'
 
 
 def ask(web: PhotoServer, method: str, path: str = "/7/foto.jpg", **headers: str) -> tuple[int, bytes, tuple[str, ...]]:
-    """Status, body, and what the server says of the file: ETag, date, size, and how it sends it."""
+    """Send a request; return status, body and the headers ETag, Last-Modified, Content-Length and Transfer-Encoding."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     response = requests.request(method, web.base_url + path, headers=given, timeout=5)
     names = ("ETag", "Last-Modified", "Content-Length", "Transfer-Encoding")
@@ -96,7 +96,7 @@ def ask(web: PhotoServer, method: str, path: str = "/7/foto.jpg", **headers: str
 
 
 @pytest.mark.parametrize(("method", "body"), [("GET", b"photo"), ("HEAD", b"")])
-def test_the_web_server_s_photos_have_validators_and_size_as_told(web: PhotoServer, method: str, body: bytes) -> None:
+def test_photos_have_the_validators_and_size_that_were_set(web: PhotoServer, method: str, body: bytes) -> None:
     web.photos = {"7/foto.jpg": b"photo"}
     assert ask(web, method) == (200, body, (ETAG, MODIFIED, "5", ""))
     web.validators = {"etag"}
@@ -125,7 +125,7 @@ def test_the_web_server_s_photos_have_validators_and_size_as_told(web: PhotoServ
         (set(), {"If_None_Match": ETAG, "If_Modified_Since": MODIFIED}, 200),
     ],
 )
-def test_the_web_server_does_not_send_again_what_is_known(
+def test_the_web_server_does_not_send_a_known_photo_again(
     web: PhotoServer, method: str, validators: set[str], conditions: dict[str, str], status: int
 ) -> None:
     web.photos, web.validators = {"7/foto.jpg": b"photo"}, validators
@@ -135,24 +135,24 @@ def test_the_web_server_does_not_send_again_what_is_known(
 
 
 @pytest.mark.parametrize("route", ["ok", "404", "slow", "flaky", "huge", "drip", "gzip", "chunks", "moved", "7"])
-def test_the_web_server_answers_a_head_in_kind_and_without_a_body(web: PhotoServer, route: str) -> None:
+def test_a_head_is_answered_as_a_get_but_without_a_body(web: PhotoServer, route: str) -> None:
     web.default_photo, web.photos, web.failures, web.slow_s = b"photo", {"7/foto.jpg": b"photo"}, 0, 0.0
     path = f"/{route}/foto.jpg"
     with requests.Session() as session:
         head = session.head(web.base_url + path, timeout=5)
-        assert session.head(f"{web.base_url}/ok/foto.jpg", timeout=5).status_code == 200  # what a body would upset
+        assert session.head(f"{web.base_url}/ok/foto.jpg", timeout=5).status_code == 200  # a body would break this
     with requests.get(web.base_url + path, timeout=5, stream=True, allow_redirects=False) as get:
         said = [{name: value for name, value in each.headers.items() if name != "Date"} for each in (head, get)]
     assert (head.status_code, said[0], head.content) == (get.status_code, said[1], b"")
     assert (web.requests, web.heads) == ([path], [path, "/ok/foto.jpg"])
 
 
-def test_the_web_server_counts_every_request_where_it_is_flaky(web: PhotoServer) -> None:
+def test_the_flaky_route_counts_every_request(web: PhotoServer) -> None:
     assert [ask(web, method, "/flaky/a.jpg")[0] for method in ("HEAD", "GET", "HEAD", "GET")] == [503, 503, 200, 200]
     assert web.count("/flaky/a.jpg") == 2
 
 
-def test_the_web_server_may_refuse_heads_show_a_page_or_be_down(web: PhotoServer) -> None:
+def test_the_web_server_can_refuse_heads_show_a_page_or_be_down(web: PhotoServer) -> None:
     web.photos = {"7/foto.jpg": b"photo"}
     web.head_allowed = False
     answers = [ask(web, method)[:2] for method in ("HEAD", "GET")]
