@@ -121,7 +121,6 @@ def _shape(band: Plane) -> tuple[float, float]:
 
 
 def _colours(face: Image) -> Traits:
-    """Measure how colourful the face is and how its colour varies."""
     planes = cv2.split(cv2.cvtColor(face, cv2.COLOR_BGR2YCrCb))
     red, blue = (np.asarray(plane, np.uint8) for plane in planes[1:])
     five, nine = _spread(red, 5), _spread(red, 9)

@@ -201,7 +201,6 @@ def _rising(middle: float, width: float) -> Callable[[float], float]:
 
 
 def _facing(degrees: float) -> float:
-    """Score an angle of the head's pose."""
     return 100 * max(0.0, math.cos(math.radians(degrees))) ** 2
 
 

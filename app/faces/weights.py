@@ -112,22 +112,19 @@ class WeightsStore:
         """Download the file if it is missing, check it, and return its path. Raises WeightsUnavailable, Interrupted."""
         path = self.path_of(file)
         try:
-            self._ensure(file, path, check)
+            if not path.exists():
+                self._download(file, check)
+            elif self._hash_path(path).exists():
+                self._compare(path)
+            else:
+                _check_file(path, check)
+                self._record_hash(path)
         except OSError as error:
             raise WeightsUnavailable(
                 f"No se puede usar {error.filename or path}: {error.strerror}",
                 "Revise los permisos de esa carpeta, o indique otra en DEEPFACE_HOME.",
             ) from error
         return path
-
-    def _ensure(self, file: WeightsFile, path: Path, check: Check) -> None:
-        if not path.exists():
-            self._download(file, check)
-        elif self._hash_path(path).exists():
-            self._compare(path)
-        else:
-            _check_file(path, check)
-            self._record_hash(path)
 
     def _record_hash(self, path: Path) -> None:
         try:
