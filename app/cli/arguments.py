@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from app.core.streams import STDOUT
 from app.errors import EXIT_NOT_STARTED
 
 PROGRAM = "./run_embeddings.sh"
 HELP_WIDTH = 96
 MAX_MINUTES = 60 * 24 * 366
-STDOUT = "-"
 INSTEAD = ("--check", "--history", "--forget", "--print-schema")
 WHO = ("--all", "--crew-id", "--retry-failed", "--migrate", "--demo")
 HOW = (

@@ -13,7 +13,6 @@ from datetime import datetime, timezone
 from rich.console import Console
 
 from app.cli.administration import forget, read_history, schema_statements
-from app.cli.arguments import STDOUT
 from app.cli.closing import complain, facts_of, run_end, tell_end, what_else, write_page
 from app.cli.demo import EXPECTED_ERRORS, EXPECTED_STORED, NEXT_STEPS, open_demo
 from app.cli.publishing import hand_over, has_news, publish
@@ -21,7 +20,7 @@ from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs, is_logging, printable_lines
 from app.core.redaction import harmless
 from app.core.signals import Stopper, stopping_on_signals
-from app.core.streams import without_native_chatter
+from app.core.streams import STDOUT, without_native_chatter
 from app.errors import (
     EXIT_BY_SIGNAL,
     EXIT_INTERRUPTED,

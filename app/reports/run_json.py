@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from app.cli.arguments import STDOUT
 from app.core.files import mode_of, write_private
+from app.core.streams import STDOUT
 from app.errors import SettingsError
 from app.faces.quality import Limits
 from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
