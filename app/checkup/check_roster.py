@@ -13,6 +13,7 @@ from app.checkup.check_tables import Shape
 from app.checkup.finding import ROSTER, Finding
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.spanish import say_count, say_some
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
 from app.gallery.embeddings_table import TABLE
 from app.photos.source import photo_url
@@ -165,13 +166,12 @@ def _quoted(name: str, where: Connection | Database) -> str:
 
 
 def _people(number: int) -> str:
-    return "1 persona activa" if number == 1 else f"{number} personas activas"
+    return say_count(number, "persona activa", "personas activas")
 
 
 def _characters(number: int) -> str:
-    return "1 carácter" if number == 1 else f"{number} caracteres"
+    return say_count(number, "carácter", "caracteres")
 
 
 def _some(ids: Sequence[str]) -> str:
-    more = len(ids) - SHOWN
-    return ", ".join(ids[:SHOWN]) + (f" y {more} más" if more > 0 else "")
+    return say_some(ids, SHOWN)

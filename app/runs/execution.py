@@ -34,7 +34,8 @@ from app.records import (
     Skipped,
 )
 from app.runs.abort_guard import AbortGuard
-from app.runs.context import Means, Results
+from app.runs.context import Means
+from app.runs.result import Results
 from app.runs.result_writer import ResultWriter
 from app.runs.shared_photos import SharedPhotoCheck, known_pictures, open_pictures
 

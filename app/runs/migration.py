@@ -21,8 +21,9 @@ from app.photos.temp_folder import TempFolder
 from app.planning.decisions import PROCESSED, UNCHANGED, Decision, is_stale
 from app.planning.plan import MASS_DEACTIVATION, Plan, mass
 from app.records import CrewMember, Embedding
-from app.runs.context import Means, Results
+from app.runs.context import Means
 from app.runs.execution import Execution
+from app.runs.result import Results
 
 log = logging.getLogger(__name__)
 

@@ -24,9 +24,10 @@ from app.planning.plan import MASS_DEACTIVATION, Plan, Survey, mass
 from app.planning.planner import Planning
 from app.planning.rules import make_rules
 from app.records import EmbeddingSpec, Failed, PhotoAnalysis
-from app.runs.context import Means, Observer, Request, RunResult, clear_suspicion
+from app.runs.context import Means, Observer, Request, clear_suspicion
 from app.runs.execution import Execution
 from app.runs.migration import Migration, needs_migration, staged_vectors_of, without_prepared
+from app.runs.result import RunResult
 from app.runs.run_lock import holding_run_lock
 from app.runs.shared_photos import note_quality
 

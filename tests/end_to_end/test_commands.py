@@ -227,7 +227,7 @@ def test_a_change_of_model_is_switched_to_at_once_and_the_old_rows_stay_inactive
 def test_the_printed_schema_is_all_that_an_account_without_rights_needs(
     mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, make_settings: MakeSettings, staffed: World
 ) -> None:
-    from app.cli.administration import schema_statements
+    from app.cli.commands.schema import schema_statements
 
     if not inspect(mariadb_database.engine).has_table("tripulantes"):
         create_roster(mariadb_database, [])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.cli.administration import schema_statements
 from app.cli.arguments import parse_arguments
+from app.cli.commands.schema import schema_statements
 from app.core.config import PROJECT_DIR
 from app.core.database import Database
 from app.reports.metrics import RunMetrics, write_metrics

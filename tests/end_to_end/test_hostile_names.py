@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from app.cli.closing import complain
+from app.cli.commands.forget import forgotten_lines
 from app.core.logs import LogOptions, Personal, configure_logs, printable
 from app.errors import BadName, MemberNotProcessable, PhotoNotFound, PhotoUnavailable
 from app.faces.quality import COMPONENTS
@@ -29,14 +29,14 @@ from app.photos.temp_folder import TempFolder
 from app.planning.decisions import Case, Decision, Rules
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored, Version
-from app.reports.console import open_console
+from app.reports.console import complain, open_console
 from app.reports.console_progress import ConsoleProgress
 from app.reports.csv_list import COLUMNS, listing
-from app.reports.forgotten import forgotten_lines
 from app.reports.html_page import render
-from app.reports.photo_review import Review, RunFacts, build_review
+from app.reports.photo_review import Review, build_review
 from app.reports.plan_report import plan_lines
 from app.reports.run_summary import error_lines
+from app.runs.result import RunResult
 
 # What means something to a terminal, a log, a page, a spreadsheet, a shell, a path or an address.
 PIECES = (
@@ -87,10 +87,13 @@ def outcomes_of(member: CrewMember) -> list[Outcome]:
 
 
 def review_of(member: CrewMember) -> Review:
-    facts = RunFacts(
-        datetime(2026, 11, 22), 1.0, MemberNotProcessable(f"{member.crew_id} no existe"), frozenset({member.crew_id})
+    result = RunResult(
+        outcomes_of(member),
+        error=MemberNotProcessable(f"{member.crew_id} no existe"),
+        started_at=datetime(2026, 11, 22),
+        previous=frozenset({member.crew_id}),
     )
-    return build_review(outcomes_of(member), facts, LIMITS)
+    return build_review(result, LIMITS)
 
 
 def assert_shows(text: str, lines: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ from app.core.files import write_private
 from app.reports import html_page as page
 from app.reports.html_page import Row, reasons_of, render, rows_of, write_report
 from app.reports.photo_review import Changes, Distribution, Entry, Review
-from app.reports.run_summary import summarise
+from app.runs.result import RunResult
 from app.runs.shared_photos import MAX_THUMBNAIL_BYTES
 from tests.support.browser import missing_browser, running_browser
 
@@ -44,7 +44,7 @@ REVIEW = Review(
     datetime(2026, 11, 22, 6, 0),
     "4 personas no se pudieron registrar.",
     "",
-    summarise([], 1.0),
+    RunResult().count(),
     ENTRIES,
     Changes(("Eva <i>Sol</i> (8)",), new=1, open=2),
     (Distribution("Sharpness", "La cara está borrosa", (3, 61, 62), warn=40, reject=10),),

@@ -11,11 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.errors import item_errors
 from app.reports.metrics import RunMetrics, write_metrics
-from app.reports.run_summary import Summary
+from app.runs.result import RunCounts
 
-SUMMARY = Summary(
+COUNTS = RunCounts(
     stored=7, failed=3, skipped=5, interrupted=1, seconds=2.5, by_code={"no_face": 2, "bad_name": 1},
-    stages_ms={"download": 12.5, "embed": 40}, recalled=2,
+    stages_ms={"download": 12.5, "embed": 40}, recalled=2, changes={"deactivated": 2},
 )  # fmt: skip
 ENDED = 1_790_000_000.5
 
@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, float]:
 
 def test_all_that_is_known_of_a_run(tmp_path: Path) -> None:
     target = tmp_path / "embeddings.prom"
-    write_metrics(RunMetrics(1, ENDED, SUMMARY, 11, {"deactivated": 2}), target)
+    write_metrics(RunMetrics(1, ENDED, COUNTS, 11), target)
     codes = {f"last_run_failures{{{kind.code}}}": 0 for kind in item_errors()}
     assert read(target) == codes | {
         "last_run_exit_code": 1,
@@ -55,7 +55,7 @@ def test_all_that_is_known_of_a_run(tmp_path: Path) -> None:
 
 def test_a_run_that_did_not_begin_says_so_and_keeps_the_last_success(tmp_path: Path) -> None:
     target = tmp_path / "embeddings.prom"
-    write_metrics(RunMetrics(0, ENDED, SUMMARY, 11), target)
+    write_metrics(RunMetrics(0, ENDED, COUNTS, 11), target)
     for exit_code in (2, 3):
         write_metrics(RunMetrics(exit_code, ENDED + 60 * exit_code), target)
     assert read(target) == {

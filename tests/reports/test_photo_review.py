@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +9,12 @@ import pytest
 
 from app.errors import DatabaseUnavailable, item_errors, kind_of
 from app.faces.quality import COMPONENTS
+from app.gallery.remembered import PhotoRecord
+from app.planning.decisions import UNCHANGED, Case, Decision
+from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored
-from app.reports.photo_review import Changes, Entry, Notice, Review, RunFacts, build_review
+from app.reports.photo_review import Changes, Entry, Review, build_review
+from app.runs.result import RunResult
 
 WHEN = datetime(2026, 11, 22, 6, 0)
 ALL_SKIPPED = ("current", "renamed", "same_file", "reencoded", "reactivated", "interrupted")
@@ -25,8 +30,20 @@ def analysis(**components: float) -> PhotoAnalysis:
     return PhotoAnalysis((200, 100), box=(50, 25, 40, 50), quality=quality, thumbnail=b"jpeg")
 
 
-def review(*outcomes: Outcome, limits: dict[str, tuple[float, float]] | None = None, **facts: Any) -> Review:
-    return build_review(outcomes, RunFacts(WHEN, 1.0, **facts), LENIENT | (limits or {}))
+def review(
+    *outcomes: Outcome,
+    limits: dict[str, tuple[float, float]] | None = None,
+    improvable: Sequence[tuple[CrewMember, str]] = (),
+    **facts: Any,
+) -> Review:
+    """The review of these outcomes. `improvable`: members of whose photo an earlier run warned, with the component;
+    those without an outcome are current."""
+    known = {outcome.member.crew_id for outcome in outcomes}
+    current = [Skipped(member, "current") for member, _ in improvable if member.crew_id not in known]
+    cases = [Case(member, "", None, PhotoRecord("", improvable=name)) for member, name in improvable]
+    plan = Plan([Decision(UNCHANGED, "", case) for case in cases])
+    result = RunResult([*outcomes, *current], started_at=WHEN, seconds=1.0, plan=plan, **facts)
+    return build_review(result, LENIENT | (limits or {}))
 
 
 def test_a_failure_is_told_in_the_words_of_its_error_with_the_photo_and_the_face_in_it() -> None:
@@ -144,7 +161,7 @@ def test_nothing_is_new_when_there_was_no_run_before() -> None:
 
 
 def test_a_notice_is_listed_although_nothing_failed() -> None:
-    found = review(Stored(LUIS, 1), notices=[Notice(ANA, "shared_photo", "es la de Luis Gil (2)")], previous={})
+    found = review(Stored(LUIS, 1), reported=[(ANA, "es la de Luis Gil (2)")], previous={})
     assert [(entry.crew_id, entry.kind, entry.detail) for entry in found.entries] == [
         ("1", "shared", "es la de Luis Gil (2)")
     ]

@@ -12,7 +12,7 @@ from app.planning.decisions import KINDS, Case, Decision, Rules
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed
 from app.reports import plan_report
-from app.reports.plan_report import UNKNOWN_TIME, WORDS, plan_document, plan_lines, plan_notices, say_duration
+from app.reports.plan_report import UNKNOWN_TIME, WORDS, plan_document, plan_lines, plan_notices
 
 RULES = Rules("Facenet512", "c1", 512, "j1", datetime(2026, 11, 22), timedelta(hours=20))
 MIXTURE = (
@@ -119,24 +119,6 @@ def test_the_time_is_told_as_far_as_it_is_known(
 
 def test_of_an_empty_roster_nothing_is_counted() -> None:
     assert plan_lines(Plan([]), RULES)[2:4] == ["No hay nadie en el padrón.", ""]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "menos de un minuto"),
-        (29, "menos de un minuto"),
-        (31, "un minuto"),
-        (170, "unos 3 minutos"),
-        (59 * 60 + 29, "unos 59 minutos"),
-        (3599, "una hora"),
-        (80 * 60, "una hora y 20 minutos"),
-        (119 * 60, "unas 2 horas"),
-        (20.5 * 3600, "unas 20 horas y 30 minutos"),
-    ],
-)
-def test_a_duration_is_told_as_one_would_say_it(seconds: float, words: str) -> None:
-    assert say_duration(seconds) == words
 
 
 def test_the_document_has_every_kind_and_every_decision() -> None:

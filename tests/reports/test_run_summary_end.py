@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from app.cli.closing import run_end, tell_end
 from app.errors import DatabaseUnavailable, ImplausibleRun, RunError
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
-from app.reports.run_summary import summarise
-from app.runs.context import RunResult
+from app.reports.run_summary import print_end
+from app.runs.context import Request
+from app.runs.result import RunResult
 
 ANA, EVA = CrewMember("1", "a.jpg"), CrewMember("2", "b.jpg")
 FAILED = Failed(ANA, "detect", "no_face")
@@ -24,14 +23,13 @@ NOTHING = "No había nada que cambiar: todos los vectores son ya de este modelo.
 def told(result: RunResult, *, debug: bool = False, migrate: bool = False) -> list[str]:
     """What a pipe shows of the end."""
     console = Console(file=io.StringIO(), markup=False, highlight=False, emoji=False, soft_wrap=True)
-    options = argparse.Namespace(debug=debug, migrate=migrate, model=None)
-    tell_end(console, result, summarise(result.outcomes, 1.0), options)
+    print_end(console, result, result.count(), Request(debug=debug, migrate=migrate))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
 
 def counts_of(result: RunResult) -> dict[str, Any]:
-    return dict(run_end(result, summarise(result.outcomes, 1.0), 0).counts)
+    return dict(result.end(result.count(), 0).counts)
 
 
 @pytest.mark.parametrize("error", [None, DatabaseUnavailable("Se cayó")])
