@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -23,17 +22,6 @@ READABLE_BY_ALL = 0o644  # the exporter runs as another user, and the file names
 MS_PER_S = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class RunMetrics:
-    """How a run ended. `ended_at`: seconds since 1970; `counts` is None when it did not begin, `in_gallery` (people
-    with an active vector) when the database could not say."""
-
-    exit_code: int
-    ended_at: float
-    counts: RunCounts | None = None
-    in_gallery: int | None = None
-
-
 def publish(
     console: Console, target: str, exit_code: int, counts: RunCounts | None = None, gallery: Gallery | None = None
 ) -> None:
@@ -41,20 +29,21 @@ def publish(
     one under way leaves that one's alone."""
     if exit_code == EXIT_ALREADY_RUNNING:
         return
-    metrics = RunMetrics(exit_code, time.time(), counts, _people_in(gallery))
     try:
-        write_metrics(metrics, Path(target))
+        write_metrics(Path(target), exit_code, time.time(), counts, _people_in(gallery))
     except OSError as error:
         warn_unwritten(console, target, error)
 
 
-def write_metrics(metrics: RunMetrics, path: Path) -> None:
-    """Replace the file. The time of the last success, which a failed run does not know, is carried over from the old
-    one. Raises OSError."""
-    write_private(path, generate_latest(_collect(metrics, _last_success(path))), READABLE_BY_ALL)
+def write_metrics(
+    path: Path, exit_code: int, ended_at: float, counts: RunCounts | None = None, in_gallery: int | None = None
+) -> None:
+    """Replace the file. A failed run keeps the time of the last success that the old file had. Raises OSError.
 
-
-def _collect(metrics: RunMetrics, last_success: float | None) -> CollectorRegistry:
+    `ended_at`: seconds since 1970; `counts`: None when the run did not begin; `in_gallery`: people with an active
+    vector, None when the database could not say.
+    """
+    last_success = ended_at if exit_code in (EXIT_OK, EXIT_SOME_FAILED) else _last_success(path)
     registry = CollectorRegistry()
 
     def gauge(name: str, what: str, value: float | None) -> None:
@@ -66,13 +55,10 @@ def _collect(metrics: RunMetrics, last_success: float | None) -> CollectorRegist
         for key, value in values.items():
             family.labels(key).set(value)
 
-    succeeded = metrics.exit_code in (EXIT_OK, EXIT_SOME_FAILED)
-    gauge("last_run_exit_code", "Código de salida de la última ejecución", metrics.exit_code)
-    gauge("last_run_timestamp_seconds", "Fin de la última ejecución", metrics.ended_at)
-    last = metrics.ended_at if succeeded else last_success
-    gauge("last_success_timestamp_seconds", "Fin de la última con código 0 o 1", last)
-    gauge("gallery_people", "Personas con un vector activo", metrics.in_gallery)
-    counts = metrics.counts
+    gauge("last_run_exit_code", "Código de salida de la última ejecución", exit_code)
+    gauge("last_run_timestamp_seconds", "Fin de la última ejecución", ended_at)
+    gauge("last_success_timestamp_seconds", "Fin de la última con código 0 o 1", last_success)
+    gauge("gallery_people", "Personas con un vector activo", in_gallery)
     if counts is not None:
         stages_s = {stage: milliseconds / MS_PER_S for stage, milliseconds in counts.stages_ms.items()}
         gauge("last_run_seconds", "Duración", counts.seconds)
@@ -80,7 +66,7 @@ def _collect(metrics: RunMetrics, last_success: float | None) -> CollectorRegist
         gauges("last_run_failures", "code", "Personas con error, por código", _by_code(counts))
         gauges("last_run_stage_seconds", "stage", "Media de cada etapa por foto", stages_s)
         gauges("last_run_changes", "kind", "Cambios en la galería, y filas que otro modelo conserva", counts.changes)
-    return registry
+    write_private(path, generate_latest(registry), READABLE_BY_ALL)
 
 
 def _outcomes(counts: RunCounts) -> dict[str, float]:

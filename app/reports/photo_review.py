@@ -82,7 +82,10 @@ def build_review(result: RunResult, limits: Limits) -> Review:
     graded, scores = _grade_all(result.outcomes, limits)
     entries = list(_failures(graded, result))
     changes = None if result.previous is None else _changes(result.outcomes, entries, result.previous)
-    entries += [_of_shared(member, detail) for member, detail in result.reported]
+    entries += [
+        _entry(member, SHARED, SharedPhoto.code, _words_of_failure(SharedPhoto.code, detail))
+        for member, detail in result.reported  # in the gallery, although another member has the photo, too
+    ]
     entries += [*_improvables(graded), *_still_improvable(result)]
     return Review(
         result.started_at,
@@ -117,19 +120,14 @@ def _grades(outcome: Outcome, limits: Limits) -> list[Grade]:
     return grade(outcome.analysis.quality, limits)
 
 
-def _entry(outcome: Outcome, kind: str, code: str, words: tuple[str, str, str]) -> Entry:
-    """Return an entry with the photo as this run saw it. `words`: title, detail and advice."""
-    return _illustrated(_plain_entry(outcome.member, kind, code, words), outcome.analysis)
-
-
-def _illustrated(entry: Entry, seen: PhotoAnalysis | None) -> Entry:
-    return entry if seen is None else replace(entry, thumbnail=seen.thumbnail, box=_fractions(seen))
-
-
-def _plain_entry(member: CrewMember, kind: str, code: str, words: tuple[str, str, str]) -> Entry:
+def _entry(
+    member: CrewMember, kind: str, code: str, words: tuple[str, str, str], seen: PhotoAnalysis | None = None
+) -> Entry:
+    """Return an entry; `words`: title, detail and advice; `seen`: the photo that is shown."""
     crew_id, full_name, photo_name = map(printable, (member.crew_id, member.full_name, member.photo_name))
     title, detail, advice = words
-    return Entry(crew_id, full_name, photo_name, kind, code, title, printable(detail), advice)
+    entry = Entry(crew_id, full_name, photo_name, kind, code, title, printable(detail), advice)
+    return entry if seen is None else replace(entry, thumbnail=seen.thumbnail, box=_fractions(seen))
 
 
 def _fractions(seen: PhotoAnalysis) -> Box | None:
@@ -144,9 +142,10 @@ def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], result: RunResult) 
         if isinstance(outcome, Failed):
             rejected = _worst_first(grades, REJECT) if outcome.code == LowQuality.code else []
             words = _words_of(rejected) if rejected else _words_of_failure(outcome.code, outcome.detail)
-            entry = _entry(outcome, _kind(outcome.code), outcome.code, words)
-            if outcome.recalled and not entry.thumbnail:
-                entry = _illustrated(entry, result.illustrations.get(outcome.member.crew_id))
+            seen = outcome.analysis
+            if outcome.recalled and not (seen and seen.thumbnail):
+                seen = result.illustrations.get(outcome.member.crew_id, seen)
+            entry = _entry(outcome.member, _kind(outcome.code), outcome.code, words, seen)
             yield replace(entry, change=_change(outcome, result.previous))
 
 
@@ -155,7 +154,7 @@ def _improvables(graded: Iterable[tuple[Outcome, list[Grade]]]) -> Iterator[Entr
     for outcome, grades in graded:
         warned = [*_worst_first(grades, REJECT), *_worst_first(grades, WARN)]
         if not isinstance(outcome, Failed) and warned:
-            yield _entry(outcome, IMPROVE, warned[0].component.name, _words_of(warned))
+            yield _entry(outcome.member, IMPROVE, warned[0].component.name, _words_of(warned), outcome.analysis)
 
 
 def _still_improvable(result: RunResult) -> Iterator[Entry]:
@@ -163,13 +162,8 @@ def _still_improvable(result: RunResult) -> Iterator[Entry]:
     known = {component.name: component for component in COMPONENTS}
     for member, name in result.improvable:
         if name in known:
-            entry = _plain_entry(member, IMPROVE, name, (known[name].defect, "", known[name].advice))
-            yield _illustrated(entry, result.illustrations.get(member.crew_id))
-
-
-def _of_shared(member: CrewMember, detail: str) -> Entry:
-    """Return the entry of a member in the gallery whose photo another member has, too."""
-    return _plain_entry(member, SHARED, SharedPhoto.code, _words_of_failure(SharedPhoto.code, detail))
+            words = (known[name].defect, "", known[name].advice)
+            yield _entry(member, IMPROVE, name, words, result.illustrations.get(member.crew_id))
 
 
 def _kind(code: str) -> str:
