@@ -25,7 +25,7 @@ HOW = (
     *("--plan", "--force", "--refresh", "--purge-after", "--allow-mass-change", "--accept-low-quality"),
     "--max-minutes",
 )
-# What makes no sense together: none of the first with any of the second.
+# Contradictions: no option of the first tuple goes with any of the second.
 EXCLUDED = (
     (INSTEAD, (*INSTEAD, *WHO, *HOW)),
     (("--print-schema",), ("--json",)),
@@ -82,13 +82,13 @@ def _days(text: str) -> int:
 
 
 def _value(metavar: str, of: Callable[[str], Any]) -> dict[str, Any]:
-    """Return what argparse is told of an option with a value."""
+    """Return argparse's settings of an option with a value."""
     return {"metavar": metavar, "type": of}
 
 
 FLAG = {"action": "store_true"}
 EXCLUSIVE = "a quién procesar"  # at most one of this group
-# The options by group, as the help shows them: names, help, and what argparse is told besides.
+# The options by group, as the help shows them: names, help, and argparse's other settings.
 GROUPS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
     EXCLUSIVE: (
         ("--all", "todos los tripulantes activos sin embedding al día", FLAG),
@@ -177,7 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         formatter_class=SpanishFormatter,
         add_help=False,
-        allow_abbrev=False,  # run_embeddings.sh looks for --demo as it is written
+        allow_abbrev=False,  # run_embeddings.sh looks for the word --demo, unabbreviated
         description="Genera los embeddings faciales de los tripulantes activos y los guarda en face_embeddings.",
         epilog=(
             "Sin opciones hace lo mismo que --all. Códigos de salida: 0 todo bien; 1 algunos tripulantes con error,\n"
@@ -190,8 +190,8 @@ def build_parser() -> argparse.ArgumentParser:
     for title, options in GROUPS.items():
         group = parser.add_argument_group(title)
         target = group.add_mutually_exclusive_group() if title == EXCLUSIVE else group
-        for names, help_text, told in options:
-            target.add_argument(*names.split(), help=help_text, **told)
+        for names, help_text, settings in options:
+            target.add_argument(*names.split(), help=help_text, **settings)
     return parser
 
 
@@ -204,7 +204,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _contradictions(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    values = vars(options).items()  # 0 is a value
+    values = vars(options).items()  # 0 is a value, too
     given = {f"--{name.replace('_', '-')}" for name, value in values if value is not None and value is not False}
     for words, excluded in EXCLUDED:
         for word in words:

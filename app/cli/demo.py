@@ -37,7 +37,7 @@ FALLBACK_MODEL = "Dlib"
 SMALL_SIDE_PX, LARGE_FACTOR = 240, 11
 EXIF_ORIENTATION, TURNED_RIGHT = 0x0112, 6  # "the camera was turned": viewers turn it 90 degrees clockwise
 
-# What the photos are made to show; see _pictures. crew_id, imagen, nombres, apellidos
+# crew_id, imagen, nombres, apellidos; the photos are made in _pictures
 CREW = [
     ("100001", "FAED(1).jpg", "Eileen", "Collins"),
     ("100002", "retrato.jpg", "Grace", "Hopper"),
@@ -88,7 +88,7 @@ def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
     say(f"Demostración con {len(CREW)} tripulantes inventados, en {DEMO_DIR.name}/\n")
     with _serving(photos) as base_url:
         files = {"LOG_DIR": str(DEMO_DIR / "logs"), "TEMP_DIR": str(DEMO_DIR / "temp_uploads")}
-        # Two people, cut out in many ways: one photo under several ids, which a run refuses unless told to report it.
+        # Two people, cut out in many ways: a run refuses one photo under several ids by default.
         shared = {"SHARED_PHOTOS": "report"}
         yield {"DB_URL": database_url, "IMAGE_BASE_URL": base_url} | shared | files | _choose_model(say)
 

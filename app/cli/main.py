@@ -70,7 +70,7 @@ def _run_or_complain(options: argparse.Namespace, load_faces: LoadFaces | None) 
 
 
 def _carry_out(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
-    """Run the command. Every command's module has such a function, and raises RunError."""
+    """Call the `run` of the command's module. Every command has one, with these arguments; it may raise RunError."""
     asked = (module for name, module in COMMANDS.items() if getattr(options, name) not in (None, False))
     command = import_module(next(asked, WITHOUT_ONE))
     exit_code: int = command.run(options, console, load_faces)

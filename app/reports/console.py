@@ -39,8 +39,8 @@ def open_console(*, to_stderr: bool = False, quiet: bool = False) -> Console:
 
 
 def complain(console: Console, error: RunError) -> int:
-    """Print what ended the run, or kept it from starting, and what to do; return its exit code. A quiet console is not
-    told that another run is under way, unless that one should long be over."""
+    """Print what ended the run, or kept it from starting, and what to do; return its exit code. A quiet console does
+    not show that another run is under way, unless that one should long be over."""
     console.quiet = console.quiet and isinstance(error, AlreadyRunning) and (error.age or NO_TIME) < USUAL_RUN
     console.print(printable_lines(f"❌ {error}"))
     if error.advice:

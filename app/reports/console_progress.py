@@ -22,7 +22,7 @@ from app.records import (
 from app.reports.plan_report import plan_notices
 from app.reports.run_summary import reason
 
-# Of members skipped after a look at their photo, what came of it. The others are only counted.
+# Why a member was skipped after a look at the photo. Members skipped without one are only counted.
 LOOKED_AT = {
     SKIPPED_RENAMED: "solo se anotó su dirección nueva",
     SKIPPED_SAME_FILE: "es el mismo archivo",
@@ -73,7 +73,7 @@ class ConsoleProgress:
             self._print(f"🔎 {say_count(total, 'foto comprobada', 'fotos comprobadas')} en el servidor")
 
     def planned(self, plan: Plan, rules: Rules) -> None:
-        """Print what to know of the plan. An interrupted check leaves its bar, which goes now."""
+        """Print what to know of the plan. The bar of an interrupted check is hidden now."""
         if self._checking is not None:
             self._bar.update(self._checking, visible=False)
         for line in plan_notices(plan, rules, migrating=self._migrating) if self._notices else ():

@@ -40,6 +40,12 @@ class Row:
     reason: int
     thumbnail: str
 
+    @property
+    def detail(self) -> str:
+        """Return the entry's detail without a clause that its advice repeats: the page shows both."""
+        advice = self.entry.advice.casefold()
+        return "; ".join(each for each in self.entry.detail.split("; ") if not advice.startswith(each.casefold()))
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:

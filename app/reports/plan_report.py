@@ -51,16 +51,28 @@ WORDS = {
 }
 HEADINGS = ("ID", "Nombre", "Qué haría", "Por qué")
 UNKNOWN_TIME = "sin una ejecución anterior no se puede estimar el tiempo"
-# What a run does without a photo: the kind of decision, and the line of one person and of several.
+# What a run does without a photo: the kind of decision, a sign, and the words for one person and for several.
 ROSTER_NOTICES = (
-    (SET_ASIDE, "⏸️ ", "persona apartada: al procesar su foto se cerró el programa (--retry-failed la intenta de nuevo)",
-     "personas apartadas: al procesar su foto se cerró el programa (--retry-failed las intenta de nuevo)"),
-    (DEACTIVATE, "👋", "persona ya no está activa en el padrón: se desactivará",
-     "personas ya no están activas en el padrón: se desactivarán"),
+    (
+        SET_ASIDE,
+        "⏸️ ",
+        "persona apartada: al procesar su foto se cerró el programa (--retry-failed la intenta de nuevo)",
+        "personas apartadas: al procesar su foto se cerró el programa (--retry-failed las intenta de nuevo)",
+    ),
+    (
+        DEACTIVATE,
+        "👋",
+        "persona ya no está activa en el padrón: se desactivará",
+        "personas ya no están activas en el padrón: se desactivarán",
+    ),
     (REACTIVATE, "↩️ ", "persona volvió al padrón: se reactivará", "personas volvieron al padrón: se reactivarán"),
-    (PURGE, "🗑️ ", "persona hace tiempo que falta en el padrón: se borrará todo lo suyo",
-     "personas hace tiempo que faltan en el padrón: se borrará todo lo suyo"),
-)  # fmt: skip
+    (
+        PURGE,
+        "🗑️ ",
+        "persona hace tiempo que falta en el padrón: se borrará todo lo suyo",
+        "personas hace tiempo que faltan en el padrón: se borrará todo lo suyo",
+    ),
+)
 
 
 def plan_lines(plan: Plan, rules: Rules, width: int | None = None, *, migrating: bool = False) -> list[str]:
@@ -151,8 +163,8 @@ def _row_notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
 
 
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:
-    """Tell of all active rows of another contract, and how long those take that are made again. Inactive rows, of
-    members who come back, mix with nothing."""
+    """Yield how many active rows are of another contract, how long it takes to make them again, and whether models will
+    be mixed meanwhile. Inactive rows are not compared with others, so they do not count."""
     stale = [(each.kind, row) for each in plan.decisions if (row := each.case.enrolment) and row.active]
     stale = [(kind, row) for kind, row in stale if is_stale(row, rules)]
     if not stale:

@@ -1,4 +1,4 @@
-"""The documents of `--json`: that of a run, with a summary and one object for each member, and writing any of them."""
+"""The document of a run for `--json`, with a summary and one object for each member; and how documents are written."""
 
 from __future__ import annotations
 

@@ -107,13 +107,21 @@ def roster_lines(changes: Mapping[str, int], rows_left: int | None) -> list[str]
     """Return what became of members who left the roster or came back and of other models' rows; only what there is."""
     left = "no se sabe" if rows_left is None else rows_left
     lines = [
-        ("deactivated", "👋", "persona ya no está activa en el padrón: desactivada",
-         "personas ya no están activas en el padrón: desactivadas"),
+        (
+            "deactivated",
+            "👋",
+            "persona ya no está activa en el padrón: desactivada",
+            "personas ya no están activas en el padrón: desactivadas",
+        ),
         ("reactivated", "↩️ ", "persona volvió al padrón: reactivada", "personas volvieron al padrón: reactivadas"),
-        ("purged", "🗑️ ", f"persona borrada; filas que quedan de ellas: {left}",
-         f"personas borradas; filas que quedan de ellas: {left}"),
+        (
+            "purged",
+            "🗑️ ",
+            f"persona borrada; filas que quedan de ellas: {left}",
+            f"personas borradas; filas que quedan de ellas: {left}",
+        ),
         ("retired", "🧹", "fila de otro modelo desactivada", "filas de otro modelo desactivadas"),
-    ]  # fmt: skip
+    ]
     return [f"{mark} {say_count(changes[name], one, many)}" for name, mark, one, many in lines if changes.get(name)]
 
 

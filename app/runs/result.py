@@ -55,7 +55,7 @@ class RunCounts:
 
     @property
     def current(self) -> int:
-        """Members who needed nothing."""
+        """Members whose embedding is up to date."""
         return self.skipped - self.interrupted
 
     @property
@@ -120,7 +120,7 @@ class RunResult(Results):
 
     @property
     def improvable(self) -> list[tuple[CrewMember, str]]:
-        """The members whose photo was not looked at in this run, is good enough and could be better, with the
+        """Return the members whose photo was not looked at in this run, is good enough and could be better, with the
         component's name."""
         records = self._photo_records()
         skipped = (each for each in self.outcomes if isinstance(each, Skipped) and each.code != SKIPPED_INTERRUPTED)
@@ -134,9 +134,9 @@ class RunResult(Results):
 
     @property
     def has_news(self) -> bool:
-        """Whether something happened that no earlier run told of, or that needs attention: worth a cron mail. Members
-        who failed with the same photo in an earlier run are on HR's page."""
-        if isinstance(self.error, AlreadyRunning):  # its own words know when that is worth a mail
+        """Return whether cron should send a mail: a member fails otherwise than before, or something needs attention.
+        Members who failed with the same photo in an earlier run are already on HR's page."""
+        if isinstance(self.error, AlreadyRunning):  # `complain` decides when that is worth a mail
             return False
         records = self._photo_records()
         failures = (each for each in self.outcomes if isinstance(each, Failed))
@@ -180,12 +180,12 @@ class RunResult(Results):
         return RunEnd(exit_code, self.seconds, counts.processed, kept, counts.stages_ms, error, self.rows_left)
 
     def _photo_records(self) -> dict[str, PhotoRecord | None]:
-        """By crew id, what earlier runs recorded of the photo."""
+        """Return, by crew id, what earlier runs recorded of the photo."""
         return {each.member.crew_id: each.case.remembered for each in self.plan.decisions} if self.plan else {}
 
 
 def _is_news(failure: Failed, record: PhotoRecord | None) -> bool:
-    """Whether the member failed otherwise, or with another file, than earlier runs recorded."""
+    """Return whether the member failed otherwise, or with another file, than earlier runs recorded."""
     if record is None or record.code != failure.code:
         return True
     seen = failure.photo.sha256 if failure.photo and not failure.recalled else ""
@@ -193,7 +193,7 @@ def _is_news(failure: Failed, record: PhotoRecord | None) -> bool:
 
 
 def _mean_timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    """Mean milliseconds of each stage, in the order of the stages."""
+    """Return the mean milliseconds of each stage, in the order of the stages."""
     taken: dict[str, list[float]] = defaultdict(list)
     for outcome in outcomes:
         for stage, milliseconds in outcome.timings_ms.items():

@@ -69,7 +69,7 @@ def test_the_nightly_account_suffices_and_the_other_one_erases(
 
 
 def commands() -> list[str]:
-    """Every line of the examples that runs the program, without what comes before it."""
+    """Return every command of the examples that runs the program, without what precedes it on its line."""
     lines = [
         line
         for name in ("crontab.txt", "face-embeddings.service")

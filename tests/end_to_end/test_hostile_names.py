@@ -1,5 +1,5 @@
-"""Names as an attacker would choose them, through every place that they come to. What holds for any text is tried on
-many, by hypothesis."""
+"""Names as an attacker would choose them, in every place where the program shows or uses them. Hypothesis tries
+what holds for any text on many."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ on_many = settings(
 
 
 def outcomes_of(member: CrewMember) -> list[Outcome]:
-    """What can become of a member, with a name in the detail where there is one."""
+    """Return one outcome of each kind, with a name in the detail where there is one."""
     quoting = f"«{member.photo_name}» contiene una barra: {member.full_name}"
     return [
         Failed(member, "roster", "bad_name", quoting),
@@ -226,7 +226,7 @@ def test_no_name_leads_out_of_the_photos_folder(member: CrewMember, tmp_path: Pa
 
 
 class Listening:
-    """Tells of every file that is opened while inside. An audit hook cannot be taken back: it only falls silent."""
+    """Reports every file that is opened while its context lasts. An audit hook cannot be removed, only muted."""
 
     _told: Callable[[str], object] | None = None
     _is_there = False

@@ -1,4 +1,4 @@
-"""--metrics: what Prometheus reads of a run, and what outlives the run that failed."""
+"""`--metrics`: what Prometheus reads of a run, and what a failed run keeps of the file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENDED = 1_790_000_000.5
 
 
 def read(path: Path) -> dict[str, float]:
-    """`name` or `name{value of its label}` -> value, without the common prefix."""
+    """Return the metrics: `name` or `name{label's value}` -> value, without the common prefix."""
     found = {}
     for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
         for sample in family.samples:

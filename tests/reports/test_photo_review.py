@@ -25,7 +25,7 @@ ANA, LUIS, ZOE = (
 
 
 def analysis(**components: float) -> PhotoAnalysis:
-    """A photo of 200 x 100 pixels with a face, of which only these components were assessed."""
+    """Return the analysis of a photo of 200 x 100 pixels with a face, of which only these components were assessed."""
     quality = np.array([components.get(component.name, np.nan) for component in COMPONENTS], np.float32)
     return PhotoAnalysis((200, 100), box=(50, 25, 40, 50), quality=quality, thumbnail=b"jpeg")
 
@@ -36,8 +36,8 @@ def review(
     improvable: Sequence[tuple[CrewMember, str]] = (),
     **facts: Any,
 ) -> Review:
-    """The review of these outcomes. `improvable`: members of whose photo an earlier run warned, with the component;
-    those without an outcome are current."""
+    """Return the review of these outcomes. `improvable`: members whose photo an earlier run warned of, and the
+    component; those without an outcome are current."""
     known = {outcome.member.crew_id for outcome in outcomes}
     current = [Skipped(member, "current") for member, _ in improvable if member.crew_id not in known]
     cases = [Case(member, "", None, PhotoRecord("", improvable=name)) for member, name in improvable]
@@ -61,7 +61,7 @@ def test_a_photo_of_low_quality_is_told_in_the_words_of_its_worst_component() ->
     assert (entry.title, entry.detail, entry.advice) == (yaw.defect, pitch.defect, yaw.advice)
 
 
-def test_whoever_was_stored_is_listed_only_when_the_photo_could_be_better() -> None:
+def test_a_stored_member_is_listed_only_when_the_photo_could_be_better() -> None:
     better, good = (
         Stored(ANA, 1, analysis=analysis(HeadPoseYaw=60.0)),
         Stored(LUIS, 2, analysis=analysis(HeadPoseYaw=0.0)),
@@ -70,7 +70,7 @@ def test_whoever_was_stored_is_listed_only_when_the_photo_could_be_better() -> N
     assert (entry.crew_id, entry.kind, entry.code, entry.change) == ("1", "improve", "HeadPoseYaw", "")
 
 
-def test_whoever_failed_is_listed_once_whatever_else_could_be_better() -> None:
+def test_a_failed_member_is_listed_once_even_if_the_photo_could_be_better() -> None:
     photo = analysis(HeadPoseYaw=60.0)
     found = review(Failed(ANA, "store", "row_refused", analysis=photo), limits={"HeadPoseYaw": (80.0, 10.0)})
     assert [entry.kind for entry in found.entries] == ["technical"]
@@ -150,7 +150,7 @@ def test_without_an_earlier_picture_an_entry_goes_without() -> None:
     assert [(entry.thumbnail, entry.box) for entry in found] == [(b"", None)] * 2
 
 
-def test_whoever_failed_is_not_listed_as_improvable_too() -> None:
+def test_a_failed_member_is_not_listed_as_improvable_too() -> None:
     found = review(Failed(ANA, "detect", "no_face"), improvable=[(ANA, "HeadPoseYaw"), (ZOE, "HeadPoseYaw")])
     assert [(entry.crew_id, entry.kind) for entry in found.entries] == [("1", "retake"), ("3", "improve")]
 

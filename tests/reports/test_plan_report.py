@@ -202,7 +202,7 @@ def test_the_plan_tells_of_the_rows_what_the_run_would_tell(migrating: bool) -> 
     assert max(map(len, plan_lines(plan, RULES, 80, migrating=migrating))) <= 80
 
 
-def test_rows_that_nobody_sees_are_no_mixture() -> None:
+def test_inactive_rows_are_no_mixture() -> None:
     assert plan_notices(Plan([decision("stale", enrolment=row("Facenet", active=False))]), RULES) == []
 
 

@@ -18,7 +18,7 @@ def test_failures_of_earlier_runs_count_as_failures_but_cost_no_time() -> None:
     assert timing_line(summary).endswith("0.3 fotos por segundo")
 
 
-def test_of_nobody_processed_no_time_is_shared_out() -> None:
+def test_where_no_member_was_processed_the_time_is_not_divided() -> None:
     assert RunResult([OLD], seconds=6.0).count().seconds_each == 6.0
 
 
@@ -29,7 +29,7 @@ def test_old_news_is_told_beneath_the_errors(number: int, words: str) -> None:
     assert lines[place + 1] == f"   (de ellos, {words}: nada nuevo desde entonces)"
 
 
-def test_without_old_news_the_summary_is_as_ever() -> None:
+def test_without_old_news_the_summary_has_no_such_line() -> None:
     assert summary_lines(RunResult([NEW], seconds=2.0).count()) == [
         "📊 RESUMEN FINAL",
         "================",

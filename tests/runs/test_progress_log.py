@@ -15,7 +15,7 @@ MEMBER = CrewMember("A1", "a.jpg")
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """With every rate as R and every time left as T."""
+    """Return the logged lines, with every rate and time left as R."""
     said = [record.getMessage() for record in caplog.records]
     return [re.sub(r"\d+\.\d por segundo; quedan unos \d+ min", "R", line) for line in said]
 

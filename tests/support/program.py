@@ -25,7 +25,7 @@ CREW = Table(
 
 @dataclass
 class Result:
-    """What a run left: exit code, what it printed, and `--json`'s document."""
+    """What a run left: its exit code, what it printed, and the document of `--json`."""
 
     exit_code: int
     stdout: str
@@ -74,13 +74,13 @@ class World:
             connection.execute(delete(CREW))
 
     def rows(self) -> list[Any]:
-        """face_embeddings as it is, by id."""
+        """Return the rows of face_embeddings by id."""
         table = Table("face_embeddings", MetaData(), autoload_with=self.engine)
         with self.engine.connect() as connection:
             return list(connection.execute(select(table).order_by(table.c.id)))
 
     def run(self, *words: str) -> Result:
-        """The program with these arguments, `--json` added."""
+        """Run the program with these arguments, and `--json`."""
         target = self.folder / "run.json"
         target.unlink(missing_ok=True)
         exit_code = main([*words, "--json", str(target)])
@@ -103,7 +103,7 @@ def live_in(world: World, monkeypatch: pytest.MonkeyPatch, **settings: object) -
         "WORKER_THREADS": 2,
         "LOG_DIR": world.folder / "logs",
         "TEMP_DIR": world.folder / "temp",
-        "SHARED_PHOTOS": "report",  # few pictures go round here; test_screening.py has its own setting
+        "SHARED_PHOTOS": "report",  # the tests share few pictures; tests/runs/test_shared_photos.py has its own setting
     }
     for name, value in (values | settings).items():
         monkeypatch.setenv(name, str(value))
