@@ -13,7 +13,7 @@ from app.checkup.check_tables import Shape
 from app.checkup.finding import ROSTER, Finding
 from app.core.config import Settings
 from app.core.database import Database
-from app.core.spanish import say_count, say_some
+from app.core.spanish import inflect, say_some
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
 from app.gallery.embeddings_table import TABLE
 from app.photos.source import photo_url
@@ -166,11 +166,11 @@ def _quoted(name: str, where: Connection | Database) -> str:
 
 
 def _people(number: int) -> str:
-    return say_count(number, "persona activa", "personas activas")
+    return inflect(number, "# persona[s] activa[s]")
 
 
 def _characters(number: int) -> str:
-    return say_count(number, "carácter", "caracteres")
+    return inflect(number, "# [carácter|caracteres]")
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from rich.cells import set_cell_size
 
 from app.checkup.finding import BROKEN, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
 from app.core.logs import printable
-from app.core.spanish import say_all, say_count
+from app.core.spanish import inflect, say_all
 from app.errors import EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED
 from app.reports.console import fold
 from app.reports.run_json import encodable
@@ -71,18 +71,18 @@ def closing_lines(findings: Sequence[Finding], width: int | None) -> list[str]:
     """What it comes to, in a sentence."""
     counts = Counter(finding.level for finding in findings)
     broken, warnings, unchecked = (counts[level] for level in (BROKEN, WARNING, UNCHECKED))
-    notes = [say_count(warnings, "aviso", "avisos")] if warnings else []
+    notes = [inflect(warnings, "# aviso[s]")] if warnings else []
     notes += [f"{unchecked} sin comprobar"] if unchecked else []
     unseen = [AREAS[finding.area] for finding in findings if finding.name == INTERRUPTED]
     if unseen:
         sentence = f"⚪ Comprobación interrumpida: {'falta' if len(unseen) == 1 else 'faltan'} {say_all(unseen)}."
     elif broken:
-        told = say_all([say_count(broken, "falla", "fallas"), *notes])
+        told = say_all([inflect(broken, "# falla[s]"), *notes])
         sentence = f"🔴 Así no se puede ejecutar: {told}. Empiece por la primera 🔴 y repita --check."
     elif warnings:
         sentence = f"🟡 Se puede ejecutar, con {say_all(notes)}. Conviene atenderlos."
     else:
-        told = say_all([say_count(counts[OK], "comprobación", "comprobaciones"), *notes])
+        told = say_all([inflect(counts[OK], "# [comprobación|comprobaciones]"), *notes])
         sentence = f"🟢 Todo listo para ejecutar: {told}."
     return ["", *fold(sentence, width and width - WIDE_MARK, "   ")]
 

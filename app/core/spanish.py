@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
+ENDINGS = re.compile(r"\[(?:(?P<one>[^|\]]*)\|)?(?P<many>[^\]]*)\]")
 SECONDS_PER_MINUTE, SECONDS_PER_HOUR, MINUTES_PER_HOUR = 60, 3600, 60
 ROUNDED_MINUTES = 10  # in an estimate of an hour or more
 AGE_IN_HOURS_FROM, AGE_IN_DAYS_AFTER = 2, timedelta(hours=48)
 
 
-def say_count(number: int, one: str, many: str) -> str:
-    """Return the number with its noun: «1 persona», «3 personas»."""
-    return f"{number} {one if number == 1 else many}"
+def inflect(number: int, text: str) -> str:
+    """Return the text for this number, which stands for `#`. `[s]` is an ending of the plural only; of `[es|son]` the
+    first is for one, the second for several: «# persona[s] [está|están]» is «1 persona está» or «2 personas están»."""
+    words = ENDINGS.sub(lambda found: (found["one"] or "") if number == 1 else found["many"], text)
+    return words.replace("#", str(number))
 
 
 def say_all(words: Sequence[str]) -> str:

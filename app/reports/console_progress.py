@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from app.core.config import BYTES_PER_MB
 from app.core.logs import printable
-from app.core.spanish import say_count
+from app.core.spanish import inflect
 from app.planning.decisions import Rules
 from app.planning.plan import Plan
 from app.records import (
@@ -70,7 +70,7 @@ class ConsoleProgress:
             self._checking = self._bar.add_task("Comprobando fotos")
         self._bar.update(self._checking, completed=done, total=total, visible=done < total)
         if done == total and not self._console.is_terminal:
-            self._print(f"🔎 {say_count(total, 'foto comprobada', 'fotos comprobadas')} en el servidor")
+            self._print(inflect(total, "🔎 # foto[s] comprobada[s] en el servidor"))
 
     def planned(self, plan: Plan, rules: Rules) -> None:
         """Print what to know of the plan. The bar of an interrupted check is hidden now."""
@@ -82,8 +82,8 @@ class ConsoleProgress:
     def begin(self, pending: int, current: int) -> None:
         self._total = pending
         if current:
-            members = say_count(current, "tripulante ya tiene", "tripulantes ya tienen")
-            self._print(f"⏭️  {members} su embedding al día (con --force se regenera)")
+            line = "⏭️  # tripulante[s] ya tiene[n] su embedding al día (con --force se regenera)"
+            self._print(inflect(current, line))
         self._members = self._bar.add_task("Fotos", total=pending, visible=pending > 0)
 
     def outcome(self, outcome: Outcome) -> None:

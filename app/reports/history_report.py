@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from app.core.logs import printable
-from app.core.spanish import say_count, say_exactly
+from app.core.spanish import inflect, say_exactly
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_AVAILABLE, EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED
 from app.gallery.run_history import PastRun
 from app.reports.console import in_columns
@@ -28,15 +28,14 @@ FLAGS = {
     "accept_low_quality": "--accept-low-quality",
 }
 HELD_BACK = "cambio masivo retenido"
-# What a run changed, of one and of several.
 CHANGES = {
-    "switched": ("vector nuevo en uso", "vectores nuevos en uso"),
-    "reactivated": ("reactivada", "reactivadas"),
-    "deactivated": ("desactivada", "desactivadas"),
-    "purged": ("borrada", "borradas"),
-    "forgotten": ("vector borrado", "vectores borrados"),
-    "retired": ("fila de otro modelo desactivada", "filas de otro modelo desactivadas"),
-    "mixed": ("fila sigue siendo de otro modelo", "filas siguen siendo de otro modelo"),
+    "switched": "# vector[es] nuevo[s] en uso",
+    "reactivated": "# reactivada[s]",
+    "deactivated": "# desactivada[s]",
+    "purged": "# borrada[s]",
+    "forgotten": "# vector[es] borrado[s]",
+    "retired": "# fila[s] de otro modelo desactivada[s]",
+    "mixed": "# fila[s] [sigue|siguen] siendo de otro modelo",
 }
 NO_RUNS = "Todavía no hay ninguna ejecución anotada."
 
@@ -101,11 +100,11 @@ def _ending(run: PastRun) -> Iterator[str]:
     """Yield how it ended, what it changed and what it left."""
     words = _in_words(run)
     yield words + (f": {printable(run.error)}" if run.error else "")
-    yield from (say_count(run.counts[name], *nouns) for name, nouns in CHANGES.items() if run.counts.get(name))
+    yield from (inflect(run.counts[name], change) for name, change in CHANGES.items() if run.counts.get(name))
     if run.counts.get("blocked") and words != HELD_BACK:
         yield HELD_BACK
     if run.rows_left is not None:
-        yield "queda 1 fila" if run.rows_left == 1 else f"quedan {run.rows_left} filas"
+        yield inflect(run.rows_left, "queda[n] # fila[s]")
 
 
 def _in_words(run: PastRun) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.core.logs import printable
-from app.core.spanish import say_about, say_count
+from app.core.spanish import inflect, say_about
 from app.errors import kind_of
 from app.planning.decisions import (
     CHANGED,
@@ -51,27 +51,17 @@ WORDS = {
 }
 HEADINGS = ("ID", "Nombre", "Qué haría", "Por qué")
 UNKNOWN_TIME = "sin una ejecución anterior no se puede estimar el tiempo"
-# What a run does without a photo: the kind of decision, a sign, and the words for one person and for several.
-ROSTER_NOTICES = (
-    (
-        SET_ASIDE,
-        "⏸️ ",
-        "persona apartada: al procesar su foto se cerró el programa (--retry-failed la intenta de nuevo)",
-        "personas apartadas: al procesar su foto se cerró el programa (--retry-failed las intenta de nuevo)",
-    ),
-    (
-        DEACTIVATE,
-        "👋",
-        "persona ya no está activa en el padrón: se desactivará",
-        "personas ya no están activas en el padrón: se desactivarán",
-    ),
-    (REACTIVATE, "↩️ ", "persona volvió al padrón: se reactivará", "personas volvieron al padrón: se reactivarán"),
-    (
-        PURGE,
-        "🗑️ ",
-        "persona hace tiempo que falta en el padrón: se borrará todo lo suyo",
-        "personas hace tiempo que faltan en el padrón: se borrará todo lo suyo",
-    ),
+# What a run does without a photo, by kind of decision.
+ROSTER_NOTICES = {
+    SET_ASIDE: "⏸️  # persona[s] apartada[s]: al procesar su foto se cerró el programa (--retry-failed la[s] intenta de "
+    "nuevo).",
+    DEACTIVATE: "👋 # persona[s] ya no está[n] activa[s] en el padrón: se desactivará[n].",
+    REACTIVATE: "↩️  # persona[s] [volvió|volvieron] al padrón: se reactivará[n].",
+    PURGE: "🗑️  # persona[s] hace tiempo que falta[n] en el padrón: se borrará todo lo suyo.",
+}
+ADOPTED = (
+    "# fila[s] hecha[s] por otro programa cuenta[n] como al día (mismo modelo y longitud); con --force se hace[n] de "
+    "nuevo."
 )
 
 
@@ -115,11 +105,7 @@ def plan_notices(plan: Plan, rules: Rules, *, migrating: bool = False) -> list[s
     return [
         *_row_notices(plan, rules, migrating=migrating),
         *map(_warning, plan.blocked),
-        *(
-            f"{mark} {say_count(counts[kind], one, many)}."
-            for kind, mark, one, many in ROSTER_NOTICES
-            if kind in counts
-        ),
+        *(inflect(counts[kind], notice) for kind, notice in ROSTER_NOTICES.items() if kind in counts),
     ]
 
 
@@ -159,7 +145,8 @@ def _say_time(plan: Plan) -> str:
 
 def _row_notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
     """Return what to know of the rows that the gallery has."""
-    return [*_stale_notices(plan, rules, migrating=migrating), *_adopted_notices(len(plan.strangers))]
+    adopted = [inflect(len(plan.strangers), ADOPTED)] if plan.strangers else []
+    return [*_stale_notices(plan, rules, migrating=migrating), *adopted]
 
 
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:
@@ -183,12 +170,6 @@ def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str
             "⚠️  Hasta que termine, el servicio de reconocimiento verá una mezcla de vectores de dos modelos, que no se "
             "pueden comparar entre sí. Con --migrate se evita."
         )
-
-
-def _adopted_notices(number: int) -> list[str]:
-    one = "fila hecha por otro programa cuenta como al día (mismo modelo y longitud); con --force se hace de nuevo"
-    many = "filas hechas por otro programa cuentan como al día (mismo modelo y longitud); con --force se hacen de nuevo"
-    return [f"{say_count(number, one, many)}."] if number else []
 
 
 def _warning(text: str) -> str:

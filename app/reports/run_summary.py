@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Console
 
 from app.core.logs import printable
-from app.core.spanish import say_all, say_count, say_some
+from app.core.spanish import inflect, say_all, say_some
 from app.errors import ImplausibleRun, RunError, kind_of
 from app.gallery.run_history import PastRun
 from app.records import CrewMember, Failed, Outcome
@@ -89,13 +89,13 @@ def _switch_lines(result: RunResult, request: Request, model: str) -> list[str]:
 
 def summary_lines(counts: RunCounts) -> list[str]:
     """Return the block that closes every run."""
-    recalled = say_count(counts.recalled, "ya conocido", "ya conocidos")
+    recalled = inflect(counts.recalled, "   (de ellos, # ya conocido[s]: nada nuevo desde entonces)")
     return [
         "📊 RESUMEN FINAL",
         "================",
         f"✅ Exitosos: {counts.stored}",
         f"❌ Errores: {counts.failed}",
-        *([f"   (de ellos, {recalled}: nada nuevo desde entonces)"] if counts.recalled else []),
+        *([recalled] if counts.recalled else []),
         f"⏭️  Saltados: {counts.skipped}",
         f"📋 Total procesados: {counts.total}",
         f"⏱️  Tiempo total: {counts.seconds:.2f} segundos",
@@ -106,23 +106,13 @@ def summary_lines(counts: RunCounts) -> list[str]:
 def roster_lines(changes: Mapping[str, int], rows_left: int | None) -> list[str]:
     """Return what became of members who left the roster or came back and of other models' rows; only what there is."""
     left = "no se sabe" if rows_left is None else rows_left
-    lines = [
-        (
-            "deactivated",
-            "👋",
-            "persona ya no está activa en el padrón: desactivada",
-            "personas ya no están activas en el padrón: desactivadas",
-        ),
-        ("reactivated", "↩️ ", "persona volvió al padrón: reactivada", "personas volvieron al padrón: reactivadas"),
-        (
-            "purged",
-            "🗑️ ",
-            f"persona borrada; filas que quedan de ellas: {left}",
-            f"personas borradas; filas que quedan de ellas: {left}",
-        ),
-        ("retired", "🧹", "fila de otro modelo desactivada", "filas de otro modelo desactivadas"),
-    ]
-    return [f"{mark} {say_count(changes[name], one, many)}" for name, mark, one, many in lines if changes.get(name)]
+    lines = {
+        "deactivated": "👋 # persona[s] ya no está[n] activa[s] en el padrón: desactivada[s]",
+        "reactivated": "↩️  # persona[s] [volvió|volvieron] al padrón: reactivada[s]",
+        "purged": f"🗑️  # persona[s] borrada[s]; filas que quedan de ellas: {left}",
+        "retired": "🧹 # fila[s] de otro modelo desactivada[s]",
+    }
+    return [inflect(changes[name], line) for name, line in lines.items() if changes.get(name)]
 
 
 def error_lines(outcomes: Iterable[Outcome]) -> list[str]:
@@ -160,25 +150,21 @@ def timing_line(counts: RunCounts) -> str:
 def say_what_happened(counts: RunCounts, error: RunError | None) -> str:
     """Return the run in one sentence, for a reader who reads nothing else."""
     parts = [
-        (counts.stored, "quedó registrada", "quedaron registradas"),
-        (counts.failed, "no se pudo registrar", "no se pudieron registrar"),
-        (counts.current, "ya estaba al día", "ya estaban al día"),
+        (counts.stored, "#{} [quedó|quedaron] registrada[s]"),
+        (counts.failed, "#{} no se [pudo|pudieron] registrar"),
+        (counts.current, "#{} ya estaba[n] al día"),
     ]
-    clauses = [(number, one if number == 1 else many) for number, one, many in parts if number]
+    clauses = [(number, clause) for number, clause in parts if number]
     if not clauses:
         return "No se procesó a nadie." if error or counts.interrupted else "No había ninguna persona por procesar."
-    (first, did), *others = clauses
-    sentence = [f"{_people(first)} {did}", *(f"{number} {did}" for number, did in others)]
-    return f"{say_all(sentence)}."
+    nouns = (" persona[s]", "", "")  # only the first clause says what the numbers are of
+    named = [(number, clause.format(noun)) for (number, clause), noun in zip(clauses, nouns, strict=False)]
+    return f"{say_all([inflect(number, clause) for number, clause in named])}."
 
 
 def say_why_cut_short(counts: RunCounts, error: RunError | None) -> str:
     """Return why the run ended early, and what that means for the members it did not reach."""
     parts = [printable(f"{error}. {error.advice}".strip())] if error else []
     if counts.interrupted:
-        parts.append(f"Para la próxima ejecución: {_people(counts.interrupted)}.")
+        parts.append(inflect(counts.interrupted, "Para la próxima ejecución: # persona[s]."))
     return " ".join(parts)
-
-
-def _people(number: int) -> str:
-    return say_count(number, "persona", "personas")

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from app.core.spanish import say_about, say_age, say_ago, say_all, say_count, say_exactly, say_some
+from app.core.spanish import inflect, say_about, say_age, say_ago, say_all, say_exactly, say_some
 
 
-def test_one_and_several_have_their_nouns() -> None:
-    assert [say_count(number, "persona", "personas") for number in (0, 1, 2)] == [
-        "0 personas",
-        "1 persona",
-        "2 personas",
+def test_one_and_several_have_their_words() -> None:
+    assert [inflect(number, "# persona[s] [volvió|volvieron]") for number in (0, 1, 2)] == [
+        "0 personas volvieron",
+        "1 persona volvió",
+        "2 personas volvieron",
     ]
 
 

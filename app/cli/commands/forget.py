@@ -15,7 +15,7 @@ from app.cli.settings import open_logs, read_settings, utc_now
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.logs import printable
-from app.core.spanish import say_count
+from app.core.spanish import inflect
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, AlreadyRunning, RunError
 from app.gallery.embeddings_table import TABLE, advising_the_denied, open_table
 from app.gallery.erasure import erase
@@ -101,7 +101,7 @@ def forgotten_lines(crew_id: str, vectors: int, rows_left: int) -> list[str]:
         return [f"❌ Quedan {rows_left} filas de {shown}: repita la orden, o revise el permiso DELETE del usuario."]
     if not vectors:
         return [f"No había ningún vector de {shown}. Filas que quedan: 0."]
-    deleted = say_count(vectors, "vector borrado", "vectores borrados")
+    deleted = inflect(vectors, "# vector[es] borrado[s]")
     return [
         f"🗑️  {shown}: {deleted}, y todo lo que se recordaba de su foto. Filas que quedan: 0.",
         "   Los registros y el último informe pueden nombrarla todavía: vea docs/operations.md.",
