@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from app.cli.main import FOLDER_DATABASE
+from app.cli.settings import FOLDER_DATABASE
 from benchmarks.front_door import PROGRAM
 from benchmarks.machine import child_environment, describe_machine
 from benchmarks.measures import KEEP_MEMORY

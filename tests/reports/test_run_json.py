@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import os
 import stat
-from datetime import datetime
 from pathlib import Path
 
 from app.faces.quality import COMPONENTS
+from app.planning.decisions import NEW, Case, Decision
+from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
-from app.reports.photo_review import RunFacts, build_review
+from app.reports.photo_review import build_review
 from app.reports.run_json import describe, run_document, write_document
+from app.runs.result import RunResult
 
 ANA = CrewMember("1", "a.jpg")
 LIMITS = {component.name: (0.0, 0.0) for component in COMPONENTS}
@@ -18,15 +20,15 @@ OLD = Failed(ANA, "detect", "no_face", recalled=True)
 
 def test_each_failure_says_whether_it_is_old_news() -> None:
     outcomes: list[Outcome] = [OLD, Failed(ANA, "detect", "no_face"), Stored(ANA, 1), Skipped(ANA, "renamed")]
-    assert [describe(outcome)["recalled"] for outcome in outcomes] == [True, False, None, None]
-    assert describe(outcomes[3])["code"] == "renamed"
+    assert [describe(outcome, LIMITS)["recalled"] for outcome in outcomes] == [True, False, None, None]
+    assert describe(outcomes[3], LIMITS)["code"] == "renamed"
 
 
 def test_the_summary_has_old_news_and_whatever_it_is_given() -> None:
     ending = {"exit_code": 1, "deactivated": ["8"], "purged": ["9"], "rows_left": 0, "plan": {"new": 1}}
-    outcomes = [OLD, Failed(ANA, "detect", "no_face")]
-    review = build_review(outcomes, RunFacts(datetime(2026, 11, 22), 1.0), LIMITS)
-    summary = run_document(outcomes, review, ending)["summary"]
+    plan = Plan([Decision(NEW, "", Case(ANA, ""))])
+    result = RunResult([OLD, Failed(ANA, "detect", "no_face")], deactivated=["8"], purged=["9"], rows_left=0, plan=plan)
+    summary = run_document(result, build_review(result, LIMITS), LIMITS, "Facenet512", 1)["summary"]
     assert (summary["failed"], summary["recalled"]) == (2, 1)
     assert ending.items() <= summary.items()
 
