@@ -111,7 +111,7 @@ def _check_lengths(urls: dict[str, str], shape: Shape) -> Iterator[Finding]:
             continue
         ids = [crew_id for crew_id, value in values.items() if len(value) > room]
         short_for = f"{inflect(len(ids), PEOPLE)}: {say_some(ids, SHOWN)}"
-            message = f"{TABLE}.{column} admite {inflect(room, CHARACTERS)} y no basta para {short_for}"
+        message = f"{TABLE}.{column} admite {inflect(room, CHARACTERS)} y no basta para {short_for}"
         charset = f" CHARACTER SET {shape.charset} COLLATE {shape.collation}" if shape.charset else ""
         kind = f"VARCHAR({longest}){charset} NOT NULL" if column == "crew_id" else f"VARCHAR({longest})"
         larger = f"{ASK_ADMINISTRATOR}\nALTER TABLE {TABLE} MODIFY {column} {kind};"

@@ -20,15 +20,15 @@ OLD = Failed(ANA, "detect", "no_face", recalled=True)
 
 def test_each_failure_says_whether_it_is_old_news() -> None:
     outcomes: list[Outcome] = [OLD, Failed(ANA, "detect", "no_face"), Stored(ANA, 1), Skipped(ANA, "renamed")]
-    assert [describe(outcome, LIMITS)["recalled"] for outcome in outcomes] == [True, False, None, None]
-    assert describe(outcomes[3], LIMITS)["code"] == "renamed"
+    assert [describe(outcome)["recalled"] for outcome in outcomes] == [True, False, None, None]
+    assert describe(outcomes[3])["code"] == "renamed"
 
 
 def test_the_summary_has_old_news_and_whatever_it_is_given() -> None:
     ending = {"exit_code": 1, "deactivated": ["8"], "purged": ["9"], "rows_left": 0, "plan": {"new": 1}}
     plan = Plan([Decision(NEW, "", Case(ANA, ""))])
     result = RunResult([OLD, Failed(ANA, "detect", "no_face")], deactivated=["8"], purged=["9"], rows_left=0, plan=plan)
-    summary = run_document(result, build_review(result, LIMITS), LIMITS, "Facenet512", 1)["summary"]
+    summary = run_document(result, build_review(result, LIMITS), "Facenet512", 1)["summary"]
     assert (summary["failed"], summary["recalled"]) == (2, 1)
     assert ending.items() <= summary.items()
 
