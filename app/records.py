@@ -164,12 +164,13 @@ class EmbeddingSpec:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised."""
+    """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised. `timings_ms` by stage."""
 
     photo: Photo
     vector: NDArray[np.float32] = field(repr=False)  # biometric: no message quotes it
     model: str
     analysis: PhotoAnalysis
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def member(self) -> CrewMember:
@@ -212,6 +213,11 @@ class Failed:
     analysis: PhotoAnalysis | None = None
     photo: Photo | None = None
     recalled: bool = False
+
+    @property
+    def crew_id(self) -> str:
+        """The member's id, as `CrewMember.crew_id`: a roster's entry is one or the other."""
+        return self.member.crew_id
 
 
 Outcome = Stored | Skipped | Failed

@@ -16,7 +16,7 @@ from app.cli.main import run
 from app.core.config import Settings
 from app.photos.decoding import DecodeOptions
 from app.photos.sandbox import Sandbox
-from app.pipeline.stages import FaceExtractor
+from app.pipeline.face_extractor import FaceExtractor
 from app.records import Embedding, Face, Portrait
 
 PIXELS = np.zeros((160, 160, 3), np.float32)

@@ -13,11 +13,12 @@ from app.core.database import Database
 from app.core.vectors import cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
 from app.faces.embedding_spec import describe_spec
+from app.faces.weights import open_weights
 from app.gallery.gallery import Gallery, open_gallery
 from app.gallery.golden_vector import TOLERANCE, Vector
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun
-from app.pipeline.stages import FaceExtractor, open_weights
+from app.pipeline.face_extractor import FaceExtractor
 from app.reports.history_report import ENDINGS
 from app.runs.run_lock import open_lock, run_under_way
 

@@ -15,8 +15,8 @@ from app.checkup.check_machine import check_folder, format_bytes
 from app.checkup.finding import MODEL, Finding
 from app.core.config import BYTES_PER_MB, Settings
 from app.faces.detector import LIBRARY_MTCNN, OWN_MTCNN
-from app.faces.weights import SIZES_MB, WeightsFile, WeightsStore, describe_weights
-from app.pipeline.stages import FaceExtractor, open_face_extractor, open_weights
+from app.faces.weights import SIZES_MB, WeightsFile, WeightsStore, describe_weights, open_weights
+from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
 
 NOTHING_TO_LOAD = (OWN_MTCNN, LIBRARY_MTCNN)  # detectors that download nothing
 ADDRESS_TIMEOUT_S = 5

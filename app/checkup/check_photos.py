@@ -23,7 +23,7 @@ from app.photos.decoding import DecodeOptions
 from app.photos.kinds import find_kind
 from app.photos.sandbox import Sandbox
 from app.photos.source import photo_url
-from app.pipeline.stages import Source, build_source
+from app.photos.sources import Source, open_source
 from app.records import Answer, CrewMember, Photo, Version
 
 FILES = "file://"
@@ -70,7 +70,7 @@ def check_photos(
 ) -> Generator[Finding, None, None]:
     """Check the server with one photo, which is requested twice (HEAD and GET) and decoded in memory."""
     url = settings.IMAGE_BASE_URL
-    source = build_source(settings.model_copy(update={"HTTP_ATTEMPTS": ATTEMPTS}), stop)
+    source = open_source(settings.model_copy(update={"HTTP_ATTEMPTS": ATTEMPTS}), stop)
     if not url.startswith(FILES):
         yield _judge_address(url)
         if url.startswith("https://"):

@@ -15,9 +15,9 @@ from app.core.database import Database
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
 from app.gallery.embeddings_table import TABLE
 from app.photos.source import photo_url
-from app.pipeline.stages import build_roster
-from app.planning.plan import Entry
+from app.planning.survey import RosterEntry
 from app.records import CrewMember, Failed
+from app.roster.database import open_roster
 
 ASK_ADMINISTRATOR = "Pida a quien administra la base, si ya existe la tabla:"
 SHOWN = 5  # ids, or values of the status
@@ -33,7 +33,7 @@ ROSTER_ERRORS = {
 }
 
 
-def read_roster(settings: Settings, database: Database) -> Generator[Finding, None, list[Entry] | None]:
+def read_roster(settings: Settings, database: Database) -> Generator[Finding, None, list[RosterEntry] | None]:
     """Check the roster table and return its active entries; None without the right to read it. Raises RunError."""
     columns = dict.fromkeys((settings.ROSTER_ID_COLUMN, settings.ROSTER_PHOTO_COLUMN, settings.ROSTER_NAMES_COLUMN))
     columns |= dict.fromkeys((settings.ROSTER_SURNAMES_COLUMN, settings.ROSTER_STATUS_COLUMN))
@@ -43,7 +43,7 @@ def read_roster(settings: Settings, database: Database) -> Generator[Finding, No
         if rights.missing:
             yield _denied(account, settings.ROSTER_TABLE)
             return None
-    entries = build_roster(settings, database).active()
+    entries = open_roster(settings, database).active()
     yield ROSTER.ok("table", f"{settings.ROSTER_TABLE} ({', '.join(columns)})")
     if not entries:
         yield database.transaction(lambda connection: _no_active_rows(connection, settings), retry=False)
@@ -68,13 +68,13 @@ def _no_active_rows(connection: Connection, settings: Settings) -> Finding:
     return ROSTER.broken("active", message, advice)
 
 
-def check_entries(entries: Sequence[Entry], base_url: str, shape: Shape | None) -> Iterator[Finding]:
+def check_entries(entries: Sequence[RosterEntry], base_url: str, shape: Shape | None) -> Iterator[Finding]:
     """Count the entries, and report those that will fail for what the roster holds or do not fit into the gallery."""
     if not entries:
         return
     yield ROSTER.ok("active", _people(len(entries)))
     for kind, (name, words) in ROSTER_ERRORS.items():
-        ids = [entry.member.crew_id for entry in entries if isinstance(entry, Failed) and entry.code == kind.code]
+        ids = [entry.crew_id for entry in entries if isinstance(entry, Failed) and entry.code == kind.code]
         if ids:
             message = f"{_people(len(ids))} {words}: {_some(ids)}"
             # A roster always has members without a photo, and HR's page lists them: a warning would come every week.

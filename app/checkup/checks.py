@@ -35,7 +35,7 @@ from app.checkup.finding import (
 from app.core.config import ENV_FILE, Settings
 from app.core.database import Database
 from app.errors import RunError, SettingsError
-from app.planning.plan import Entry
+from app.planning.survey import RosterEntry
 from app.records import CrewMember
 from app.roster.folder import FolderRoster
 
@@ -108,10 +108,10 @@ def _check_tables(
 
 def _check_roster(
     settings: Settings, subject: Subject, database: Database | None, shape: Shape | None
-) -> Generator[Finding, None, list[Entry] | None]:
+) -> Generator[Finding, None, list[RosterEntry] | None]:
     """Check the roster and return its entries; None if it cannot be read."""
     if subject.folder is not None:
-        entries: list[Entry] | None = subject.folder.active()
+        entries: list[RosterEntry] | None = subject.folder.active()
     elif database is None:
         yield ROSTER.unchecked(WITHOUT_DATABASE)
         return None
@@ -119,9 +119,7 @@ def _check_roster(
         entries = yield from read_roster(settings, database)
     yield from check_entries(entries or [], settings.IMAGE_BASE_URL, shape)
     if entries and subject.folder is None and database is not None and shape is not None and shape.collation:
-        longest = max(
-            len(entry.crew_id if isinstance(entry, CrewMember) else entry.member.crew_id) for entry in entries
-        )
+        longest = max(len(entry.crew_id) for entry in entries)
         yield from check_ids(database, settings, shape, longest)
     return entries
 

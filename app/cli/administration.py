@@ -22,7 +22,7 @@ from app.gallery.erasure import erase
 from app.gallery.own_tables import RUNS
 from app.gallery.run_history import PastRun, RunEnd, RunHistory
 from app.gallery.schema_migrations import open_own_tables, read_version, step_statements
-from app.pipeline.stages import build_roster
+from app.roster.database import open_roster
 from app.runs.run_lock import holding_run_lock
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def schema_statements(settings: Settings) -> Iterator[str]:
 
 def _is_active(settings: Settings, database: Database, crew_id: str) -> bool:
     try:
-        build_roster(settings, database).find(crew_id)
+        open_roster(settings, database).find(crew_id)
     except RunError:  # not in it, or no roster to be asked
         return False
     return True

@@ -35,7 +35,8 @@ from app.errors import (
     RunError,
     SettingsError,
 )
-from app.pipeline.stages import open_face_extractor
+from app.pipeline.face_extractor import open_face_extractor
+from app.planning.request import Request
 from app.reports.columns import fitting_width
 from app.reports.console import open_console
 from app.reports.console_progress import ConsoleProgress
@@ -46,7 +47,7 @@ from app.reports.plan_report import plan_document, plan_lines
 from app.reports.run_json import check_target, run_document
 from app.reports.run_summary import Summary
 from app.roster.folder import FolderRoster
-from app.runs.context import Request, RunResult, close_run
+from app.runs.context import RunResult, close_run
 from app.runs.progress_log import ProgressLog
 from app.runs.run import LoadFaces, run_batch
 

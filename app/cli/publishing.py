@@ -27,7 +27,7 @@ def has_news(result: RunResult) -> bool:
     Whoever failed with the same photo in an earlier run is on HR's page."""
     if isinstance(result.error, AlreadyRunning):  # the closing words know when that is worth a word
         return False
-    known = {each.member.crew_id: each.case.remembered for each in result.plan.decisions} if result.plan else {}
+    known = {each.member.crew_id: each.case.photo_record for each in result.plan.decisions} if result.plan else {}
     failures = (each for each in result.outcomes if isinstance(each, Failed))
     failed = any(_is_news(each, known.get(each.member.crew_id)) for each in failures)
     idle = result.out_of_time and not any(isinstance(each, Stored) for each in result.outcomes)
@@ -35,11 +35,11 @@ def has_news(result: RunResult) -> bool:
     return failed or stopped or bool(result.blocked) or bool(result.mixed)
 
 
-def _is_news(failure: Failed, remembered: PhotoRecord | None) -> bool:
-    if remembered is None or remembered.code != failure.code:
+def _is_news(failure: Failed, photo_record: PhotoRecord | None) -> bool:
+    if photo_record is None or photo_record.code != failure.code:
         return True
     seen = failure.photo.sha256 if failure.photo and not failure.recalled else ""
-    return bool(seen) and seen != remembered.sha256
+    return bool(seen) and seen != photo_record.sha256
 
 
 def hand_over(console: Console, document: Any, target: str) -> None:

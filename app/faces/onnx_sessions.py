@@ -16,6 +16,7 @@ from app.errors import SettingsError
 LOG_ERRORS_ONLY = 3  # onnxruntime's severity scale: 0 verbose .. 4 fatal
 # In this order when the setting says `auto`: the first ones that the installed onnxruntime offers.
 CPU = "CPUExecutionProvider"
+AUTOMATIC = "auto"  # of ONNX_PROVIDERS
 AUTO_PROVIDERS = ("CUDAExecutionProvider", CPU)
 # Faces at a time. With more, a layer's values no longer fit a processor's cache; a card is idle with less.
 CPU_BATCH, ACCELERATOR_BATCH = 8, 128
@@ -27,6 +28,13 @@ class SessionOptions:
 
     providers: tuple[str, ...] = ()
     threads: int = 1
+
+
+def parse_providers(setting: str) -> tuple[str, ...]:
+    """Return the providers that ONNX_PROVIDERS names; none for `auto`."""
+    if setting == AUTOMATIC:
+        return ()
+    return tuple(name.strip() for name in setting.split(",") if name.strip())
 
 
 def choose_batch_size(wanted: Sequence[str]) -> int:

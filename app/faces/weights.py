@@ -23,6 +23,7 @@ from urllib.request import url2pathname
 
 import requests
 
+from app.core.config import Settings
 from app.core.redaction import harmless, without_credentials
 from app.errors import Interrupted, RunError, WeightsUnavailable
 from app.faces.deepface_api import folder_utils, recognition_model
@@ -262,3 +263,10 @@ def copy_weights(source: Path, file: WeightsFile, store: WeightsStore) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(target) as partial:
         shutil.copyfile(source, partial)
+
+
+def open_weights(
+    settings: Settings, progress: Progress | None = None, stop: threading.Event | None = None
+) -> WeightsStore:
+    """The folder of the models' weights."""
+    return WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from app.core.config import Settings
 from app.faces.embedding_spec import DIMENSIONS
-from app.planning.decisions import Rules
+from app.planning.request import Request
 from app.records import DIGEST_DIGITS, EmbeddingSpec
-from app.runs.context import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a run goes by. `contract` is the digest, `judged_by` the digest of what photos are rejected by; `now` in
+    UTC; a photo checked less than `recheck` ago is not asked about. `force` does everybody anew, `insist` retries
+    whoever failed, `compare` looks at everybody's content."""
+
+    model: str
+    contract: str
+    dimensions: int | None
+    judged_by: str
+    now: datetime
+    recheck: timedelta
+    force: bool = False
+    insist: bool = False
+    compare: bool = False
 
 
 def make_rules(settings: Settings, request: Request, contract: EmbeddingSpec) -> Rules:

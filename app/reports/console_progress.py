@@ -7,8 +7,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from app.core.config import BYTES_PER_MB
 from app.core.logs import printable
-from app.planning.decisions import Rules
 from app.planning.plan import Plan
+from app.planning.rules import Rules
 from app.records import (
     SKIPPED_REACTIVATED,
     SKIPPED_REENCODED,

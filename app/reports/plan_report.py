@@ -24,10 +24,10 @@ from app.planning.decisions import (
     UNCHANGED,
     UNPROCESSABLE,
     Decision,
-    Rules,
     is_stale,
 )
 from app.planning.plan import Plan
+from app.planning.rules import Rules
 from app.reports.columns import fold, in_columns
 from app.reports.run_json import encodable
 
@@ -165,7 +165,7 @@ def _say_time(plan: Plan) -> str:
 
 def _row_notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
     """What is to be known of the rows that are there."""
-    return [*_stale_notices(plan, rules, migrating=migrating), *_stranger_notices(len(plan.strangers))]
+    return [*_stale_notices(plan, rules, migrating=migrating), *_stranger_notices(len(plan.adopted))]
 
 
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:

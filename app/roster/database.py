@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.exc import NoSuchTableError
 
+from app.core.config import Settings
 from app.core.database import Database, describe_url
 from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
@@ -159,3 +160,17 @@ def _member(row: Row[tuple[object, ...]]) -> CrewMember:
 
 def _failed(member: CrewMember, error: ItemError) -> Failed:
     return Failed(member, error.stage, error.code, error.detail)
+
+
+def open_roster(settings: Settings, database: Database) -> DatabaseRoster:
+    """The roster table under the names that the customer gave it."""
+    layout = RosterLayout(
+        table=settings.ROSTER_TABLE,
+        crew_id=settings.ROSTER_ID_COLUMN,
+        photo=settings.ROSTER_PHOTO_COLUMN,
+        names=settings.ROSTER_NAMES_COLUMN,
+        surnames=settings.ROSTER_SURNAMES_COLUMN,
+        status=settings.ROSTER_STATUS_COLUMN,
+        active_value=settings.ROSTER_ACTIVE_VALUE,
+    )
+    return DatabaseRoster(database, layout)

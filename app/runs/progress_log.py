@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from app.core.periodic import pulsing
-from app.planning.decisions import Rules
 from app.planning.plan import Plan
+from app.planning.rules import Rules
 from app.records import SKIPPED_INTERRUPTED, Outcome, Skipped, Stored
 
 log = logging.getLogger(__name__)

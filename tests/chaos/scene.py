@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from app.core.config import PROJECT_DIR, Settings
 from app.gallery.own_tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
-from app.pipeline.stages import pipeline_options
+from app.pipeline.thread_pipeline import PipelineOptions
 from app.runs.result_writer import AT_ONCE
 from tests.support.chaos_options import rounds
 from tests.support.databases import run_sql
@@ -207,7 +207,7 @@ class Scene:
     @property
     def most_done_twice(self) -> int:
         """Photos under way, and outcomes that were not yet in the books."""
-        return pipeline_options(self.home.settings).in_flight + AT_ONCE
+        return PipelineOptions.of(self.home.settings).in_flight + AT_ONCE
 
     def one_active_row_each(self) -> None:
         assert run_sql(self.home.database, ONE_EACH) == []

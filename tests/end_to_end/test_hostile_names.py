@@ -26,8 +26,9 @@ from app.errors import BadName, MemberNotProcessable, PhotoNotFound, PhotoUnavai
 from app.faces.quality import COMPONENTS
 from app.photos.source import FetchOptions, FolderSource, photo_url
 from app.photos.temp_folder import TempFolder
-from app.planning.decisions import Case, Decision, Rules
+from app.planning.decisions import Case, Decision
 from app.planning.plan import Plan
+from app.planning.rules import Rules
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored, Version
 from app.reports.console import open_console
 from app.reports.console_progress import ConsoleProgress

@@ -18,7 +18,7 @@ from sqlalchemy import MetaData, Table, inspect, select
 
 from app.cli.arguments import parse_arguments
 from app.cli.main import run
-from app.pipeline.stages import open_face_extractor
+from app.pipeline.face_extractor import open_face_extractor
 from app.runs.run import LoadFaces
 from tests.conftest import OpenWorld
 from tests.support.mariadb import MariaDb

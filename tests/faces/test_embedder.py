@@ -15,7 +15,7 @@ from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_graphs import build_pnet
 from app.faces.onnx_sessions import CPU_BATCH, SessionOptions, choose_batch_size, choose_providers
 from app.faces.weights import WeightsOptions, WeightsStore
-from app.pipeline.stages import open_face_extractor
+from app.pipeline.face_extractor import open_face_extractor
 from app.records import CrewMember, Face, Image, Photo, PhotoAnalysis
 from tests.conftest import MakeSettings
 from tests.support.pictures import write_picture

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.planning.request import Request
 from app.planning.rules import make_rules
 from app.records import EmbeddingSpec
-from app.runs.context import Request
 from tests.conftest import MakeSettings
 
 CONTRACT = EmbeddingSpec("Facenet512", "ab" * 32, "mtcnn 1.0.0/1", "letterbox", "base", "BGR", 1)

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from app.gallery.enrolments import Enrolment
-from app.planning.decisions import Case, Decision, Rules
+from app.planning.decisions import Case, Decision
 from app.planning.plan import Plan
+from app.planning.rules import Rules
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
 from app.reports.console_progress import ConsoleProgress
 

@@ -19,8 +19,9 @@ from sqlalchemy import inspect
 from app.core.config import Settings
 from app.core.database import Database
 from app.gallery.run_history import RunEnd
+from app.planning.request import Request
 from app.records import Failed
-from app.runs.context import Request, RunResult, close_run
+from app.runs.context import RunResult, close_run
 from app.runs.run import run_batch
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.tiny_faces import KILLED, QUALITY, Silent, TinyLoader, close_to, draw
