@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.checkup.finding import MACHINE, Finding
 from app.core.config import BYTES_PER_MB, Settings
-from app.core.disk import why
+from app.core.files import why
 from app.core.logs import APP_LOG, RUN_LOG
 
 PYTHONS = (3, 10), (3, 14)  # the first that works and the first that is not tested, as in pyproject.toml

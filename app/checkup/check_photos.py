@@ -22,8 +22,8 @@ from app.errors import BadName, DangerousImage, InvalidImage, ItemError, PhotoNo
 from app.photos.decoding import DecodeOptions
 from app.photos.kinds import find_kind
 from app.photos.sandbox import Sandbox
-from app.photos.source import photo_url
 from app.photos.sources import Source, open_source
+from app.photos.urls import photo_url
 from app.records import Answer, CrewMember, Photo, Version
 
 FILES = "file://"

@@ -9,10 +9,9 @@ from typing import Any
 from rich.cells import set_cell_size
 
 from app.checkup.finding import BROKEN, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
-from app.core.logs import printable
+from app.core.text import as_utf8, printable
 from app.errors import EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED
 from app.reports.columns import fold
-from app.reports.run_json import encodable
 
 MARKS = {OK: "🟢 bien", WARNING: "🟡 aviso", BROKEN: "🔴 falla", UNCHECKED: "⚪ sin ver"}
 AREAS = {
@@ -157,8 +156,8 @@ def check_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any
                 "area": finding.area,
                 "name": finding.name,
                 "level": finding.level,
-                "text": encodable(finding.text),
-                "advice": encodable(finding.advice),
+                "text": as_utf8(finding.text),
+                "advice": as_utf8(finding.advice),
             }
             for finding in findings
         ],

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.core.disk import why
-from app.core.logs import printable, printable_lines
+from app.core.files import why
+from app.core.text import printable, printable_lines
 from app.errors import AlreadyRunning, ImplausibleRun, RunError, SharedPhoto
 from app.gallery.run_history import PastRun, RunEnd
 from app.reports.html_page import REPORT, write_report

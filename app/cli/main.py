@@ -18,10 +18,11 @@ from app.cli.closing import complain, facts_of, run_end, tell_end, what_else, wr
 from app.cli.demo import EXPECTED_ERRORS, EXPECTED_STORED, NEXT_STEPS, open_demo
 from app.cli.publishing import hand_over, has_news, publish
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
-from app.core.logs import LogOptions, configure_logs, is_logging, printable_lines
-from app.core.redaction import harmless
+from app.core.logs import LogOptions, configure_logs, is_logging
+from app.core.redaction import redacted
 from app.core.signals import Stopper, stopping_on_signals
 from app.core.streams import without_native_chatter
+from app.core.text import printable_lines
 from app.errors import (
     EXIT_BY_SIGNAL,
     EXIT_INTERRUPTED,
@@ -82,10 +83,10 @@ def _run_or_complain(options: argparse.Namespace, load_faces: LoadFaces) -> int:
         console.print("Interrumpido")
         return EXIT_INTERRUPTED
     except Exception as error:  # nobody is there to read a traceback on a screen
-        said = harmless(str(error))
+        said = redacted(str(error))
         if not is_logging():
             console.quiet = False
-            console.print(printable_lines(harmless(traceback.format_exc())))
+            console.print(printable_lines(redacted(traceback.format_exc())))
         log.error("Error inesperado", exc_info=True)
         ending = Defect.of(error, said)
     publish(console, options, ending.exit_code)

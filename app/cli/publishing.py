@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from app.core.disk import why
-from app.core.logs import printable_lines
+from app.core.files import why
+from app.core.text import printable_lines
 from app.errors import EXIT_ALREADY_RUNNING, AlreadyRunning, RunError
 from app.gallery.remembered import PhotoRecord
 from app.records import Failed, Stored

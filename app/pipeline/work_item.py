@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from app.core.logs import RUN_LOGGER, Personal
-from app.core.redaction import harmless
+from app.core.redaction import redacted
 from app.errors import ItemError, RunError, Unexpected
 from app.planning.decisions import Decision
 from app.records import CrewMember, Embedding, Face, Failed, Photo, PhotoAnalysis, Portrait, Skipped
@@ -54,7 +54,7 @@ def run_stage(crew_id: str, stage: str, call: Callable[[], Value]) -> tuple[Valu
         raise
     except Exception as error:
         log.exception("%s: error inesperado en la etapa %s", crew_id, stage)
-        found = StageFailure(stage, Unexpected(harmless(f"{type(error).__name__}: {error}")))
+        found = StageFailure(stage, Unexpected(redacted(f"{type(error).__name__}: {error}")))
     milliseconds = (time.perf_counter() - started) * 1000
     log_stage(crew_id, stage, milliseconds, found)
     return found, round(milliseconds, 3)

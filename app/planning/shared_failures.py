@@ -35,4 +35,4 @@ def no_longer_shared(
     shared = codes_with(Retry.UNSHARED)
     waiting = [each.member.crew_id for each in decisions if each.failure and each.failure.code in shared]
     pictures = open_pictures(in_gallery, rejected, pending, force=False)
-    return {each for each in waiting if each in rejected and pictures.group(each) is None}
+    return {each for each in waiting if each in rejected and pictures.group_of(each) is None}

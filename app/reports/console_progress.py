@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from app.core.config import BYTES_PER_MB
-from app.core.logs import printable
+from app.core.text import printable
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.records import (

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.core.logs import printable
-from app.reports.run_json import encodable
+from app.core.text import as_utf8, printable
 
 
 def forgotten_lines(crew_id: str, vectors: int, rows_left: int) -> list[str]:
@@ -24,5 +23,5 @@ def forgotten_lines(crew_id: str, vectors: int, rows_left: int) -> list[str]:
 
 def forgotten_document(crew_id: str, vectors: int, rows_left: int, *, still_active: bool) -> dict[str, Any]:
     """The same, ready to serialise. Its keys are stable."""
-    shown = {"crew_id": encodable(crew_id), "vectors": vectors, "rows_left": rows_left, "still_active": still_active}
+    shown = {"crew_id": as_utf8(crew_id), "vectors": vectors, "rows_left": rows_left, "still_active": still_active}
     return {"forgotten": shown}

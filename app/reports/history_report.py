@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from app.core.logs import printable
+from app.core.text import as_utf8, printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_AVAILABLE, EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED
 from app.gallery.run_history import PastRun
 from app.reports.columns import in_columns
-from app.reports.run_json import encodable
 
 HEADINGS = (" N.º", "Empezó", "Duró", "Hechas", "Errores", "Saltadas", "Qué se pidió", "Cómo terminó")
 COUNTED = ("stored", "failed", "skipped")
@@ -67,7 +66,7 @@ def history_document(runs: Sequence[PastRun]) -> dict[str, Any]:
                 "counts": dict(run.counts),
                 "seconds": run.seconds,
                 "exit_code": run.exit_code,
-                "error": encodable(run.error),
+                "error": as_utf8(run.error),
                 "rows_left": run.rows_left,
             }
             for run in runs

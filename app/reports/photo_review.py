@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.core.logs import printable
+from app.core.text import printable
 from app.errors import Audience, LowQuality, RunError, SharedPhoto, kind_of
 from app.faces.quality import COMPONENTS, REJECT, WARN, Component, Grade, Limits, grade
 from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from app.core.logs import printable
+from app.core.text import as_utf8, printable
 from app.errors import kind_of
 from app.planning.decisions import (
     CHANGED,
@@ -29,7 +29,6 @@ from app.planning.decisions import (
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.reports.columns import fold, in_columns
-from app.reports.run_json import encodable
 
 SHOWN_DECISIONS = 200  # of each kind; the document has all of them
 # Each kind of decision: when counted, and beside a person's name.
@@ -76,10 +75,10 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     """The plan with every decision, ready to serialise. Its keys are stable."""
     members = [
         {
-            "crew_id": encodable(decision.member.crew_id),
-            "full_name": encodable(decision.member.full_name),
+            "crew_id": as_utf8(decision.member.crew_id),
+            "full_name": as_utf8(decision.member.full_name),
             "action": decision.kind,
-            "reason": encodable(decision.reason),
+            "reason": as_utf8(decision.reason),
             "code": decision.failure.code if decision.failure else None,
         }
         for decision in plan.decisions

@@ -14,6 +14,7 @@ import orjson
 
 from app.cli.arguments import STDOUT
 from app.core.files import mode_of, write_private
+from app.core.text import as_utf8
 from app.errors import SettingsError
 from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
 from app.reports.photo_review import Review
@@ -51,14 +52,14 @@ def describe_review(review: Review) -> dict[str, Any]:
         "started_at": review.started_at.isoformat(timespec="seconds"),
         "sentence": review.sentence,
         "changes": None if review.changes is None else dataclasses.asdict(review.changes),
-        "entries": [{name: encodable(getattr(entry, name)) for name in names} for entry in review.entries],
+        "entries": [{name: as_utf8(getattr(entry, name)) for name in names} for entry in review.entries],
     }
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:
     """One member: which outcome, where and why it ended, and what was seen of the photo."""
     entry: dict[str, Any] = {
-        "crew_id": encodable(outcome.member.crew_id),
+        "crew_id": as_utf8(outcome.member.crew_id),
         "outcome": type(outcome).__name__.lower(),
         "stage": None,
         "code": None,
@@ -70,7 +71,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Stored):
         entry["embedding_id"] = outcome.embedding_id
     elif isinstance(outcome, Failed):
-        entry |= {"stage": outcome.stage, "code": outcome.code, "detail": encodable(reason(outcome))}
+        entry |= {"stage": outcome.stage, "code": outcome.code, "detail": as_utf8(reason(outcome))}
         entry["recalled"] = outcome.recalled
     if isinstance(outcome, Skipped):
         return entry | {"code": outcome.code}
@@ -110,11 +111,6 @@ def describe_photo(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[
         "sha256": (photo and photo.sha256) or None,
         "perceptual_hash": picture and f"{picture.perceptual_hash:016x}",
     }
-
-
-def encodable(text: str) -> str:
-    """A folder's name may hold bytes that are no text; JSON has no place for them."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _shown_safely(content: bytes) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from app.core.logs import printable
+from app.core.text import printable
 from app.errors import kind_of
 from app.records import SKIPPED_INTERRUPTED, CrewMember, Failed, Outcome, Skipped, Stored
 

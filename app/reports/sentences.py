@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.logs import printable
+from app.core.text import printable
 from app.errors import RunError
 from app.reports.run_summary import Summary
 

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-from app.core.periodic import pulsing
+from app.core.periodic import periodic_task
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.records import SKIPPED_INTERRUPTED, Outcome, Skipped, Stored
@@ -30,7 +30,7 @@ class ProgressLog:
         self._exit = ExitStack()
 
     def __enter__(self) -> ProgressLog:
-        self._exit.enter_context(pulsing(self._every_s, self.beat))
+        self._exit.enter_context(periodic_task(self._every_s, self.beat))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -19,8 +19,8 @@ from app.gallery.embeddings_table import open_table
 from app.gallery.gallery import open_gallery
 from app.gallery.provenance import known_spec
 from app.gallery.shadow import is_prepared, shadow_of
-from app.photos.source import photo_url
 from app.photos.sources import open_source
+from app.photos.urls import photo_url
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
 from app.planning.mass_change import MASS_DEACTIVATION, Limits, mass
 from app.planning.plan import Plan

@@ -19,9 +19,8 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.advisory_locks import lock_name
 from app.core.database import Database
-from app.core.files import OWNER_ONLY_FILE
-from app.core.logs import cannot_write
-from app.core.periodic import pulsing
+from app.core.files import OWNER_ONLY_FILE, cannot_write
+from app.core.periodic import periodic_task
 from app.errors import AlreadyRunning, RunError, SettingsError
 from app.gallery.own_tables import RUNS
 from app.gallery.run_history import PastRun, RunHistory
@@ -175,7 +174,7 @@ def holding_run_lock(database: Database, now: datetime, lost: Lost) -> Iterator[
             lost(_explain(None, now))
 
     try:
-        with pulsing(KEEP_EVERY_S, keep):
+        with periodic_task(KEEP_EVERY_S, keep):
             yield
     finally:
         lock.release()

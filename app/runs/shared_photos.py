@@ -60,7 +60,7 @@ class SharedPhotoCheck:
 
     def refuse(self, embedding: Embedding) -> Failed | None:
         """Return the failure when another member's picture has turned out to be the same since `admit`."""
-        group = self._pictures.group(embedding.member.crew_id) if self._reject else None
+        group = self._pictures.group_of(embedding.member.crew_id) if self._reject else None
         return None if group is None else _refused(embedding, group)
 
     def take_late(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Stored]]:
@@ -94,7 +94,7 @@ class SharedPhotoCheck:
         failures = [(place, each, each.analysis) for place, each in enumerate(outcomes) if isinstance(each, Failed)]
         analyses = {each.member.crew_id: seen for _, each, seen in failures if seen is not None and seen.thumbnail}
         for place, outcome, seen in failures if self._reject else ():
-            group = None if seen is None else self._pictures.group(outcome.member.crew_id)
+            group = None if seen is None else self._pictures.group_of(outcome.member.crew_id)
             if group is None or seen is None:
                 continue
             kind = SharedPhoto if group.count + 1 < PLACEHOLDER_FROM else PlaceholderPhoto
@@ -111,7 +111,7 @@ class SharedPhotoCheck:
     def reported(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[CrewMember, str]]:
         """Yield the members in the gallery whose picture other members have, and whose."""
         members = {outcome.member.crew_id: outcome.member for outcome in outcomes if not isinstance(outcome, Failed)}
-        for crew_id, group in self._pictures.kept(members):
+        for crew_id, group in self._pictures.groups_to_report(members):
             yield members[crew_id], _same_as(group)
 
     def _illustrated(self, result: Embedding | Failed) -> Embedding | Failed:

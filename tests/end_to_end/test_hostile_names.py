@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from app.cli.closing import complain
-from app.core.logs import LogOptions, Personal, configure_logs, printable
+from app.core.logs import LogOptions, Personal, configure_logs
+from app.core.text import printable
 from app.errors import BadName, MemberNotProcessable, PhotoNotFound, PhotoUnavailable
 from app.faces.quality import COMPONENTS
-from app.photos.source import FetchOptions, FolderSource, photo_url
+from app.photos.folder_source import FolderSource
 from app.photos.temp_folder import TempFolder
+from app.photos.urls import photo_url
 from app.planning.decisions import Case, Decision
 from app.planning.plan import Plan
 from app.planning.rules import Rules
@@ -209,7 +211,7 @@ def test_no_name_leads_out_of_the_photos_address(member: CrewMember) -> None:
 def test_no_name_leads_out_of_the_photos_folder(member: CrewMember, tmp_path: Path) -> None:
     asked: list[str] = []
     hook = Listening(asked.append)
-    source = FolderSource(FetchOptions(tmp_path.as_uri(), 1, 1, 1, 1, 1, 1))
+    source = FolderSource(tmp_path.as_uri(), max_bytes=1)
     temp = TempFolder(tmp_path / "temp")
     refused = []
     for look in (lambda: source.fetch(member, temp), lambda: source.check(member, Version())):

@@ -11,9 +11,8 @@ import pytest
 
 from app.errors import BadVector, DatabaseUnavailable, NoFace, PhotoNotFound, RunError, Stuck
 from app.gallery.vector_writer import SavedRow
-from app.photos.http_source import HttpSource
+from app.photos.http_source import FetchOptions, HttpSource
 from app.photos.shared_pictures import SharedPictures
-from app.photos.source import FetchOptions
 from app.photos.temp_folder import TempFolder
 from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
 from app.planning.decisions import NEW, Case, Decision
