@@ -76,7 +76,7 @@ def check_entries(entries: Sequence[RosterEntry], base_url: str, shape: Shape | 
         return
     yield ROSTER.ok("active", inflect(len(entries), PEOPLE))
     for kind, (name, words) in ROSTER_ERRORS.items():
-        ids = [entry.member.crew_id for entry in entries if isinstance(entry, Failed) and entry.code == kind.code]
+        ids = [entry.crew_id for entry in entries if isinstance(entry, Failed) and entry.code == kind.code]
         if ids:
             message = f"{inflect(len(ids), PEOPLE)} {words}: {say_some(ids, SHOWN)}"
             # A roster always has members without a photo, and HR's page lists them: a warning would come every week.
