@@ -18,7 +18,7 @@ from app.planning.decisions import NEW, Case, Decision
 from app.records import CrewMember, Failed, Photo, Skipped, Stored, Version
 from app.runs.result_writer import AT_ONCE, ResultWriter
 from tests.conftest import OpenDatabase
-from tests.faces.test_embedding_spec import CONTRACT
+from tests.faces.test_embedding_spec import SPEC
 from tests.planning.test_decisions import NOW, ROW
 from tests.support.databases import Row, run_sql
 
@@ -29,7 +29,7 @@ YESTERDAY = NOW - timedelta(days=1)
 
 @pytest.fixture
 def gallery(database: Database) -> Gallery:
-    return open_gallery(database, CONTRACT, "rules1", NOW)
+    return open_gallery(database, SPEC, "rules1", NOW)
 
 
 def url_of(number: int) -> str:
@@ -91,7 +91,7 @@ def test_when_nobody_can_be_marked_the_run_is_given_up_once_and_everybody_still_
     open_database: OpenDatabase, tmp_path: Path
 ) -> None:
     database = open_database(DB_URL=f"sqlite:///{tmp_path / 'otra.db'}")
-    gallery = open_gallery(database, CONTRACT, "rules1", NOW)
+    gallery = open_gallery(database, SPEC, "rules1", NOW)
     run_sql(database, "DROP TABLE face_attempts")
     given_up: list[RunError] = []
     books = books_of(gallery, give_up=given_up.append)
