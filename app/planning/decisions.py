@@ -1,4 +1,4 @@
-"""Decides what to do about one member, from the roster, the gallery and what earlier runs saw of the photo.
+"""Decide what to do about one member, from the roster, the gallery and what earlier runs saw of the photo.
 
 Pure functions: no database and no server is asked.
 """
@@ -28,7 +28,7 @@ NEW, CHANGED, RENAMED, STALE = "new", "changed", "renamed", "stale"
 RETRY, COMPARE, REACTIVATE = "retry", "compare", "reactivate"
 UNCHANGED, KNOWN_FAILURE, SET_ASIDE, UNPROCESSABLE = "unchanged", "known_failure", "set_aside", "unprocessable"
 DEACTIVATE, PURGE = "deactivate", "purge"
-ASK = "ask"  # nothing yet: the photo's server has to be asked first
+ASK = "ask"  # nothing yet: the run has to ask the photo server first
 KINDS = (
     *(NEW, CHANGED, RENAMED, STALE, RETRY, COMPARE, REACTIVATE, DEACTIVATE, PURGE),
     *(UNPROCESSABLE, SET_ASIDE, KNOWN_FAILURE, UNCHANGED),
@@ -41,8 +41,7 @@ MAX_DOUBLINGS = 5  # beyond the last; a month of failures would be more days tha
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is known of one member: the photo's URL by the roster, the rows in the gallery, what earlier runs saw of the
-    photo, and whether runs died while processing it."""
+    """What is known of one member. `url` is the photo's by the roster; runs crashed while processing a `suspect`."""
 
     member: CrewMember
     url: str
@@ -56,20 +55,20 @@ class Case:
 
     @property
     def came_back(self) -> bool:
-        """Whether the member had left the roster."""
+        """Tell whether the member had departed from the roster."""
         return self.photo_record is not None and self.photo_record.left_at is not None
 
     @property
     def failure_before(self) -> PhotoRecord | None:
-        """The record of the photo when the last run that looked at it failed. An active row that another program has
-        written since counts for more."""
+        """The photo's record if the last run that looked at it failed, and no other program has written an active row
+        since."""
         is_foreign = self.enrolment is not None and self.enrolment.active and not self.enrolment.known
         return self.photo_record if self.photo_record and self.photo_record.code and not is_foreign else None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a run does about a member, and why (Spanish). `failure` is reported of a member who is not processed."""
+    """What a run does about a member, and why (Spanish). `failure` is what it reports of one it does not process."""
 
     kind: str
     reason: str
@@ -82,8 +81,7 @@ class Decision:
 
 
 def decide(case: Case, rules: Rules, answer: str = "") -> Decision:
-    """Return the decision. Its kind is ASK when it depends on whether the photo has changed: call again with the photo
-    server's answer, one of ANSWER_..."""
+    """Return the decision. If its kind is ASK, call again with the photo server's `answer`, one of ANSWER_..."""
     if rules.force:
         return Decision(CHANGED if case.is_active else NEW, "se pidió regenerar (--force)", case)
     photo_record = case.failure_before
@@ -103,7 +101,7 @@ def decide(case: Case, rules: Rules, answer: str = "") -> Decision:
 def is_stale(enrolment: Enrolment, rules: Rules) -> bool:
     """Return whether the row is of another embedding spec. Where the spec is unknown, model and length decide."""
     if enrolment.contract is not None:
-        return enrolment.contract != rules.contract or enrolment.model != rules.model
+        return enrolment.contract != rules.spec_digest or enrolment.model != rules.model
     lengths = {enrolment.dimensions, rules.dimensions} - {None}
     return enrolment.model != rules.model or len(lengths) > 1
 
@@ -114,7 +112,6 @@ def recalled(member: CrewMember, photo_record: PhotoRecord) -> Failed:
 
 
 def _about_its_row(case: Case, rules: Rules) -> Decision | None:
-    """Return the decision that the row alone calls for, None when there is nothing wrong with it."""
     enrolment, seen = case.enrolment, case.photo_record.sha256 if case.photo_record else ""
     if enrolment is None or not (enrolment.active or case.came_back):
         return Decision(NEW, "no tiene embedding activo", case)

@@ -15,8 +15,7 @@ from app.gallery.run_history import RunEnd
 from app.gallery.vector_writer import SavedRow
 from app.photos.sources import Source
 from app.pipeline.face_extractor import FaceExtractor
-from app.planning.request import Request
-from app.planning.rules import Rules
+from app.planning.rules import Request, Rules
 from app.records import (
     Embedding,
 )

@@ -12,8 +12,7 @@ from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
 from app.pipeline.work_item import Processed
 from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE
 from app.planning.plan import Plan
-from app.planning.planner import known_pictures
-from app.planning.shared_failures import open_pictures
+from app.planning.planner import known_pictures, open_pictures
 from app.records import SKIPPED_INTERRUPTED, Failed, Outcome, Skipped
 from app.runs.abort_guard import AbortGuard
 from app.runs.context import RunContext
@@ -39,10 +38,10 @@ class Execution:
 
     def run(self) -> None:
         """Give an outcome to each member of the roster. Raises RunError, after what was done."""
-        if self._plan.suspicion is not None:
+        if self._plan.implausible is not None:
             self._changes.carry_out()
             self._results.outcomes += [Skipped(each.member, SKIPPED_INTERRUPTED) for each in self._pending]
-            raise self._plan.suspicion
+            raise self._plan.implausible
         if self._pending:
             self._process()
         else:

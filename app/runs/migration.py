@@ -18,7 +18,7 @@ from app.errors import ItemError, NotSwitched
 from app.gallery.gallery import Gallery
 from app.gallery.staged_vectors import StagedVector, StagedVectors
 from app.photos.temp_folder import TempFolder
-from app.planning.decisions import PROCESSED, UNCHANGED, Decision, is_stale
+from app.planning.decisions import PROCESSED, STALE, UNCHANGED, Decision, is_stale
 from app.planning.mass_change import MASS_DEACTIVATION, mass
 from app.planning.plan import Plan
 from app.records import CrewMember, Embedding
@@ -154,7 +154,7 @@ def without_prepared(plan: Plan, staging: StagedVectors) -> Plan:
 
 def needs_migration(plan: Plan, staging: StagedVectors) -> bool:
     """Whether there is anything of another contract, or anything laid aside."""
-    return bool(plan.stale) or bool(staging.waiting())
+    return bool(plan.of(STALE)) or bool(staging.waiting())
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property, partial
 
 from app.core.config import Settings
@@ -22,12 +22,10 @@ from app.gallery.shadow import is_prepared, shadow_of
 from app.photos.sources import open_source
 from app.photos.urls import photo_url
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
-from app.planning.mass_change import MASS_DEACTIVATION, Limits, mass
-from app.planning.plan import Plan
+from app.planning.mass_change import MASS_DEACTIVATION, mass
+from app.planning.plan import Plan, Survey
 from app.planning.planner import Planner, refuse_mixed_models, retry_no_longer_shared, take_survey
-from app.planning.request import Request
-from app.planning.rules import make_rules
-from app.planning.survey import Survey
+from app.planning.rules import Request, make_rules
 from app.records import CrewMember, EmbeddingSpec, Failed
 from app.roster.database import open_roster
 from app.runs.context import RunContext, clear_suspicion
@@ -127,7 +125,7 @@ class _Run:
         result.previous = failed if survey.photo_records else None
         self._observer.planned(plan, self._rules)
         if result.run_id is None:
-            result.error = plan.suspicion
+            result.error = plan.implausible
             return
         gallery.provenance.declare(request.now)
         self._carry_out(plan, result, self._context(result.run_id))
@@ -138,11 +136,7 @@ class _Run:
 
     def _make_plan(self, survey: Survey) -> Plan:
         request, settings, gallery = self._request, self._settings, self._gallery
-        days = request.purge_after_days
-        limits = Limits(None if days is None else timedelta(days=days), request.allow_mass_change)
-        planner = Planner(
-            self._rules, limits, self._source.check, self._url_of, self._stop, threads=settings.DOWNLOAD_THREADS
-        )
+        planner = Planner(self._rules, self._source.check, self._url_of, self._stop, settings.DOWNLOAD_THREADS)
         plan = planner.make(survey, self._observer.checking, gallery.history.seconds_each())
         plan = retry_no_longer_shared(plan, gallery)
         return without_prepared(plan, staged_vectors_of(gallery)) if request.migrate else plan

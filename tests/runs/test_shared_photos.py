@@ -18,7 +18,7 @@ from app.pipeline.pictures import with_picture
 from app.pipeline.stages import PhotoStages
 from app.pipeline.work_item import Processed
 from app.planning.decisions import CHANGED, DEACTIVATE, KNOWN_FAILURE, NEW, PROCESSED, STALE, UNCHANGED, Case, Decision
-from app.planning.shared_failures import no_longer_shared, open_pictures
+from app.planning.planner import no_longer_shared, open_pictures
 from app.records import (
     CrewMember,
     Embedding,

@@ -19,7 +19,7 @@ from sqlalchemy import inspect
 from app.core.config import Settings
 from app.core.database import Database
 from app.gallery.run_history import RunEnd
-from app.planning.request import Request
+from app.planning.rules import Request
 from app.records import Failed
 from app.runs.context import close_run
 from app.runs.result import RunResult

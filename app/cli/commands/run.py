@@ -15,7 +15,7 @@ from app.core.signals import Stopper, stopping_on_signals
 from app.core.text import printable_lines
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_AVAILABLE, EXIT_OK, EXIT_SOME_FAILED, ImplausibleRun, Interrupted
 from app.pipeline.face_extractor import open_face_extractor
-from app.planning.request import Request
+from app.planning.rules import Request
 from app.reports.console import complain, fitting_width
 from app.reports.console_progress import ConsoleProgress
 from app.reports.html_page import REPORT, write_report
