@@ -1,4 +1,4 @@
-"""One member under way through the stages, and the border where one member's error ends."""
+"""One member under way through the stages. An error that costs one member is caught here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Result = Embedding | Failed | Skipped
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """What the stages made of one member. The member's decision travels with the result."""
+    """One member's decision and result."""
 
     decision: Decision
     result: Result
@@ -40,9 +40,9 @@ class StageFailure:
 
 
 def run_stage(crew_id: str, stage: str, call: Callable[[], Value]) -> tuple[Value | StageFailure, float]:
-    """Run one stage for one member and log it; return what it gives or why it failed, and the milliseconds it took.
+    """Run one stage for one member and log it; return its value or why it failed, and the milliseconds it took.
 
-    One member's error ends here: only a RunError passes.
+    Raises RunError, and no other error.
     """
     started = time.perf_counter()
     found: Value | StageFailure
@@ -74,7 +74,7 @@ def log_stage(crew_id: str, stage: str, milliseconds: float, found: object) -> N
 class WorkItem:
     """One member under way: the decision, what each stage took, what is known of the photo, and in the end the result.
 
-    A thread that the run has given up on may still come back: after the result is set nothing changes it.
+    Once set, the result never changes, even if a thread that the run has given up finishes later.
     """
 
     decision: Decision
@@ -90,7 +90,7 @@ class WorkItem:
         return self.decision.member
 
     def run(self, stage: str, call: Callable[[], Value]) -> Value | None:
-        """Run a stage and return what it gives; None when the member has a result, from before or by this stage."""
+        """Run a stage and return its value; None if the member has a result, from before or by this stage."""
         if self.result is not None:
             return None
         self.stage = stage
@@ -103,7 +103,7 @@ class WorkItem:
         return None if self.result is not None else found
 
     def embedded(self, embedding: Embedding, milliseconds: float) -> None:
-        """Set the result of a member whose face was embedded in a batch; `milliseconds` is this member's share."""
+        """Set the result of a member of a batch; `milliseconds` is this member's share."""
         self.timings_ms["embed"] = round(milliseconds, 3)
         log_stage(self.member.crew_id, "embed", milliseconds, embedding)
         self._note(embedding)
@@ -114,12 +114,11 @@ class WorkItem:
         self._fail(error, self.stage)
 
     def processed(self) -> Processed:
-        """Return the result with its decision. Only to be called when there is one."""
+        """Return the decision and the result, which must be set."""
         assert self.result is not None, self.member.crew_id
         return Processed(self.decision, self.result)
 
     def _note(self, found: object) -> None:
-        """Keep what a stage saw; an outcome of its own, or the vector, is the result."""
         if isinstance(found, Photo):
             self.photo = found
         elif isinstance(found, Portrait):
@@ -144,8 +143,7 @@ class WorkItem:
 
 
 def embed_batch(items: Sequence[WorkItem], embed: Embed) -> None:
-    """Embed the faces of several members at once. A batch that fails is taken again one by one, so that one bad face
-    costs one member."""
+    """Embed the faces of several members at once, and one by one if that fails: one bad face must cost one member."""
     faces = [item.face for item in items if item.face is not None]
     started = time.perf_counter()
     try:
