@@ -245,6 +245,12 @@ class Failed:
 
 Outcome = Stored | Skipped | Failed
 
+
+def is_interrupted(outcome: Outcome) -> bool:
+    """Tell whether the run was stopped before it reached the member."""
+    return isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED
+
+
 SKIPPED_CURRENT = "current"  # an active row of this spec and this photo exists
 SKIPPED_RENAMED = "renamed"  # the same file under another name: the row's URL was updated
 SKIPPED_SAME_FILE = "same_file"  # the server could not tell, but the content is the same

@@ -34,11 +34,6 @@ SHOWN_NAMES = 20  # of tables or columns in a message
 COLUMN_SETTINGS = [name for name in RosterSettings.model_fields if name.endswith("_COLUMN")]
 
 
-def open_roster(settings: RosterSettings, database: Database) -> DatabaseRoster:
-    """Open the roster table that the settings name. It is not read yet."""
-    return DatabaseRoster(settings, database)
-
-
 class DatabaseRoster:
     """Reads the crew. Raises DatabaseUnavailable, naming what exists instead, if the table is not as described."""
 

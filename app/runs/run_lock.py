@@ -1,7 +1,7 @@
-"""One run at a time: a database comes in; while a run holds its lock, the next one is told who does.
+"""Let one run at a time work on a gallery, and tell the next one which run does.
 
-In MySQL an advisory lock, which ends with its connection; for SQLite a lock on a file beside the database's, which ends
-with its process. Neither outlives its owner. Rows stay right without it, too: it saves work done twice.
+MySQL has an advisory lock, which ends with its connection; SQLite a lock on a file beside the database's, which ends
+with its process. Rows stay right without the lock, too: it saves work done twice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, inspect, select, text
@@ -30,25 +29,31 @@ log = logging.getLogger(__name__)
 
 RUN = "face_embeddings run"
 KEEP_EVERY_S = 30
-# A machine that lost its power says no farewell: the server gives its lock away after this silence.
+# A machine that loses its power closes no connection: the server frees its lock after this silence.
 SILENCE_S = 180
-TAKE_WITHIN_S = 1  # whoever only looks whether a file is locked holds it for a moment
+TAKE_WITHIN_S = 1  # a process that only looks whether the file is locked holds the lock for a moment
 
 
-class Lock(Protocol):
-    """`take` and `keep` say whether it is ours now; `keep` takes again what was lost with its connection. `is_held`:
-    by anybody. Raise DatabaseUnavailable."""
+class NoLock:
+    """The lock of a database in memory, which no other process has. What other locks raise: DatabaseUnavailable."""
 
-    def take(self) -> bool: ...
+    def take(self) -> bool:
+        """Take the lock; return whether this run has it now."""
+        return True
 
-    def keep(self) -> bool: ...
+    def keep(self) -> bool:
+        """Take the lock again if it was lost with its connection; return whether this run has it now."""
+        return True
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Let other runs take the lock."""
 
-    def is_held(self) -> bool: ...
+    def is_held(self) -> bool:
+        """Tell whether any run has the lock."""
+        return False
 
 
-class ServerLock:
+class ServerLock(NoLock):
     """MySQL's GET_LOCK, on a connection of its own."""
 
     def __init__(self, database: Database) -> None:
@@ -82,7 +87,7 @@ class ServerLock:
         self.release()
         try:
             return self._take()
-        except (DBAPIError, RunError):  # a database that is away lets nobody else in either
+        except (DBAPIError, RunError):  # a database that is away lets no other run in either
             return True
 
     def release(self) -> None:
@@ -100,16 +105,16 @@ class ServerLock:
         return self._database.transaction(lambda each: each.execute(query).scalar(), retry=False) is not None
 
 
-class FolderLock:
+class FolderLock(NoLock):
     """A lock on a file of its own beside the database's file."""
 
     def __init__(self, path: Path) -> None:
-        path = path.resolve()  # one lock, by whatever way the file is reached
+        path = path.resolve()  # one lock, whatever links lead to the file
         self._lock = FileLock(path.with_name(f".{path.name}.lock"), mode=OWNER_ONLY_FILE, thread_local=False)
 
     def take(self) -> bool:
         path = Path(self._lock.lock_file)
-        if not path.parent.exists():  # filelock would make it; that it is missing is the database's to say
+        if not path.parent.exists():  # filelock would create it; the database will say that it is missing
             return True
         try:
             self._lock.acquire(timeout=TAKE_WITHIN_S, poll_interval=0.05)
@@ -117,9 +122,6 @@ class FolderLock:
             return False
         except OSError as error:
             raise SettingsError(*cannot_write(path, error, "DB_URL")) from error
-        return True
-
-    def keep(self) -> bool:
         return True
 
     def release(self) -> None:
@@ -133,34 +135,16 @@ class FolderLock:
         return True
 
 
-class NoLock:
-    """For a database in memory, which nobody else has."""
-
-    def take(self) -> bool:
-        return True
-
-    def keep(self) -> bool:
-        return True
-
-    def release(self) -> None: ...
-
-    def is_held(self) -> bool:
-        return False
-
-
-def open_lock(database: Database) -> Lock:
-    """The lock of this database's runs, not yet taken."""
+def open_lock(database: Database) -> NoLock:
+    """Return the lock of this database's runs, not yet taken."""
     if database.is_mysql:
         return ServerLock(database)
     return FolderLock(database.file) if database.file is not None else NoLock()
 
 
-Lost = Callable[[RunError], None]
-
-
 @contextmanager
-def holding_run_lock(database: Database, now: datetime, lost: Lost) -> Iterator[None]:
-    """While inside, no other run of this gallery begins. `lost` is told when another one has taken the lock meanwhile.
+def holding_run_lock(database: Database, now: datetime, lost: Callable[[RunError], None]) -> Iterator[None]:
+    """Keep other runs of this gallery from beginning. Call `lost` if another one has taken the lock meanwhile.
 
     Raises AlreadyRunning, DatabaseUnavailable.
     """
@@ -180,7 +164,7 @@ def holding_run_lock(database: Database, now: datetime, lost: Lost) -> Iterator[
 
 
 def run_under_way(database: Database, now: datetime) -> PastRun | None:
-    """The run that has begun last and not ended, as far as the history tells. Raises DatabaseUnavailable."""
+    """Return the run that has begun last and not ended, by the history. Raises DatabaseUnavailable."""
     known = database.transaction(lambda connection: inspect(connection).has_table(RUNS.name), retry=False)
     return RunHistory(database).under_way(now) if known else None
 

@@ -24,11 +24,10 @@ from app.reports.plan_report import plan_document, plan_lines
 from app.reports.run_json import hand_over, run_document
 from app.reports.run_summary import print_end
 from app.roster.folder import FolderRoster
-from app.runs.context import close_run
-from app.runs.observer import Observers
+from app.runs.context import Observers
 from app.runs.progress_log import ProgressLog
 from app.runs.result import RunCounts, RunResult
-from app.runs.run import LoadFaces, run_batch
+from app.runs.run import LoadFaces, close_run, run_batch
 
 SECONDS_PER_MINUTE = 60
 PARTIAL_REPORT = "report_individual"  # a run for some people only leaves the page of all the others as it is
