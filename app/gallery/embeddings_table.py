@@ -25,8 +25,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.exc import NoSuchTableError
 
-from app.core.advisory_locks import holding_off_others
-from app.core.database import ACCESS_DENIED_DATABASE, COLUMN_DENIED, TABLE_DENIED, Database, describe_url
+from app.core.database import (
+    ACCESS_DENIED_DATABASE,
+    COLUMN_DENIED,
+    TABLE_DENIED,
+    Database,
+    describe_url,
+    holding_off_others,
+)
 from app.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)

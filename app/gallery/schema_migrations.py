@@ -8,8 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection, Inspector, func, inspect, select, text
 
-from app.core.advisory_locks import holding_off_others
-from app.core.database import Database, describe_url
+from app.core.database import Database, describe_url, holding_off_others
 from app.errors import DatabaseUnavailable
 from app.gallery.embeddings_table import advising_the_denied
 from app.gallery.own_tables import MAX_ID_CHARACTERS, SCHEMA, VERSIONS

@@ -6,13 +6,11 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from app.core.config import Settings
 from app.errors import ItemError
 from app.faces.cropping import crop_with_black
 from app.photos.fingerprint import describe_picture
@@ -80,25 +78,6 @@ class Stages:
     def _described(self, portrait: Portrait, analysis: PhotoAnalysis) -> PhotoAnalysis:
         thumbnail = make_thumbnail(portrait.image) if self.thumbnails else b""
         return dataclasses.replace(with_picture(portrait, analysis), thumbnail=thumbnail)
-
-
-@contextmanager
-def open_stages(
-    settings: Settings,
-    source: Source,
-    faces: FaceExtractor,
-    rules: Rules,
-    *,
-    thumbnails: bool = True,
-    keep_copies: bool = False,
-) -> Iterator[Stages]:
-    """Yield the stages of a run, and delete its temporary files at the end."""
-    temp = TempFolder(settings.TEMP_DIR)
-    try:
-        yield Stages(source, faces, temp, rules, thumbnails, keep_copies)
-    finally:
-        faces.close()
-        temp.close()
 
 
 def with_picture(portrait: Portrait, analysis: PhotoAnalysis) -> PhotoAnalysis:

@@ -129,7 +129,8 @@ class Pipeline:
             elif ready is not None:
                 batch.append(ready)
             if batch and (ready is None or len(batch) == self._options.batch_size):
-                workers.hand(self._embed(batch))
+                embed = partial(embed_batch, batch, self._stages.embed)
+                workers.hand(Task(embed, partial(self._hand_over, batch), batch))
                 batch = []
 
     def _start(self, item: WorkItem, downloads: DownloadPool, workers: WorkerPool) -> None:
@@ -161,9 +162,6 @@ class Pipeline:
             self._stages.discard(photo)
         except OSError:  # the file goes with the folder, at the latest when the next run begins
             log.warning("No se pudo borrar %s", photo.path.name, exc_info=True)
-
-    def _embed(self, batch: Batch) -> Task:
-        return Task(partial(embed_batch, batch, self._stages.embed), partial(self._hand_over, batch), batch)
 
     def _hand_over(self, ready: WorkItem | Batch, error: RunError | None) -> None:
         self._ready.put(ready if error is None else error)

@@ -13,7 +13,7 @@ from app.core.logs import RUN_LOGGER, Personal
 from app.core.redaction import redacted
 from app.errors import ItemError, RunError, Unexpected
 from app.planning.decisions import Decision
-from app.records import CrewMember, Embedding, Face, Failed, Photo, PhotoAnalysis, Portrait, Skipped
+from app.records import Embedding, Face, Failed, Photo, PhotoAnalysis, Portrait, Skipped
 
 log = logging.getLogger(__name__)
 run_log = logging.getLogger(RUN_LOGGER)
@@ -85,16 +85,12 @@ class WorkItem:
     face: Face | None = None
     result: Result | None = None
 
-    @property
-    def member(self) -> CrewMember:
-        return self.decision.member
-
     def run(self, stage: str, call: Callable[[], Value]) -> Value | None:
         """Run a stage and return its value; None if the member has a result, from before or by this stage."""
         if self.result is not None:
             return None
         self.stage = stage
-        found, milliseconds = run_stage(self.member.crew_id, stage, call)
+        found, milliseconds = run_stage(self.decision.member.crew_id, stage, call)
         self.timings_ms[stage] = milliseconds
         if isinstance(found, StageFailure):
             self._fail(found.error, found.stage)
@@ -105,17 +101,17 @@ class WorkItem:
     def embedded(self, embedding: Embedding, milliseconds: float) -> None:
         """Set the result of a member of a batch; `milliseconds` is this member's share."""
         self.timings_ms["embed"] = round(milliseconds, 3)
-        log_stage(self.member.crew_id, "embed", milliseconds, embedding)
+        log_stage(self.decision.member.crew_id, "embed", milliseconds, embedding)
         self._note(embedding)
 
     def give_up(self, error: ItemError) -> None:
         """Fail a member whose stage does not end."""
-        log.error("%s: %s en la etapa %s", self.member.crew_id, error.code, self.stage)
+        log.error("%s: %s en la etapa %s", self.decision.member.crew_id, error.code, self.stage)
         self._fail(error, self.stage)
 
     def processed(self) -> Processed:
         """Return the decision and the result, which must be set."""
-        assert self.result is not None, self.member.crew_id
+        assert self.result is not None, self.decision.member.crew_id
         return Processed(self.decision, self.result)
 
     def _note(self, found: object) -> None:
@@ -134,7 +130,7 @@ class WorkItem:
     def _fail(self, error: ItemError, stage: str) -> None:
         seen = error.analysis or self.analysis
         timings = dict(self.timings_ms)
-        self._end(Failed(self.member, stage, error.code, error.detail, timings, seen, self.photo))
+        self._end(Failed(self.decision.member, stage, error.code, error.detail, timings, seen, self.photo))
 
     def _end(self, result: Result) -> None:
         if self.result is None:

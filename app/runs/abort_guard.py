@@ -11,6 +11,10 @@ from app.records import Failed, Outcome, Photo
 PROBATION = 20  # members whose photos the run looks at before it writes anything
 MOST = 0.75  # of them
 FETCHING_STAGES = ("download", "decode")
+LOOKS_LIKE = {
+    PhotoNotFound.code: "parece que la dirección de las fotos cambió",
+    PhotoUnavailable.code: "parece que el servidor de fotos está caído",
+}
 ADVICE = "Si de verdad es así, repita con --allow-mass-change."
 
 
@@ -97,7 +101,7 @@ class AbortGuard:
         if same_way >= MOST * (looked_at + self._answered):
             raise ImplausibleRun(
                 f"{same_way} de las primeras {looked_at} fotos fallan igual ({kind_of(code).title}): "
-                f"{_what_it_looks_like(code)}",
+                f"{LOOKS_LIKE.get(code, 'parece que el servidor no entrega fotos')}",
                 "Compruebe el servidor y vuelva a ejecutar."
                 if code == PhotoUnavailable.code
                 else f"Compruebe IMAGE_BASE_URL abriendo en un navegador la foto de alguien. {ADVICE}",
@@ -110,11 +114,3 @@ class AbortGuard:
                 "ahora: parece que cambiaron las fotos de todos, o que el programa ya no las lee bien",
                 f"Mire algunas de esas fotos. Los embeddings que había siguen como estaban. {ADVICE}",
             )
-
-
-def _what_it_looks_like(code: str) -> str:
-    if code == PhotoNotFound.code:
-        return "parece que la dirección de las fotos cambió"
-    if code == PhotoUnavailable.code:
-        return "parece que el servidor de fotos está caído"
-    return "parece que el servidor no entrega fotos"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from app.errors import Retry, RunError, Stuck, TookTooLong, kind_of
-from app.pipeline.stages import Stages, open_stages
+from app.photos.temp_folder import TempFolder
+from app.pipeline.stages import Stages
 from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
 from app.pipeline.work_item import Processed
 from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE
@@ -60,14 +61,8 @@ class Execution:
         context.gallery.writer.expect({crew_id: row.row_id for crew_id, row in enrolments if row and row.active})
         storing = Storing(guard, shared, context.store, self._give_up, context.stop)
         request = context.request
-        with open_stages(
-            context.settings,
-            context.source,
-            faces,
-            context.rules,
-            thumbnails=request.thumbnails,
-            keep_copies=request.debug,
-        ) as stages:
+        with closing(TempFolder(context.settings.TEMP_DIR)) as temp, closing(faces):
+            stages = Stages(context.source, faces, temp, context.rules, request.thumbnails, request.debug)
             self._changes.carry_out()
             with self._settling(shared):
                 for outcome in storing.outcomes(self._processed(stages)):

@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,17 +116,13 @@ class Migration:
     def _probes(self, members: Sequence[CrewMember]) -> list[Embedding]:
         """Return the vectors of the mirrored faces of members whose photo can be fetched again."""
         faces = self._context.load_faces()
-        temp = TempFolder(self._context.settings.TEMP_DIR)
         found: list[Embedding] = []
-        try:
+        with closing(TempFolder(self._context.settings.TEMP_DIR)) as temp, closing(faces):
             for member in itertools.takewhile(lambda _: not self._context.stop.is_set(), members):
                 with suppress(ItemError, OSError):  # it was fine a moment ago: this one tells nothing
                     face = faces.find(faces.decode(self._context.source.fetch(member, temp)))
                     mirrored = np.ascontiguousarray(face.pixels[:, ::-1])
                     found += faces.embedder.embed([dataclasses.replace(face, pixels=mirrored)])
-        finally:
-            faces.close()
-            temp.close()
         return found
 
 

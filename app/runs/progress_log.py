@@ -6,8 +6,8 @@ import logging
 import time
 from contextlib import ExitStack
 
-from app.core.periodic import periodic_task
 from app.core.spanish import SECONDS_PER_MINUTE
+from app.core.worker_threads import periodic_task
 from app.records import Outcome, is_interrupted
 
 log = logging.getLogger(__name__)
