@@ -37,15 +37,6 @@ class Task:
         """Tell whether the task is running and has been for longer than that."""
         return self.begun_at is not None and not self.is_done and time.monotonic() - self.begun_at > seconds
 
-    def do(self) -> RunError | None:
-        """Do the work and return its RunError, if it raised one."""
-        self.begun_at = time.monotonic()
-        try:
-            self.work()
-        except RunError as error:
-            return error
-        return None
-
 
 class Worker(threading.Thread):
     """One thread of a WorkerPool."""
@@ -116,7 +107,12 @@ class WorkerPool:
         while has_slot and (task := self._tasks.get()) is not None:
             with self._guard:
                 self._working[task] = worker
-            error = task.do()
+            error: RunError | None = None
+            try:
+                task.begun_at = time.monotonic()
+                task.work()
+            except RunError as raised:
+                error = raised
             with self._guard:
                 task.is_done = True
                 has_slot = self._working.pop(task, None) is not None

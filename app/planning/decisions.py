@@ -1,7 +1,4 @@
-"""Decide what to do about one member, from the roster, the gallery and what earlier runs saw of the photo.
-
-Pure functions: no database and no server is asked.
-"""
+"""Decide what to do about one member, from what the caller has read of roster, gallery and earlier runs; no I/O."""
 
 from __future__ import annotations
 
@@ -59,11 +56,16 @@ class Case:
         return self.photo_record is not None and self.photo_record.left_at is not None
 
     @property
+    def recorded_code(self) -> str:
+        """The code of the photo's recorded failure, empty for none."""
+        return self.photo_record.code if self.photo_record else ""
+
+    @property
     def failure_before(self) -> PhotoRecord | None:
         """The photo's record if the last run that looked at it failed, and no other program has written an active row
         since."""
         is_foreign = self.enrolment is not None and self.enrolment.active and not self.enrolment.known
-        return self.photo_record if self.photo_record and self.photo_record.code and not is_foreign else None
+        return self.photo_record if self.recorded_code and not is_foreign else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +139,7 @@ def _why_stale(enrolment: Enrolment, rules: Rules) -> str:
 def _by_answer(case: Case, rules: Rules, answer: str) -> Decision:
     if not _is_due(case.photo_record, rules):
         return _leave(case, "se comprobó hace poco")
-    changed = {
-        ANSWER_CHANGED: "la foto cambió en el servidor",
-        ANSWER_GONE: "la foto ya no está en el servidor",
-    }
+    changed = {ANSWER_CHANGED: "la foto cambió en el servidor", ANSWER_GONE: "la foto ya no está en el servidor"}
     if answer in changed:
         return Decision(CHANGED, changed[answer], case)
     unchanged = {

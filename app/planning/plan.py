@@ -10,7 +10,7 @@ from app.errors import ImplausibleRun
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
 from app.gallery.remembered import PhotoRecord
-from app.planning.decisions import PROCESSED, Decision
+from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE, Decision
 from app.records import CrewMember, Failed, Version
 
 RosterEntry = CrewMember | Failed
@@ -54,6 +54,11 @@ class Plan:
     def of(self, *kinds: str) -> list[Decision]:
         """Return the decisions of these kinds."""
         return [decision for decision in self.decisions if decision.kind in kinds]
+
+    @property
+    def in_roster(self) -> list[Decision]:
+        """The decisions about members of the roster."""
+        return [decision for decision in self.decisions if decision.kind not in (DEACTIVATE, PURGE)]
 
     @property
     def counts(self) -> dict[str, int]:

@@ -62,19 +62,16 @@ class AbortGuard:
             self._unavailable_in_a_row = 0
             return
         self._lost += known
-        self._count(outcome)
+        if outcome.stage in FETCHING_STAGES:
+            self._codes[outcome.code] += 1
+        if outcome.photo is not None and outcome.member.crew_id not in self._embedded:
+            self._files[outcome.photo.sha256] += 1
+        server_down = outcome.code == PhotoUnavailable.code
+        self._unavailable_in_a_row = self._unavailable_in_a_row + 1 if server_down else 0
+        self._last_detail = outcome.detail
         self._suspect_server()
         self._suspect_photos()
         self._suspect_losses()  # last: the other errors say why
-
-    def _count(self, failure: Failed) -> None:
-        if failure.stage in FETCHING_STAGES:
-            self._codes[failure.code] += 1
-        if failure.photo is not None and failure.member.crew_id not in self._embedded:
-            self._files[failure.photo.sha256] += 1
-        server_down = failure.code == PhotoUnavailable.code
-        self._last_detail = failure.detail
-        self._unavailable_in_a_row = self._unavailable_in_a_row + 1 if server_down else 0
 
     def _suspect_server(self) -> None:
         if self._unavailable_in_a_row >= PROBATION:

@@ -79,10 +79,9 @@ class Execution:
         return SharedPhotoCheck(pictures, row_pictures, reject=context.settings.SHARED_PHOTOS == "reject")
 
     def _abort_guard(self) -> AbortGuard:
-        records = {each.member.crew_id: each.case.photo_record for each in self._pending}
         return AbortGuard(
             [each.member.crew_id for each in self._pending if each.case.is_active],
-            {crew_id: record.code for crew_id, record in records.items() if record},
+            {each.member.crew_id: each.case.recorded_code for each in self._pending},
             len(self._plan.versions),
             armed=not self._context.request.allow_mass_change,
         )
@@ -137,8 +136,7 @@ class Execution:
         if self._result.error is not None:
             return
         self._writer.write()
-        shared_failures = [each for each in self._failures() if kind_of(each.code).retry is Retry.UNSHARED]
-        self._writer.record_failures(shared_failures)
+        self._writer.record_failures([each for each in self._failures() if kind_of(each.code).retry is Retry.UNSHARED])
 
     def _failures(self) -> list[Failed]:
         return [each for each in self._result.outcomes if isinstance(each, Failed) and not each.recalled]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from app.errors import RunError
 from app.gallery.crash_suspects import CrashSuspect
@@ -17,18 +18,16 @@ from app.records import SKIPPED_SAME_FILE, Failed, Outcome, Skipped, Version, is
 AT_ONCE = 32
 
 
+@dataclass(slots=True)
 class ResultWriter:
     """Writes the results of one run. `decisions` by crew id; `give_up` stops the run."""
 
-    def __init__(
-        self, gallery: Gallery, run_id: int, decisions: Mapping[str, Decision], give_up: Callable[[RunError], None]
-    ) -> None:
-        self._gallery = gallery
-        self._run_id = run_id
-        self._decisions = decisions
-        self._give_up = give_up
-        self._given_up = False
-        self._waiting: list[Outcome] = []
+    gallery: Gallery
+    run_id: int
+    decisions: Mapping[str, Decision]
+    give_up: Callable[[RunError], None]
+    _given_up: bool = field(default=False, init=False)
+    _waiting: list[Outcome] = field(default_factory=list, init=False)
 
     def mark_under_way(self, decisions: Iterable[Decision], at_once: int = AT_ONCE) -> Iterator[Decision]:
         """Yield the same decisions, after marking their members in the database: the members still marked after a crash
@@ -45,16 +44,16 @@ class ResultWriter:
         try:
             if not self._given_up:
                 urls = {each: case.url for each, case in cases.items()}
-                self._gallery.crash_suspects.begin(urls, suspects, self._run_id)
+                self.gallery.crash_suspects.begin(urls, suspects, self.run_id)
         except RunError as error:
             self._given_up = True
-            self._give_up(error)
+            self.give_up(error)
 
     def note(self, outcome: Outcome) -> None:
         """Note the outcome of a processed member. A suspect is cleared at once: the next one may crash the run."""
         self._waiting.append(outcome)
-        if self._decisions[outcome.member.crew_id].case.suspect and not is_interrupted(outcome):
-            self._gallery.crash_suspects.done([outcome.member.crew_id])
+        if self.decisions[outcome.member.crew_id].case.suspect and not is_interrupted(outcome):
+            self.gallery.crash_suspects.done([outcome.member.crew_id])
 
     def write_full(self) -> None:
         """Write what was noted, if it is worth a transaction."""
@@ -67,12 +66,12 @@ class ResultWriter:
         done = [outcome for outcome in waiting if not is_interrupted(outcome)]
         self.record_failures([outcome for outcome in done if isinstance(outcome, Failed)])
         self._keep([outcome for outcome in done if isinstance(outcome, Skipped)])
-        self._gallery.crash_suspects.done([outcome.member.crew_id for outcome in done])
+        self.gallery.crash_suspects.done([outcome.member.crew_id for outcome in done])
 
     def record_failures(self, failures: Sequence[Failed]) -> None:
         """Write failures, whether the member was processed or not. A recalled one is written only if its file was
         fetched: the failure stays, the file is another one."""
-        database, photo_records = self._gallery.database, self._gallery.photo_records
+        database, photo_records = self.gallery.database, self.gallery.photo_records
         database.in_chunks(
             [self._entry(each) for each in failures if each.recalled and each.photo], photo_records.moved
         )
@@ -83,7 +82,7 @@ class ResultWriter:
         versions: dict[str, Version] = {}
         moved: list[KeptVector] = []
         for outcome in outcomes:
-            case, photo = self._decisions[outcome.member.crew_id].case, outcome.photo
+            case, photo = self.decisions[outcome.member.crew_id].case, outcome.photo
             if photo is None or case.enrolment is None or outcome.analysis is not None:
                 continue  # with an analysis, the vector writer wrote it already
             seen = case.photo_record
@@ -91,11 +90,11 @@ class ResultWriter:
                 versions[outcome.member.crew_id] = photo.version
             else:
                 moved.append(KeptVector(case.enrolment, photo))
-        self._gallery.photo_records.checked(versions)
-        self._gallery.row_status.keep(moved)
+        self.gallery.photo_records.checked(versions)
+        self.gallery.row_status.keep(moved)
 
     def _entry(self, failure: Failed) -> NewPhotoRecord:
-        case = self._decisions[failure.member.crew_id].case
+        case = self.decisions[failure.member.crew_id].case
         before = case.photo_record
         in_a_row = before.failures if before and before.code and before.url == case.url else 0
         seen = failure.analysis

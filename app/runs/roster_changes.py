@@ -15,7 +15,6 @@ from app.planning.decisions import (
     SET_ASIDE,
     UNCHANGED,
     UNPROCESSABLE,
-    Case,
     Decision,
     is_stale,
 )
@@ -49,18 +48,19 @@ class RosterChanges:
         self._deactivate_departed()
         self._leave_one_row()
         self._reactivate_returned()
-        gallery.row_status.clear_failures([each.member.crew_id for each in plan.of(UNCHANGED) if _has_failed(each)])
+        gallery.row_status.clear_failures(
+            [each.member.crew_id for each in plan.of(UNCHANGED) if each.case.recorded_code]
+        )
         cleared = plan.of(UNCHANGED, REACTIVATE, KNOWN_FAILURE)  # their processing did not crash the run
         gallery.crash_suspects.done([each.member.crew_id for each in cleared if each.case.suspect])
         self._give_outcomes()
 
     def _give_outcomes(self) -> None:
         plan, observer = self._plan, self._context.observer
-        quarantined = _failures(plan.of(SET_ASIDE))
         unprocessable = _failures(plan.of(UNPROCESSABLE))
         quiet: list[Outcome] = [Skipped(each.member, SKIPPED_CURRENT) for each in plan.of(UNCHANGED)]
         quiet += [Skipped(each.member, SKIPPED_REACTIVATED) for each in plan.of(REACTIVATE)]
-        quiet += [*_failures(plan.of(KNOWN_FAILURE)), *quarantined]
+        quiet += [*_failures(plan.of(KNOWN_FAILURE)), *_failures(plan.of(SET_ASIDE))]
         observer.begin(len(plan.of(*PROCESSED)) + len(unprocessable), len(plan.of(UNCHANGED)))
         for failure in unprocessable:
             detail = Personal(failure.detail)
@@ -68,7 +68,7 @@ class RosterChanges:
             observer.outcome(failure)
         self._result.outcomes += [*quiet, *unprocessable]
         decided = plan.of(UNPROCESSABLE, SET_ASIDE)
-        news = [each.failure for each in decided if each.failure and _is_news(each.failure, each.case)]
+        news = [each.failure for each in decided if each.failure and each.failure.code != each.case.recorded_code]
         self._writer.record_failures([dataclasses.replace(each, recalled=False) for each in news])
 
     def _leave_one_row(self) -> None:
@@ -102,11 +102,3 @@ class RosterChanges:
 
 def _failures(decisions: list[Decision]) -> list[Failed]:
     return [each.failure for each in decisions if each.failure]
-
-
-def _is_news(failure: Failed, case: Case) -> bool:
-    return case.photo_record is None or case.photo_record.code != failure.code
-
-
-def _has_failed(decision: Decision) -> bool:
-    return decision.case.photo_record is not None and bool(decision.case.photo_record.code)

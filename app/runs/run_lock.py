@@ -33,8 +33,8 @@ SILENCE_S = 180
 TAKE_WITHIN_S = 1  # a process that only looks whether the file is locked holds the lock for a moment
 
 
-class NoLock:
-    """The lock of a database in memory, which no other process has. What other locks raise: DatabaseUnavailable."""
+class Lock:
+    """The lock of a database in memory, which no other process can open. Other locks may raise DatabaseUnavailable."""
 
     def take(self) -> bool:
         """Take the lock; return whether this run has it now."""
@@ -52,7 +52,7 @@ class NoLock:
         return False
 
 
-class ServerLock(NoLock):
+class ServerLock(Lock):
     """MySQL's GET_LOCK, on a connection of its own."""
 
     def __init__(self, database: Database) -> None:
@@ -104,7 +104,7 @@ class ServerLock(NoLock):
         return self._database.transaction(lambda each: each.execute(query).scalar(), retry=False) is not None
 
 
-class FolderLock(NoLock):
+class FolderLock(Lock):
     """A lock on a file of its own beside the database's file."""
 
     def __init__(self, path: Path) -> None:
@@ -134,11 +134,11 @@ class FolderLock(NoLock):
         return True
 
 
-def open_lock(database: Database) -> NoLock:
+def open_lock(database: Database) -> Lock:
     """Return the lock of this database's runs, not yet taken."""
     if database.is_mysql:
         return ServerLock(database)
-    return FolderLock(database.file) if database.file is not None else NoLock()
+    return FolderLock(database.file) if database.file is not None else Lock()
 
 
 @contextmanager
