@@ -222,11 +222,8 @@ def describe_url(url: URL) -> str:
 
 @contextmanager
 def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
-    """Make other runs wait at the same place until the block ends.
-
-    MySQL commits every change of a table at once, so that a transaction does not keep other runs out; SQLite's
-    transaction does. Raises DatabaseUnavailable if another run does not finish in time.
-    """
+    """Make other runs wait at the same place until the block ends, as SQLite's transactions do; MySQL's end with every
+    change of a table. Raises DatabaseUnavailable if another run does not finish in time."""
     if connection.dialect.name == "sqlite":
         yield
         return
@@ -242,10 +239,8 @@ def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
 
 
 def lock_name(what: str, database: str) -> str:
-    """Return the name of a lock that ends with its connection, at most MAX_LOCK_CHARACTERS long.
-
-    All databases of a server share the names, without regard to case; a database's own name may be as long as these.
-    """
+    """Return the name of a lock that ends with its connection. All databases of a server share the names, without
+    regard to case; the digest keeps the name of a database within MAX_LOCK_CHARACTERS."""
     return f"{what} {hashlib.sha256(database.encode()).hexdigest()}"[:MAX_LOCK_CHARACTERS]
 
 

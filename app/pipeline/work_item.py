@@ -40,10 +40,8 @@ class StageFailure:
 
 
 def run_stage(crew_id: str, stage: str, call: Callable[[], Value]) -> tuple[Value | StageFailure, float]:
-    """Run one stage for one member and log it; return its value or why it failed, and the milliseconds it took.
-
-    Raises RunError, and no other error.
-    """
+    """Run one stage for one member and log it; return its value or why it failed, and the milliseconds. Raises only
+    RunError."""
     started = time.perf_counter()
     found: Value | StageFailure
     try:
@@ -72,10 +70,7 @@ def log_stage(crew_id: str, stage: str, milliseconds: float, found: object) -> N
 
 @dataclass(eq=False, slots=True)
 class WorkItem:
-    """One member under way: the decision, what each stage took, what is known of the photo, and in the end the result.
-
-    Once set, the result never changes, even if a thread that the run has given up finishes later.
-    """
+    """One member under way. Once set, the result never changes, even if a thread that was given up finishes later."""
 
     decision: Decision
     stage: str = ""

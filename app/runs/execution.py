@@ -11,7 +11,7 @@ from app.photos.temp_folder import TempFolder
 from app.pipeline.stages import Stages
 from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
 from app.pipeline.work_item import Processed
-from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE
+from app.planning.decisions import PROCESSED
 from app.planning.plan import Plan
 from app.planning.planner import known_pictures, open_pictures
 from app.records import SKIPPED_INTERRUPTED, Failed, Outcome, Skipped
@@ -20,7 +20,7 @@ from app.runs.context import RunContext
 from app.runs.result import RunResult
 from app.runs.result_writer import ResultWriter
 from app.runs.roster_changes import RosterChanges
-from app.runs.shared_photos import SharedPhotoCheck
+from app.runs.shared_photos import SharedPhotoCheck, shared_failure
 from app.runs.storing import Storing
 
 
@@ -33,7 +33,7 @@ class Execution:
         self._context = context
         self._result = result
         self._pending = plan.of(*PROCESSED)
-        members = {each.member.crew_id: each for each in plan.decisions if each.kind not in (DEACTIVATE, PURGE)}
+        members = {each.member.crew_id: each for each in plan.in_roster}
         self._members = len(members)
         self._writer = ResultWriter(context.gallery, result.run_id, members, self._give_up)
         self._changes = RosterChanges(plan, context, result, self._writer)
@@ -120,7 +120,7 @@ class Execution:
     def _withdraw_late(self, shared: SharedPhotoCheck) -> None:
         for place, stored in shared.take_late(self._result.outcomes):
             self._context.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id)
-            self._result.outcomes[place] = shared.withdrawn(stored)
+            self._result.outcomes[place] = shared_failure(stored)
             self._context.observer.withdrawn(stored)
 
     @contextmanager

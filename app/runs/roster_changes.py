@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from dataclasses import dataclass
 
 from app.core.logs import RUN_LOGGER, Personal
 from app.planning.decisions import (
@@ -27,36 +28,34 @@ from app.runs.result_writer import ResultWriter
 run_log = logging.getLogger(RUN_LOGGER)
 
 
+@dataclass(frozen=True, slots=True)
 class RosterChanges:
     """The changes of one plan that need no photo."""
 
-    def __init__(self, plan: Plan, context: RunContext, result: RunResult, writer: ResultWriter) -> None:
-        self._plan = plan
-        self._context = context
-        self._result = result
-        self._writer = writer
-        self._in_roster = [each for each in plan.decisions if each.kind not in (DEACTIVATE, PURGE)]
+    plan: Plan
+    context: RunContext
+    result: RunResult
+    writer: ResultWriter
 
     def carry_out(self) -> None:
         """Change the rows, and give an outcome to each member who is not processed.
 
         Deactivate the departed first: the database may take the id of one of them for another member's.
         """
-        plan, gallery = self._plan, self._context.gallery
+        plan, gallery = self.plan, self.context.gallery
         gallery.photo_records.checked(plan.versions)
         gallery.provenance.adopt(plan.adopted)
         self._deactivate_departed()
         self._leave_one_row()
         self._reactivate_returned()
-        gallery.row_status.clear_failures(
-            [each.member.crew_id for each in plan.of(UNCHANGED) if each.case.recorded_code]
-        )
+        failed_before = [each for each in plan.of(UNCHANGED) if each.case.recorded_code]
+        gallery.row_status.clear_failures([each.member.crew_id for each in failed_before])
         cleared = plan.of(UNCHANGED, REACTIVATE, KNOWN_FAILURE)  # their processing did not crash the run
         gallery.crash_suspects.done([each.member.crew_id for each in cleared if each.case.suspect])
         self._give_outcomes()
 
     def _give_outcomes(self) -> None:
-        plan, observer = self._plan, self._context.observer
+        plan, observer = self.plan, self.context.observer
         unprocessable = _failures(plan.of(UNPROCESSABLE))
         quiet: list[Outcome] = [Skipped(each.member, SKIPPED_CURRENT) for each in plan.of(UNCHANGED)]
         quiet += [Skipped(each.member, SKIPPED_REACTIVATED) for each in plan.of(REACTIVATE)]
@@ -66,28 +65,28 @@ class RosterChanges:
             detail = Personal(failure.detail)
             run_log.info("%s %s: %s %s", failure.crew_id, failure.stage, failure.code, detail)
             observer.outcome(failure)
-        self._result.outcomes += [*quiet, *unprocessable]
+        self.result.outcomes += [*quiet, *unprocessable]
         decided = plan.of(UNPROCESSABLE, SET_ASIDE)
         news = [each.failure for each in decided if each.failure and each.failure.code != each.case.recorded_code]
-        self._writer.record_failures([dataclasses.replace(each, recalled=False) for each in news])
+        self.writer.record_failures([dataclasses.replace(each, recalled=False) for each in news])
 
     def _leave_one_row(self) -> None:
         """Keep the newest of a member's active rows; another program may have written several."""
-        enrolments = (each.case.enrolment for each in self._in_roster if each.case.enrolment)
+        enrolments = (each.case.enrolment for each in self.plan.in_roster if each.case.enrolment)
         further = [row_id for each in enrolments for row_id in each.active_ids[:-1]]
-        self._context.gallery.row_status.deactivate(further)
+        self.context.gallery.row_status.deactivate(further)
 
     def _reactivate_returned(self) -> None:
         """Reactivate the rows of members who are back in the roster, even if their photo changed or now fails. Rows of
         another embedding spec stay inactive."""
-        row_status, rules = self._context.gallery.row_status, self._context.rules
-        back = [each.case for each in self._in_roster if each.case.came_back]
+        row_status, rules = self.context.gallery.row_status, self.context.rules
+        back = [each.case for each in self.plan.in_roster if each.case.came_back]
         rows = (case.enrolment for case in back if case.enrolment and not case.enrolment.active)
         row_status.reactivate([enrolment.row_id for enrolment in rows if not is_stale(enrolment, rules)])
         row_status.mark_returned([case.member.crew_id for case in back])
 
     def _deactivate_departed(self) -> None:
-        plan, row_status, result = self._plan, self._context.gallery.row_status, self._result
+        plan, row_status, result = self.plan, self.context.gallery.row_status, self.result
         leaving = plan.of(DEACTIVATE)
         rows = [row_id for each in leaving if each.case.enrolment for row_id in each.case.enrolment.active_ids]
         row_status.deactivate(rows)

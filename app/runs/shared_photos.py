@@ -48,7 +48,7 @@ class SharedPhotoCheck:
         picture = result.analysis.picture if result.analysis else None
         group = None if picture is None else self._pictures.register(result.member.crew_id, picture)
         if group is not None and self._reject:
-            return self._illustrated(_shared(result, _same_as(group)))
+            return self._illustrated(shared_failure(result, _same_as(group)))
         return self._illustrated(result)
 
     def keep(self, case: Case) -> None:
@@ -60,7 +60,7 @@ class SharedPhotoCheck:
     def refuse(self, embedding: Embedding) -> Failed | None:
         """Return the failure if another member with the picture has come since `admit`."""
         group = self._pictures.group_of(embedding.member.crew_id) if self._reject else None
-        return None if group is None else _shared(embedding, _same_as(group))
+        return None if group is None else shared_failure(embedding, _same_as(group))
 
     def take_late(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Stored]]:
         """Yield the members who are in the gallery although another one with their picture has come since: their
@@ -76,10 +76,6 @@ class SharedPhotoCheck:
                         self._pictures.keep(crew_id, outcome.analysis.picture)
                     self._late.remove(crew_id)  # only now: if the withdrawal fails, the next call tries again
                     break
-
-    def withdrawn(self, outcome: Stored) -> Failed:
-        """Return the failure of a member whose row was withdrawn."""
-        return _shared(outcome)
 
     def settle(self, outcomes: list[Outcome]) -> None:
         """Replace each failure whose picture others have by one that says how many have it in the end."""
@@ -119,7 +115,8 @@ class SharedPhotoCheck:
         return dataclasses.replace(result, analysis=dataclasses.replace(analysis, thumbnail=b""))
 
 
-def _shared(result: Embedding | Failed | Stored, detail: str = "") -> Failed:
+def shared_failure(result: Embedding | Failed | Stored, detail: str = "") -> Failed:
+    """Return the failure of a member whose picture another member has, too."""
     kind = SharedPhoto
     return Failed(result.member, kind.stage, kind.code, detail, result.timings_ms, result.analysis, result.photo)
 

@@ -25,10 +25,8 @@ Vector = tuple[Decision, Embedding]
 
 @dataclass(slots=True)
 class Storing:
-    """Stores the vectors of one run: holds them until the guard is satisfied, or no more results come.
-
-    `give_up` is called with the RunError that ends the run; `stop` ends it after the batch that is being written.
-    """
+    """Stores the vectors of one run: holds them until the guard is satisfied, or no more results come. `give_up` ends
+    the run with a RunError, `stop` after the batch that is being written."""
 
     guard: AbortGuard
     shared: SharedPhotoCheck
