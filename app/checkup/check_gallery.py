@@ -14,7 +14,7 @@ from app.core.database import Database
 from app.core.vectors import cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
 from app.faces.embedding_spec import describe_spec
-from app.gallery.gallery import Gallery, open_gallery
+from app.gallery.gallery import Gallery, open_for_reading
 from app.gallery.golden_vector import TOLERANCE, Vector
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun
@@ -35,7 +35,7 @@ def look_at_gallery(
     contract = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_untouched(settings))
     if not contract.weights_sha256:
         contract = known_spec(database, contract)
-    gallery = open_gallery(database, contract, "", now)
+    gallery = open_for_reading(database, contract, now)
     yield _vectors(gallery)
     if faces is not None:
         yield judge_golden(faces.golden_vector(), gallery.golden_vector.recorded())
@@ -56,7 +56,7 @@ def _vectors(gallery: Gallery) -> Finding:
     """Whether those in use may be compared with those that this installation makes."""
     in_use = select(func.count()).select_from(gallery.table).where(gallery.table.c.active)
     active = gallery.database.transaction(lambda connection: int(connection.execute(in_use).scalar_one()))
-    others, model = len(gallery.incomparable()), gallery.provenance.contract.model
+    others, model = len(gallery.incompatible_rows()), gallery.spec.model
     if not active:
         return MODEL.ok("contract", "todavía no hay ningún vector en uso")
     if not others:

@@ -13,8 +13,8 @@ from app.checkup.check_privileges import ALL, OURS, RIGHTS, Account, look_at_cre
 from app.checkup.finding import TABLES, Finding
 from app.core.database import Database
 from app.faces.embedding_spec import DIMENSIONS
-from app.gallery.embeddings_table import NEEDED_COLUMNS, TABLE, define_table
-from app.gallery.schema_migrations import read_version, steps
+from app.gallery.embeddings_table import NEEDED_COLUMNS, TABLE, define_table, table_exists
+from app.gallery.own_tables import VERSION, read_version
 
 NUMBER_CHARACTERS = 12  # of a vector, with its comma, as they mostly are: -0.12345678,
 TEXT_BYTES = {TINYTEXT: 255, TEXT: 65_535}
@@ -43,14 +43,13 @@ def look_at_tables(database: Database, model: str) -> Generator[Finding, None, S
     account = open_account(database) if database.is_mysql else None
     if account is not None and not (yield from _may_look(account)):
         return None
-    version = database.transaction(read_version, retry=False)
-    newest = len(steps(mysql=database.is_mysql))
-    if version > newest:
-        text_ = f"las tablas del programa son de una versión más nueva ({version}; esta conoce hasta la {newest})"
+    version = read_version(database, retry=False)
+    if version > VERSION:
+        text_ = f"las tablas del programa son de una versión más nueva ({version}; esta conoce hasta la {VERSION})"
         yield TABLES.broken("version", text_, "Use la versión nueva del programa también en este equipo.")
         return None
-    is_there = database.transaction(lambda connection: inspect(connection).has_table(TABLE), retry=False)
-    due = [*([] if is_there else [TABLE]), *([] if version == newest else ["las del programa"])]
+    is_there = table_exists(database)
+    due = [*([] if is_there else [TABLE]), *([] if version == VERSION else ["las del programa"])]
     if due:
         yield look_at_creation(account, due)
     else:
@@ -74,7 +73,7 @@ def _judge(connection: Connection, model: str, account: Account | None) -> Itera
     columns = {column["name"]: dict(column) for column in schema.get_columns(TABLE)}
     missing = [name for name in NEEDED_COLUMNS if name not in columns]
     if missing:
-        advice = "Añada las columnas (el README trae la tabla), o renombre esa tabla para que se cree otra."
+        advice = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
         yield TABLES.broken("columns", f"a {TABLE} le falta {', '.join(missing)}", advice)
         return
     troubles = [*_types(columns, model), *_strangers(columns), *_keys(schema), *_engine(schema)]

@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import inspect
-from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
-
 from app.core.config import Settings
 from app.core.database import Database
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, AlreadyRunning, RunError
-from app.gallery.embeddings_table import TABLE, advising_the_denied, define_table, open_table
+from app.gallery.embeddings_table import TABLE, open_table, table_exists, table_statements
 from app.gallery.erasure import erase
-from app.gallery.own_tables import RUNS
+from app.gallery.own_tables import open_own_tables, pending_statements, read_version
+from app.gallery.reading import advising_the_denied
 from app.gallery.run_history import PastRun, RunEnd, RunHistory
-from app.gallery.schema_migrations import open_own_tables, read_version, step_statements
 from app.pipeline.stages import build_roster
 from app.runs.run_lock import holding_run_lock
 
@@ -79,27 +75,19 @@ def _erase_with_proof(database: Database, crew_id: str, now: datetime) -> tuple[
 
 def read_history(settings: Settings, now: datetime) -> list[PastRun]:
     """The last runs, the latest first; none where there are no tables yet: looking makes none. Raises RunError."""
-    database = Database(settings)
-    with advising_the_denied():
-        known = database.exists and database.transaction(lambda each: inspect(each).has_table(RUNS.name), retry=False)
-        return RunHistory(database).last(SHOWN_RUNS, now) if known else []
+    return RunHistory(Database(settings)).last(SHOWN_RUNS, now)
 
 
 def schema_statements(settings: Settings) -> Iterator[str]:
     """The SQL that is still to be run for all our tables; all of it when the database cannot be asked."""
     database = Database(settings)
     try:
-        version = database.transaction(read_version, retry=False)
-        exists = database.transaction(lambda connection: inspect(connection).has_table(TABLE), retry=False)
+        version, is_there = read_version(database, retry=False), table_exists(database)
     except RunError:
-        version, exists = 0, False
-    if not exists:
-        table = define_table(mysql=database.is_mysql)
-        dialect = mysql.dialect() if database.is_mysql else sqlite.dialect()
-        yield str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
-        for index in table.indexes:
-            yield str(CreateIndex(index).compile(dialect=dialect)).strip()
-    yield from step_statements(mysql=database.is_mysql, after=version)
+        version, is_there = 0, False
+    if not is_there:
+        yield from table_statements(database)
+    yield from pending_statements(version, database.engine.dialect)
 
 
 def _is_active(settings: Settings, database: Database, crew_id: str) -> bool:

@@ -13,7 +13,7 @@ from rich.console import Console
 from app.core.disk import why
 from app.core.logs import printable_lines
 from app.errors import EXIT_ALREADY_RUNNING, AlreadyRunning, RunError
-from app.gallery.remembered import PhotoRecord
+from app.gallery.photo_records import PhotoRecord
 from app.records import Failed, Stored
 from app.reports.run_json import write_document
 from app.reports.run_summary import Summary

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from app.core.database import Database
 from app.gallery.own_tables import ATTEMPTS
 from app.gallery.photo_records import has_room, storable
+from app.gallery.reading import read_rows
 
 QUARANTINED_AFTER = 2  # deaths
 
@@ -37,7 +38,7 @@ class CrashSuspects:
 
     def suspects(self, living: Collection[int]) -> dict[str, CrashSuspect]:
         """By crew id. `living`: the runs that are still under way; any other that left somebody here has died."""
-        rows = self._database.transaction(lambda connection: connection.execute(select(ATTEMPTS)).all())
+        rows = read_rows(self._database, select(ATTEMPTS))
         found = {}
         for row in rows:
             died = row.run_id is not None and row.run_id not in living

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select
 from app.core.database import Database
 from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import storable
+from app.gallery.reading import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
     )
     if crew_id is not None:
         query = query.where(rows.crew_id == crew_id)
-    found = database.transaction(lambda connection: connection.execute(query).all())
-    enrolments = _by_member(row for row in found if not row.staged or row.active)
+    rows_read = read_rows(database, query)
+    enrolments = _by_member(row for row in rows_read if not row.staged or row.active)
     strangers = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
     lengths = _dimensions(database, table, strangers)
     return {

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from app.core.database import Database
 from app.gallery.own_tables import RUNS
+from app.gallery.reading import read_rows
 
 # A run on another host cannot be asked whether it lives, and a number may be another process's by now: a run that began
 # longer ago is taken for dead.
@@ -97,8 +98,7 @@ class RunHistory:
     def last(self, number: int, now: datetime) -> list[PastRun]:
         """The last ones, the latest first."""
         query = select(RUNS).order_by(RUNS.c.id.desc()).limit(number)
-        rows = self._database.transaction(lambda connection: connection.execute(query).all())
-        return [_past_run(row, now) for row in rows]
+        return [_past_run(row, now) for row in read_rows(self._database, query, retry=False)]
 
     def died_before(self, run_id: int, now: datetime) -> PastRun | None:
         """The run before this one, if it never came to its end and this one has the gallery for itself."""
@@ -112,14 +112,12 @@ class RunHistory:
 
     def _newest(self, now: datetime, *conditions: ColumnElement[bool]) -> PastRun | None:
         query = select(RUNS).where(*conditions).order_by(RUNS.c.id.desc()).limit(1)
-        row = self._database.transaction(lambda connection: connection.execute(query).first())
-        return None if row is None else _past_run(row, now)
+        return next((_past_run(row, now) for row in read_rows(self._database, query)), None)
 
     def living(self, now: datetime) -> set[int]:
         """The ids of the runs that are under way."""
         query = select(RUNS).where(RUNS.c.ended_at.is_(None))
-        rows = self._database.transaction(lambda connection: connection.execute(query).all())
-        return {int(row.id) for row in rows if _is_alive(row, now)}
+        return {int(row.id) for row in read_rows(self._database, query) if _is_alive(row, now)}
 
     def seconds_each(self) -> float | None:
         """What a member took in the last run that processed some; None when there was none."""
@@ -129,8 +127,8 @@ class RunHistory:
             .order_by(RUNS.c.id.desc())
             .limit(1)
         )
-        row = self._database.transaction(lambda connection: connection.execute(query).first())
-        return None if row is None else float(row.seconds) / int(row.processed)
+        rows = read_rows(self._database, query)
+        return next((float(row.seconds) / int(row.processed) for row in rows), None)
 
 
 def _past_run(row: Any, now: datetime) -> PastRun:

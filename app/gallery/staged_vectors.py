@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table, select, update
 
 from app.core.database import ITEMS_AT_ONCE, Database
 from app.gallery.own_tables import VECTORS
+from app.gallery.reading import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class StagedVectors:
 
     def waiting(self) -> dict[str, StagedVector]:
         """By crew id, the newest of each."""
-        rows = self._database.transaction(lambda connection: connection.execute(self._query()).all())
+        rows = read_rows(self._database, self._query())
         return {str(row.crew_id): StagedVector(int(row.id), str(row.imagen_path), row.sha256 or "") for row in rows}
 
     def vectors(self, row_ids: Sequence[int]) -> NDArray[np.float32]:

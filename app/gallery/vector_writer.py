@@ -48,28 +48,14 @@ class SavedRow:
     unmoved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OwnTables:
-    """What is written in the same transaction as a vector: what made it, and what was seen of its photo."""
-
-    vectors: Provenance
-    photo_records: PhotoRecords
-
-    def record(self, connection: Connection, made: Sequence[tuple[Embedding, int]], *, staged: bool = False) -> None:
-        self.vectors.record(connection, made, staged=staged)
-        photos = ((embedding.photo, embedding.analysis) for embedding, _ in made)
-        self.photo_records.record(
-            connection, [NewPhotoRecord(photo.member.crew_id, photo.url, photo, seen) for photo, seen in photos]
-        )
-
-
 class VectorWriter:
-    """Writes vectors. Raises DatabaseUnavailable when the database is not there, or not any more."""
+    """Writes vectors, and in the same transaction their provenance and photo records. Raises DatabaseUnavailable."""
 
-    def __init__(self, database: Database, table: Table, own_tables: OwnTables) -> None:
+    def __init__(self, database: Database, table: Table, provenance: Provenance, photo_records: PhotoRecords) -> None:
         self._database = database
         self._table = table
-        self._companions = own_tables
+        self._provenance = provenance
+        self._photo_records = photo_records
         self._replaced: dict[str, tuple[bytes, dict[str, Any] | None]] = {}
         self._expected: dict[str, int] = {}
 
@@ -89,7 +75,7 @@ class VectorWriter:
         def write(connection: Connection) -> list[SavedRow]:
             saved = self._upsert(connection, embeddings, rows, rewrite=rewrite)
             made = [(embedding, each.row_id) for embedding, each in zip(embeddings, saved, strict=True)]
-            self._companions.record(connection, made)
+            self._record(connection, made)
             return saved
 
         return self._writing(write)
@@ -100,7 +86,7 @@ class VectorWriter:
 
         def write(connection: Connection) -> list[SavedRow]:
             ids = [self._insert(connection, row, active=False) for row in rows]
-            self._companions.record(connection, list(zip(embeddings, ids, strict=True)), staged=True)
+            self._record(connection, list(zip(embeddings, ids, strict=True)), staged=True)
             return [SavedRow(row_id) for row_id in ids]
 
         return self._writing(write)
@@ -113,10 +99,10 @@ class VectorWriter:
 
         def write(connection: Connection) -> None:
             connection.execute(update(self._table).where(self._table.c.id == row_id).values(values))
-            self._companions.photo_records.forget(connection, [crew_id])
-            self._companions.vectors.forget(connection, [row_id])
+            self._photo_records.delete(connection, [crew_id])
+            self._provenance.delete(connection, [row_id])
             if provenance is not None:
-                self._companions.vectors.replace(connection, [provenance])
+                self._provenance.replace(connection, [provenance])
 
         self._database.transaction(write)
         self._replaced.pop(crew_id, None)
@@ -135,6 +121,13 @@ class VectorWriter:
             if isinstance(value, str) and length is not None and len(value) > length:
                 raise RowRefused(f"{name} tiene {len(value)} caracteres y caben {length}")
         return row
+
+    def _record(self, connection: Connection, made: Sequence[tuple[Embedding, int]], *, staged: bool = False) -> None:
+        self._provenance.record(connection, made, staged=staged)
+        self._photo_records.record(
+            connection,
+            [NewPhotoRecord(each.member.crew_id, each.photo.url, each.photo, each.analysis) for each, _ in made],
+        )
 
     def _writing(self, write: Callable[[Connection], list[SavedRow]]) -> list[SavedRow]:
         try:
@@ -166,7 +159,7 @@ class VectorWriter:
         query = (
             select(columns.crew_id, columns.id, columns.embedding, columns.imagen_path)
             .join_from(self._table, VECTORS, made.embedding_id == columns.id)
-            .where(columns.id.in_(newest.values()), made.contract == self._companions.vectors.contract.digest)
+            .where(columns.id.in_(newest.values()), made.contract == self._provenance.spec.digest)
         )
         held = {str(row.crew_id): row for row in connection.execute(query)}
         found = set()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from app.errors import Quarantined, Retry, kind_of
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
-from app.gallery.remembered import PhotoRecord
+from app.gallery.photo_records import PhotoRecord
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_GONE,
@@ -124,7 +124,7 @@ def is_stale(enrolment: Enrolment, rules: Rules) -> bool:
 
 def recalled(member: CrewMember, remembered: PhotoRecord) -> Failed:
     """The failure as it was."""
-    return Failed(member, kind_of(remembered.code).stage, remembered.code, remembered.detail, recalled=True)
+    return Failed(member, remembered.stage, remembered.code, remembered.detail, recalled=True)
 
 
 def _about_its_row(case: Case, rules: Rules) -> Decision | None:

@@ -15,7 +15,7 @@ from multiprocessing.pool import ThreadPool
 from app.errors import BadName, ImplausibleRun
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
-from app.gallery.remembered import PhotoRecord
+from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import (
     ASK,
     DEACTIVATE,

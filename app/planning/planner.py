@@ -44,7 +44,7 @@ class Planning:
         """What there is, before anybody asks the photo server."""
         gallery, request = self.gallery, self.request
         enrolments = gallery.enrolments(request.crew_id)  # before the roster: whoever is hired meanwhile has not left
-        remembered = gallery.photo_records.remembered()
+        remembered = gallery.photo_records.read_all()
         suspects = gallery.crash_suspects.suspects(gallery.history.living(request.now))
         entries = roster.active() if request.crew_id is None else [roster.find(request.crew_id)]
         if request.retry_failed:
@@ -57,7 +57,7 @@ class Planning:
         request, model = self.request, self.settings.FACE_MODEL
         if request.is_whole or request.migrate:
             return
-        others = self.gallery.other_models_in_use(request.crew_id)
+        others = self.gallery.majority_incompatible_models(request.crew_id)
         if others:
             raise MixedModels(
                 f"Los embeddings de los demás son de {', '.join(sorted(others))} o de otros pesos, y la configuración "

@@ -72,13 +72,13 @@ class Execution:
     def _settle_the_rest(self) -> None:
         """Everything that needs no photo. Whoever left goes first: an id that the database takes for another's may be
         free for that one then."""
-        plan, row_status = self._plan, self._means.gallery.row_status
-        self._means.gallery.photo_records.checked(plan.versions)
+        plan, photo_records = self._plan, self._means.gallery.photo_records
+        photo_records.mark_checked(plan.versions)
         self._means.gallery.provenance.adopt(plan.strangers)
         self._let_go()
         self._leave_one_row()
         self._take_back()
-        row_status.clear_failures([each.member.crew_id for each in plan.of(UNCHANGED) if _failed(each)])
+        photo_records.clear_failures([each.member.crew_id for each in plan.of(UNCHANGED) if _failed(each)])
         cleared = plan.of(UNCHANGED, REACTIVATE, KNOWN_FAILURE)  # they came through before the run died
         self._means.gallery.crash_suspects.done([each.member.crew_id for each in cleared if each.case.suspect])
         outcomes = self._results.outcomes
@@ -112,7 +112,7 @@ class Execution:
         back = [each.case for each in self._decisions.values() if each.case.came_back]
         rows = (case.enrolment for case in back if case.enrolment and not case.enrolment.active)
         row_status.reactivate([enrolment.row_id for enrolment in rows if not is_stale(enrolment, rules)])
-        row_status.mark_returned([case.member.crew_id for case in back])
+        self._means.gallery.photo_records.mark_returned([case.member.crew_id for case in back])
 
     def _let_go(self) -> None:
         plan, row_status, results = self._plan, self._means.gallery.row_status, self._results
@@ -121,7 +121,7 @@ class Execution:
             [row_id for each in leaving if each.case.enrolment for row_id in each.case.enrolment.active_ids]
         )
         results.deactivated = [each.member.crew_id for each in leaving]
-        row_status.mark_left(plan.departed)
+        self._means.gallery.photo_records.mark_departed(plan.departed)
         purged = {each.member.crew_id: each.case.enrolment for each in plan.of(PURGE)}
         if purged:
             rows = {crew_id: enrolment.all_ids if enrolment else () for crew_id, enrolment in purged.items()}

@@ -14,10 +14,9 @@ from app.core.config import Settings
 from app.core.database import Database
 from app.errors import RunError
 from app.faces.embedding_spec import describe_spec
-from app.gallery.embeddings_table import open_table
-from app.gallery.gallery import open_gallery
+from app.gallery.embeddings_table import find_table, open_table
+from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
-from app.gallery.shadow import is_prepared, shadow_of
 from app.pipeline.stages import FaceExtractor, build_roster, build_source, open_face_extractor, open_weights
 from app.planning.plan import MASS_DEACTIVATION, Plan, Survey, mass
 from app.planning.planner import Planning
@@ -85,19 +84,17 @@ class _Run:
         self._stop = stop
         self._load_faces = load_faces
         self._database = database
-        home = self._home()  # before anything is loaded or downloaded: whether there is a database at all
-        self._contract = self._describe_contract(home)
+        # Before anything is loaded or downloaded: is there a database at all?
+        _ = find_table(database) if request.plan_only else open_table(database)
+        self._contract = self._describe_contract()
         self._rules = make_rules(settings, request, self._contract)
-        self._gallery = open_gallery(home, self._contract, self._rules.judged_by, request.now)
+        self._gallery = self._open_gallery()
         self._source = build_source(settings, stop)
 
-    def _home(self) -> Database:
-        """Where the gallery is; what is only planned is planned on a copy when tables would have to be made."""
-        if not self._request.plan_only:
-            open_table(self._database)
-        elif not is_prepared(self._database):
-            return shadow_of(self._database, self._settings)
-        return self._database
+    def _open_gallery(self) -> Gallery:
+        if self._request.plan_only:
+            return open_for_reading(self._database, self._contract, self._request.now)
+        return open_for_writing(self._database, self._contract, self._rules.judged_by, self._request.now)
 
     def execute(self, result: RunResult) -> None:
         """Make the plan, and carry it out unless only the plan was asked for."""
@@ -131,13 +128,13 @@ class _Run:
 
     def _conclude(self, plan: Plan, result: RunResult) -> None:
         """Everybody was dealt with: no row of another model stays in use, unless that left too many without any."""
-        others = self._gallery.incomparable()
+        others = self._gallery.incompatible_rows()
         if len(others) > mass(plan.gallery_size, MASS_DEACTIVATION) and not self._request.allow_mass_change:
             result.mixed = len(others)
             return
         self._gallery.row_status.deactivate(others)
         result.retired = len(others)
-        self._gallery.provenance.await_nothing()
+        self._gallery.provenance.unstage()
 
     def _carry_out(self, plan: Plan, result: RunResult, means: Means) -> None:
         if not self._request.migrate:
@@ -161,7 +158,7 @@ class _Run:
         self._gallery.golden_vector.confirm(self._faces.golden_vector(), request.now, renew=renew)
         return self._faces
 
-    def _describe_contract(self, home: Database) -> EmbeddingSpec:
+    def _describe_contract(self) -> EmbeddingSpec:
         """What this installation makes. Weights that are still to be downloaded are: without them nobody can tell
         whether the gallery is of this model."""
         settings = self._settings
@@ -170,7 +167,7 @@ class _Run:
         if contract.weights_sha256:
             return contract
         if self._request.plan_only:
-            return known_spec(home, contract)
+            return known_spec(self._database, contract)
         self._faces  # noqa: B018  # downloads them
         return describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
 

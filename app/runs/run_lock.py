@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.advisory_locks import lock_name
@@ -23,7 +23,6 @@ from app.core.files import OWNER_ONLY_FILE
 from app.core.logs import cannot_write
 from app.core.periodic import pulsing
 from app.errors import AlreadyRunning, RunError, SettingsError
-from app.gallery.own_tables import RUNS
 from app.gallery.run_history import PastRun, RunHistory
 
 log = logging.getLogger(__name__)
@@ -183,8 +182,7 @@ def holding_run_lock(database: Database, now: datetime, lost: Lost) -> Iterator[
 
 def run_under_way(database: Database, now: datetime) -> PastRun | None:
     """The run that has begun last and not ended, as far as the history tells. Raises DatabaseUnavailable."""
-    known = database.transaction(lambda connection: inspect(connection).has_table(RUNS.name), retry=False)
-    return RunHistory(database).under_way(now) if known else None
+    return RunHistory(database).under_way(now)
 
 
 def _explain(owner: PastRun | None, now: datetime) -> AlreadyRunning:

@@ -12,9 +12,8 @@ import numpy as np
 from sqlalchemy import event
 
 from app.core.database import Database
-from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
-from app.gallery.remembered import PhotoRecord
-from app.gallery.schema_migrations import open_own_tables
+from app.gallery.own_tables import open_own_tables
+from app.gallery.photo_records import NewPhotoRecord, PhotoRecord, PhotoRecords
 from app.records import CrewMember, Failed, Photo, PhotoAnalysis, Picture, QualityNote, Version
 from tests.support.databases import Row, run_sql
 
@@ -58,11 +57,11 @@ def record(database: Database, photo_records: PhotoRecords, entries: Sequence[Ne
 
 
 def move(database: Database, photo_records: PhotoRecords, *entries: NewPhotoRecord) -> None:
-    database.in_chunks(entries, photo_records.moved)
+    database.in_chunks(entries, photo_records.move)
 
 
 def codes(photo_records: PhotoRecords) -> dict[str, str]:
-    return {crew_id: seen.code for crew_id, seen in photo_records.remembered().items()}
+    return {crew_id: seen.code for crew_id, seen in photo_records.read_all().items()}
 
 
 def whole_row(database: Database, crew_id: str) -> Row:
@@ -108,15 +107,15 @@ def test_what_was_recorded_is_remembered(database: Database) -> None:
         photo_records,
         [stored("1"), failed("2", "several_faces", photo=photo_of("2"), analysis=SEEN), failed("3")],
     )
-    assert photo_records.remembered() == {
+    assert photo_records.read_all() == {
         "1": PhotoRecord(
             *("u", VERSION, "ab" * 32),
             **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
         ),
         "2": PhotoRecord(
-            *("u", VERSION, "ab" * 32, "several_faces", "qué pasó", "reglas", 1, NOW, NOW),
+            *("u", VERSION, "ab" * 32, "several_faces", "detect", "qué pasó", "reglas", 1, NOW, NOW),
         ),
-        "3": PhotoRecord("u", Version(), "", "no_face", "qué pasó", "reglas", 1, NOW, NOW),
+        "3": PhotoRecord("u", Version(), "", "no_face", "detect", "qué pasó", "reglas", 1, NOW, NOW),
     }
 
 
@@ -125,14 +124,14 @@ def test_a_failure_replaces_what_was_known_and_a_success_the_failure(database: D
     record(database, photo_records, [stored("1"), failed("2")])
     record(database, photo_records, [failed("1"), stored("2")])
     assert codes(photo_records) == {"1": "no_face", "2": ""}
-    assert photo_records.remembered()["1"].sha256 == ""
+    assert photo_records.read_all()["1"].sha256 == ""
 
 
 def test_whoever_is_up_to_date_all_the_same_has_nothing_to_correct(database: Database) -> None:
     photo_records = open_ledger(database)
     record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=SEEN), failed("2"), stored("3")])
-    database.in_chunks(["1", "3"], photo_records.clear_failures)
-    remembered = photo_records.remembered()
+    photo_records.clear_failures(["1", "3"])
+    remembered = photo_records.read_all()
     assert codes(photo_records) == {"1": "", "2": "no_face", "3": ""}
     assert remembered["1"] == remembered["3"]
 
@@ -140,8 +139,8 @@ def test_whoever_is_up_to_date_all_the_same_has_nothing_to_correct(database: Dat
 def test_forgotten_is_who_was_named_and_nobody_else(database: Database) -> None:
     photo_records = open_ledger(database)
     record(database, photo_records, [stored("a1"), stored("A1"), stored("2")])
-    database.in_chunks(["A1"], photo_records.forget)
-    assert sorted(photo_records.remembered()) == ["2", "a1"]
+    database.in_chunks(["A1"], photo_records.delete)
+    assert sorted(photo_records.read_all()) == ["2", "a1"]
 
 
 # ------------------------------------------------------------------------------------------------------ odd ids
@@ -152,7 +151,7 @@ def test_ids_that_differ_in_case_only_are_two_people(database: Database) -> None
     record(database, photo_records, [failed("a1"), failed("A1", "no_photo")])
     record(database, photo_records, [stored("a1")])
     move(database, photo_records, stored("A1", url="v"))
-    assert {crew_id: seen.url for crew_id, seen in photo_records.remembered().items()} == {"A1": "v", "a1": "u"}
+    assert {crew_id: seen.url for crew_id, seen in photo_records.read_all().items()} == {"A1": "v", "a1": "u"}
 
 
 def test_one_id_twice_ids_too_long_and_bytes_that_are_no_text_do_no_harm(database: Database) -> None:
@@ -160,7 +159,7 @@ def test_one_id_twice_ids_too_long_and_bytes_that_are_no_text_do_no_harm(databas
     odd = [failed("1"), failed("1", "no_photo"), failed("x" * 65), failed("\udcff"), failed("\udcfe", "no_photo")]
     record(database, photo_records, odd)
     move(database, photo_records, stored("x" * 65), stored("\udcff", url="v"))
-    database.in_chunks(["x" * 65], photo_records.left)
+    photo_records.mark_departed(["x" * 65])
     assert codes(photo_records) == {"1": "no_photo", "?": ""}
     record(database, photo_records, [stored("x" * 64)])
     assert codes(photo_records) == {"1": "no_photo", "?": "", "x" * 64: ""}
@@ -169,7 +168,7 @@ def test_one_id_twice_ids_too_long_and_bytes_that_are_no_text_do_no_harm(databas
 def test_more_failures_than_one_statement_takes_are_all_kept(database: Database) -> None:
     photo_records = open_ledger(database)
     record(database, photo_records, [failed(str(number)) for number in range(1201)])
-    assert len(photo_records.remembered()) == 1201
+    assert len(photo_records.read_all()) == 1201
 
 
 # ---------------------------------------------------------------------------------- the same photo somewhere else
@@ -182,7 +181,7 @@ def test_a_photo_that_moved_keeps_what_was_seen_of_it(database: Database) -> Non
     elsewhere = Version('"b2"', "", 99)
     move(database, photo_records, stored("1", None, url="v", sha256="cd" * 32, version=elsewhere))
     assert whole_row(database, "1") == ("1", "v", '"b2"', None, 99, "cd" * 32, *before[6:])
-    assert photo_records.remembered()["1"].tried_at == LATER
+    assert photo_records.read_all()["1"].tried_at == LATER
 
 
 def test_what_its_server_no_longer_says_of_a_photo_is_not_kept(database: Database) -> None:
@@ -190,15 +189,15 @@ def test_what_its_server_no_longer_says_of_a_photo_is_not_kept(database: Databas
     photo_records = open_ledger(database)
     record(database, photo_records, [stored("1")])
     move(database, photo_records, stored("1", None, version=Version()))
-    assert photo_records.remembered()["1"].version == Version()
+    assert photo_records.read_all()["1"].version == Version()
 
 
 def test_whoever_is_kept_has_not_failed_and_has_not_left(database: Database) -> None:
     photo_records = open_ledger(database)
     record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=SEEN, times=4)])
-    database.in_chunks(["1"], photo_records.left)
+    photo_records.mark_departed(["1"])
     move(database, photo_records, stored("1", None, url="v"))
-    assert photo_records.remembered() == {
+    assert photo_records.read_all() == {
         "1": PhotoRecord(
             *("v", VERSION, "ab" * 32),
             **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
@@ -210,9 +209,9 @@ def test_a_failed_photo_that_moved_has_failed_all_the_same(database: Database) -
     record(database, open_ledger(database), [failed("1", photo=photo_of("1"), analysis=SEEN, times=2)])
     photo_records = open_ledger(database, LATER)
     move(database, photo_records, failed("1", photo=photo_of("1", version=Version('"b2"')), times=2))
-    assert photo_records.remembered() == {
+    assert photo_records.read_all() == {
         "1": PhotoRecord(
-            *("u", Version('"b2"'), "ab" * 32, "no_face", "qué pasó", "reglas", 2, LATER, LATER),
+            *("u", Version('"b2"'), "ab" * 32, "no_face", "detect", "qué pasó", "reglas", 2, LATER, LATER),
         )
     }
 
@@ -220,7 +219,7 @@ def test_a_failed_photo_that_moved_has_failed_all_the_same(database: Database) -
 def test_of_whom_nothing_was_remembered_a_moved_photo_makes_a_row(database: Database) -> None:
     photo_records = open_ledger(database)
     move(database, photo_records, stored("1", None))
-    assert photo_records.remembered() == {"1": PhotoRecord("u", VERSION, "ab" * 32, tried_at=NOW, checked_at=NOW)}
+    assert photo_records.read_all() == {"1": PhotoRecord("u", VERSION, "ab" * 32, tried_at=NOW, checked_at=NOW)}
 
 
 # ------------------------------------------------------------------------------------------- asked, left, returned
@@ -229,8 +228,8 @@ def test_of_whom_nothing_was_remembered_a_moved_photo_makes_a_row(database: Data
 def test_whoever_was_asked_about_is_checked_and_has_the_version_that_was_told(database: Database) -> None:
     record(database, open_ledger(database), [stored(str(number)) for number in range(1, 5)])
     told = Version('"b2"', "", None)
-    open_ledger(database, LATER).checked({"1": VERSION, "2": told, "4": Version(), "nadie": told})
-    remembered = open_ledger(database).remembered()
+    open_ledger(database, LATER).mark_checked({"1": VERSION, "2": told, "4": Version(), "nadie": told})
+    remembered = open_ledger(database).read_all()
     assert {crew_id: (seen.version, seen.checked_at, seen.tried_at) for crew_id, seen in remembered.items()} == {
         "1": (VERSION, LATER, NOW),
         "2": (told, LATER, NOW),
@@ -252,22 +251,22 @@ def test_however_many_were_asked_about_no_statement_names_more_than_it_takes_wel
         lengths.append(0 if many else len(parameters))
 
     event.listen(database.engine, "before_cursor_execute", count)
-    open_ledger(database, LATER).checked(dict.fromkeys(crew_ids, VERSION))
+    open_ledger(database, LATER).mark_checked(dict.fromkeys(crew_ids, VERSION))
     event.remove(database.engine, "before_cursor_execute", count)
     assert max(lengths) <= 501
-    assert {seen.checked_at for seen in photo_records.remembered().values()} == {LATER}
+    assert {seen.checked_at for seen in photo_records.read_all().values()} == {LATER}
 
 
 def test_whoever_left_keeps_the_first_date_until_the_return(database: Database) -> None:
     first, second = open_ledger(database, NOW), open_ledger(database, LATER)
     record(database, first, [stored("1"), stored("2"), failed("3")])
-    database.in_chunks(["1"], first.left)
-    database.in_chunks(["1", "2", "nueva"], second.left)
-    left = {crew_id: seen.left_at for crew_id, seen in first.remembered().items()}
+    first.mark_departed(["1"])
+    second.mark_departed(["1", "2", "nueva"])
+    left = {crew_id: seen.left_at for crew_id, seen in first.read_all().items()}
     assert left == {"1": NOW, "2": LATER, "3": None, "nueva": LATER}
-    assert first.remembered()["nueva"] == PhotoRecord("", left_at=LATER)
-    database.in_chunks(["1", "3", "nadie"], second.returned)
-    left = {crew_id: seen.left_at for crew_id, seen in first.remembered().items()}
+    assert first.read_all()["nueva"] == PhotoRecord("", left_at=LATER)
+    second.mark_returned(["1", "3", "nadie"])
+    left = {crew_id: seen.left_at for crew_id, seen in first.read_all().items()}
     assert left == {"1": None, "2": LATER, "3": None, "nueva": LATER}
 
 
@@ -283,7 +282,7 @@ def test_two_runs_may_find_the_same_people_gone_at_once(database: Database) -> N
         ) -> None:
             together.wait()
             try:
-                database.in_chunks(ids, photo_records.left)
+                photo_records.mark_departed(ids)
             except BaseException as error:
                 errors.append(error)
 
@@ -293,7 +292,7 @@ def test_two_runs_may_find_the_same_people_gone_at_once(database: Database) -> N
         for thread in threads:
             thread.join()
     assert errors == []
-    assert sorted(ledgers[0].remembered()) == sorted(f"{turn}{letter}" for turn in range(5) for letter in "abc")
+    assert sorted(ledgers[0].read_all()) == sorted(f"{turn}{letter}" for turn in range(5) for letter in "abc")
 
 
 # --------------------------------------------------------------------------------------- pictures and thumbnails

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, event, text
 from app.core.database import Database
 from app.errors import RowRefused
 from app.gallery.embeddings_table import open_table
+from app.gallery.own_tables import open_own_tables
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
-from app.gallery.schema_migrations import open_own_tables
-from app.gallery.vector_writer import OwnTables, SavedRow, VectorWriter, to_json
+from app.gallery.vector_writer import SavedRow, VectorWriter, to_json
 from app.records import CrewMember, Embedding, EmbeddingSpec, Photo, PhotoAnalysis, Picture
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, run_sql
@@ -42,7 +42,7 @@ def open_store(database: Database, made_by: EmbeddingSpec | None = None) -> Vect
     table = open_table(database)
     open_own_tables(database)
     photo_records = PhotoRecords(database, "reglas", datetime(2026, 3, 1))
-    return VectorWriter(database, table, OwnTables(Provenance(database, made_by or contract()), photo_records))
+    return VectorWriter(database, table, Provenance(database, made_by or contract()), photo_records)
 
 
 def embedding(crew_id: str, vector: NDArray[np.float32] = VECTOR, **values: Any) -> Embedding:
@@ -59,9 +59,9 @@ def save(store: VectorWriter, embeddings: Sequence[Embedding]) -> list[int]:
 
 
 def provenance(database: Database) -> list[Row]:
-    """(embedding_id, crew_id, contract, sha256, perceptual_hash, grey, width, height, staged), by the ids."""
+    """(embedding_id, crew_id, contract, sha256, perceptual_hash, grey, staged), by the ids."""
     query = (
-        "SELECT embedding_id, crew_id, contract, sha256, perceptual_hash, grey, width, height, staged "
+        "SELECT embedding_id, crew_id, contract, sha256, perceptual_hash, grey, staged "
         "FROM face_vectors ORDER BY embedding_id"
     )
     return [(*found[:-1], bool(found[-1])) for found in run_sql(database, query)]
@@ -71,7 +71,7 @@ def made(row_id: int, crew_id: str, **values: Any) -> Row:
     """What the provenance of a row saved from `embedding(crew_id)` reads like."""
     defaults = {
         **{"contract": contract().digest, "sha256": "ab" * 32, "hash": "000000000000000f", "grey": "01ff"},
-        **{"width": 640, "height": 480, "staged": False},
+        **{"staged": False},
     }
     return (row_id, crew_id, *(defaults | values).values())
 
