@@ -112,7 +112,7 @@ def _refuse_incomplete(database: Database, table: Table) -> None:
 
 
 def _create(connection: Connection, table: Table) -> None:
-    """Create the table, unless another run does so at this very moment."""
+    """Create the table, unless another run has created it while this one waited for the lock."""
     with holding_off_others(connection, table.name):
         table.create(connection, checkfirst=True)
 
@@ -123,7 +123,7 @@ def _reflect(connection: Connection) -> Table | None:
     except NoSuchTableError:
         return None
     if "embedding" in table.c:
-        # As text whatever its type: SQLAlchemy would wrap our JSON once more for a column of type JSON.
+        # Text, whatever the column's type: for JSON, SQLAlchemy would encode our JSON a second time.
         table.c.embedding.type = Text()
     if not any(index["column_names"][:1] == ["crew_id"] for index in inspect(connection).get_indexes(TABLE)):
         log.warning("La tabla %s no tiene índice por crew_id: cada lote la recorrerá entera", TABLE)

@@ -123,7 +123,7 @@ def test_a_table_that_will_be_slow_is_used_and_said_to_be_slow(
     assert caplog.messages == warnings
 
 
-def test_a_user_who_may_not_make_the_table_is_told_so(
+def test_a_user_who_may_not_create_the_table_gets_the_advice(
     mariadb: MariaDb, mariadb_name: str, open_database: OpenDatabase
 ) -> None:
     mariadb.create_user("rita", "x", f"SELECT, INSERT, UPDATE ON {mariadb_name}.*")
@@ -134,7 +134,7 @@ def test_a_user_who_may_not_make_the_table_is_told_so(
 
 
 @pytest.mark.parametrize("grant", ["SELECT ON {}.tripulantes", ""])
-def test_a_user_who_may_not_even_see_the_table_is_told_so(
+def test_a_user_who_may_not_even_see_the_table_gets_the_advice(
     mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, open_database: OpenDatabase, grant: str
 ) -> None:
     create_roster(mariadb_database, [])

@@ -1,4 +1,4 @@
-"""What the gallery holds of each member: whole holdings, of tables that we and that others have written."""
+"""Enrolments, read from tables that this program and others have written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.databases import run_sql
 
 
 def insert(database: Database, *rows: tuple[Any, ...]) -> None:
-    """Rows of the gallery: (id, crew_id, embedding, modelo, imagen_path, active)."""
+    """Insert rows of the gallery: (id, crew_id, embedding, modelo, imagen_path, active)."""
     sql = (
         "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) "
         "VALUES (:a, :b, :c, :d, :e, :f)"
@@ -23,7 +23,7 @@ def insert(database: Database, *rows: tuple[Any, ...]) -> None:
 
 
 def made(database: Database, *rows: tuple[Any, ...]) -> None:
-    """Rows of the provenance: (embedding_id, crew_id, contract, sha256, staged)."""
+    """Insert rows of the provenance: (embedding_id, crew_id, contract, sha256, staged)."""
     sql = "INSERT INTO face_vectors (embedding_id, crew_id, contract, sha256, staged) VALUES (:a, :b, :c, :d, :e)"
     run_sql(database, sql, *(dict(zip("abcde", row, strict=True)) for row in rows))
 
@@ -34,7 +34,7 @@ def enrolments(database: Database, crew_id: str | None = None) -> dict[str, Enro
 
 @pytest.fixture
 def gallery(database: Database) -> Database:
-    """A database with all tables, empty."""
+    """Return a database with all tables, empty."""
     open_table(database)
     open_own_tables(database)
     return database
@@ -95,7 +95,7 @@ def test_the_newest_active_row_speaks_for_the_member_and_the_newest_when_none_is
     }
 
 
-def test_rows_laid_aside_do_not_count_until_they_are_in_use(gallery: Database) -> None:
+def test_staged_rows_do_not_count_until_they_are_in_use(gallery: Database) -> None:
     insert(
         gallery,
         (1, "1", "[1]", "Facenet512", "a", 1),

@@ -83,7 +83,7 @@ def test_opening_again_changes_nothing(database: Database) -> None:
     assert run_sql(database, "SELECT version FROM face_schema ORDER BY version") == [(VERSION,)]
 
 
-def test_ids_are_told_apart_by_case_in_every_table(database: Database) -> None:
+def test_ids_that_differ_in_case_only_are_two_in_every_table(database: Database) -> None:
     open_own_tables(database)
     for table in (PHOTOS, ATTEMPTS):
         insert = f"INSERT INTO {table.name} (crew_id) VALUES (:c)"  # noqa: S608
@@ -198,7 +198,7 @@ def test_tables_of_a_newer_program_are_refused_and_left_alone(database: Database
         ("SELECT, CREATE", "INSERT.* command denied to user 'eva'"),
     ],
 )
-def test_a_user_who_may_not_change_tables_is_told_how_to_get_it_done(
+def test_a_user_who_may_not_create_tables_gets_the_advice(
     mariadb: MariaDb, mariadb_name: str, open_database: OpenDatabase, grants: str, denied: str
 ) -> None:
     mariadb.create_user("eva", "x", f"{grants} ON {mariadb_name}.*")

@@ -1,4 +1,4 @@
-"""What is done to rows without a new vector: whole tables before and after, against a real MariaDB and SQLite."""
+"""Changes of rows without a new vector: whole tables before and after, on a real MariaDB and SQLite."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TABLES = {"face_embeddings": "crew_id", "face_vectors": "crew_id", "face_photos"
 
 @pytest.fixture
 def gallery(database: Database) -> Gallery:
-    """The gallery of ROWS with everything that belongs to them."""
+    """Return a gallery with ROWS and their rows in all other tables."""
     opened = open_for_writing(database, CONTRACT, "reglas", NOW)
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) VALUES (:a, :b, '[1]', "
     fill(database, f"{insert}:c, :d, :e)", *ROWS)
@@ -61,7 +61,7 @@ def rows(gallery: Gallery) -> list[Row]:
 
 
 def left_of(gallery: Gallery) -> dict[str, list[str]]:
-    """Whose rows there are, by table."""
+    """Return whose rows there are, by table."""
     return {
         table: sorted(str(row[0]) for row in run_sql(gallery.database, f"SELECT {column} FROM {table}"))  # noqa: S608
         for table, column in TABLES.items()
@@ -69,7 +69,7 @@ def left_of(gallery: Gallery) -> dict[str, list[str]]:
 
 
 def whose(*crew_ids: str, vectors: tuple[str, ...]) -> dict[str, list[str]]:
-    """What `left_of` says when these people are left, with these rows of vectors."""
+    """Return what `left_of` returns when these people are left, with these rows of vectors."""
     remembered = sorted(crew_ids)
     made = sorted(vectors)
     return {"face_embeddings": made, "face_vectors": made, "face_photos": remembered, "face_attempts": remembered}
@@ -110,7 +110,7 @@ def test_who_left_and_who_returned_is_dated_by_the_exact_id(gallery: Gallery) ->
     assert left == {"a1": None, "A1": NOW, "3": None, "5": None, "nueva": NOW}
 
 
-def test_who_is_absolved_has_not_failed_any_more(gallery: Gallery) -> None:
+def test_a_cleared_failure_is_recorded_no_more(gallery: Gallery) -> None:
     run_sql(gallery.database, "UPDATE face_photos SET code = 'no_face'")
     gallery.photo_records.clear_failures(["A1"])
     codes = {crew_id: seen.code for crew_id, seen in gallery.photo_records.read_all().items()}
@@ -135,7 +135,7 @@ def test_a_kept_row_has_the_new_address_and_its_provenance_knows_the_file(galler
     }
 
 
-def test_an_address_too_long_for_its_column_costs_nobody_anything(gallery: Gallery) -> None:
+def test_a_url_too_long_for_its_column_leaves_the_row_s_url(gallery: Gallery) -> None:
     long = "w" * 256
     gallery.row_status.keep([kept("a1", 1, long), kept("A1", 2, "w" * 255)])
     assert rows(gallery) == [ROWS[0], (2, "A1", "Facenet512", "w" * 255, True), *ROWS[2:]]
@@ -151,13 +151,13 @@ def test_of_who_is_purged_nothing_is_left_and_of_all_others_everything(gallery: 
     assert rows(gallery) == [ROWS[0], ROWS[4]]
 
 
-def test_nobody_is_purged_when_nobody_is_named(gallery: Gallery) -> None:
+def test_an_empty_purge_deletes_nothing(gallery: Gallery) -> None:
     assert gallery.row_status.purge([]) == 0
     assert left_of(gallery) == EVERYBODY
 
 
-def test_rows_laid_aside_go_with_the_person(gallery: Gallery) -> None:
-    """They hold the person's face as well; the plan does not know of them."""
+def test_staged_rows_go_with_the_person(gallery: Gallery) -> None:
+    """They hold the person's face, too, and the plan does not know them."""
     run_sql(gallery.database, "UPDATE face_vectors SET staged = 1 WHERE embedding_id IN (3, 5)")
     assert gallery.row_status.purge(["3"]) == 0
     assert left_of(gallery) == whose("a1", "A1", "5", vectors=("a1", "A1", "5"))
@@ -181,13 +181,13 @@ def test_erasing_says_how_many_vectors_there_were_and_that_nothing_is_left(
     assert left_of(gallery) == whose(*others, vectors=made)
 
 
-def test_what_is_remembered_of_somebody_without_a_vector_is_erased_too(gallery: Gallery) -> None:
+def test_the_record_of_a_person_without_a_vector_is_erased_too(gallery: Gallery) -> None:
     run_sql(gallery.database, "DELETE FROM face_embeddings WHERE crew_id = '3'")
     assert erase(gallery.database, gallery.table, ["3"]) == (0, 0)
     assert left_of(gallery) == whose("a1", "A1", "5", vectors=("a1", "A1", "5"))
 
 
-def test_whoever_is_erased_is_named_by_no_one_else_s_failure(gallery: Gallery) -> None:
+def test_an_erased_person_is_named_by_no_other_member_s_failure(gallery: Gallery) -> None:
     details = {
         "a1": ("shared_photo", "la misma foto que A1, 33 y 2 más"),
         "A1": ("placeholder_photo", "la misma foto que 5, 3 y 1 más"),
@@ -230,7 +230,7 @@ def test_active_rows_that_cannot_be_compared_with_this_contract_s_are_found(gall
     assert (len(others), gallery.incompatible_rows()) == (3, [])
 
 
-def test_the_majority_incompatible_models_are_told_when_they_are_the_most(gallery: Gallery) -> None:
+def test_incompatible_models_are_returned_when_they_are_more_than_half(gallery: Gallery) -> None:
     run_sql(gallery.database, "UPDATE face_embeddings SET modelo = 'ArcFace' WHERE active")
     active = [str(row[1]) for row in rows(gallery) if row[-1]]
     assert gallery.majority_incompatible_models(None) == {"ArcFace"}
