@@ -17,7 +17,7 @@ def extract_face_embedding(
 
     Raises app.errors.ItemError (no file, no image, no face), or RunError when the model cannot be had.
     """
-    from app.pipeline.stages import extract_face_embedding as extract  # loads the nets: not before it is needed
+    from app.pipeline.face_extractor import extract_face_embedding as extract  # loads the nets: not before it is needed
 
     return extract(image_path, model_name, detector_backend)
 

@@ -1,4 +1,4 @@
-"""What flows through the pipeline: small frozen values, each of which carries its `member`."""
+"""Define the values that flow through the program: small, frozen, each with its `member`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # BGR, (h, w, 3)
 DIGEST_DIGITS = 16
-SPACE = ("model", "weights_sha256", "normalisation", "colour_order")  # the parts of a contract that vectors share
+SPACE = (
+    "model",
+    "weights_sha256",
+    "normalisation",
+    "colour_order",
+)  # the parts that comparable vectors share
 
 
 @dataclass(frozen=True, slots=True)
 class CrewMember:
-    """One person of the roster. `photo_name` is a file name, such as `FAED(1).jpg`."""
+    """A person in the roster. `photo_name` is a file name, such as `FAED(1).jpg`."""
 
     crew_id: str
     photo_name: str
@@ -29,8 +34,10 @@ class CrewMember:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What its server says of a file without sending it; empty or None where it says nothing. `size_bytes` is the
-    file's size; `last_modified` is compared as text, never read as a date."""
+    """What the photo server reports of a file without sending it; empty or None where it reports nothing.
+
+    `last_modified` is compared as text, never parsed as a date.
+    """
 
     etag: str = ""
     last_modified: str = ""
@@ -43,22 +50,27 @@ ANSWER_GONE, ANSWER_UNREACHABLE = "gone", "unreachable"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What its server says when asked whether a photo is still the version that it was. `kind` is one of ANSWER_...;
-    `version` is what it says of the photo now."""
+    """The photo server's answer to whether a photo is still the known version.
+
+    `kind` is one of ANSWER_...; `version` is the photo's version now.
+    """
 
     kind: str
     version: Version = Version()
 
     @property
     def says_something(self) -> bool:
-        """Whether it counts as asked: the photo is there, and nothing speaks against its being the same."""
+        """Tell whether the photo is there and may be the same: then it counts as checked."""
         return self.kind in (ANSWER_SAME, ANSWER_UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """The member's photo as a local file. `url` is what is stored; `temporary` files are ours to delete. `sha256`
-    (hexadecimal) is the content's, `version` what its server said of it. A `suspect` was under way when a run died."""
+    """The member's photo as a local file.
+
+    `url` is the address to store. A `temporary` file is deleted after use. `sha256` is the content's, in hexadecimal;
+    `version` is what the server reported. A `suspect` was being processed when an earlier run crashed.
+    """
 
     member: CrewMember
     url: str
@@ -71,9 +83,11 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What tells whether two photos show the same: a 64-bit perceptual hash, which finds candidates, and
-    `photos.fingerprint.GREY_SIDE` squared grey pixels, which settle it. Both are of the face with its surroundings, or
-    of the whole photo where no face was found."""
+    """What is compared to find out whether two photos show the same picture.
+
+    `perceptual_hash`, of 64 bits, finds candidates; `grey`, `photos.fingerprint.GREY_SIDE` squared pixels, decides.
+    Both are of the face with its surroundings, or of the whole photo if no face was found.
+    """
 
     perceptual_hash: int
     grey: bytes
@@ -81,8 +95,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class QualityNote:
-    """A photo's quality as it is stored: the verdict, the component that caused it (None when the photo passed), and
-    value, score and verdict of every component, for JSON."""
+    """A photo's quality as it is stored.
+
+    `component` caused the verdict; it is None if the photo passed. `components` holds value, score and verdict of every
+    component, ready for JSON.
+    """
 
     verdict: str
     component: str | None
@@ -91,12 +108,12 @@ class QualityNote:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoAnalysis:
-    """What was seen of a photo, as far as it came: for the reports and the ledger, whatever becomes of the member.
+    """What was measured in a photo before it was stored or failed, for the reports and the photo record.
 
-    Everything in pixels of the upright original: `size` (width, height), `box` (x, y, width, height), `landmarks`
-    (5, 2) float32: left eye, right eye, nose, mouth left, mouth right, as the onlooker sees them. `faces_seen` is None
-    where nobody looked. `quality` is float32, by `app.faces.quality.COMPONENTS`, NaN where not assessed;
-    `quality_note` is what the run's limits say of it. `thumbnail` is a small JPEG of the whole photo.
+    In pixels of the upright original: `size` (width, height), `box` (x, y, width, height), `landmarks` (5, 2) float32:
+    left eye, right eye, nose, mouth left, mouth right, as the viewer sees them. `faces_seen` is None before detection.
+    `quality` is float32 in the order of `app.faces.quality.COMPONENTS`, NaN where not assessed; `quality_note` is its
+    verdict under the run's limits. `thumbnail` is a small JPEG of the whole photo.
     """
 
     size: tuple[int, int]
@@ -113,7 +130,7 @@ class PhotoAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """The decoded photo: upright, perhaps reduced; `reduction` original pixels make one of `image`."""
+    """The decoded photo, upright. One pixel of `image` is the mean of `reduction` x `reduction` original pixels."""
 
     photo: Photo
     image: Image
@@ -127,7 +144,7 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """The chosen face: `pixels` is the network's input (h, w, 3), float32 BGR in [0, 1], aligned and letterboxed."""
+    """The chosen face. `pixels` is the network's input (h, w, 3), float32 BGR in [0, 1], aligned and letterboxed."""
 
     photo: Photo
     pixels: NDArray[np.float32]
@@ -140,7 +157,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSpec:
-    """What made a vector: two vectors of one contract may be compared, and would come out the same again."""
+    """What determines a vector: the same photo with the same spec gives the same vector again."""
 
     model: str
     weights_sha256: str
@@ -152,24 +169,27 @@ class EmbeddingSpec:
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that stand for the contract."""
+        """A digest of the spec: DIGEST_DIGITS hexadecimal digits."""
         text = json.dumps(dataclasses.asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
 
     def is_comparable(self, other: Mapping[str, Any]) -> bool:
-        """Whether vectors of the other contract (its parts) lie in the same space: detector and alignment only move
-        them a little."""
+        """Tell whether vectors made by the other spec, given by its parts, lie in the same space.
+
+        Detector and alignment do not count: they only move vectors a little.
+        """
         return all(other.get(name) == getattr(self, name) for name in SPACE)
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised."""
+    """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised. `timings_ms` is by stage."""
 
     photo: Photo
-    vector: NDArray[np.float32] = field(repr=False)  # biometric: no message quotes it
+    vector: NDArray[np.float32] = field(repr=False)  # biometric data: no message may quote it
     model: str
     analysis: PhotoAnalysis
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def member(self) -> CrewMember:
@@ -178,7 +198,7 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The member's vector is in the gallery. `timings_ms` by stage."""
+    """The member's vector is in the gallery. `timings_ms` is by stage."""
 
     member: CrewMember
     embedding_id: int
@@ -189,8 +209,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """No vector was to be computed, or the run was told to stop before it was; `code` says which. `photo` and
-    `analysis` as far as the photo was looked at to find that out."""
+    """No vector was needed, or the run was stopped first; `code` says which.
+
+    `photo` and `analysis` are set if the photo was fetched and analysed to find that out.
+    """
 
     member: CrewMember
     code: str
@@ -201,8 +223,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The member could not be done. `code` is stable; `detail` (Spanish) says what was seen. `recalled`: in an earlier
-    run, and nothing has changed since."""
+    """The member could not be processed. `code` is stable; `detail` (Spanish) says what was found.
+
+    `recalled`: the photo failed in an earlier run, and was not tried again because nothing has changed since.
+    """
 
     member: CrewMember
     stage: str
@@ -213,12 +237,17 @@ class Failed:
     photo: Photo | None = None
     recalled: bool = False
 
+    @property
+    def crew_id(self) -> str:
+        """The member's id, as `CrewMember.crew_id`: a roster's entry is one or the other."""
+        return self.member.crew_id
+
 
 Outcome = Stored | Skipped | Failed
 
-SKIPPED_CURRENT = "current"  # an active row of this contract and this photo exists
-SKIPPED_RENAMED = "renamed"  # the same file under another name: the row's address was updated
-SKIPPED_SAME_FILE = "same_file"  # the server could not tell, but its content is the same
-SKIPPED_REENCODED = "reencoded"  # another file whose vector is the one that the row holds
-SKIPPED_REACTIVATED = "reactivated"  # whoever came back: the row was there
-SKIPPED_INTERRUPTED = "interrupted"  # the run was told to stop first
+SKIPPED_CURRENT = "current"  # an active row of this spec and this photo exists
+SKIPPED_RENAMED = "renamed"  # the same file under another name: the row's URL was updated
+SKIPPED_SAME_FILE = "same_file"  # the server could not tell, but the content is the same
+SKIPPED_REENCODED = "reencoded"  # another file of the same picture: the row's vector stays
+SKIPPED_REACTIVATED = "reactivated"  # the member is back in the roster, and the row still existed
+SKIPPED_INTERRUPTED = "interrupted"  # the run was stopped first

@@ -1,4 +1,4 @@
-"""What the tests stand on: a real database of each kind, a real web server, real portraits, settings of their own."""
+"""Give the tests a real database of each kind, a real web server, real portraits, and settings of their own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.program import World, live_in
 from tests.support.webserver import PhotoServer, serving_photos
 
 DIALECTS = ("sqlite", "mariadb")
-NOT_OURS = {"DEEPFACE_HOME", "WEIGHTS_MIRROR"}  # where this machine's weights are is for the machine to say
+NOT_OURS = {"DEEPFACE_HOME", "WEIGHTS_MIRROR"}  # the machine says where its weights are
 MakeSettings = Callable[..., Settings]
 OpenDatabase = Callable[..., Database]
 NewHome = Callable[..., Organisation]
@@ -40,12 +40,13 @@ Figure = Callable[[str, object], None]
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Figure:
-    """Tells what a test measured, for docs/reliability.md: a name and a value."""
-    return lambda name, value: request.node.user_properties.append((name, value))  # these come from any process
+    """Record a name and a value that a test measured, for docs/reliability.md."""
+    # pytest-xdist brings these properties back from its workers.
+    return lambda name, value: request.node.user_properties.append((name, value))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The figures as a table under `./run_tests.sh --chaos`, and as lines of JSON in the file CHAOS_FIGURES."""
+    """Print the figures as a table under `./run_tests.sh --chaos`, and write them as lines of JSON to CHAOS_FIGURES."""
     reports = (each for each in terminalreporter.getreports("passed") if each.when == "call")
     figures = [figure for report in reports for figure in report.user_properties]
     if figures and os.environ.get("CHAOS") == "1":
@@ -59,7 +60,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the settings nor the proxy of whoever runs the tests reach them."""
+    """Hide the settings and the proxy of the user's environment from the tests."""
     for name in Settings.model_fields.keys() - NOT_OURS:
         monkeypatch.delenv(name, raising=False)
     for name in ("no_proxy", "NO_PROXY"):
@@ -68,7 +69,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def closed_logs() -> Iterator[None]:
-    """A run in this process leaves its log files open: not for the next test."""
+    """Close the log files that a run in this process leaves open."""
     yield
     for name in (RUN_LOGGER, APP_LOGGER):
         close_handlers(logging.getLogger(name))
@@ -77,7 +78,7 @@ def closed_logs() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
-    """A private server for the whole session. Skips where it is not installed, unless REQUIRE_MARIADB=1."""
+    """Start a private server for the whole session. Skips if none is installed, unless REQUIRE_MARIADB=1."""
     missing = missing_programs()
     if missing:
         reason = f"falta el servidor MariaDB ({', '.join(missing)}): apt-get install mariadb-server"
@@ -92,7 +93,7 @@ def mariadb() -> Iterator[MariaDb]:
 
 @pytest.fixture
 def mariadb_name(mariadb: MariaDb) -> Iterator[str]:
-    """The name of a fresh, empty database on the server."""
+    """Create an empty database on the server, and give its name."""
     name = f"prueba_{next(_numbers)}"
     mariadb.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
     yield name
@@ -101,7 +102,7 @@ def mariadb_name(mariadb: MariaDb) -> Iterator[str]:
 
 @pytest.fixture
 def make_settings(tmp_path: Path) -> MakeSettings:
-    """Settings for a test: everything under its own folder, short patience. Overrides win."""
+    """Make settings for a test: all files under its own folder, short timeouts. Overrides win."""
 
     def make(**overrides: Any) -> Settings:
         values: dict[str, Any] = {
@@ -124,7 +125,7 @@ def make_settings(tmp_path: Path) -> MakeSettings:
 
 @pytest.fixture(params=DIALECTS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database; a test that uses it, or `database`, runs once for each kind."""
+    """Give the URL of an empty database. A test that uses it, or `database`, runs once for each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'prueba.db'}"
     server: MariaDb = request.getfixturevalue("mariadb")
@@ -133,7 +134,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def open_database(make_settings: MakeSettings) -> Iterator[OpenDatabase]:
-    """Opens databases from settings, and closes them after the test."""
+    """Open databases from settings, and close them after the test."""
     opened: list[Database] = []
 
     def open_one(**overrides: Any) -> Database:
@@ -147,55 +148,55 @@ def open_database(make_settings: MakeSettings) -> Iterator[OpenDatabase]:
 
 @pytest.fixture
 def database(database_url: str, open_database: OpenDatabase) -> Database:
-    """An empty database of each kind."""
+    """Open an empty database of each kind."""
     return open_database(DB_URL=database_url)
 
 
 @pytest.fixture
 def sqlite_database(tmp_path: Path, open_database: OpenDatabase) -> Database:
-    """An empty SQLite database."""
+    """Open an empty SQLite database."""
     return open_database(DB_URL=f"sqlite:///{tmp_path / 'prueba.db'}")
 
 
 @pytest.fixture
 def mariadb_database(mariadb: MariaDb, mariadb_name: str, open_database: OpenDatabase) -> Database:
-    """An empty MariaDB database, entered as root."""
+    """Open an empty MariaDB database as root."""
     return open_database(DB_URL=mariadb.url(mariadb_name).render_as_string(hide_password=False))
 
 
 @pytest.fixture
 def web() -> Iterator[PhotoServer]:
-    """A web server of photos; `default_photo` is what its well-behaved routes serve."""
+    """Start a web server of photos; its well-behaved routes serve `default_photo`."""
     with serving_photos() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def astronaut() -> Image:
-    """Eileen Collins, NASA: BGR uint8 (512, 512, 3)."""
+    """Read the portrait of Eileen Collins, NASA: BGR uint8 (512, 512, 3)."""
     return _frozen(read_picture(package_file("skimage", "data", "astronaut.png")))
 
 
 @pytest.fixture(scope="session")
 def admiral() -> Image:
-    """Grace Hopper, US Navy: BGR uint8 (600, 512, 3)."""
+    """Read the portrait of Grace Hopper, US Navy: BGR uint8 (600, 512, 3)."""
     return _frozen(read_picture(package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg")))
 
 
 @pytest.fixture(scope="session")
 def portrait_jpeg(astronaut: Image) -> bytes:
-    """The astronaut as a JPEG file's bytes."""
+    """Encode the astronaut as a JPEG file."""
     return encode_picture(astronaut)
 
 
 def _frozen(image: Image) -> Image:
-    image.setflags(write=False)  # one array for the whole session: no test may paint on it
+    image.setflags(write=False)  # the whole session shares the array: no test may change it
     return image
 
 
 @pytest.fixture(scope="session")
 def weights_home() -> Path:
-    """A DEEPFACE_HOME with both models; see tests/models.py."""
+    """Prepare a DEEPFACE_HOME with both models; see tests/support/models.py."""
     return prepare_home()
 
 
@@ -207,7 +208,7 @@ def open_world(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[OpenWorld]:
-    """Makes a customer who lives in this process: the database's URL and settings come in, a World goes out."""
+    """Make a World, a customer whose runs take place in this process, from the database's URL and settings."""
     with ExitStack() as left_at_the_end:
 
         def open_one(url: str, **settings: object) -> World:
@@ -220,7 +221,7 @@ def open_world(
 
 @pytest.fixture
 def found_organisation(web: PhotoServer, make_settings: MakeSettings, weights_home: Path) -> FoundOrganisation:
-    """Founds one on a database; it works with tests/tiny_faces.py. Settings win over these."""
+    """Found an organisation on a database; its runs use tests/support/tiny_faces.py. Given settings win over these."""
 
     def found(database: Database, **settings: Any) -> Organisation:
         values: dict[str, Any] = {
@@ -239,7 +240,7 @@ def found_organisation(web: PhotoServer, make_settings: MakeSettings, weights_ho
 
 @pytest.fixture
 def new_home(database: Database, web: PhotoServer, found_organisation: FoundOrganisation) -> NewHome:
-    """An organisation with a photo server that gives `validators`, or none."""
+    """Found an organisation whose photo server gives validators, or none."""
 
     def make(*, validators: bool = True) -> Organisation:
         web.validators = {"etag", "last-modified"} if validators else set()

@@ -28,7 +28,7 @@ NAMES = [str(path.relative_to(PROJECT_DIR)) for path in FILES]
 
 
 def room_of(module: str) -> str:
-    """The part of the house that a module is in: `photos` for `app.photos.source`."""
+    """The part of the house that a module is in: `photos` for `app.photos.urls`."""
     return module.split(".")[1] if "." in module else ""
 
 
@@ -63,8 +63,8 @@ def test_an_import_points_to_a_lower_layer(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "found"),
     [
-        ("app.photos.source", "from app.photos.temp_folder import TempFolder\nimport app.core.retry", []),
-        ("app.photos.source", "from app.faces.mtcnn_boxes import Box", ["app.faces.mtcnn_boxes"]),
+        ("app.photos.urls", "from app.photos.temp_folder import TempFolder\nimport app.core.retry", []),
+        ("app.photos.urls", "from app.faces.mtcnn_boxes import Box", ["app.faces.mtcnn_boxes"]),
         ("app.core.retry", "def late():\n    import app.cli.main", ["app.cli.main"]),
         ("app.errors", "from app import records", ["app.records"]),
         ("app.pipeline.stages", "from app.runs.run import run_batch", ["app.runs.run"]),

@@ -1,4 +1,4 @@
-"""Certificates: a server's address comes in; until when its certificate is good, or why it is not, goes out."""
+"""Read until when a server's TLS certificate is valid, and judge how soon that is."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ RENEW = "Pida a quien administra ese servidor que renueve el certificado."
 
 
 def certificate_until(host: str, port: int, authorities: Path, timeout_s: float) -> datetime | None:
-    """When the certificate of a TLS server expires. Raises OSError, UnicodeError; ssl.SSLCertVerificationError when it
-    is not to be trusted. `authorities`: file or folder of those to trust."""
+    """Connect to a TLS server and return when its certificate expires; None if it does not say.
+
+    `authorities` is a file or folder of certificates to trust. Raises ssl.SSLCertVerificationError for a certificate
+    that they do not vouch for, OSError, and UnicodeError for a host that no name can be.
+    """
     cafile, capath = (None, authorities) if authorities.is_dir() else (authorities, None)
     context = ssl.create_default_context(cafile=cafile, capath=capath)
     with (
         socket.create_connection((host, port), timeout_s) as plain,
         context.wrap_socket(plain, server_hostname=host) as encrypted,
     ):
-        said = encrypted.getpeercert() or {}
-        return read_date(str(said.get("notAfter", "")))
+        certificate = encrypted.getpeercert() or {}
+        return read_date(str(certificate.get("notAfter", "")))
 
 
 def read_date(words: str) -> datetime | None:
-    """A date as OpenSSL writes it; None where there is none."""
+    """Parse a date as OpenSSL writes it; None for anything else."""
     try:
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(words), timezone.utc)
     except ValueError:
@@ -35,7 +38,7 @@ def read_date(words: str) -> datetime | None:
 
 
 def judge_expiry(until: datetime, whose: str, now: datetime | None = None) -> tuple[str, str, str]:
-    """Level, sentence and advice."""
+    """Return level, sentence and advice for a certificate that is valid until then."""
     left = until - (now or datetime.now(timezone.utc))
     day = f"{until:%d/%m/%Y}"
     if left <= timedelta(0):

@@ -1,59 +1,62 @@
-"""The gallery's memory: whether its vectors and ours are of one model, who is at it, how the last runs ended."""
+"""Check what the gallery's tables record: the model of the active vectors, the run lock, how the last runs ended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from app.checkup.check_model import open_untouched
 from app.checkup.finding import MODEL, RUNS, Finding
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.spanish import say_ago
 from app.core.vectors import cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
 from app.faces.embedding_spec import describe_spec
+from app.faces.weights import open_weights
 from app.gallery.gallery import Gallery, open_for_reading
 from app.gallery.golden_vector import TOLERANCE, Vector
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun
-from app.pipeline.stages import FaceExtractor
+from app.pipeline.face_extractor import FaceExtractor
 from app.reports.history_report import ENDINGS
 from app.runs.run_lock import open_lock, run_under_way
 
 LATE_AFTER = timedelta(hours=48)
-LOOKED_BACK, RECENT = 24 * 7, timedelta(days=7)  # runs, one an hour; those that died longer ago are no news
-SHOWN = 5
+RECENT = timedelta(days=7)  # runs that died before are not reported
+RUNS_READ = 24 * 7  # one an hour for that time
+SHOWN = 5  # crew ids
 NO_LOG = "Vea logs/app.log y el historial (--history)."
 
 
-def look_at_gallery(
+def check_gallery(
     settings: Settings, database: Database, faces: FaceExtractor | None, now: datetime
-) -> Iterator[Finding]:
-    """What tables that are all there remember. Nothing is written: there is no table to be made."""
-    contract = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_untouched(settings))
-    if not contract.weights_sha256:
-        contract = known_spec(database, contract)
-    gallery = open_for_reading(database, contract, now)
-    yield _vectors(gallery)
+) -> Generator[Finding, None, None]:
+    """Check what the tables record. Creates none. Raises DatabaseUnavailable."""
+    spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
+    if not spec.weights_sha256:
+        spec = known_spec(database, spec)
+    gallery = open_for_reading(database, spec, now)
+    yield _check_models(gallery)
     if faces is not None:
         yield judge_golden(faces.golden_vector(), gallery.golden_vector.recorded())
-    each_s = gallery.history.seconds_each()
-    if each_s is not None:
-        yield MODEL.ok("speed", f"cada persona tardó {each_s:.2f} s en la última ejecución".replace(".", ","))
-    yield _lock(database, now)
-    runs = gallery.history.last(LOOKED_BACK, now)
+    seconds_each = gallery.history.seconds_each()
+    if seconds_each is not None:
+        yield MODEL.ok("speed", f"cada persona tardó {seconds_each:.2f} s en la última ejecución".replace(".", ","))
+    yield _check_lock(database, now)
+    runs = gallery.history.last(RUNS_READ, now)
     yield from judge_runs([run for run in runs if not run.options.keys() & {"forget", "crew_id"}], now)
     suspects = gallery.crash_suspects.suspects(gallery.history.living(now))
-    aside = [crew_id for crew_id, suspect in suspects.items() if suspect.is_quarantined]
-    if aside:
-        text = f"{len(aside)}, porque al procesar su foto se cerró el programa: {', '.join(aside[:SHOWN])}"
+    quarantined = [crew_id for crew_id, suspect in suspects.items() if suspect.is_quarantined]
+    if quarantined:
+        shown = ", ".join(quarantined[:SHOWN])
+        text = f"{len(quarantined)}, porque al procesar su foto se cerró el programa: {shown}"
         yield RUNS.warning("set_aside", text, Quarantined.advice)
 
 
-def _vectors(gallery: Gallery) -> Finding:
-    """Whether those in use may be compared with those that this installation makes."""
+def _check_models(gallery: Gallery) -> Finding:
+    """Compare the embedding specs of the active rows with this installation's."""
     in_use = select(func.count()).select_from(gallery.table).where(gallery.table.c.active)
     active = gallery.database.transaction(lambda connection: int(connection.execute(in_use).scalar_one()))
     others, model = len(gallery.incompatible_rows()), gallery.spec.model
@@ -70,14 +73,13 @@ def _vectors(gallery: Gallery) -> Finding:
 
 
 def judge_golden(vector: Vector, recorded: Vector | None) -> Finding:
-    """Whether this installation computes what it did when the gallery was made."""
+    """Compare the golden vector that this installation computes with the recorded one, which a run left."""
     if recorded is None:
         return MODEL.ok("golden", "se calcula; la próxima ejecución lo anota para comparar")
     moved = cosine_distance(vector, recorded)
     if moved <= TOLERANCE:
-        return MODEL.ok(
-            "golden", f"sale el mismo vector (se movió {abs(moved):.6f}; límite {TOLERANCE:g})".replace(".", ",")
-        )
+        text = f"sale el mismo vector (se movió {abs(moved):.6f}; límite {TOLERANCE:g})"
+        return MODEL.ok("golden", text.replace(".", ","))
     text = f"los vectores ya no son los de antes: el del rostro de control se movió {moved:.4f} (límite {TOLERANCE:g})"
     advice = (
         "Vuelva a las versiones anteriores de los paquetes (pip) o del programa. Si el cambio es querido: --all "
@@ -86,24 +88,23 @@ def judge_golden(vector: Vector, recorded: Vector | None) -> Finding:
     return MODEL.broken("golden", text.replace(".", ","), advice)
 
 
-def _lock(database: Database, now: datetime) -> Finding:
+def _check_lock(database: Database, now: datetime) -> Finding:
     if not open_lock(database).is_held():
         return RUNS.ok("lock", "libre: ninguna ejecución en marcha")
     run = run_under_way(database, now)
     if run is None:
         return RUNS.ok("lock", "hay una ejecución en marcha")
-    return RUNS.ok(
-        "lock", f"hay una ejecución en marcha en {run.host} (proceso {run.pid}), {_ago(now - run.started_at)}"
-    )
+    text = f"hay una ejecución en marcha en {run.host} (proceso {run.pid}), {say_ago(now - run.started_at)}"
+    return RUNS.ok("lock", text)
 
 
 def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:
-    """The last ones, the latest first."""
+    """Judge how the last run ended, and count those that died; `runs` has the latest first."""
     if not runs:
         yield RUNS.ok("last", "todavía no hay ninguna")
         return
     last, age = runs[0], now - (runs[0].ended_at or runs[0].started_at)
-    ago = _ago(age)
+    ago = say_ago(age)
     if last.alive:
         yield RUNS.ok("last", f"hay una en marcha en {last.host} desde {ago}")
     elif last.exit_code is None:
@@ -119,10 +120,3 @@ def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:
     dead = [run for run in runs[1:] if run.exit_code is None and not run.alive and now - run.started_at < RECENT]
     if dead:
         yield RUNS.warning("dead", f"murieron sin terminar en los últimos {RECENT.days} días: {len(dead)}", NO_LOG)
-
-
-def _ago(age: timedelta) -> str:
-    hours = age.total_seconds() / 3600
-    if hours < 1:
-        return f"hace {max(0, round(hours * 60))} min"
-    return f"hace {round(hours)} h" if age <= LATE_AFTER else f"hace {age.days} días"

@@ -1,5 +1,7 @@
-"""What the database user may do: the server is asked by EXPLAIN, which needs the same rights as the statement and
-changes nothing. The exact GRANT that is missing goes out."""
+"""Find out which rights the database user lacks, and write the GRANT that gives them.
+
+The server is asked to EXPLAIN each statement: that needs the same rights as the statement and changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from app.gallery.own_tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, V
 
 DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
 NO_SUCH_TABLE = 1146
-OURS = (PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)
+OWN = (PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)
 READ, WRITE, ALL = ("SELECT",), ("SELECT", "INSERT", "UPDATE"), ("SELECT", "INSERT", "UPDATE", "DELETE")
-RIGHTS = {VERSIONS: READ}  # it is written when tables are made or changed, which whoever may do so may, too
+RIGHTS = {VERSIONS: READ}  # written only when tables are created or changed, by a user who may do that
 TO_CREATE = ("CREATE", "ALTER", "INDEX")
 STATEMENTS = {
     "SELECT": "SELECT {columns} FROM {table}",
@@ -27,14 +29,14 @@ STATEMENTS = {
     "UPDATE": "UPDATE {table} SET {first} = DEFAULT",
     "DELETE": "DELETE FROM {table}",
 }
-# One line of SHOW GRANTS: the rights, and the pattern of the databases that they are for.
+# A line of SHOW GRANTS: the rights, and the pattern of the databases that it gives them to.
 GRANT = re.compile(r"GRANT (?P<rights>.+) ON (?P<base>\*|[`\"](?:[^`\"])+[`\"])\.\* TO ")
 SCHEMA_ADVICE = "Entregue a quien administra la base el SQL que escribe --print-schema, o pídale:"
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """To one table: which of the rights asked for are missing, and whether the table is there (None: hidden)."""
+    """The rights to a table that are missing, and whether the table exists (None: the server hides it)."""
 
     table: str
     missing: tuple[str, ...]
@@ -43,14 +45,14 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose rights are looked at: as in the GRANT that would give some."""
+    """The database user whose rights are checked; `base` and `user` as a GRANT names them, `user` quoted."""
 
     database: Database
     base: str
     user: str
 
     def grant(self, rights: Sequence[str], table: str) -> str:
-        """The statement that gives rights to a table; `*`: to all."""
+        """Return the statement that gives rights to a table; `*` stands for all tables."""
         where = table if table == "*" else self.quote(table)
         return f"GRANT {', '.join(rights)} ON {self.quote(self.base)}.{where} TO {self.user};"
 
@@ -58,18 +60,19 @@ class Account:
         return str(self.database.engine.dialect.identifier_preparer.quote_identifier(name))
 
     def rights_to(self, table: str, wanted: Sequence[str], columns: Sequence[str]) -> Rights:
-        """Which of them are missing."""
+        """Try which of the `wanted` rights to some columns of a table are missing."""
         names = [self.quote(name) for name in columns]
         words = {"table": self.quote(table), "columns": ", ".join(names), "first": names[0]}
         sql = {right: f"EXPLAIN {STATEMENTS[right].format(**words)}".replace("%", "%%") for right in wanted}
-        said = self.database.transaction(
+        errors = self.database.transaction(
             lambda connection: {right: _errno(connection, statement) for right, statement in sql.items()}, retry=False
         )
-        exists = None if all(errno in DENIED for errno in said.values()) else NO_SUCH_TABLE not in said.values()
-        return Rights(table, tuple(right for right, errno in said.items() if errno in DENIED), exists)
+        missing = tuple(right for right, errno in errors.items() if errno in DENIED)
+        exists = None if len(missing) == len(errors) else NO_SUCH_TABLE not in errors.values()
+        return Rights(table, missing, exists)
 
-    def may_create(self) -> tuple[str, ...]:
-        """Which of the rights that making and changing tables needs are missing."""
+    def missing_to_create(self) -> tuple[str, ...]:
+        """Return which of the rights that creating and changing tables needs are missing."""
         lines = self.database.transaction(
             lambda connection: [str(row[0]) for row in connection.execute(text("SHOW GRANTS"))], retry=False
         )
@@ -78,7 +81,7 @@ class Account:
 
 
 def _errno(connection: Connection, sql: str) -> int:
-    """What the server refuses the statement with; 0 when it does not."""
+    """Return the number of the error that the server refuses the statement with; 0 if it does not."""
     try:
         connection.exec_driver_sql(sql)
     except DBAPIError as error:
@@ -89,22 +92,22 @@ def _errno(connection: Connection, sql: str) -> int:
 
 
 def open_account(database: Database) -> Account:
-    """Who we are to the server."""
-    asked = text("SELECT CURRENT_USER(), DATABASE()")
-    who, base = database.transaction(lambda connection: connection.execute(asked).one(), retry=False)
-    user, _, host = str(who).rpartition("@")
+    """Read which user and database the connection has."""
+    query = text("SELECT CURRENT_USER(), DATABASE()")
+    account, base = database.transaction(lambda connection: connection.execute(query).one(), retry=False)
+    user, _, host = str(account).rpartition("@")
     return Account(database, str(base), "@".join("'{}'".format(part.replace("'", "''")) for part in (user, host)))
 
 
 def _held(line: str, base: str) -> Iterator[str]:
-    """The rights that a line of SHOW GRANTS gives to all tables of that database."""
+    """Yield the rights that a line of SHOW GRANTS gives to all tables of the database."""
     found = GRANT.match(line)
     if found and _covers(found["base"], base):
         yield from (right.strip() for right in found["rights"].split(","))
 
 
 def _covers(pattern: str, base: str) -> bool:
-    """Whether a database's name in a GRANT, with MySQL's wildcards, means this one."""
+    """Whether the pattern of a GRANT, in which % and _ are wildcards, matches the database."""
     if pattern == "*":
         return True
     parts = re.split(r"(\\.|%|_)", pattern[1:-1])
@@ -113,24 +116,24 @@ def _covers(pattern: str, base: str) -> bool:
     return re.fullmatch(as_regex, base) is not None
 
 
-def look_at_rights(account: Account, gallery: Rights, ours: Sequence[Rights]) -> Iterator[Finding]:
-    """To the gallery and to our own tables."""
-    yield from judge_gallery(account, gallery)
-    known = [each for each in ours if each.exists is not False]
-    lacking = [each for each in known if each.missing]
+def check_rights(account: Account, gallery: Rights, own: Sequence[Rights]) -> Iterator[Finding]:
+    """Judge the rights to the gallery's table and to the program's own tables."""
+    yield from _judge_gallery_rights(account, gallery)
+    known = [rights for rights in own if rights.exists is not False]
+    lacking = [rights for rights in known if rights.missing]
     if lacking:
-        same = {each.missing: [other.table for other in lacking if other.missing == each.missing] for each in lacking}
-        names = "; ".join(f"{', '.join(missing)} en {', '.join(tables)}" for missing, tables in same.items())
-        grants = "\n".join(account.grant(each.missing, each.table) for each in lacking)
-        advice = (
-            f"Pida a quien administra la base (si alguna tabla no existe, antes el SQL de --print-schema):\n{grants}"
-        )
-        yield TABLES.broken("own_rights", f"faltan {names}", advice)
+        tables: dict[tuple[str, ...], list[str]] = {}
+        for rights in lacking:
+            tables.setdefault(rights.missing, []).append(rights.table)
+        names = "; ".join(f"{', '.join(missing)} en {', '.join(same)}" for missing, same in tables.items())
+        grants = "\n".join(account.grant(rights.missing, rights.table) for rights in lacking)
+        advice = "Pida a quien administra la base (si alguna tabla no existe, antes el SQL de --print-schema):"
+        yield TABLES.broken("own_rights", f"faltan {names}", f"{advice}\n{grants}")
     elif known:
         yield TABLES.ok("own_rights", f"los necesarios en las {len(known)} tablas del programa")
 
 
-def judge_gallery(account: Account, rights: Rights) -> Iterator[Finding]:
+def _judge_gallery_rights(account: Account, rights: Rights) -> Iterator[Finding]:
     if rights.exists is False:
         return
     needed = [right for right in rights.missing if right != "DELETE"]
@@ -139,19 +142,18 @@ def judge_gallery(account: Account, rights: Rights) -> Iterator[Finding]:
         first = " (si la tabla no existe, antes el SQL de --print-schema)" if hidden else ""
         advice = f"Pida a quien administra la base{first}:\n{account.grant(needed, TABLE)}"
         yield TABLES.broken("gallery_rights", f"faltan {', '.join(needed)} en {TABLE}{hidden}", advice)
-    elif rights.missing:
-        # As the README recommends: whoever never deletes needs no right to.
-        text_ = f"{', '.join(WRITE)}; sin DELETE, que solo piden --purge-after y --forget"
-        yield TABLES.ok("gallery_rights", text_)
+    elif rights.missing:  # docs/security.md recommends to grant DELETE only where rows are deleted
+        message = f"{', '.join(WRITE)}; sin DELETE, que solo piden --purge-after y --forget"
+        yield TABLES.ok("gallery_rights", message)
     else:
         yield TABLES.ok("gallery_rights", f"{', '.join(ALL)} en {TABLE}")
 
 
-def look_at_creation(account: Account | None, missing: Sequence[str]) -> Finding:
-    """Whether tables that are missing or out of date (named so) can be made; where there are no accounts they can."""
-    text_ = f"faltan o están por actualizar: {', '.join(missing)}"
-    lacking = account.may_create() if account else ()
+def check_creation(account: Account | None, names: Sequence[str]) -> Finding:
+    """Judge whether the next run can create or update the tables named so; without accounts (SQLite) it can."""
+    message = f"faltan o están por actualizar: {', '.join(names)}"
+    lacking = account.missing_to_create() if account else ()
     if account is None or not lacking:
-        return TABLES.ok("to_create", f"{text_}. La próxima ejecución las prepara")
+        return TABLES.ok("to_create", f"{message}. La próxima ejecución las prepara")
     advice = f"{SCHEMA_ADVICE}\n{account.grant(lacking, '*')}"
-    return TABLES.broken("to_create", f"{text_}, y el usuario no puede ({', '.join(lacking)})", advice)
+    return TABLES.broken("to_create", f"{message}, y el usuario no puede ({', '.join(lacking)})", advice)

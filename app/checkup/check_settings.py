@@ -1,4 +1,4 @@
-"""The settings: `.env` and what loading it said come in, findings go out."""
+"""Check the settings: the rights and lines of `.env`, and the values that loading refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from dotenv.parser import parse_stream
@@ -15,37 +15,37 @@ from app.checkup.finding import SETTINGS, Finding
 from app.core.config import Settings
 from app.errors import SettingsError
 
-LIKENESS = 0.6  # of two names: a letter too few or too many, two swapped
+LIKENESS = 0.6  # of a misspelt name and the setting meant: a letter too few or too many, or two swapped
 
 
-def look_at_settings(env_file: Path, problem: SettingsError | None) -> Iterator[Finding]:
-    """The file's rights and names, and each value that loading complained of."""
+def check_settings(env_file: Path, error: SettingsError | None) -> Generator[Finding, None, None]:
+    """Check the file; `error` is what loading the settings raised."""
     if env_file.exists():
         if os.name == "posix":
             yield judge_rights(env_file, env_file.stat(), os.geteuid())
-        yield from _names(env_file)
-    elif problem is None:
+        yield from _check_lines(env_file)
+    elif error is None:
         yield SETTINGS.ok("file", f"no hay {env_file.name}: los ajustes vienen de otro lado (entorno u opciones)")
     else:
         advice = "Copie .env.example como .env y complete los valores, si no los da el entorno."
         yield SETTINGS.warning("file", f"no existe {env_file}", advice)
-    if problem is None:
+    if error is None:
         yield SETTINGS.ok("values", "completos y válidos")
         return
-    yield from _problems(problem)
+    yield from _refused_values(error)
 
 
-def _problems(problem: SettingsError) -> Iterator[Finding]:
-    """Loading tells all of them in one message, one a line."""
-    first, *lines = str(problem).splitlines()
+def _refused_values(error: SettingsError) -> Iterator[Finding]:
+    """Make a finding of each line of the message, which lists all refused values."""
+    first, *lines = str(error).splitlines()
     if not lines:
-        yield SETTINGS.broken("values", first, problem.advice)
+        yield SETTINGS.broken("values", first, error.advice)
     for line in lines:
         yield SETTINGS.broken("values", line.removeprefix("  - "), "Corríjalo en .env (.env.example lo explica).")
 
 
 def judge_rights(env_file: Path, status: os.stat_result, user_id: int) -> Finding:
-    """Who may read the file, where that user runs the program: another owner has to let it in by its group."""
+    """Judge who can read the file. If the program runs as another user than the owner, the group must be able to."""
     mode, is_own = stat.S_IMODE(status.st_mode), status.st_uid == user_id
     if mode & stat.S_IRWXO or (is_own and mode & stat.S_IRWXG):
         text = f"otros usuarios del equipo pueden leer la contraseña (permisos {mode:04o})"
@@ -55,13 +55,13 @@ def judge_rights(env_file: Path, status: os.stat_result, user_id: int) -> Findin
     return SETTINGS.ok("env_rights", f"solo {readers} {env_file.name} (permisos {mode:04o})")
 
 
-def _names(env_file: Path) -> Iterator[Finding]:
-    """Names and lines of the file that nobody reads. Values are never repeated."""
+def _check_lines(env_file: Path) -> Iterator[Finding]:
+    """Report lines that set nothing. No value is quoted: it may be a password."""
     try:
         with env_file.open(encoding="utf-8") as file:
             lines = list(parse_stream(file))
     except (OSError, UnicodeDecodeError):
-        return  # loading it said so
+        return  # loading the settings reported it
     for line in lines:
         if line.error:
             text = f"la línea {line.original.line} de {env_file.name} no se entiende y no cuenta"
@@ -69,13 +69,13 @@ def _names(env_file: Path) -> Iterator[Finding]:
     names = Counter(line.key for line in lines if line.key)
     for name, times in names.items():
         if name not in Settings.model_fields:
-            yield SETTINGS.warning("env_name", f"{name} no es un ajuste: no cuenta", _nearest(name))
+            yield SETTINGS.warning("env_name", f"{name} no es un ajuste: no cuenta", _suggest(name))
         elif times > 1:
             yield SETTINGS.warning("env_twice", f"{name} está {times} veces: cuenta la última", "Deje una sola.")
 
 
-def _nearest(name: str) -> str:
-    (*near,) = difflib.get_close_matches(name.upper(), Settings.model_fields, 1, LIKENESS)
+def _suggest(name: str) -> str:
+    near = difflib.get_close_matches(name.upper(), Settings.model_fields, 1, LIKENESS)
     if near:
         return f"¿Quiso decir {near[0]}? Corríjalo en .env."
     return "Bórrela de .env, si nadie más la usa: .env.example trae todos los ajustes."

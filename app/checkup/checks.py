@@ -1,5 +1,4 @@
-"""The check of everything that a run needs: settings, or why there are none, come in; findings go out as they are made.
-Nothing is written anywhere."""
+"""Run all checks of `--check` in their order, each even if one before it failed. They write nothing anywhere."""
 
 from __future__ import annotations
 
@@ -11,14 +10,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeVar
 
-from app.checkup.check_database import look_at_database
-from app.checkup.check_gallery import look_at_gallery
-from app.checkup.check_machine import look_at_machine
-from app.checkup.check_model import look_at_model
-from app.checkup.check_photos import look_at_photos
-from app.checkup.check_roster import look_at_ids, look_at_people, look_at_table
-from app.checkup.check_settings import look_at_settings
-from app.checkup.check_tables import Shape, look_at_tables
+from app.checkup.check_database import check_database
+from app.checkup.check_gallery import check_gallery
+from app.checkup.check_machine import check_machine
+from app.checkup.check_model import check_model
+from app.checkup.check_photos import check_photos
+from app.checkup.check_roster import check_entries, check_ids, read_roster
+from app.checkup.check_settings import check_settings
+from app.checkup.check_tables import Shape, check_tables
 from app.checkup.finding import (
     DATABASE,
     IN_ORDER,
@@ -36,7 +35,7 @@ from app.checkup.finding import (
 from app.core.config import ENV_FILE, Settings
 from app.core.database import Database
 from app.errors import RunError, SettingsError
-from app.planning.plan import Entry
+from app.planning.survey import RosterEntry
 from app.records import CrewMember
 from app.roster.folder import FolderRoster
 
@@ -52,17 +51,20 @@ CUT_SHORT = "se interrumpió la comprobación"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is looked at beside the settings: the file that they come from; a `folder` roster instead of the table."""
+    """What to check beside the settings: the file that they come from, and a `folder` roster instead of the table."""
 
     env_file: Path = ENV_FILE
     folder: FolderRoster | None = None
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0))
 
 
-def check(settings: Settings | SettingsError, subject: Subject, stop: threading.Event) -> Iterator[Finding]:
-    """Look at everything, one thing after the other, whatever is wrong with those before. Told to stop it says what
-    was not looked at; what was found meanwhile may come of the stop, and does not count."""
-    for finding in _look(settings, subject, stop):
+def run_checks(settings: Settings | SettingsError, subject: Subject, stop: threading.Event) -> Iterator[Finding]:
+    """Yield the findings of all areas; `settings` may be the error of loading them.
+
+    Once `stop` is set, the rest are findings named INTERRUPTED, one for each area that was not checked to its end. The
+    finding that was made meanwhile is dropped: the stop may have caused it.
+    """
+    for finding in _check_areas(settings, subject, stop):
         if stop.is_set():
             names = [area.name for area in IN_ORDER]
             yield from (area.unchecked(CUT_SHORT, INTERRUPTED) for area in IN_ORDER[names.index(finding.area) :])
@@ -70,73 +72,66 @@ def check(settings: Settings | SettingsError, subject: Subject, stop: threading.
         yield finding
 
 
-def _look(settings: Settings | SettingsError, subject: Subject, stop: threading.Event) -> Iterator[Finding]:
-    problem = settings if isinstance(settings, SettingsError) else None
+def _check_areas(settings: Settings | SettingsError, subject: Subject, stop: threading.Event) -> Iterator[Finding]:
+    error = settings if isinstance(settings, SettingsError) else None
     usable = settings if isinstance(settings, Settings) else None
-    yield from _guarded(SETTINGS, _each(look_at_settings(subject.env_file, problem)))
-    yield from _guarded(MACHINE, _each(look_at_machine(usable)))
+    yield from _guarded(SETTINGS, check_settings(subject.env_file, error))
+    yield from _guarded(MACHINE, check_machine(usable))
     if usable is None:
         yield from (area.unchecked(WITHOUT_SETTINGS) for area in (DATABASE, TABLES, ROSTER, PHOTOS, MODEL, RUNS))
         return
-    found = yield from _guarded(DATABASE, look_at_database(usable, stop))
-    database = found if found is not None and found.exists else None
-    without = WITHOUT_DATABASE if found is None else WITHOUT_FILE
-    shape = yield from _tables(usable, database, without)
-    entries = yield from _guarded(ROSTER, _roster(usable, subject, database, shape))
-    yield from _photos(usable, entries, stop)
-    faces = yield from _guarded(MODEL, look_at_model(usable))
+    reached = yield from _guarded(DATABASE, check_database(usable, stop))
+    database = reached if reached is not None and reached.exists else None
+    without = WITHOUT_DATABASE if reached is None else WITHOUT_FILE
+    shape = yield from _check_tables(usable, database, without)
+    entries = yield from _guarded(ROSTER, _check_roster(usable, subject, database, shape))
+    if entries is None:
+        yield PHOTOS.unchecked(WITHOUT_ROSTER)
+    else:
+        members = [entry for entry in entries if isinstance(entry, CrewMember)]
+        yield from _guarded(PHOTOS, check_photos(usable, members, stop))
+    faces = yield from _guarded(MODEL, check_model(usable))
     if database is None or shape is None or not shape.prepared:
         yield RUNS.unchecked(without if database is None else WITHOUT_TABLES)
     else:
-        yield from _guarded(RUNS, _each(look_at_gallery(usable, database, faces, subject.now)))
+        yield from _guarded(RUNS, check_gallery(usable, database, faces, subject.now))
 
 
-def _tables(settings: Settings, database: Database | None, without: str) -> Generator[Finding, None, Shape | None]:
+def _check_tables(
+    settings: Settings, database: Database | None, without: str
+) -> Generator[Finding, None, Shape | None]:
     if database is None:
         yield TABLES.unchecked(without)
         return None
-    return (yield from _guarded(TABLES, look_at_tables(database, settings.FACE_MODEL)))
+    return (yield from _guarded(TABLES, check_tables(database, settings.FACE_MODEL)))
 
 
-def _roster(
+def _check_roster(
     settings: Settings, subject: Subject, database: Database | None, shape: Shape | None
-) -> Generator[Finding, None, list[Entry] | None]:
+) -> Generator[Finding, None, list[RosterEntry] | None]:
+    """Check the roster and return its entries; None if it cannot be read."""
     if subject.folder is not None:
-        entries: list[Entry] | None = subject.folder.active()
+        entries: list[RosterEntry] | None = subject.folder.active()
     elif database is None:
         yield ROSTER.unchecked(WITHOUT_DATABASE)
         return None
     else:
-        entries = yield from look_at_table(settings, database)
-    yield from look_at_people(entries or [], settings.IMAGE_BASE_URL, shape)
+        entries = yield from read_roster(settings, database)
+    yield from check_entries(entries or [], settings.IMAGE_BASE_URL, shape)
     if entries and subject.folder is None and database is not None and shape is not None and shape.collation:
-        longest = max(
-            len(entry.crew_id if isinstance(entry, CrewMember) else entry.member.crew_id) for entry in entries
-        )
-        yield from look_at_ids(database, settings, shape, longest)
+        longest = max(len(entry.crew_id) for entry in entries)
+        yield from check_ids(database, settings, shape, longest)
     return entries
 
 
-def _photos(settings: Settings, entries: list[Entry] | None, stop: threading.Event) -> Iterator[Finding]:
-    if entries is None:
-        yield PHOTOS.unchecked(WITHOUT_ROSTER)
-        return
-    members = [entry for entry in entries if isinstance(entry, CrewMember)]
-    yield from _guarded(PHOTOS, _each(look_at_photos(settings, members, stop)))
-
-
-def _each(findings: Iterator[Finding]) -> Generator[Finding, None, None]:
-    yield from findings
-
-
 def _guarded(area: Area, findings: Generator[Finding, None, Value]) -> Generator[Finding, None, Value | None]:
-    """What is wrong with one area keeps nobody from looking at the next."""
+    """Turn an error into a finding of the area, so that the areas after it are checked all the same."""
     try:
         return (yield from findings)
     except RunError as error:
         yield area.broken("failed", str(error), error.advice)
-    except Exception as error:  # a defect of ours: the others are looked at all the same
-        # Its message may hold anything; its place does not, and no log is written here.
+    except Exception as error:  # a defect of this program
+        # No log is written here, and the message may quote anything: only the type and the line are shown.
         place = traceback.extract_tb(error.__traceback__)[-1]
         text = f"error inesperado: {type(error).__name__} en {Path(place.filename).name}, línea {place.lineno}"
         yield area.broken("unexpected", text, "Envíe a soporte lo que muestra esta orden.")

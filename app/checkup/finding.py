@@ -1,17 +1,18 @@
-"""What `--check` finds: one `Finding` for each thing looked at, told by the `Area` that it belongs to."""
+"""What `--check` yields: one `Finding` for each thing that it checked, made by the `Area` that the thing belongs to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
-UNCHECKED = "not_checked"  # what it depends on is broken: nobody can say
-INTERRUPTED = "interrupted"  # the name of what was not looked at, or not to its end, for being told to stop
+UNCHECKED = "not_checked"  # could not be checked, mostly because of another finding
+INTERRUPTED = "interrupted"  # the name of an unchecked finding: the check was stopped before the end of this area
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`area` and `name` are stable and English; `text` and `advice` (what to do, several lines perhaps) are Spanish."""
+    """`area` and `name` are stable and English. `text` and `advice` are Spanish; `advice` may have several lines, among
+    them SQL or a command to copy."""
 
     area: str
     name: str
@@ -22,7 +23,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A part of what a run needs."""
+    """One part of what a run needs. Its methods make findings."""
 
     name: str
 
@@ -35,8 +36,8 @@ class Area:
     def broken(self, name: str, text: str, advice: str) -> Finding:
         return Finding(self.name, name, BROKEN, text, advice)
 
-    def unchecked(self, why: str, name: str = "all") -> Finding:
-        return Finding(self.name, name, UNCHECKED, why)
+    def unchecked(self, reason: str, name: str = "all") -> Finding:
+        return Finding(self.name, name, UNCHECKED, reason)
 
 
 SETTINGS, MACHINE, DATABASE, TABLES = Area("settings"), Area("machine"), Area("database"), Area("tables")

@@ -1,4 +1,4 @@
-"""MySQL's advisory locks: names that one connection of a server holds at a time, and that end with it."""
+"""Take MySQL's advisory locks: names that one connection at a time can hold, and that end with it."""
 
 from __future__ import annotations
 
@@ -8,33 +8,37 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, func, select
 
-from app.core.database import describe_url
-from app.errors import DatabaseUnavailable
+from app.core.database import unavailable
 
-LOCK_TIMEOUT_S = 10  # well below what a server is given to answer (DB_ANSWER_TIMEOUT_S)
+LOCK_TIMEOUT_S = 10  # well below DB_ANSWER_TIMEOUT_S, after which the connection would be given up
 MAX_LOCK_CHARACTERS = 64  # MySQL's limit
 
 
 @contextmanager
 def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
-    """While inside, other runs wait at the same place: MySQL commits every change of a table by itself, so that no
-    transaction holds them off. SQLite's does. Raises DatabaseUnavailable when another does not finish."""
+    """Make other runs wait at the same place until the block ends.
+
+    MySQL commits every change of a table at once, so that a transaction does not keep other runs out; SQLite's
+    transaction does. Raises DatabaseUnavailable if another run does not finish in time.
+    """
     if connection.dialect.name == "sqlite":
         yield
         return
     name = lock_name(what, connection.engine.url.database or "")
     if connection.execute(select(func.get_lock(name, LOCK_TIMEOUT_S))).scalar() != 1:  # 0: too late; NULL: an error
-        where = describe_url(connection.engine.url)
-        message = f"Conexión a base de datos: {where}: otra ejecución está preparando las tablas"
-        raise DatabaseUnavailable(message, "Espere a que termine y vuelva a ejecutar.")
+        text = "otra ejecución está preparando las tablas"
+        raise unavailable(connection.engine.url, text, "Espere a que termine y vuelva a ejecutar.")
     try:
         yield
     finally:
-        if not connection.invalidated:  # the lock ended with the connection; asking would hide why that ended
+        if not connection.invalidated:  # the lock ended with the connection, and a new error would hide the first
             connection.execute(select(func.release_lock(name)))
 
 
 def lock_name(what: str, database: str) -> str:
-    """Of an advisory lock: a server has one set of names for all of its databases, told apart without regard to case.
-    A digest, since the longest name of a database alone fills MySQL's limit."""
+    """Return the name of the lock for `what` in this database.
+
+    A server has one set of names, without regard to case, for all of its databases. It holds a digest because the
+    longest name of a database would fill MySQL's limit.
+    """
     return f"{what} {hashlib.sha256(database.encode()).hexdigest()}"[:MAX_LOCK_CHARACTERS]

@@ -1,8 +1,9 @@
-"""The connection to the database: settings come in, an engine and explained errors go out."""
+"""Connect to the database, repeat what fails for a moment, and explain what fails for good."""
 
 from __future__ import annotations
 
 import logging
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,47 +16,52 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.core.config import Settings
-from app.core.drivers import BAD_OPTION, CANNOT_CONNECT, connect, mysql_arguments
+from app.core.config import DatabaseSettings
 from app.core.files import create_private
-from app.core.redaction import harmless
+from app.core.redaction import redacted
 from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import DatabaseUnavailable, MissingDependency, SettingsError
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
-# MySQL and MariaDB error numbers, from their reference manuals.
+# MySQL and MariaDB error numbers, from their reference manuals; those from 2000 on are the connector's.
 DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS = 1213, 1205, 1040
 SHUTDOWN, KILLED = 1053, 1927
 QUERY_TIMEOUT = 3024
-# The connector's own, after its read or write timeout; they share the number -1 with all of its errors without one.
+ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
+TABLE_DENIED, COLUMN_DENIED = 1142, 1143
+CANNOT_CONNECT, UNKNOWN_HOST, NO_TLS = 2003, 2005, 2026
+# The connector's errors after its read or write timeout: their number is -1, as that of many other errors.
 TIMEOUT_ERRORS = ("ReadTimeoutError", "WriteTimeoutError")
 CONNECTION_LOST = {2002, CANNOT_CONNECT, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS, QUERY_TIMEOUT}
 TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
-WRONG_VALUE = 1366  # a word for a number: MySQL's SQLSTATE for it says nothing
-ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
-UNKNOWN_HOST, NO_TLS = 2005, 2026
-TABLE_DENIED, COLUMN_DENIED = 1142, 1143
+WRONG_VALUE = 1366  # a word for a number: by its SQLSTATE it could be anything
 
+# For both servers: MariaDB does not know the connector's default, utf8mb4_0900_ai_ci.
+COLLATION = "utf8mb4_general_ci"
 SQLITE_BUSY_TIMEOUT_S = 30
 FIRST_CONTACT_S = 10.0  # a server that restarts is back by then
 ITEMS_AT_ONCE = 500
-# A batch of photos with their thumbnails, escaped. No server of ours comes with less.
+# What a batch of photo records with thumbnails takes when escaped. Every supported server allows it by default.
 MIN_PACKET_BYTES, USUAL_PACKET = 1 << 20, "16M"
-# A customer's column of a type that SQLAlchemy does not know is compared as it is: nobody has to read of it.
+# Columns of types that SQLAlchemy does not know are compared as they are; its warning would help no user.
 warnings.filterwarnings("ignore", "(Could not instantiate|Did not recognize) type", SAWarning)
-# That a connection had gone when it was given back is no news: a traceback of it would be in cron's mail.
+# The pool logs a traceback when a connection is lost as it is given back: it would end up in cron's mail.
 logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
 
+NO_MYSQL = "lo que hay en ese puerto no contesta como MySQL"
+BAD_OPTION = ("DB_URL: el programa no conoce una opción de las que siguen al signo ?, o su valor", "Quítela de DB_URL.")
+GRANT_ADVICE = "docs/security.md trae el GRANT necesario."
 ADVICE = {
     ACCESS_DENIED: "Revise DB_USER y DB_PASSWORD en .env.",
-    ACCESS_DENIED_DATABASE: "Revise DB_NAME en .env, o dé permiso al usuario: el README trae el GRANT necesario.",
+    ACCESS_DENIED_DATABASE: f"Revise DB_NAME en .env, o dé permiso al usuario: {GRANT_ADVICE}",
     UNKNOWN_DATABASE: "Revise DB_NAME en .env, o cree la base.",
     UNKNOWN_HOST: "Revise DB_HOST en .env: ese nombre no existe en la red.",
     CANNOT_CONNECT: "Compruebe que MySQL esté en marcha y que DB_HOST y DB_PORT sean correctos.",
-    TABLE_DENIED: "Al usuario le falta ese permiso, o la tabla no existe: revise ROSTER_TABLE y el GRANT del README.",
-    COLUMN_DENIED: "Al usuario le falta permiso en esa columna: el README trae el GRANT necesario.",
+    TABLE_DENIED: "Al usuario le falta ese permiso, o la tabla no existe: revise ROSTER_TABLE y el GRANT de "
+    "docs/security.md.",
+    COLUMN_DENIED: f"Al usuario le falta permiso en esa columna: {GRANT_ADVICE}",
 }
 TLS_ADVICE = "Revise DB_TLS y DB_TLS_CA en .env, o el certificado del servidor."
 REFUSED_ADVICE = "La base rechazó la orden: muestre este mensaje a quien la administra."
@@ -63,17 +69,20 @@ DEFAULT_ADVICE = "Compruebe que la base esté disponible y vuelva a ejecutar: co
 
 
 class Database:
-    """An engine with our rules for connections, bounded retries, and errors that say where and what to do."""
+    """An engine with this program's rules for connections, bounded retries, and errors that say where and what to do.
 
-    def __init__(self, settings: Settings, stop: threading.Event | None = None) -> None:
+    Raises SettingsError for an option of DB_URL that the driver does not know, MissingDependency, DatabaseUnavailable.
+    """
+
+    def __init__(self, settings: DatabaseSettings, stop: threading.Event | None = None) -> None:
         self.url = settings.database_url()
         self._policy = RetryPolicy(attempts=50, total_s=settings.DB_RETRY_TOTAL_S)
         self._tls = settings.DB_TLS
         self._answer_timeout_s = settings.DB_ANSWER_TIMEOUT_S
         self._stop = stop
-        arguments = mysql_arguments(settings) if self.is_mysql else {"timeout": SQLITE_BUSY_TIMEOUT_S}
+        arguments = _mysql_arguments(settings) if self.is_mysql else {"timeout": SQLITE_BUSY_TIMEOUT_S}
         try:
-            # Parameters are faces' vectors: no error message may carry them into a log.
+            # Parameters may be vectors of faces: no error message may carry them into a log.
             self.engine: Engine = create_engine(
                 self.url, pool_pre_ping=True, connect_args=arguments, hide_parameters=True
             )
@@ -91,131 +100,168 @@ class Database:
 
     @property
     def is_mysql(self) -> bool:
+        """Tell MySQL and MariaDB from SQLite."""
         return self.url.get_backend_name() in ("mysql", "mariadb")
 
     @property
     def file(self) -> Path | None:
-        """SQLite's file; None when it is in memory, or on a server."""
+        """The file of an SQLite database; None for one in memory or on a server."""
         name = self.url.database or ":memory:"
         return None if self.is_mysql or name.startswith((":memory:", "file:")) else Path(name)
 
     @property
     def exists(self) -> bool:
-        """Not an SQLite file that is still to be made: the first question would make it."""
+        """False for an SQLite file that is yet to be created: the first statement would create it."""
         return self.file is None or self.file.exists()
 
     def __repr__(self) -> str:
         return f"Database({describe_url(self.url)})"
 
     def transaction(self, work: Callable[[Connection], Result], *, retry: bool = True) -> Result:
-        """Run `work` in one transaction, again while the server's trouble is a passing one.
+        """Run `work` in one transaction, and again after a transient error.
 
-        Raises DatabaseUnavailable when it did not pass; errors about the data itself come as they are.
+        Raises DatabaseUnavailable if the error persists; errors about the data itself are raised as they are.
         """
-        policy = self._policy if retry else RetryPolicy(attempts=1, total_s=0)
+
+        def attempt() -> Result:
+            with self.engine.begin() as connection:
+                return work(connection)
+
+        return self._call(attempt, self._policy if retry else RetryPolicy(attempts=1, total_s=0))
+
+    def reach(self, call: Callable[[], Result]) -> Result:
+        """Make the first contact: call `call` outside any transaction, and again after a transient error.
+
+        Give up soon: the port may be wrong. Raises DatabaseUnavailable.
+        """
+        return self._call(call, replace(self._policy, total_s=min(self._policy.total_s, FIRST_CONTACT_S)))
+
+    def _call(self, call: Callable[[], Result], policy: RetryPolicy) -> Result:
         try:
-            return call_with_retries(lambda: self._attempt(work), policy, _is_transient, self._stop)
+            return call_with_retries(call, policy, _is_transient, self._stop)
         except DBAPIError as error:
             if is_about_the_data(error):
                 raise
             raise self.explain(error) from error
 
-    def reach(self, call: Callable[[], Result]) -> Result:
-        """The first contact: `call()` outside any transaction, again while the server's trouble is a passing one, but
-        not for long: it may be a wrong port. Raises DatabaseUnavailable."""
-        policy = replace(self._policy, total_s=min(self._policy.total_s, FIRST_CONTACT_S))
-        try:
-            return call_with_retries(call, policy, _is_transient, self._stop)
-        except DBAPIError as error:
-            raise self.explain(error) from error
-
     def in_chunks(self, items: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
-        """`work` on as many items at a time as one statement takes well, each time in a transaction of its own.
+        """Run `work` on ITEMS_AT_ONCE items at a time, each time in a transaction of its own.
 
-        Raises DatabaseUnavailable, also when the server refuses the data.
+        Raises DatabaseUnavailable, also if the server refuses the data.
         """
-        for start in range(0, len(items), ITEMS_AT_ONCE):
-            self._in_one(items[start : start + ITEMS_AT_ONCE], work)
-
-    def _in_one(self, chunk: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
+        chunks = (items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE))
         try:
-            self.transaction(lambda connection: work(connection, chunk))
+            for chunk in chunks:
+                self.transaction(lambda connection, chunk=chunk: work(connection, chunk))  # type: ignore[misc]
         except DBAPIError as error:
             raise self.explain(error) from error
-
-    def _attempt(self, work: Callable[[Connection], Result]) -> Result:
-        with self.engine.begin() as connection:
-            return work(connection)
 
     def connect(self) -> Connection:
-        """A connection outside any transaction, for its caller to close. Raises DBAPIError, DatabaseUnavailable."""
+        """Open a connection without transactions, for the caller to close. Raises DBAPIError, DatabaseUnavailable."""
         return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def explain(self, error: Exception) -> DatabaseUnavailable:
-        """The error with host, port, database and user (never the password), and what to do."""
+        """Return the error with host, port, database and user (never the password), and what to do."""
         cause = error.orig if isinstance(error, DBAPIError) else error
-        text = "el servidor no respondió a tiempo" if _is_unanswered(error) else _first_line(harmless(str(cause)))
-        message = f"Conexión a base de datos: {describe_url(self.url)}: {text}"
+        text = "el servidor no respondió a tiempo" if _is_unanswered(error) else _first_line(redacted(str(cause)))
         usual = DEFAULT_ADVICE if _is_transient(error) else REFUSED_ADVICE
         advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), usual)
-        return DatabaseUnavailable(message, advice)
+        return unavailable(self.url, text, advice)
 
     def _connect(self, dialect: Any, _entry: object, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
+        """Connect with the driver; a missing SQLite file is created as a private one.
+
+        Raises SettingsError if the driver refuses an option of DB_URL, without repeating it. Raises the driver's
+        OperationalError if the server answers something that is not MySQL's protocol.
+        """
         if not self.exists:
-            with suppress(OSError):  # SQLite says it better
+            with suppress(OSError):  # SQLite's own error explains it better
                 create_private(Path(str(self.url.database)))
-        return connect(dialect, arguments, options, with_query=bool(self.url.query))
+        try:
+            return dialect.connect(*arguments, **options)
+        except (AttributeError, TypeError, ValueError, LookupError, struct.error) as error:
+            if self.url.query and _is_refusal(error):
+                raise SettingsError(*BAD_OPTION) from error
+            raise dialect.loaded_dbapi.OperationalError(NO_MYSQL, CANNOT_CONNECT) from error
 
     def _prepare_connection(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
+        """Set what each new connection needs, and refuse one that does not offer it. Raises DatabaseUnavailable."""
         if not self.is_mysql:
-            connection.isolation_level = None  # we say BEGIN ourselves, see _begin_immediate
+            connection.isolation_level = None  # _begin_immediate begins the transactions
             return
         with connection.cursor() as cursor:
             # A value too long is an error, never cut; gap locks keep two runs from both inserting a member.
             cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            # By default a table locked by a backup would be waited for a whole day.
+            # By default a statement waits a whole day for a table that a backup has locked.
             cursor.execute(f"SET SESSION lock_wait_timeout = {self._answer_timeout_s}")
             self._require_packets(cursor)
             if self._tls in ("required", "verify"):
                 self._require_cipher(cursor)
 
     def _require_packets(self, cursor: Any) -> None:
-        """A server cuts whoever sends more than it takes off in the middle: it looks as if it were away."""
+        """Refuse a server that takes too little at once: it would break the connection, as if it were down."""
         cursor.execute("SELECT @@max_allowed_packet")
         found = int(cursor.fetchone()[0])
         if found < MIN_PACKET_BYTES:
-            message = (
-                f"Conexión a base de datos: {describe_url(self.url)}: max_allowed_packet es de {found} bytes y hacen "
-                f"falta {MIN_PACKET_BYTES}"
-            )
-            raise DatabaseUnavailable(message, f"Pida a quien la administra max_allowed_packet={USUAL_PACKET}.")
+            text = f"max_allowed_packet es de {found} bytes y hacen falta {MIN_PACKET_BYTES}"
+            raise unavailable(self.url, text, f"Pida a quien la administra max_allowed_packet={USUAL_PACKET}.")
 
     def _require_cipher(self, cursor: Any) -> None:
+        """Refuse a connection that is not encrypted."""
         cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
         row = cursor.fetchone()
         if not row or not row[1]:
-            where = describe_url(self.url)
-            message = f"Conexión a base de datos: {where}: la conexión no está cifrada y DB_TLS lo exige"
-            raise DatabaseUnavailable(message, "Active TLS en el servidor, o cambie DB_TLS.")
+            text = "la conexión no está cifrada y DB_TLS lo exige"
+            raise unavailable(self.url, text, "Active TLS en el servidor, o cambie DB_TLS.")
+
+
+def unavailable(url: URL, text: str, advice: str) -> DatabaseUnavailable:
+    """Return the error that says where the database is, what is wrong with it, and what to do."""
+    return DatabaseUnavailable(f"Conexión a base de datos: {describe_url(url)}: {text}", advice)
 
 
 def describe_url(url: URL) -> str:
-    """Where the database is, without the password."""
+    """Say where the database is, without the password."""
     if not url.host:
         return f"{url.get_backend_name()} {url.database or ''}".strip()
     return f"{url.host}:{url.port or 3306}, base {url.database}, usuario {url.username}"
 
 
+def _mysql_arguments(settings: DatabaseSettings) -> dict[str, Any]:
+    """Return timeouts, character set and TLS as arguments of `mysql-connector-python`."""
+    arguments: dict[str, Any] = {
+        # Whether the connector's C part loads depends on the machine's OpenSSL: its Python part is the same everywhere.
+        "use_pure": True,
+        "charset": "utf8mb4",
+        "collation": COLLATION,
+        "connection_timeout": settings.DB_CONNECT_TIMEOUT_S,
+        "read_timeout": settings.DB_ANSWER_TIMEOUT_S,
+        "write_timeout": settings.DB_ANSWER_TIMEOUT_S,
+    }
+    if settings.DB_TLS == "off":
+        arguments["ssl_disabled"] = True
+    if settings.DB_TLS_CA:
+        arguments["ssl_ca"] = settings.DB_TLS_CA
+    if settings.DB_TLS == "verify":
+        arguments |= {"ssl_verify_cert": True, "ssl_verify_identity": True}
+    return arguments
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether the driver refused an option; its other errors come from reading the server's greeting."""
+    return isinstance(error, AttributeError | TypeError | ValueError) and not isinstance(error, UnicodeError)
+
+
 def _begin_immediate(connection: Connection) -> None:
-    # Taking SQLite's write lock at once: a transaction that reads first and writes later could not wait for it.
+    # Takes SQLite's write lock at once: a transaction that reads first and writes later could not wait for it.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _notice_lost_connection(context: ExceptionContext) -> None:
-    """Not to be used again: what a late answer would say belongs to an earlier question."""
+    """Drop a connection whose answer came too late: it would be read as the answer to the next statement."""
     error = context.original_exception
-    # The connector may find out while it prepares a statement: then it has words for it only.
+    # A connection that the connector finds lost while it prepares a statement has this message and no number.
     if _is_unanswered(error) or "MySQL Connection not available" in str(error):
         context.is_disconnect = True
 
@@ -237,12 +283,12 @@ def _is_transient(error: BaseException) -> bool:
 
 
 def _is_about_trust(error: Exception) -> bool:
-    """Whether the server's certificate, or its want of one, is the trouble: the connector says so in words only."""
+    """Tell whether TLS failed: for a bad certificate the connector has no number, only a message."""
     return _number(error) == NO_TLS or "certificate" in str(getattr(error, "orig", error)).lower()
 
 
 def is_about_the_data(error: DBAPIError) -> bool:
-    """Whether one row was refused (too long, wrong type, a constraint), so that the others may still go in."""
+    """Tell whether one row was refused (too long, wrong type, a constraint), so that the others may still go in."""
     return type(error).__name__ in ("DataError", "IntegrityError") or _number(error) == WRONG_VALUE
 
 

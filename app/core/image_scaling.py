@@ -1,4 +1,4 @@
-"""What is done to pixels in more than one room: images come in, images go out."""
+"""Shrink images by whole factors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.records import Image
 
 
 def reduce(image: Image, factor: int) -> Image:
-    """The image with each `factor` x `factor` pixels averaged to one (what does not fill a last one is left out).
+    """Average each square of `factor` x `factor` pixels to one; an incomplete last row or column is cut off.
 
     Whole factors are exact, and ten times as fast as others.
     """

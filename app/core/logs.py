@@ -1,22 +1,25 @@
-"""Log files: one line per member and stage in `generate_embeddings.log`, all else of ours in `app.log`."""
+"""Write the log files: a line per member and stage in `generate_embeddings.log`, all other messages in `app.log`."""
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from app.core.disk import FULL, MAKE_ROOM, SteadyHandler, why
-from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER, mode_of
+from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER, cannot_write, mode_of, why
 from app.core.redaction import Redactor
+from app.core.text import printable
 from app.errors import SettingsError
 
-RUN_LOGGER = "app.run"  # what happened to whom
-APP_LOGGER = "app"  # everything else that our modules say
+RUN_LOGGER = "app.run"  # a line per member and stage
+APP_LOGGER = "app"  # all other messages of this program
 RUN_LOG, APP_LOG = "generate_embeddings.log", "app.log"
 LINE = "%(asctime)s %(levelname)-7s %(message)s"
 MODULE_LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -24,8 +27,10 @@ MODULE_LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """Where the two files are and when they rotate. `names`: whether they may quote people's and photos' names;
-    `secrets` they never do."""
+    """Where the two files are and when they rotate.
+
+    `names`: whether they may quote the names of people and photos. `secrets`: texts that they never quote.
+    """
 
     folder: Path
     max_bytes: int
@@ -36,25 +41,15 @@ class LogOptions:
 
 
 class Personal(str):
-    """An argument of a log line that may quote somebody's name, or a photo's: left out where LOG_NAMES says so."""
+    """An argument of a log line that may quote a person's or photo's name: left out if LOG_NAMES is 0."""
 
     __slots__ = ()
 
 
-def printable(text: str) -> str:
-    """The text with every control character shown as `\\x1b`, so that no roster value can forge a line."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-def printable_lines(text: str) -> str:
-    """The same for a text of ours that has several lines."""
-    return "\n".join(printable(line) for line in text.split("\n"))
-
-
 class OneLineFormatter(logging.Formatter):
-    """Keeps a message on its line; a traceback follows, indented: no line of it passes for another entry.
+    """Keeps each message on one line and indents its traceback, so that no line of it looks like another entry.
 
-    The last place where a secret, a vector or a name could get into a file: whatever is written comes through here.
+    Everything in the log files passes through here, so this is where secrets, vectors and names are removed.
     """
 
     def __init__(self, line: str, options: LogOptions) -> None:
@@ -63,12 +58,13 @@ class OneLineFormatter(logging.Formatter):
         self._redacted = Redactor(options.secrets)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        """Format the line, redacted and without control characters."""
         message = record.message if self._names else _without_names(record)
         record.message = printable(self._redacted(message).rstrip(" "))
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
-        # An error's message may hold a value of the roster.
+        """Format the traceback, without the errors' messages if names are unwanted: they may quote the roster."""
         text = super().formatException(ei) if self._names else "".join(_without_messages(ei[1]))
         return "\n".join(f"    {printable(line)}" for line in self._redacted(text).removesuffix("\n").split("\n"))
 
@@ -76,18 +72,18 @@ class OneLineFormatter(logging.Formatter):
 def _without_names(record: logging.LogRecord) -> str:
     if not isinstance(record.args, tuple) or not record.args:
         return record.message
-    return str(record.msg) % tuple("" if isinstance(each, Personal) else each for each in record.args)
+    return str(record.msg) % tuple("" if isinstance(value, Personal) else value for value in record.args)
 
 
 def _without_messages(error: BaseException) -> Iterator[str]:
-    """Where it was raised, and of what kind it and those before it are."""
-    for each in reversed([*_chain(error)]):
-        yield from ("Traceback (most recent call last):\n", *traceback.format_tb(each.__traceback__))
-        yield f"{type(each).__name__}\n"
+    """Give the traceback and the class of the error and of those that led to it, without their messages."""
+    for link in reversed([*_chain(error)]):
+        yield from ("Traceback (most recent call last):\n", *traceback.format_tb(link.__traceback__))
+        yield f"{type(link).__name__}\n"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """It and what led to it, each once: libraries raise errors that in the end lead to themselves."""
+    """Give the error and those that led to it, each once: some libraries raise errors that lead to themselves."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -95,16 +91,37 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-class OwnersHandler(SteadyHandler):
-    """Its files are their owner's alone; one that has been given to others is succeeded by one of the same mode."""
+class PrivateLogHandler(RotatingFileHandler):
+    """A rotating log file that only its owner may read, unless the owner has changed its mode.
+
+    A file that cannot be written is reported once, on standard error. It neither stops the run nor prints a traceback
+    for each line.
+    """
+
+    _is_reported = False
 
     def _open(self) -> Any:
         return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_owner_only)
 
     def doRollover(self) -> None:
+        """Begin a new file with the mode of the old one."""
         mode = mode_of(Path(self.baseFilename))
         super().doRollover()
         Path(self.baseFilename).chmod(mode)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Report the first OSError; leave all other errors to the standard library."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._is_reported:
+            self._is_reported = True
+            sys.stderr.write(f"⚠️  No se puede escribir en {self.baseFilename}: {why(error)}\n")
+
+    def close(self) -> None:
+        """Close the file; what is still buffered is lost if it cannot be written."""
+        with suppress(OSError):
+            super().close()
 
 
 def _owner_only(path: str, flags: int) -> int:
@@ -112,7 +129,7 @@ def _owner_only(path: str, flags: int) -> int:
 
 
 def configure_logs(options: LogOptions) -> None:
-    """Send our loggers to their files; only ours: other libraries keep their own ways. Raises SettingsError."""
+    """Send the loggers of this program, and no library's, to their files. Raises SettingsError."""
     try:
         options.folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
         _attach(logging.getLogger(RUN_LOGGER), RUN_LOG, LINE, options)
@@ -123,19 +140,13 @@ def configure_logs(options: LogOptions) -> None:
 
 
 def is_logging() -> bool:
-    """Whether our log files are open: some commands have none."""
-    return any(isinstance(each, logging.FileHandler) for each in logging.getLogger(APP_LOGGER).handlers)
-
-
-def cannot_write(path: Path, error: OSError, setting: str) -> tuple[str, str]:
-    """What to say, and what to do, when a folder or file of ours cannot be written."""
-    advice = MAKE_ROOM if error.errno in FULL else f"Revise {setting} y los permisos de esa carpeta."
-    return f"No se puede escribir en {path}: {why(error)}", advice
+    """Tell whether the log files are open: some commands have none."""
+    return any(isinstance(handler, logging.FileHandler) for handler in logging.getLogger(APP_LOGGER).handlers)
 
 
 def _attach(logger: logging.Logger, file_name: str, line: str, options: LogOptions) -> None:
     close_handlers(logger)
-    handler = OwnersHandler(
+    handler = PrivateLogHandler(
         options.folder / file_name,
         maxBytes=options.max_bytes,
         backupCount=options.backups,
@@ -148,7 +159,7 @@ def _attach(logger: logging.Logger, file_name: str, line: str, options: LogOptio
 
 
 def close_handlers(logger: logging.Logger) -> None:
-    """Detach and close, so that a second run in this process does not write every line twice."""
+    """Detach and close the handlers, so that a second run in this process does not write every line twice."""
     for handler in [*logger.handlers]:
         logger.removeHandler(handler)
         handler.close()

@@ -1,4 +1,4 @@
-"""Something done every so often while something else goes on."""
+"""Repeat a task at intervals while the caller does something else."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def pulsing(every_s: float, beat: Callable[[], object]) -> Iterator[None]:
-    """While inside, `beat` is called every so often in a thread of its own; what it raises goes into the log."""
+def periodic_task(every_s: float, task: Callable[[], object]) -> Iterator[None]:
+    """Call `task` at this interval, in a thread of its own, until the block ends. Its errors go into the log."""
     over = threading.Event()
 
-    def go_on() -> None:
+    def repeat() -> None:
         while not over.wait(every_s):
             try:
-                beat()
+                task()
             except Exception:
                 log.exception("Falló una tarea periódica")
 
-    thread = threading.Thread(target=go_on, name="pulse", daemon=True)
+    thread = threading.Thread(target=repeat, name="periodic", daemon=True)
     thread.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What nothing that is left behind may hold: text comes in, the same without passwords and vectors goes out."""
+"""Remove passwords and vectors from text before it is shown or stored."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-# A shorter one stands in dates and ids, too: it is struck out only where it stands as a URL's password.
+# A shorter secret may also be part of a date or an id: it is only struck out as the password of a URL.
 MIN_SECRET_CHARACTERS = 6
 STRUCK_OUT = "***"
-# With a point or an exponent; looked for where one begins, or it takes long.
+# With a point or an exponent. The lookbehind lets a match begin only at the start of a number; without it, long lines
+# take quadratic time.
 NUMBER = r"(?:np\.float\d+\()?-?(?<![\d.])\d+(?:\.\d*(?:e[-+]?\d+)?|e[-+]?\d+)\)?"
-# As JSON, Python and numpy write them, also as quoted words.
+# Four numbers or more, as JSON, Python and numpy write them, also in quotes.
 VECTOR = re.compile(rf"{NUMBER}(?:(?:[\s,;\[\]\"']|\.{{3}})+{NUMBER}){{3,}}")
 USER_INFO = re.compile(r"(?<=://)[^\s/]*@")
 
 
 def without_credentials(url: str) -> str:
-    """The URL as it may be shown and stored."""
+    """Return the URL without user and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def password_of(url: str) -> str:
-    """What of a URL is secret, as it is written there: the password, or the only word before the @."""
+    """Return the secret part of a URL as it is written there: the password, or the only word before the @."""
     user, colon, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
     return password if colon else user
 
 
-def harmless(text: str) -> str:
-    """The words of others, such as an error's, without what they quote: stretches of vectors, URLs' credentials."""
+def redacted(text: str) -> str:
+    """Remove parts of vectors and the credentials of URLs, which the message of an error may quote."""
     return USER_INFO.sub(f"{STRUCK_OUT}@", VECTOR.sub("[vector]", text))
 
 
 class Redactor:
-    """`harmless`, and besides without these secrets, however they are written."""
+    """Removes what `redacted` does, and these secrets in every form in which they may be written."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets for form in _forms(secret)}
@@ -43,13 +44,13 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
     def __call__(self, text: str) -> str:
-        # The known ones first: what is taken for a URL's credentials may be only the beginning of one.
-        return harmless(self._known.sub(STRUCK_OUT, text) if self._known else text)
+        # The known secrets first: what looks like the credentials of a URL may be only the beginning of a secret.
+        return redacted(self._known.sub(STRUCK_OUT, text) if self._known else text)
 
 
 def _forms(secret: str) -> Iterator[str]:
     for plain in {secret, unquote(secret)}:
-        either = plain + '"'  # with either kind of quotation mark, the escaped one too
+        either = plain + '"'  # makes repr write single quotes around it, and so escape those in it
         in_code = (repr(plain)[1:-1], repr(either)[1:-2], ascii(plain)[1:-1], ascii(either)[1:-2])
         for form in (plain, quote(plain), quote(plain, safe=""), quote_plus(plain), *in_code, json.dumps(plain)[1:-1]):
             if len(plain) >= MIN_SECRET_CHARACTERS:

@@ -1,4 +1,4 @@
-"""Repeats a call that failed in a way named transient: bounded in attempts and in total time, with jitter."""
+"""Repeat a call after a transient error: bounded in attempts and in total time, with jitter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to insist. Waits double from `first_wait_s` up to `max_wait_s`, each with full jitter."""
+    """How often and how long to retry. Waits double from `first_wait_s` up to `max_wait_s`, each with full jitter."""
 
     attempts: int
     total_s: float
@@ -28,17 +28,17 @@ def call_with_retries(
     is_transient: Callable[[BaseException], bool],
     stop: threading.Event | None = None,
 ) -> Result:
-    """`call()`, repeated while `is_transient` says so; the last error is raised as it came.
+    """Return the result of `call`, repeated after errors that are transient. Raises its last error unchanged.
 
-    An error with a `retry_after_s` (what the server asked for) is waited for that long instead; `stop` cuts
-    any wait short.
+    After an error with a `retry_after_s`, which the server requested, the wait is that long instead. `stop` ends any
+    wait, and prevents another attempt.
     """
     backoff = tenacity.wait_random_exponential(multiplier=policy.first_wait_s, max=policy.max_wait_s)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = getattr(error, "retry_after_s", None)
-        return float(backoff(state)) if asked is None else float(asked)
+        requested = getattr(error, "retry_after_s", None)
+        return float(backoff(state)) if requested is None else float(requested)
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: is_transient(error) and not (stop and stop.is_set())),

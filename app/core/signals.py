@@ -1,4 +1,4 @@
-"""What asks the program to stop: a signal, or the end of its time; it ends in good order."""
+"""Stop the program in good order after a signal, or when its time is over."""
 
 from __future__ import annotations
 
@@ -9,35 +9,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-# The last one is a terminal's, when its window is closed; Windows has none.
+# A terminal sends SIGHUP when its window is closed; Windows has no such signal.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @dataclass(slots=True)
 class Stopper:
-    """Set by the first signal, or when the time is over; the second signal acts as if we were not there."""
+    """The signal handler: it sets `event` at the first signal and restores the signal's usual effect for the second."""
 
     event: threading.Event = field(default_factory=threading.Event)
     signal_number: int | None = None
     out_of_time: bool = False
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Handle the signal."""
         self.signal_number = number
         self.event.set()
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
     def expire(self) -> None:
-        """The time is over."""
+        """Stop because the time is over."""
         self.out_of_time = True
         self.event.set()
 
 
 @contextmanager
 def stopping_on_signals(limit_s: float | None = None) -> Iterator[Stopper]:
-    """While inside, a signal, or the end of `limit_s`, asks the run to stop instead of killing it."""
+    """Turn signals, and the end of `limit_s`, into a request to stop until the block ends.
+
+    Signals that the caller ignores, as under nohup, stay ignored.
+    """
     stopper = Stopper()
-    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
-    before = {number: signal.signal(number, stopper) for number in heeded}
+    handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stopper) for number in handled}
     timer = threading.Timer(limit_s, stopper.expire) if limit_s is not None else None
     if timer is not None:
         timer.daemon = True

@@ -1,4 +1,4 @@
-"""Standard output and error: they take everything, whoever has stopped listening, and only what is ours goes there."""
+"""Keep standard output and error usable when their reader is gone, and free of the messages of native libraries."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 STDERR = 2
+STDOUT = "-"  # the name by which an option asks for standard output instead of a file
 
 
 class SteadyStream:
-    """A stream that fails once and is silent from then on: a run does not end because `| head` has read enough, the
-    terminal's window was closed, or the disk that the output goes to is full."""
+    """A stream that swallows everything after its first error.
+
+    So a run goes on when `| head` has read enough, the terminal was closed, or the disk for the output is full.
+    """
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self._broken = False
 
     def write(self, text: str) -> int:
+        """Write the text, or swallow it. Never raises an error of the stream."""
         if not self._broken:
             try:
                 return self._stream.write(text)
@@ -28,6 +32,7 @@ class SteadyStream:
         return len(text)
 
     def flush(self) -> None:
+        """Flush the stream. Never raises an error of the stream."""
         if not self._broken:
             try:
                 self._stream.flush()
@@ -39,22 +44,24 @@ class SteadyStream:
 
     def _give_up(self) -> None:
         self._broken = True
-        with suppress(OSError, ValueError):  # what Python still holds of it goes nowhere, instead of failing at the end
+        with suppress(OSError, ValueError):  # what Python still buffers would fail when the process ends
             _send_nowhere(self._stream.fileno())
 
 
 @contextmanager
 def without_native_chatter() -> Iterator[None]:
-    """While inside, only Python writes to standard error: libjpeg and libpng print a line for each damaged photo, and a
-    quiet run's mail is not about what HR's page says."""
+    """Let only Python write to standard error until the block ends.
+
+    libjpeg and libpng print a line for each damaged photo. HR's page already lists them, and cron would mail the lines.
+    """
     try:
         ours = os.dup(STDERR)
-    except OSError:  # closed by whoever called: no file of ours must come to be what native libraries write to
+    except OSError:  # the caller closed it: the next file opened would take its number, and the libraries' lines
         _send_nowhere(STDERR)
         yield
         return
     before = sys.stderr
-    is_ours = before is not None and before is sys.__stderr__  # not so when a test replaced it
+    is_ours = before is not None and before is sys.__stderr__  # a test may have replaced it
     if is_ours:
         before.flush()
         sys.stderr = _open_steady(ours)
@@ -75,6 +82,6 @@ def _open_steady(descriptor: int) -> Any:
 
 def _send_nowhere(descriptor: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    if nowhere != descriptor:  # the lowest that is free, which may be the one
+    if nowhere != descriptor:  # os.open takes the lowest free number, which may be this one
         os.dup2(nowhere, descriptor)
         os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Arithmetic of vectors that more than one package needs."""
+"""Compare vectors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def cosine_distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """From 0 to 2; 2 for vectors of different lengths."""
+    """Return the cosine distance, from 0 to 2: 2 for vectors of other lengths or of zeros."""
     if one.shape != other.shape:
         return 2.0
     lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))

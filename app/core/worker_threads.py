@@ -1,6 +1,7 @@
-"""Threads that can be given up: tasks come in and are done in order, a few at a time; whoever holds a place too long
-can be replaced. Native code cannot be interrupted: a thread that hangs in it stays, and `leave` ends the process all
-the same.
+"""A thread pool that does tasks in order and can give up threads that hang.
+
+Native code cannot be interrupted: a thread that hangs in it keeps running, another takes its slot, and `leave` ends the
+process all the same.
 """
 
 from __future__ import annotations
@@ -21,21 +22,24 @@ from app.errors import RunError
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """Something to do for `subject`; `tell` hears that it is done, and of the RunError if there was one. `begun_at` on
-    the monotonic clock."""
+    """Work to do for `subject`. When it is done, the pool calls `notify` with its RunError, or None.
+
+    `begun_at` is a time of the monotonic clock.
+    """
 
     work: Callable[[], None]
-    tell: Callable[[RunError | None], None]
+    notify: Callable[[RunError | None], None]
     subject: Any = None
     begun_at: float | None = None
     is_done: bool = False
     is_given_up: bool = False
 
     def has_taken(self, seconds: float) -> bool:
-        """Whether it has been at work for longer than that, and still is."""
+        """Tell whether the task is running and has been for longer than that."""
         return self.begun_at is not None and not self.is_done and time.monotonic() - self.begun_at > seconds
 
     def do(self) -> RunError | None:
+        """Do the work and return its RunError, if it raised one."""
         self.begun_at = time.monotonic()
         try:
             self.work()
@@ -49,38 +53,41 @@ class Worker(threading.Thread):
 
 
 class WorkerPool:
-    """`places` threads, no fewer and no more, but for those whose place went to another; so many tasks `given_up`."""
+    """A pool of `slots` threads. A thread that hangs can be replaced; it then no longer counts.
 
-    def __init__(self, places: int) -> None:
+    `given_up` is the number of tasks that were given up.
+    """
+
+    def __init__(self, slots: int) -> None:
         self.given_up = 0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._guard = threading.Lock()
         self._working: dict[Task, Worker] = {}
         self._workers: set[Worker] = set()
-        for _ in range(places):
-            self._hire()
+        for _ in range(slots):
+            self._start_worker()
 
     def hand(self, task: Task) -> None:
-        """To be done when its turn comes."""
+        """Queue the task."""
         self._tasks.put(task)
 
     def slow(self, seconds: float) -> list[Task]:
-        """What has held a place for longer than that."""
+        """List the tasks that have held a slot for longer than that."""
         with self._guard:
             return [task for task in self._working if task.has_taken(seconds)]
 
     def replace(self, task: Task) -> bool:
-        """A fresh thread takes the place of the one that is at it, which goes when it is done. False: it is done."""
+        """Give the task's slot to a new thread; the old thread ends after the task. Return False if it is done."""
         with self._guard:
             worker = self._working.pop(task, None)
         if worker is None:
             return False
         self._workers.remove(worker)
-        self._hire()
+        self._start_worker()
         return True
 
     def give_up(self, task: Task) -> bool:
-        """Whatever becomes of it, nobody will be told, and nobody waits for it. False: it is done."""
+        """Stop waiting for the task and never call its `notify`. Return False if it is done."""
         with self._guard:
             if task.is_done:
                 return False
@@ -89,8 +96,8 @@ class WorkerPool:
         self.replace(task)
         return True
 
-    def dismiss(self) -> None:
-        """Nothing more is begun; whoever is at something goes when it is done."""
+    def stop(self) -> None:
+        """Drop the queued tasks. Threads that are at work end after their task."""
         with suppress(queue.Empty):
             while True:
                 self._tasks.get_nowait()
@@ -98,36 +105,38 @@ class WorkerPool:
             self._tasks.put(None)
 
     def join(self, within_s: float) -> None:
-        """Wait for those who were dismissed, but no longer than that, and not for those who were replaced."""
+        """Wait at most so long for the stopped threads, and not for replaced ones."""
         until = time.monotonic() + within_s
         for worker in self._workers:
             worker.join(max(0.0, until - time.monotonic()))
 
-    def _hire(self) -> None:
+    def _start_worker(self) -> None:
         worker = Worker(target=lambda: self._serve(worker), daemon=True)
         self._workers.add(worker)
         worker.start()
 
     def _serve(self, worker: Worker) -> None:
-        has_place = True
-        while has_place and (task := self._tasks.get()) is not None:
+        has_slot = True
+        while has_slot and (task := self._tasks.get()) is not None:
             with self._guard:
                 self._working[task] = worker
             error = task.do()
             with self._guard:
                 task.is_done = True
-                has_place = self._working.pop(task, None) is not None
+                has_slot = self._working.pop(task, None) is not None
             if not task.is_given_up:
-                task.tell(error)
+                task.notify(error)
 
 
 def leave(exit_code: int) -> NoReturn:
-    """End the process. While a thread of ours is still computing the interpreter cannot be taken down in good order: a
-    net that is at work meanwhile aborts the process, and the exit code is lost."""
+    """End the process with this code, even while a thread of a pool is still computing.
+
+    The interpreter's own shutdown would abort the process if a net is at work meanwhile, and the code would be lost.
+    """
     if not any(isinstance(thread, Worker) for thread in threading.enumerate()):
         sys.exit(exit_code)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed by whoever reads it: nobody is left to be told
+        with suppress(OSError, ValueError):  # the reader has closed it
             stream.flush()
     os._exit(exit_code)

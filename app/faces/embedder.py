@@ -1,4 +1,4 @@
-"""Faces as vectors: a batch of network inputs comes in, one float32 vector for each goes out."""
+"""Compute the vectors of faces with one of DeepFace's recognition models."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import modeling, recognition_model
 from app.faces.onnx_sessions import SessionOptions, open_session
-from app.faces.weights import WeightsStore, describe_weights
+from app.faces.weights import Provide, describe_weights
 from app.records import Embedding, Face
 
 CHANNELS = 3
+OUTPUT_AXES = 2  # faces, dimensions
 
 Floats = NDArray[np.float32]
 
@@ -27,16 +28,16 @@ class Network(Protocol):
     dimensions: int
 
     def forward(self, batch: Floats) -> Floats:
-        """(n, height, width, 3) BGR in [0, 1] -> (n, dimensions)."""
+        """Compute the vectors (n, dimensions) of network inputs (n, height, width, 3), BGR in [0, 1]."""
 
 
 class OnnxNetwork:
-    """One of DeepFace's ONNX graphs, in a session of ours. Raises ValueError when it has other shapes."""
+    """One of DeepFace's ONNX graphs in a session of ours. Raises ValueError when the graph has other shapes."""
 
     def __init__(self, path: Path, options: SessionOptions) -> None:
         self._session = open_session(path, options)
         source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        if source.shape[3:] != [CHANNELS] or len(target.shape) != len(("faces", "dimensions")):
+        if source.shape[3:] != [CHANNELS] or len(target.shape) != OUTPUT_AXES:
             raise ValueError(f"{path.name}: entrada {source.shape}, salida {target.shape}")
         self._name = source.name
         self.input_size = (int(source.shape[1]), int(source.shape[2]))
@@ -47,7 +48,7 @@ class OnnxNetwork:
 
 
 class DeepFaceNetwork:
-    """A model that DeepFace runs in its own way (Dlib, SFace, Buffalo_L)."""
+    """A model that only DeepFace's own client can run (Dlib, SFace, Buffalo_L)."""
 
     def __init__(self, model: str) -> None:
         self._client = modeling.build_model("facial_recognition", model)
@@ -60,32 +61,32 @@ class DeepFaceNetwork:
         return vectors.reshape(len(batch), -1)  # DeepFace drops the axis of a batch of one
 
 
-def load_network(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
-    """The network of that name, its weights in place. Raises UnknownModel, WeightsUnavailable."""
+def load_network(model: str, provide: Provide, options: SessionOptions) -> Network:
+    """Load a model from the weights file that `provide` returns. Raises UnknownModel, WeightsUnavailable."""
     if _runs_as_plain_graph(recognition_model(model)):
-        return _load_graph(model, weights, options)
-    return _load_client(model, weights, options)
+        return _load_graph(model, provide, options)
+    return _load_client(model, provide, options)
 
 
 def _runs_as_plain_graph(client: type) -> bool:
-    # SFace comes as a graph, too, but its client prepares the input in a way of its own.
+    # SFace comes as a graph too, but its client prepares the input in its own way.
     base = client.__mro__[1]
     return base.__name__ == "OnnxFacialRecognition" and "predict" not in vars(client)
 
 
-def _load_graph(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
+def _load_graph(model: str, provide: Provide, options: SessionOptions) -> Network:
     file = describe_weights(model)
     if file is None:
         raise UnknownModel(f"DeepFace no indica los pesos de {model}", "Use el modelo Facenet512.")
     loaded: dict[Path, OnnxNetwork] = {}
-    path = weights.ensure(file, lambda path: loaded.update({path: OnnxNetwork(path, options)}))
+    path = provide(file, lambda path: loaded.update({path: OnnxNetwork(path, options)}))
     return loaded.get(path) or OnnxNetwork(path, options)
 
 
-def _load_client(model: str, weights: WeightsStore, options: SessionOptions) -> Network:
+def _load_client(model: str, provide: Provide, options: SessionOptions) -> Network:
     file = describe_weights(model)
     if file is not None:
-        weights.ensure(file, lambda path: _load_alone(path, file.name, options))
+        provide(file, lambda path: _check_loads(path, file.name, options))
     try:
         return DeepFaceNetwork(model)
     except (ValueError, ImportError, OSError, RuntimeError) as error:
@@ -93,18 +94,18 @@ def _load_client(model: str, weights: WeightsStore, options: SessionOptions) -> 
         raise WeightsUnavailable(f"No se pudo preparar el modelo {model}: {error}", advice) from error
 
 
-def _load_alone(path: Path, name: str, options: SessionOptions) -> None:
-    """Whether the file loads at all; its shapes are DeepFace's client's affair."""
+def _check_loads(path: Path, name: str, options: SessionOptions) -> None:
+    """Raise the library's own error when the file does not load; DeepFace's client checks the shapes."""
     if name.endswith(".onnx"):
         open_session(path, options)
     elif name.endswith(".dat"):
-        import dlib  # noqa: PLC0415  # optional, and only here
+        import dlib  # noqa: PLC0415  # an optional package
 
         dlib.face_recognition_model_v1(str(path))
 
 
 class Embedder:
-    """Computes embeddings with one network."""
+    """Compute embeddings with one network. Safe to use from several threads if the network is."""
 
     def __init__(self, model: str, network: Network) -> None:
         self.model = model
@@ -112,7 +113,7 @@ class Embedder:
         self._network = network
 
     def embed(self, faces: Sequence[Face]) -> list[Embedding]:
-        """One embedding for each face, in order. Raises BadVector when any is not finite, or nothing but zeros."""
+        """Compute one embedding for each face, in order. Raises BadVector when any is not finite or all zeros."""
         vectors = self._network.forward(np.stack([face.pixels for face in faces]))
         if vectors.shape != (len(faces), self._network.dimensions):
             raise BadVector(f"forma {vectors.shape}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sqlalchemy import (
     TIMESTAMP,
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 TABLE = "face_embeddings"
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
+COLUMNS_ADVICE = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
 
 
 def define_table(*, mysql: bool) -> Table:
@@ -102,13 +103,18 @@ def find_table(database: Database, *, retry: bool = False) -> Table | None:
 
 
 def _refuse_incomplete(database: Database, table: Table) -> None:
-    missing = [name for name in NEEDED_COLUMNS if name not in table.c]
+    missing = missing_columns(table.c.keys())
     if missing:
         raise DatabaseUnavailable(
             f"Conexión a base de datos: {describe_url(database.url)}: a la tabla {TABLE} le falta "
             f"{', '.join(missing)}. Tiene: {', '.join(table.c.keys())}",
-            "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra.",
+            COLUMNS_ADVICE,
         )
+
+
+def missing_columns(columns: Collection[str]) -> list[str]:
+    """Return the columns that this program needs and a table with `columns` lacks."""
+    return [name for name in NEEDED_COLUMNS if name not in columns]
 
 
 def _create(connection: Connection, table: Table) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, bindparam, func, insert, select, updat
 from sqlalchemy.exc import DBAPIError
 
 from app.core.database import Database
-from app.core.redaction import harmless
+from app.core.redaction import redacted
 from app.core.vectors import cosine_distance
 from app.errors import RowRefused
 from app.gallery.own_tables import VECTORS
@@ -133,7 +133,7 @@ class VectorWriter:
         try:
             return self._database.transaction(write)
         except DBAPIError as error:
-            raise RowRefused(harmless(str(error.orig))) from error
+            raise RowRefused(redacted(str(error.orig))) from error
 
     def _upsert(
         self, connection: Connection, embeddings: Sequence[Embedding], rows: Sequence[dict[str, Any]], *, rewrite: bool

@@ -1,11 +1,13 @@
-"""HEIC and AVIF, the phones' formats: the file's bytes come in, its size or its pixels go out, upright.
+"""HEIC and AVIF, the formats of phones: their size, their pixels, and the damage that their decoders do not notice.
 
-Their pictures are turned by the file's own `irot` and `imir`; EXIF's orientation repeats it, and is not applied again.
+Their `irot` and `imir` boxes say how the picture is turned. EXIF's orientation repeats it and is not applied again.
 """
 
 from __future__ import annotations
 
 import io
+import re
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +18,7 @@ from PIL import Image as PillowImage
 from app.core.image_scaling import reduce
 from app.errors import DangerousImage, InvalidImage
 from app.photos.damage import DAMAGED
+from app.photos.heif_boxes import find_coded_data
 from app.photos.opencv_decoding import TOO_MUCH_MEMORY
 from app.photos.transparency import compose
 from app.records import Image
@@ -24,35 +27,48 @@ if TYPE_CHECKING:
     from pillow_heif import HeifImage
 
 KINDS = ("HEIF", "AVIF")
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each thread's stack and heap count as memory, which is limited here
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the sandbox limits memory, and each thread reserves its own
 COLOURS = 3
-NOT_READ = (OSError, ValueError, SyntaxError, EOFError, RuntimeError)  # by Pillow and libheif
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError)  # raised by Pillow and libheif
+# What a disk or a transfer that lost a block leaves: no codec writes so many zeros in a row.
+BLANK = re.compile(rb"\0{128}")
 
 
-def measure_phone_photo(content: bytes, kind: str) -> tuple[int, int]:
-    """(width, height) out of the header. Raises InvalidImage when it is none."""
+def read_heif_size(content: bytes, kind: str) -> tuple[int, int]:
+    """Return (width, height) as the header has it. Raises InvalidImage when there is none."""
     try:
         if kind == "HEIF":
             return _open_heif(content).size
         with PillowImage.open(io.BytesIO(content), formats=(kind,)) as picture:
             return picture.size
-    except NOT_READ as error:
+    except UNREADABLE as error:
         raise InvalidImage(DAMAGED) from error
 
 
-def decode_phone_photo(content: bytes, kind: str, reduction: int) -> Image:
-    """BGR uint8 (h, w, 3), of several pictures the primary one. Raises InvalidImage when it is damaged."""
+def decode_heif(content: bytes, kind: str, reduction: int) -> Image:
+    """Decode the primary picture on white: BGR uint8 (h, w, 3), upright. Raises InvalidImage, DangerousImage."""
+    _refuse_blanks(content)
     try:
         pixels = _decode_heif(content) if kind == "HEIF" else _decode_avif(content)
-    except NOT_READ as error:
+    except UNREADABLE as error:
         if "memory" in str(error).lower():
             raise DangerousImage(TOO_MUCH_MEMORY) from error
         raise InvalidImage(DAMAGED) from error
     return reduce(_on_white(pixels), reduction)
 
 
+def _refuse_blanks(content: bytes) -> None:
+    """Raise InvalidImage when compressed data has a run of zeros, or lies beyond the file's end."""
+    try:
+        spans = find_coded_data(content)
+    except (struct.error, IndexError) as error:
+        raise InvalidImage(DAMAGED) from error
+    if any(end > len(content) or BLANK.search(content, start, end) for start, end in spans):
+        raise InvalidImage(DAMAGED)
+
+
 def _open_heif(content: bytes) -> HeifImage:
-    import pillow_heif  # noqa: PLC0415  # with its libraries only where a HEIC photo comes along
+    import pillow_heif  # noqa: PLC0415  # loads its native libraries, which only HEIC needs
 
     pillow_heif.options.DECODE_THREADS = 1
     file = pillow_heif.open_heif(content, convert_hdr_to_8bit=True)
@@ -64,13 +80,13 @@ def _decode_heif(content: bytes) -> NDArray[np.uint8]:
 
 
 def _decode_avif(content: bytes) -> NDArray[np.uint8]:
-    """Pillow leaves the turning to its caller."""
+    """Decode with Pillow, which translates the turn to EXIF and does not apply it."""
     with PillowImage.open(io.BytesIO(content), formats=("AVIF",)) as picture:
         return np.asarray(ImageOps.exif_transpose(picture), np.uint8)
 
 
 def _on_white(pixels: NDArray[np.uint8]) -> Image:
-    """BGR of grey, grey and alpha, RGB or RGBA."""
+    """Return BGR (h, w, 3) of grey, grey with alpha, RGB or RGBA."""
     layers = pixels.reshape(*pixels.shape[:2], -1)
     planes = layers.shape[2]
     colours = layers[:, :, 2::-1] if planes >= COLOURS else np.repeat(layers[:, :, :1], 3, axis=2)

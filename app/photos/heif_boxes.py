@@ -1,19 +1,22 @@
-"""The boxes of a HEIC or AVIF file: its bytes come in, where its pictures' compressed data lies goes out."""
+"""The boxes of a HEIC or AVIF file (ISO/IEC 14496-12 and 23008-12): where its compressed pictures lie."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 
-Span = tuple[int, int]  # of bytes, from and to
-CODED = {b"hvc1", b"av01"}  # items that are a codec's data; others describe the picture, or how tiles make it up
+Span = tuple[int, int]  # positions of the first byte and of the one behind the last
+CODED = {b"hvc1", b"av01"}  # items that hold a codec's data; others describe a picture or the tiles that make it up
 FULL_BOX_BYTES = 4  # version and flags
-LONG_ID_VERSION = 2  # from this version of `iloc` on, items have numbers of four bytes
-CONSTRUCTED = 0x0F  # where an item's data is: 0 is the file itself
+LONG_ID_VERSION = 2  # from this version of `iloc` on, an item's number has four bytes
+CONSTRUCTION_METHOD = 0x0F  # mask: 0 means that an item's data lies in the file itself
 
 
 def find_coded_data(content: bytes) -> list[Span]:
-    """Where the compressed pictures lie, those of their thumbnails included. Raises struct.error when it is cut off."""
+    """Return where the compressed pictures lie, thumbnails included; none where the file does not say.
+
+    Raises struct.error or IndexError when a box is cut off.
+    """
     meta = dict(_boxes(content, (0, len(content)))).get(b"meta")
     if meta is None:
         return []
@@ -25,7 +28,7 @@ def find_coded_data(content: bytes) -> list[Span]:
 
 
 def _boxes(content: bytes, span: Span) -> Iterator[tuple[bytes, Span]]:
-    """Name and inside of each box."""
+    """Yield the name and the inside of each box in a span."""
     place, end = span
     while place + 8 <= end:
         length, name = struct.unpack_from(">I4s", content, place)
@@ -41,7 +44,7 @@ def _boxes(content: bytes, span: Span) -> Iterator[tuple[bytes, Span]]:
 
 
 def _item_kinds(content: bytes, span: Span) -> dict[int, bytes]:
-    """Each item's kind, out of `iinf`."""
+    """Read each item's kind, by its number, out of the box `iinf`."""
     start, end = span
     wide = content[start] > 0
     kinds = {}
@@ -54,17 +57,17 @@ def _item_kinds(content: bytes, span: Span) -> dict[int, bytes]:
 
 
 def _item_spans(content: bytes, span: Span) -> Iterator[tuple[int, Span]]:
-    """Each item's number and the bytes that it has in the file, out of `iloc`."""
-    reader = _Numbers(content, span[0])
+    """Read each item's number and the bytes that it has in the file out of the box `iloc`."""
+    reader = _NumberReader(content, span[0])
     version = reader.next(1)
-    reader.next(3)
+    reader.next(3)  # flags
     sizes, more = reader.next(1), reader.next(1)
     offset_bytes, length_bytes, base_bytes = sizes >> 4, sizes & 15, more >> 4
     index_bytes = more & 15 if version else 0
     for _ in range(reader.next(4 if version >= LONG_ID_VERSION else 2)):
         number = reader.next(4 if version >= LONG_ID_VERSION else 2)
-        method = reader.next(2) & CONSTRUCTED if version else 0
-        reader.next(2)  # of which file
+        method = reader.next(2) & CONSTRUCTION_METHOD if version else 0
+        reader.next(2)  # the number of the file that holds the data
         base, extents = reader.next(base_bytes), reader.next(2)
         if extents and not offset_bytes + length_bytes:
             raise struct.error("extents without a place")
@@ -75,13 +78,14 @@ def _item_spans(content: bytes, span: Span) -> Iterator[tuple[int, Span]]:
                 yield number, (offset, offset + length)
 
 
-class _Numbers:
-    """Whole numbers one after the other, of as many bytes as asked for."""
+class _NumberReader:
+    """Reads big-endian whole numbers one after the other."""
 
     def __init__(self, content: bytes, place: int) -> None:
         self._content, self._place = content, place
 
     def next(self, size: int) -> int:
+        """Return the number in the next `size` bytes. Raises struct.error beyond the file's end."""
         start, self._place = self._place, self._place + size
         if self._place > len(self._content):
             raise struct.error("cut off")

@@ -1,4 +1,4 @@
-"""The body of an answer: what comes over the wire goes in, the file's bytes come out, never more than a limit."""
+"""Reads the body of a response, unpacked where it is gzip, and never more than a limit."""
 
 from __future__ import annotations
 
@@ -11,52 +11,54 @@ from urllib3.exceptions import DecodeError
 
 from app.errors import PhotoUnavailable
 from app.photos import http_deadline as deadline
-from app.photos.source import CHUNK_BYTES, too_large
+from app.photos.source_rules import oversized
 
-GZIP = {"gzip", "x-gzip"}  # by servers that compress whatever they are asked for
+CHUNK_BYTES = 256 * 1024
+GZIP = {"gzip", "x-gzip"}  # sent by servers that compress although the request forbids it
 COMPRESSIONS = GZIP | {"deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
 
 def read_body(response: requests.Response, limit_bytes: int) -> Iterator[bytes]:
-    """What the file holds, in pieces; both it and what came over the wire have at most that many bytes.
+    """Yield the file's content in chunks. Both the content and what the server sends have at most `limit_bytes`.
 
-    urllib3 would unpack whatever the server names, as often as it says: a bomb of bombs costs minutes of computing,
-    and older versions unpack a piece as a whole. Raises OversizedPhoto, PhotoUnavailable and the libraries' errors.
+    urllib3's own unpacking is not used: it applies every compression that the server names, so that a bomb within a
+    bomb takes minutes. Raises OversizedPhoto, PhotoUnavailable, and the errors of requests, urllib3 and http.client.
     """
     words = (word.strip() for word in response.headers.get("Content-Encoding", "").lower().split(","))
-    compressions = [word for word in words if word in COMPRESSIONS]  # others, as `utf-8` and `aws-chunked`, are none
-    wire = _limited(_pieces(response), limit_bytes)
+    compressions = [word for word in words if word in COMPRESSIONS]  # `utf-8` or `aws-chunked` compress nothing
+    sent = _limited(_sent(response), limit_bytes)
     if not compressions:
-        return wire
+        return sent
     if len(compressions) == 1 and compressions[0] in GZIP:
-        return _limited(_unpacked(wire), limit_bytes)
+        return _limited(_unpacked(sent), limit_bytes)
     raise PhotoUnavailable("respuesta comprimida de un modo que no se pidió")
 
 
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    # As it arrives: `iter_content` waits for a whole piece, however slowly the server drips.
-    while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
-        yield piece
+def _sent(response: requests.Response) -> Iterator[bytes]:
+    # `iter_content` would wait for a whole chunk, however slowly the server sends.
+    while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+        yield chunk
 
 
-def _limited(pieces: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
+def _limited(chunks: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
+    """Pass the chunks on. Raises OversizedPhoto beyond the limit, TimeoutError when the download's time is over."""
     total = 0
-    for piece in pieces:
-        total += len(piece)
+    for chunk in chunks:
+        total += len(chunk)
         if total > limit_bytes:
-            raise too_large(limit_bytes)
-        if deadline.is_over():  # also through a proxy whose connections are not ours
+            raise oversized(limit_bytes)
+        if deadline.is_over():  # asked here too: the connections of a SOCKS proxy do not keep to the time limit
             raise TimeoutError
-        yield piece
+        yield chunk
 
 
 def _unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
-    """The content of gzip's members, a piece at a time, however much the next bytes would expand to. Behind each may
-    be zeros, as blocks are filled up with."""
+    """Unpack gzip, CHUNK_BYTES at a time, however much the rest would expand to. A file may consist of several gzip
+    members, each followed by zeros as padding."""
     member = zlib.decompressobj(GZIP_FORMAT)
-    for piece in packed:
-        rest = piece
+    for chunk in packed:
+        rest = chunk
         while rest:
             if member.eof:
                 rest = rest.lstrip(b"\0")

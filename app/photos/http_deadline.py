@@ -1,6 +1,7 @@
-"""How long a photo may take in all: a time limit goes in, and no read of these connections goes on beyond it.
+"""A time limit for all of a download: connecting, the headers, redirects and the body.
 
-A read timeout starts anew with each byte: a server that sends one every few seconds never meets it.
+requests has only a read timeout, which starts again with each byte: a server that sends one every few seconds never
+reaches it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
-_end: ContextVar[float] = ContextVar("end", default=math.inf)  # a moment of time.monotonic(); each thread has its own
+_end: ContextVar[float] = ContextVar("end", default=math.inf)  # in time.monotonic(); each thread has its own
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """What this thread does inside over the adapter's connections ends by then, with a timeout if need be."""
+    """Let this thread's requests over BoundedAdapter take `seconds` in all; then their reads raise a timeout."""
     token = _end.set(time.monotonic() + seconds)
     try:
         yield
@@ -35,11 +36,12 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def is_over() -> bool:
+    """Tell whether this thread's time limit has passed."""
     return time.monotonic() >= _end.get()
 
 
 class BoundedAdapter(HTTPAdapter):
-    """requests' own, with connections that keep to the time limit; those through a SOCKS proxy do not."""
+    """requests' adapter with connections that keep to the time limit. Those through a SOCKS proxy do not."""
 
     def init_poolmanager(self, *args: Any, **values: Any) -> None:
         super().init_poolmanager(*args, **values)
@@ -57,48 +59,49 @@ def _bound_pools(manager: PoolManager) -> None:
 
 
 class _Bounded(socket.socket):
-    """A socket none of whose waits is longer than what is left of the time."""
+    """A socket that waits no longer than the time limit leaves."""
 
     def connect(self, address: Any) -> None:
-        self._shorten_patience()
+        self._limit_timeout()
         super().connect(address)
 
     def recv_into(self, *args: Any, **values: Any) -> int:
-        self._shorten_patience()
+        self._limit_timeout()
         return super().recv_into(*args, **values)
 
-    def _shorten_patience(self) -> None:
+    def _limit_timeout(self) -> None:
+        """Lower the socket's timeout to the time that is left. Raises TimeoutError when none is."""
         left_s = _end.get() - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the total time is over")
-        patience_s = self.gettimeout()
-        if left_s < (math.inf if patience_s is None else patience_s):
+        timeout_s = self.gettimeout()
+        if left_s < (math.inf if timeout_s is None else timeout_s):
             self.settimeout(left_s)
 
 
 class _BoundedTls(_Bounded, ssl.SSLSocket):
-    """The same under TLS, whose reads and handshake each keep to the socket's timeout as a whole."""
+    """The same under TLS. Python applies a socket's timeout to a whole TLS read and to the whole handshake."""
 
     def do_handshake(self, block: bool = False) -> None:
-        self._shorten_patience()
+        self._limit_timeout()
         super().do_handshake(block)
 
 
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        """As urllib3's, but the host's addresses share the time instead of having it each."""
+        """Connect as urllib3 does, but let the host's addresses share the time instead of giving it to each."""
         try:
             return _connect(self)
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "no answer in time") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could be asked for
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot have
             raise NewConnectionError(self, str(error)) from error
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 does
         connected = self.sock
         try:
             return super().getresponse()
-        except HTTPError:  # urllib3 refuses the headers, and leaves closing the socket to the garbage collector
+        except HTTPError:  # urllib3 refuses the headers and leaves the socket open
             socket.close(connected.detach())
             raise
 
@@ -120,7 +123,7 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:
-    """To the first of the host's addresses that answers."""
+    """Return a socket connected to the first of the host's addresses that answers. Raises OSError."""
     failure = OSError("no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(
         connection._dns_host, connection.port, type=socket.SOCK_STREAM

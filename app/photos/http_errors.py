@@ -1,4 +1,4 @@
-"""What goes wrong with the photo server: errors of the libraries go in, ours come out, by whether they pass."""
+"""Translates the libraries' errors into ours: TransientFailure for what a retry may mend, else PhotoUnavailable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ Kind = TypeVar("Kind", bound=BaseException)
 
 
 class TransientFailure(Exception):
-    """A try that may go well next time; `retry_after_s` is what the server asked for."""
+    """A failed try that another may mend. `retry_after_s` is the wait that the server asked for; `truncated` says that
+    the server sent less than it had announced."""
 
     def __init__(self, detail: str, retry_after_s: float | None = None, *, truncated: bool = False) -> None:
         super().__init__(detail)
@@ -27,12 +28,13 @@ class TransientFailure(Exception):
 
 
 def is_transient(error: BaseException) -> bool:
+    """Tell the retries which errors are worth another try."""
     return isinstance(error, TransientFailure)
 
 
 @contextmanager
-def named_failures(total_timeout_s: float) -> Iterator[None]:
-    """Each failure inside comes out as TransientFailure or PhotoUnavailable, with a sentence for people."""
+def translated_failures(total_timeout_s: float) -> Iterator[None]:
+    """Raise TransientFailure or PhotoUnavailable, with a sentence for HR, for each library's error inside."""
     try:
         yield
     except requests.exceptions.SSLError as error:
@@ -45,7 +47,7 @@ def named_failures(total_timeout_s: float) -> Iterator[None]:
         raise _broken_exchange(error) from error
     except (requests.exceptions.RequestException, HTTPError) as error:
         raise PhotoUnavailable(f"respuesta ilegible ({type(error).__name__})") from error
-    except OSError as error:  # requests' own, of a file with certificates that is gone
+    except OSError as error:  # requests raises it for a file of certificates that was deleted
         raise PhotoUnavailable(f"no se pudo conectar ({type(error).__name__})") from error
 
 
@@ -58,16 +60,16 @@ def _tls_failure(error: BaseException) -> Exception:
 def _broken_exchange(error: BaseException) -> TransientFailure:
     if _origin(error, IncompleteRead):
         return TransientFailure("la descarga llegó incompleta", truncated=True)
-    rubbish = _origin(error, HTTPException)
-    if rubbish and not isinstance(rubbish, RemoteDisconnected):
-        return TransientFailure(f"respuesta ilegible ({type(rubbish).__name__})")
+    unreadable = _origin(error, HTTPException)
+    if unreadable and not isinstance(unreadable, RemoteDisconnected):
+        return TransientFailure(f"respuesta ilegible ({type(unreadable).__name__})")
     if isinstance(error, ProtocolError):
         return TransientFailure("se cortó la conexión")
     return TransientFailure("no se pudo conectar, o se cortó la conexión")
 
 
 def _origin(error: BaseException | None, kind: type[Kind]) -> Kind | None:
-    """The error of that kind which led to this one."""
+    """Return the error of that kind that led to this one, or None."""
     while error is not None:
         if isinstance(error, kind):
             return error

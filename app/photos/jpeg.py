@@ -1,7 +1,7 @@
-"""JPEG: the file's bytes come in, BGR pixels go out, upright. What libjpeg would have to guess is refused.
+"""Decodes JPEG, and refuses files of which libjpeg would have to guess a part.
 
-libjpeg decodes damaged files to the end, with grey bars and shifted halves, and calls it a warning. In `simplejpeg`'s
-strict mode a warning is an error; the pixels are OpenCV's to the last bit, at every reduction.
+libjpeg decodes damaged files to the end, with grey bars and shifted halves, and only warns. In `simplejpeg`'s strict
+mode a warning is an error. Its pixels equal those of OpenCV, which DeepFace reads photos with, at every reduction.
 """
 
 from __future__ import annotations
@@ -29,35 +29,51 @@ from app.photos.jpeg_parts import (
     SOS,
     JpegParts,
     Segment,
+    read_parts,
 )
+from app.photos.jpeg_seams import refuse_seam
 from app.photos.kinds import SAVE_AS_JPG
 from app.photos.orientation import read_jpeg_orientation, turn_upright
-from app.photos.seams import refuse_seam
 from app.records import Image
 
-READ = SEQUENTIAL | PROGRESSIVE | LOSSLESS
+READABLE = SEQUENTIAL | PROGRESSIVE | LOSSLESS
+# Usual progressive JPEGs have ten scans, those of mozjpeg up to fifteen. A scan of a few bytes goes over all pixels
+# again, and libjpeg sets no limit: 25 MB of them would take hours.
+USUAL_SCANS = 30
+USUAL_FRAMES = {0xC0, 0xC1, 0xC2}  # Huffman coding, sequential or progressive; the decoders of others are less proven
 BITS, BLOCK_PX = 8, 8
-# Of a block's brightness, eight to a level. Saved at a quality of 24 or less, neighbouring blocks differ by so much
-# that sound pictures have seams.
+# Eight steps are one level of brightness. At a coarser step (a quality of 24 or less) the blocks of sound pictures
+# differ by so much that they have seams.
 MAX_BRIGHTNESS_STEP = 32
-GREY, COLOUR, INK = 1, 3, 4  # by the number of planes
+GREY, COLOUR, CMYK = 1, 3, 4  # numbers of planes
 JPEG_LS = f"es una foto JPEG-LS, que no se lee; {SAVE_AS_JPG}"
 HIERARCHICAL = f"es una foto JPEG de un tipo que no se lee; {SAVE_AS_JPG}"
 MORE_BITS = "es una foto JPEG de {bits} bits por color, que no se lee; {advice}"
 APPLICATIONS, COMMENT = range(0xE0, 0xF0), 0xFE
-JFIF, JFIF_MAJOR, JFIF_VERSION = b"JFIF", 5, 1  # the version's place in its segment, and the only one there is
-ADOBE, ADOBE_TRANSFORM = b"Adobe", 11
-TRANSFORMS = {COLOUR: (0, 1), INK: (0, 2)}  # of which libjpeg takes any other for the last
+JFIF, JFIF_MAJOR_AT, JFIF_MAJOR = b"JFIF", 5, 1  # where the version stands, and the only one that exists
+ADOBE, ADOBE_TRANSFORM_AT = b"Adobe", 11
+TRANSFORMS = {COLOUR: (0, 1), CMYK: (0, 2)}  # libjpeg warns of any other and reads it as the last
 PADDING = re.compile(rb"(?<!\xff)\0+\Z")
-UNUSUAL = "subsampling"  # simplejpeg's word for planes of sizes that it does not know
+UNUSUAL = "subsampling"  # in simplejpeg's message for planes of sizes that it does not know
+
+
+def is_plain_jpeg(content: bytes, max_pixels: float) -> bool:
+    """Tell whether the file is such as cameras and phones write, with no more pixels and scans than usual.
+
+    Raises InvalidImage when a header is cut off.
+    """
+    parts = read_parts(content)
+    width, height = parts.frame.size
+    is_usual = parts.frame.marker in USUAL_FRAMES and width * height <= max_pixels
+    return is_usual and len(parts.scans) <= USUAL_SCANS and has_usual_planes(content)
 
 
 def refuse_unreadable(parts: JpegParts) -> None:
-    """Raises InvalidImage with the name of a JPEG that none of our decoders reads, or that is not all there."""
+    """Raise InvalidImage for an incomplete JPEG, and with its name for a kind that no decoder of ours reads."""
     frame = parts.frame
     if frame.marker == SOF55:
         raise InvalidImage(JPEG_LS)
-    if frame.marker not in READ:
+    if frame.marker not in READABLE:
         raise InvalidImage(HIERARCHICAL)
     if frame.bits != BITS:
         raise InvalidImage(MORE_BITS.format(bits=frame.bits, advice=SAVE_AS_JPG))
@@ -66,22 +82,25 @@ def refuse_unreadable(parts: JpegParts) -> None:
 
 
 def has_usual_planes(content: bytes) -> bool:
-    """Whether simplejpeg knows the sizes of its planes, as it does of all but a few scanners' and cameras' photos."""
+    """Tell whether simplejpeg knows the sizes of the planes: of all photos but those of a few scanners and cameras."""
     try:
         simplejpeg.decode_jpeg_header(content, strict=False)
     except ValueError as error:
         return UNUSUAL not in str(error)
-    except KeyError:  # its word for a header that ends too early
+    except KeyError:  # raised for a header that ends too early
         pass
     return True
 
 
 def decode_jpeg(parts: JpegParts, reduction: int) -> Image:
-    """BGR uint8 (h, w, 3), upright; a lossless one must not be reduced. Raises InvalidImage when it is damaged."""
+    """Decode to BGR uint8 (h, w, 3), upright. A lossless JPEG must not be reduced. Raises InvalidImage for damage.
+
+    A file that libjpeg warns of is decoded again without its harmless oddities: a damaged one two or three times.
+    """
     if not has_usual_planes(parts.content):
-        with opencv.no_complaints():
+        with opencv.refusing_complaints():
             return opencv.decode(parts.content, reduction)
-    for content in _mended(parts):
+    for content in _variants(parts):
         try:
             pixels = _decode_strictly(content, parts, reduction)
         except ValueError:
@@ -93,37 +112,40 @@ def decode_jpeg(parts: JpegParts, reduction: int) -> Image:
 
 
 def _decode_strictly(content: bytes, parts: JpegParts, reduction: int) -> Image:
-    """BGR, as it lies. Raises ValueError for whatever libjpeg finds odd."""
+    """Decode to BGR, not turned. Raises ValueError for anything that libjpeg warns of."""
     width, height = parts.frame.size
     limits = {"min_width": -(-width // reduction), "min_height": -(-height // reduction), "min_factor": reduction}
     planes = len(parts.frame.planes)
-    colours = {GREY: "GRAY", INK: "CMYK"}.get(planes, "BGR")
+    colours = {GREY: "GRAY", CMYK: "CMYK"}.get(planes, "BGR")
     pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, colours, **(limits if reduction > 1 else {}))
     if planes == GREY:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
-    return _from_ink(pixels) if planes == INK else pixels
+    return _from_cmyk(pixels) if planes == CMYK else pixels
 
 
-def _from_ink(pixels: NDArray[np.uint8]) -> Image:
-    """BGR of CMYK as Adobe stores it (255 is no ink), as OpenCV computes it."""
+def _from_cmyk(pixels: NDArray[np.uint8]) -> Image:
+    """Convert CMYK as Adobe stores it (255 is no ink) to BGR, as OpenCV does."""
     ink = pixels.astype(np.uint16)
     black = ink[:, :, 3:]
     return np.ascontiguousarray((black - ((255 - ink[:, :, 2::-1]) * black >> 8)).astype(np.uint8))
 
 
-def _mended(parts: JpegParts) -> Iterator[bytes]:
-    """The file, and the same without what sound files are known to have that libjpeg warns of: each in turn is to be
-    decoded without a warning, so that none hides another."""
+def _variants(parts: JpegParts) -> Iterator[bytes]:
+    """Yield the file, then the file without the oddities of sound files, then also without zeros behind its data.
+
+    libjpeg reports one warning only. A variant that decodes without any shows that an oddity hid no damage. Zeros
+    behind a scan's data are padding in some files and data in others, so both are tried.
+    """
     yield parts.content
     mended = _mend(parts)
     yield mended
-    if (bare := _mend(parts, padded=False)) != mended:
-        yield bare
+    if (unpadded := _mend(parts, padded=False)) != mended:
+        yield unpadded
 
 
 def _mend(parts: JpegParts, *, padded: bool = True) -> bytes:
-    """What a decoder needs of the file, its end mark and nothing else: no metadata, nothing between segments, and on
-    demand no zeros that fill up a scan's data."""
+    """Return what a decoder needs: no metadata, nothing between segments, an end mark; without `padded` no zeros at
+    the end of a scan's data."""
     kept = [each for each in parts.segments if each.marker not in (EOI, COMMENT)]
     ends = [each.start for each in parts.segments[1:]] + [len(parts.content)]
     behind = dict(zip(parts.segments, ends, strict=True))
@@ -139,16 +161,16 @@ def _mend(parts: JpegParts, *, padded: bool = True) -> bytes:
 
 
 def _mend_segment(segment: Segment, parts: JpegParts) -> bytes:
-    """The segment with the values that libjpeg takes a wrong one for. Samsung's cameras write nonsense into the scans
-    of sequential pictures."""
+    """Return the segment with the values that libjpeg assumes where it warns of the file's own: in the version of
+    JFIF, in Adobe's transform, and in a sequential scan's frequencies, where Samsung's cameras write nonsense."""
     whole = bytearray(parts.content[segment.start : segment.end])
     body = whole[4:]
     if segment.marker == SOS and parts.frame.marker in SEQUENTIAL:
         whole[-3:] = bytes([0, LAST_AC, 0])
-    elif segment.marker == APP0 and body.startswith(JFIF) and len(body) > JFIF_MAJOR:
-        whole[4 + JFIF_MAJOR] = JFIF_VERSION
-    elif segment.marker == APP14 and body.startswith(ADOBE) and len(body) > ADOBE_TRANSFORM:
+    elif segment.marker == APP0 and body.startswith(JFIF) and len(body) > JFIF_MAJOR_AT:
+        whole[4 + JFIF_MAJOR_AT] = JFIF_MAJOR
+    elif segment.marker == APP14 and body.startswith(ADOBE) and len(body) > ADOBE_TRANSFORM_AT:
         known = TRANSFORMS.get(len(parts.frame.planes), ())
-        if known and body[ADOBE_TRANSFORM] not in known:
-            whole[4 + ADOBE_TRANSFORM] = known[-1]
+        if known and body[ADOBE_TRANSFORM_AT] not in known:
+            whole[4 + ADOBE_TRANSFORM_AT] = known[-1]
     return bytes(whole)

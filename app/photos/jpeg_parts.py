@@ -1,4 +1,4 @@
-"""What a JPEG consists of: the file's bytes come in, its frame, scans and segments go out. Nothing is decoded."""
+"""Reads a JPEG's frame, scans and segments (ITU-T T.81, annex B). Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from app.photos.damage import DAMAGED
 
 SOI, EOI, SOS, APP0, APP1, APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE
 DHT, JPG, DAC, SOF55, DQT = 0xC4, 0xC8, 0xCC, 0xF7, 0xDB
-SIZES = set(range(0xC0, 0xD0)) - {DHT, JPG, DAC} | {SOF55}  # markers before a frame's size: one for each process
+FRAMES = set(range(0xC0, 0xD0)) - {DHT, JPG, DAC} | {SOF55}  # markers of a frame's header, one for each process
 SEQUENTIAL = {0xC0, 0xC1, 0xC9}
 PROGRESSIVE = {0xC2, 0xCA}
 LOSSLESS = {0xC3, 0xCB}
 MARK, RESTARTS = 0xFF, range(0xD0, 0xD8)
 STANDALONE = {0x01, *RESTARTS}  # markers without a length
-FIRST_PIECE_BYTES, PIECE_BYTES = 1 << 9, 1 << 18
+FIRST_CHUNK_BYTES, MAX_CHUNK_BYTES = 1 << 9, 1 << 18
 MARKS = re.compile(rb"\xff+")
-# A photo with metadata, profiles in pieces and a scan for every bit has some hundreds; each costs a look.
+# A photo with metadata, a profile in several segments and a scan for every bit has some hundreds.
 MAX_SEGMENTS = 4096
 LAST_AC = 63  # the highest frequency of a block's 64
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A marker and where it and what belongs to it lie; `end` is behind the segment, before a scan's data."""
+    """A marker with its content, at `start` to `end`. A scan's compressed data lies behind `end`."""
 
     marker: int
     start: int
@@ -40,7 +40,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The picture's header. `planes` holds each plane's number with its horizontal and vertical sampling."""
+    """The picture's header: `size` is (width, height); `planes` has each plane's number with its horizontal and
+    vertical sampling."""
 
     marker: int
     bits: int
@@ -50,7 +51,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One pass over planes: frequencies `first` to `last`, down from bit `high` to bit `low`."""
+    """One pass over some planes: their frequencies `first` to `last`, from bit `high` down to bit `low`."""
 
     planes: tuple[int, ...]
     first: int
@@ -61,66 +62,64 @@ class Scan:
 
 @dataclass(frozen=True)
 class JpegParts:
-    """A JPEG's segments up to its end mark, if it has one; what lies behind is none of the picture's."""
+    """A JPEG's segments up to its end mark, if it has one. What lies behind does not belong to the picture."""
 
     content: bytes
     segments: tuple[Segment, ...]
 
     @cached_property
     def frame(self) -> Frame:
-        """Raises InvalidImage when there is none."""
+        """Read the frame's header. Raises InvalidImage when there is none."""
         for each in self.segments:
-            if each.marker in SIZES:
-                return _read_frame(each.marker, self.content[each.start + 4 : each.end])
+            if each.marker in FRAMES:
+                return _read_frame(each.marker, self.body(each))
         raise InvalidImage(DAMAGED)
 
     @cached_property
     def scans(self) -> list[Scan]:
-        """Raises InvalidImage when one is cut off."""
+        """Read the headers of all scans. Raises InvalidImage when one is cut off."""
         return [_read_scan(self.body(each)) for each in self.segments if each.marker == SOS]
 
     def body(self, segment: Segment) -> bytes:
-        """What stands behind the segment's marker and length."""
+        """Return the segment's content, without its marker and length."""
         return self.content[segment.start + 4 : segment.end]
 
     @property
     def exif(self) -> bytes:
-        """All APP1 segments, as they are."""
+        """Join all APP1 segments, markers included: EXIF and XMP."""
         return b"".join(self.content[each.start : each.end] for each in self.segments if each.marker == APP1)
 
     @property
     def brightness_step(self) -> int:
-        """The coarsest step in which a block's mean is stored, of any plane; 0 where no table says one."""
+        """Return the coarsest step in which any plane stores the mean of a block; 0 without a table."""
         tables = [self.body(each) for each in self.segments if each.marker == DQT]
         return max((_first_step(body[at:]) for body in tables for at in _tables_at(body)), default=0)
 
     @property
     def is_one_pass(self) -> bool:
-        """Whether it is decoded row by row; of any other all the coefficients are kept until the end."""
+        """Tell whether libjpeg decodes row by row. Of any other JPEG it keeps all coefficients in memory."""
         return self.frame.marker not in PROGRESSIVE and len(self.scans) == 1
 
     @property
     def is_complete(self) -> bool:
-        """Whether there are scans for all planes, and in a progressive picture for every bit of every frequency.
+        """Tell whether there are scans for all planes, and in a progressive picture for every bit of every frequency.
 
-        libjpeg fills in what is missing, without a word, when a file ends between two of its scans.
+        libjpeg does not warn of a file that ends between two of its scans: it makes up what is missing.
         """
+        planes = {number for number, _, _ in self.frame.planes}
         if self.frame.marker not in PROGRESSIVE:
-            return {number for number, _, _ in self.frame.planes} <= {
-                each for scan in self.scans for each in scan.planes
-            }
+            return planes <= {plane for scan in self.scans for plane in scan.planes}
         finest = {
             (plane, frequency): scan.low
             for scan in self.scans
             for plane in scan.planes
             for frequency in range(scan.first, scan.last + 1)
         }
-        planes = [number for number, _, _ in self.frame.planes]
         return all(finest.get((plane, frequency)) == 0 for plane in planes for frequency in range(LAST_AC + 1))
 
 
 def _tables_at(body: bytes) -> Iterator[int]:
-    """Where each quantisation table of a segment begins."""
+    """Yield where each quantisation table of a segment begins."""
     at = 0
     while at < len(body):
         yield at
@@ -133,13 +132,13 @@ def _first_step(table: bytes) -> int:
 
 
 def read_parts(content: bytes) -> JpegParts:
-    """Walk along the file's markers. What is no marker between two segments is passed over, as libjpeg does."""
+    """Find the segments. Bytes between two segments are skipped, as libjpeg does. Raises InvalidImage for too many."""
     segments: list[Segment] = []
     place = 2
-    while (start := content.find(b"\xff", place)) >= 0:
+    while (found := MARKS.search(content, place)) is not None:
         if len(segments) == MAX_SEGMENTS:
             raise InvalidImage(DAMAGED)
-        place = _behind_marks(content, start)
+        start, place = found.span()
         marker = content[place] if place < len(content) else EOI
         place += 1
         if marker == 0 or marker in STANDALONE:
@@ -155,25 +154,21 @@ def read_parts(content: bytes) -> JpegParts:
     return JpegParts(content, tuple(segments))
 
 
-def _behind_marks(content: bytes, start: int) -> int:
-    """Where the bytes 0xFF that begin here, one or many, end."""
-    found = MARKS.match(content, start)
-    return found.end() if found else start + 1
-
-
 def _find_scan_end(content: bytes, start: int) -> int:
-    """Where the next marker behind a scan's data is: 0xFF that no zero follows, and none of the restart markers within
-    it. A piece at a time, each larger than the one before: the next scan may begin soon."""
-    length = FIRST_PIECE_BYTES
+    """Return where the next marker behind a scan's data is: 0xFF, but before a zero or as part of a restart marker.
+
+    The data is searched in chunks, each twice as long as the one before, since the next scan may begin soon.
+    """
+    length = FIRST_CHUNK_BYTES
     while start < len(content):
-        piece: NDArray[np.uint8] = np.frombuffer(content, np.uint8)[start : start + length]
-        marks = np.flatnonzero(piece[:-1] == MARK)
-        behind = piece[marks + 1]
+        chunk: NDArray[np.uint8] = np.frombuffer(content, np.uint8)[start : start + length]
+        marks = np.flatnonzero(chunk[:-1] == MARK)
+        behind = chunk[marks + 1]
         ends = marks[(behind != 0) & (behind != MARK) & ((behind < RESTARTS.start) | (behind >= RESTARTS.stop))]
         if len(ends):
             return start + int(ends[0])
-        start += length - 1  # its last byte may be half a marker
-        length = min(2 * length, PIECE_BYTES)
+        start += length - 1  # the last byte may be the first half of a marker
+        length = min(2 * length, MAX_CHUNK_BYTES)
     return len(content)
 
 

@@ -1,11 +1,11 @@
-"""What a file is: its first bytes come in, the format that reads it goes out, or a sentence that names what it is."""
+"""Tells a file's format by its first bytes, and names in a sentence what no decoder of ours reads."""
 
 from __future__ import annotations
 
 from app.errors import InvalidImage
 
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-# How a file of each kind begins: what both Pillow, which measures, and OpenCV, which decodes, go by.
+# How a file of each kind begins. Pillow, which reads the header, and OpenCV, which decodes, go by the same bytes.
 STARTS = {
     "JPEG": (JPEG_START,),
     "PNG": (PNG_START,),
@@ -14,10 +14,11 @@ STARTS = {
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     "WEBP": (b"RIFF",),
 }
-# The boxes that phones and films have in common: `ftyp`, and who can read it ("brands", ISO/IEC 14496-12 and 23008-12).
+# Phones' photos and films begin with the box `ftyp`: the "brands" of programs that can read the file
+# (ISO/IEC 14496-12 and 23008-12).
 AVIF_BRANDS = {b"avif", b"avis"}
 HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
-STILL_BRANDS = {b"mif1", b"msf1", b"mif2", b"miaf"}  # a picture, of whichever codec
+STILL_BRANDS = {b"mif1", b"msf1", b"mif2", b"miaf"}  # a picture of any codec
 RAW_BRANDS = {b"crx "}
 MAX_BRANDS = 32
 FILM_STARTS = (b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1")
@@ -27,8 +28,8 @@ JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 JPEG_2000_STARTS = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xffO\xffQ")
 HTML_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 BEFORE_PHOTO = "delante de la foto hay {bytes} bytes que no son suyos; revise qué pone ahí el servidor"
-HEAD_BYTES = 2048  # how far an SVG's own element, or a photo behind a server's words, may be from the file's beginning
-# What a photo's first bytes become when a program reads them as text and writes that as UTF-8, or changes line ends.
+HEAD_BYTES = 2048  # searched for an SVG's element, and for a photo behind text that the server put before it
+# A photo's first bytes after a program has copied them as text: converted to UTF-8, or with other line ends.
 AS_TEXT_STARTS = (
     *(b"\xef\xbf\xbd", b"\xc3\xbf\xc3\x98", b"\xc2\x89PNG"),
     *(b"\x89PNG\n\x1a", b"\x89PNG\r\r\n", b"\x89PNG\r\n\x1a\r"),
@@ -42,7 +43,7 @@ OFFICE = {b"word/": "un documento de Word", b"xl/": "una hoja de Excel", b"ppt/"
 
 
 def find_kind(content: bytes) -> str:
-    """The file's format, by its first bytes. Raises InvalidImage, with what it is, when it is none of ours."""
+    """Return the file's format, by its first bytes. Raises InvalidImage with what a file of another kind is."""
     if not content.startswith(RAW_STARTS):
         for kind, starts in STARTS.items():
             if content.startswith(starts) and (kind != "WEBP" or content[8:12] == b"WEBP"):
@@ -52,11 +53,11 @@ def find_kind(content: bytes) -> str:
         return "AVIF"
     if brands & (HEIC_BRANDS | STILL_BRANDS):
         return "HEIF"
-    raise InvalidImage(what_it_is(content))
+    raise InvalidImage(describe_other_file(content))
 
 
-def what_it_is(content: bytes) -> str:
-    """A sentence for a file that is none of our formats: what it is, and what to do."""
+def describe_other_file(content: bytes) -> str:
+    """Say in a sentence what a file of none of our formats is, and what HR can do."""
     if not content:
         return "el archivo está vacío"
     if content.startswith(AS_TEXT_STARTS):
@@ -66,7 +67,7 @@ def what_it_is(content: bytes) -> str:
             return sentence
     if (brands := _brands(content)) or _is_film(content):
         return RAW if brands & RAW_BRANDS else FILM
-    return _what_archive(content) if content.startswith(b"PK\x03\x04") else _what_markup(content)
+    return _describe_zip(content) if content.startswith(b"PK\x03\x04") else _describe_text(content)
 
 
 _NAMED = {
@@ -81,7 +82,7 @@ _NAMED = {
 
 
 def _brands(content: bytes) -> set[bytes]:
-    """Who can read the file, as its first box says; none when it has no such box."""
+    """Read the brands out of the file's first box; an empty set when that is not `ftyp`."""
     if content[4:8] != b"ftyp":
         return set()
     length = min(int.from_bytes(content[:4], "big"), 16 + 4 * MAX_BRANDS)
@@ -94,15 +95,16 @@ def _is_film(content: bytes) -> bool:
     return riff or content.startswith(FILM_STARTS) or content[4:8] in FILM_BOXES
 
 
-def _what_archive(content: bytes) -> str:
-    """Office's documents are archives whose folders say which."""
+def _describe_zip(content: bytes) -> str:
+    """Describe a ZIP archive, or the Office document that has such folders in it."""
     for folder, name in OFFICE.items():
         if folder in content:
             return f"es {name}; saque de él la foto y guárdela como JPG"
     return "es un archivo comprimido (ZIP); descomprímalo y suba la foto que contiene"
 
 
-def _what_markup(content: bytes) -> str:
+def _describe_text(content: bytes) -> str:
+    """Describe a drawing, a web page, a photo behind a server's text, or what is not known."""
     head = content[:HEAD_BYTES].lstrip().lower()
     if head.startswith((b"<svg", b"<?xml", b"<!doctype svg")) and b"<svg" in head:
         return "es un dibujo SVG, no una foto; suba una foto de la persona como JPG"
@@ -114,5 +116,5 @@ def _what_markup(content: bytes) -> str:
 
 
 def _bytes_before_photo(content: bytes) -> int:
-    """How much a server's script put before a JPEG or PNG; 0 where there is no photo."""
+    """Count the bytes before a JPEG or PNG, as a server's script may print them; 0 where there is no photo."""
     return max(0, *(content.find(start, 0, HEAD_BYTES) for start in (JPEG_START, PNG_START)))

@@ -1,6 +1,6 @@
-"""Decodes where a crash is survivable: bytes come in, out of a process of their own come pixels, or what went wrong.
+"""Decodes untrusted photo files in processes of their own.
 
-A file that crashes its decoder, never comes to an end or eats up the memory costs its member; the run goes on.
+A file that crashes its decoder, takes too long or too much memory fails for its member alone, and the run goes on.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, Pixels
 from app.photos.sandbox_worker import LARGE, READY, REFUSED, REPLY, REQUEST, SHAPE
 
 COMMAND = (sys.executable, "-m", "app.photos.sandbox_worker")
-TIME_LIMIT_S = 30.0  # thirty times what the largest photo takes: a busy machine makes none dangerous
-START_LIMIT_S = 60.0  # of an interpreter with its libraries, which takes half a second on an idle machine
-STARTS, PAUSE_S = 2, 0.2  # how often a process is started before it is said that none can be
-USUAL_MEGAPIXELS = 20.0  # beyond, photos are decoded one at a time: memory is limited for each, not for their sum
-# What a process needs of the environment; passwords are none of it, and whoever takes it over could read them.
+TIME_LIMIT_S = 30.0  # thirty times what the largest photo takes, so that no photo fails because the machine is busy
+START_LIMIT_S = 60.0  # an interpreter with its libraries starts in half a second on an idle machine
+STARTS, PAUSE_S = 2, 0.2  # tries to start a process, and the pause between them
+USUAL_MEGAPIXELS = 20.0  # larger photos are decoded one at a time, since memory is limited for each process alone
+# The environment that a process gets: no passwords, which an attacker who controls it could read.
 NEEDED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "PYTHONHOME")
 POLL_S = 0.05
 
 
 class Sandbox:
-    """Processes that decode, as many as threads ask at a time; none before the first does. `stop` ends what they do.
+    """A pool of decoding processes: as many as there are threads that ask at a time, each started when it is needed.
 
-    Safe to use from several threads. Closed, it starts anew when somebody asks again.
+    `stop` ends the work under way. Safe to use from several threads, also again after `close`.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class Sandbox:
         self._time_limit_s = time_limit_s
         self._alone = threading.Lock()
         self._idle: list[_Child] = []
-        self._finalizer = weakref.finalize(self, _end_all, self._idle)  # at the latest when the program ends
+        self._finalizer = weakref.finalize(self, _end_all, self._idle)  # runs at the program's end, if not before
 
     def read_pixels(self, content: bytes, options: DecodeOptions) -> Pixels:
-        """`decoding.read_pixels`, elsewhere. Raises InvalidImage, DangerousImage; Interrupted when told to stop."""
+        """Call `decoding.read_pixels` in a process. Raises InvalidImage, DangerousImage; Interrupted by `stop`."""
         kind, payload = self._ask(content, options, USUAL_MEGAPIXELS)
         if kind == LARGE:
             with self._alone:
@@ -64,7 +64,10 @@ class Sandbox:
         return _read_reply(kind, payload)
 
     def _ask(self, content: bytes, options: DecodeOptions, usual_megapixels: float) -> tuple[bytes, bytearray]:
-        """A process's reply: of what kind, and what."""
+        """Have a process decode the content; return its reply's kind and payload.
+
+        Raises DangerousImage when the process dies or is killed for its time, Interrupted.
+        """
         child = self._take()
         try:
             with self._watching(child, self._time_limit_s) as overdue:
@@ -82,10 +85,11 @@ class Sandbox:
         return reply
 
     def close(self) -> None:
-        """End the processes."""
+        """End the idle processes."""
         _end_all(self._idle)
 
     def _take(self) -> _Child:
+        """Return an idle process that is still alive, or a new one."""
         with suppress(IndexError):
             while True:
                 child = self._idle.pop()
@@ -95,12 +99,12 @@ class Sandbox:
         return self._start()
 
     def _start(self) -> _Child:
-        """One that is ready for its first photo. Raises RuntimeError, which is no photo's fault; Interrupted."""
+        """Start a process and wait until it is ready. Raises RuntimeError when none starts, Interrupted."""
         why = ""
         for _ in range(STARTS):
             try:
                 child = _Child(self._command)
-            except OSError as error:  # the system has no room for one more
+            except OSError as error:  # too many processes, or no such program
                 why = str(error.strerror)
             else:
                 with suppress(OSError, EOFError), self._watching(child, START_LIMIT_S):
@@ -113,8 +117,8 @@ class Sandbox:
 
     @contextmanager
     def _watching(self, child: _Child, limit_s: float) -> Iterator[threading.Event]:
-        """Kills the process when it takes too long, or the run is to stop; whoever waits for it sees it die. Nothing
-        that waits on a pipe with a time limit works everywhere."""
+        """Kill the process when it takes too long or the run is to stop: the thread that reads its pipe then gets an
+        error. No way to wait on a pipe with a time limit works on all systems. Raises EOFError when it was killed."""
         done, overdue = threading.Event(), threading.Event()
         deadline = time.monotonic() + limit_s
 
@@ -133,14 +137,14 @@ class Sandbox:
             done.set()
             watcher.join()
         if overdue.is_set():
-            raise EOFError  # killed after its last word: it is of no more use
+            raise EOFError  # it was killed after its reply, so it must not be used again
 
 
 class _Child:
-    """One process, and the conversation with it. Raises OSError or EOFError when it is no more."""
+    """One process and its pipes. Each method that talks to it raises OSError or EOFError when it has died."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        # In a session of its own, so that Ctrl+C reaches it through its parent only.
+        # In a session of its own, so that Ctrl+C reaches only its parent, which ends it.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -154,19 +158,19 @@ class _Child:
         self._replies = cast(BufferedReader, self._process.stdout)
 
     def wait_until_ready(self) -> None:
-        """No photo is shown to it before."""
+        """Wait for the process's first words, before which it gets no photo."""
         if self._read(len(READY)) != READY:
             raise EOFError
 
     def ask(self, content: bytes, options: DecodeOptions, usual_megapixels: float) -> tuple[bytes, bytearray]:
-        """What kind of reply it gives, and the reply."""
+        """Send one photo; return the reply's kind and payload."""
         limits = (options.max_megapixels, options.min_side_px, usual_megapixels)
         self._requests.write(REQUEST.pack(len(content), *limits))
         self._requests.write(content)
         self._requests.flush()
         kind, length = REPLY.unpack(self._read(REPLY.size))
         if length > SHAPE.size + 3 * options.max_megapixels * PIXELS_PER_MEGAPIXEL:
-            raise EOFError("more than it can have to say")
+            raise EOFError("a longer reply than any photo has")
         return kind, self._read(length)
 
     @property
@@ -177,10 +181,10 @@ class _Child:
         self._process.kill()
 
     def end(self) -> int:
-        """Kill it, if need be, and forget it; returns its exit status."""
+        """Kill the process, if it is alive, and close its pipes. Returns its exit status."""
         self._process.kill()
         for pipe in (self._requests, self._replies):
-            with suppress(OSError):  # what was still to be sent to it
+            with suppress(OSError):  # closing sends what is buffered
                 pipe.close()
         return self._process.wait()
 
@@ -198,6 +202,7 @@ def _environment() -> dict[str, str]:
 
 
 def _read_reply(kind: bytes, payload: bytearray) -> Pixels:
+    """Turn a reply into pixels. Raises the error that the process reports."""
     if kind == REFUSED:
         code, _, detail = payload.decode().partition("\n")
         raise kind_of(code)(detail)
@@ -212,6 +217,7 @@ def _end_all(children: list[_Child]) -> None:
 
 
 def _name(status: int) -> str:
+    """Name an exit status for people: the signal's name, or the code."""
     with suppress(ValueError):
         return signal.Signals(-status).name
     return f"código {status}"

@@ -1,7 +1,7 @@
-"""The process that decodes untrusted photo files: requests arrive on stdin, replies leave on stdout.
+"""The sandbox's process: reads untrusted photo files from stdin, decodes them and writes the pixels to stdout.
 
 `python -m app.photos.sandbox_worker` ends when stdin does. Replies are plain bytes without pickle: an attacker who
-controls this process gains nothing over the process that started it.
+controls this process gains no control over the process that started it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,7 @@ from typing import IO
 import cv2
 
 from app.errors import DangerousImage, ItemError
-from app.photos.decoding import (
-    PIXELS_PER_MEGAPIXEL,
-    DecodeOptions,
-    Pixels,
-    inspect,
-    read_pixels,
-)
+from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, Pixels, read_header, read_pixels
 from app.photos.opencv_decoding import TOO_MUCH_MEMORY
 
 try:
@@ -32,25 +26,25 @@ except ModuleNotFoundError:  # Windows
     resource = None  # type: ignore[assignment]
 
 READY = b"ready"
-# The content's bytes, which follow; `max_megapixels`, `min_side_px`; and megapixels beyond which nothing is decoded.
+# The length of the content, which follows; `max_megapixels`, `min_side_px`; megapixels beyond which to answer LARGE.
 REQUEST = struct.Struct("<Qdid")
-REPLY = struct.Struct("<cQ")  # what it is, and how many bytes of it follow
-PIXELS, REFUSED, LARGE = b"P", b"R", b"L"  # REFUSED carries the code of an ItemError, a line end and its detail
-SHAPE = struct.Struct("<5I")  # before the pixels: `size`, `reduction`, rows, columns
-# The hungriest decoder, that of animated WebP, takes 21 (measured). The rest is for the file and the libraries.
+REPLY = struct.Struct("<cQ")  # the kind of reply, and how many bytes of it follow
+PIXELS, REFUSED, LARGE = b"P", b"R", b"L"  # REFUSED carries the code of an ItemError, a line feed and its detail
+SHAPE = struct.Struct("<5I")  # before the pixels: width, height, `reduction`, rows, columns
+# The decoder of animated WebP takes most: 21 bytes (measured). The rest is for the file and the libraries.
 BYTES_PER_PIXEL, SPARE_BYTES = 24, 256 * 1024 * 1024
 Read = Callable[[bytes, DecodeOptions], Pixels]
 NOTHING = memoryview(b"")
 STATM = Path("/proc/self/statm")  # Linux: this process's address space, in pages
-ALARM_S = 120  # its parent, which waits for less, must have died
+ALARM_S = 120  # the parent kills after 30 s: this only ends a process whose parent died
 
 
 def main(read: Read = read_pixels) -> None:
-    """Answer until nobody asks any more."""
+    """Answer requests until stdin ends. Tests pass another `read`."""
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # should a library say something
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # for a library that prints
     cv2.setNumThreads(1)
-    _leave_signals_to_the_parent()
+    _ignore_stop_signals()
     replies.write(READY)
     replies.flush()
     requests = sys.stdin.buffer
@@ -66,9 +60,9 @@ def main(read: Read = read_pixels) -> None:
 def _answer(
     read: Read, content: bytes, options: DecodeOptions, usual_megapixels: float
 ) -> tuple[bytes, bytes, memoryview]:
-    """What kind of reply, and the reply in two parts."""
+    """Decode the content. Returns the kind of reply and the reply in two parts."""
     try:
-        if inspect(content).decoded_pixels(options) > usual_megapixels * PIXELS_PER_MEGAPIXEL:
+        if read_header(content).decoded_pixels(options) > usual_megapixels * PIXELS_PER_MEGAPIXEL:
             return LARGE, b"", NOTHING
         _limit_memory(min(options.max_megapixels, usual_megapixels))
         pixels = read(content, options)
@@ -91,22 +85,21 @@ def _reply(replies: IO[bytes], kind: bytes, *parts: bytes | memoryview) -> None:
     replies.flush()
 
 
-def _leave_signals_to_the_parent() -> None:
-    """Told to stop, the whole group is told: it is the parent's business to end this process."""
+def _ignore_stop_signals() -> None:
+    """Ignore SIGINT and SIGTERM, which reach the whole process group: the parent ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-# What the system has not is left to the parent's time limit.
-
-
 def _set_alarm(seconds: int) -> None:
+    """End this process after `seconds`; 0 cancels that. Windows has no alarm."""
     if hasattr(signal, "alarm"):
         signal.alarm(seconds)
 
 
 def _limit_memory(max_megapixels: float) -> None:
-    """So much more address space than now as the largest photo needs; and no dumps of anybody's photo."""
+    """Limit memory, on Linux, to what this process has now and a photo of that size needs. Forbid core dumps, which
+    would hold the photo."""
     if resource is None or not STATM.exists():
         return
     pages = int(STATM.read_text(encoding="ascii").split()[0])

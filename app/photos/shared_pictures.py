@@ -1,4 +1,4 @@
-"""The same picture under several crew ids: pictures come in, who shares a picture goes out."""
+"""Finds members whose photos show the same picture."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 from app.photos.fingerprint import grey_distances
 from app.records import Picture
 
-# Faces with their surroundings: saved anew, made smaller, brightened or framed the same one differs in 5 of the hash's
-# 64 bits and by 0.5 as a rule; two photos in 11 bits and by 1.3 at least, in 27 and by 2.8 as a rule (docs/quality.md).
+# Measured on faces with their surroundings (docs/quality.md). The same picture saved again, reduced, brightened or
+# framed differs in up to 5 of the hash's 64 bits and by a distance of 0.5; two photos in at least 11 bits and by 1.3,
+# and usually in 27 bits and by 2.8.
 SAME_PICTURE_BITS = 8
 SAME_PICTURE_DISTANCE = 0.9
 SHOWN_IDS = 3
@@ -22,7 +23,7 @@ SHOWN_IDS = 3
 
 @dataclass(frozen=True, slots=True)
 class SamePhotoGroup:
-    """The others with the same picture: how many, and the first few."""
+    """The other members with the same picture: how many, and the crew ids of the first few."""
 
     count: int
     shown: tuple[str, ...]
@@ -33,11 +34,11 @@ class SamePhotoGroup:
 
 
 class SharedPictures:
-    """Who has which picture. `stored` (by crew id) are those in the gallery from earlier runs: theirs is only
-    reported. All others that share one are rejected, the first of them also when its twin turns up later. `former` are
-    pictures in the gallery whose members may have another one by now: theirs only once they register it again.
+    """Each member's picture, and which members have the same. Safe to use from several threads.
 
-    Safe to use from several threads.
+    `stored` has, by crew id, the pictures in the gallery: a member stored with a shared picture keeps it. `rejected`
+    has those that an earlier run refused. `former` has pictures in the gallery of members whose photo may have
+    changed: such a picture counts only once its member registers it again.
     """
 
     def __init__(
@@ -48,115 +49,117 @@ class SharedPictures:
     ) -> None:
         self._stored = {**stored, **(former or {})}
         self._owners: dict[Picture, dict[str, None]] = defaultdict(dict)
-        self._hashes = _Hashes()
-        self._of: dict[str, Picture] = {}
-        self._alone: dict[Picture, str] = {}  # pictures of this run that nobody else had so far
-        self._late: list[str] = []
-        self._guard = threading.Lock()
-        for crew_id, picture in (*stored.items(), *rejected.items()):
+        self._hashes = _HashIndex()
+        self._picture_of: dict[str, Picture] = {}
+        self._alone: dict[Picture, str] = {}  # pictures of this run with the one member that has them so far
+        self._no_longer_alone: list[str] = []
+        self._lock = threading.Lock()
+        for crew_id, picture in (*stored.items(), *rejected.items()):  # a member may have one of each
             self._add(crew_id, picture)
-        self._seen: set[Picture] = set()
+        self._registered: set[Picture] = set()
 
     def register(self, crew_id: str, picture: Picture) -> SamePhotoGroup | None:
-        """The others with this picture, unless there are none, or the member was stored with it before."""
-        with self._guard:
-            self._forget(crew_id)
-            self._add(crew_id, picture)
-            self._seen.add(picture)
-            group, stays = self._group(crew_id), self._was_stored_so(crew_id)
-            if group is None and not stays:
+        """Record a member's new picture. Returns the others with it; None when there are none, or when the gallery
+        has the member with this picture already."""
+        with self._lock:
+            self._replace(crew_id, picture)
+            self._registered.add(picture)
+            group, is_stored = self._find_group(crew_id), self._is_stored(crew_id)
+            if group is not None:
+                self._end_being_alone(picture)
+            elif not is_stored:
                 self._alone[picture] = crew_id
-            alone = [like for like in self._pictures_like(picture) if group and like in self._alone]
-            self._late += [self._alone.pop(like) for like in alone]
-            return None if stays else group
+            return None if is_stored else group
 
     def keep(self, crew_id: str, picture: Picture) -> None:
-        """A member's row stays as it is, made of this picture: whoever else comes, or came, with it is the second."""
-        with self._guard:
-            self._forget(crew_id)
+        """Record that a member's row stays as it is, made of this picture: any other member with it is the second."""
+        with self._lock:
             self._stored[crew_id] = picture
-            self._add(crew_id, picture)
-            alone = [like for like in self._pictures_like(picture) if like in self._alone]
-            self._late += [self._alone.pop(like) for like in alone]
+            self._replace(crew_id, picture)
+            self._end_being_alone(picture)
 
-    def group(self, crew_id: str) -> SamePhotoGroup | None:
-        """The same question again, later: others may have come."""
-        with self._guard:
-            return None if self._was_stored_so(crew_id) else self._group(crew_id)
+    def group_of(self, crew_id: str) -> SamePhotoGroup | None:
+        """Return what `register` would return by now, when more members may have registered."""
+        with self._lock:
+            return None if self._is_stored(crew_id) else self._find_group(crew_id)
 
     def take_late(self) -> list[str]:
-        """Members of this run whose twin turned up after they had registered alone."""
-        with self._guard:
-            late, self._late = self._late, []
+        """Return once the members of this run that had registered alone before another had the same picture."""
+        with self._lock:
+            late, self._no_longer_alone = self._no_longer_alone, []
             return late
 
-    def kept(self, crew_ids: Iterable[str]) -> Iterator[tuple[str, SamePhotoGroup]]:
-        """Of these members those whose picture somebody has whom this run has looked at, and the others with it."""
-        with self._guard:
-            for crew_id in crew_ids if self._seen else ():
-                picture = self._of.get(crew_id)
-                if picture is None or not any(like in self._seen for like in self._pictures_like(picture)):
+    def groups_to_report(self, crew_ids: Iterable[str]) -> Iterator[tuple[str, SamePhotoGroup]]:
+        """Yield those of the members whose picture others have, too, if this run registered that picture."""
+        with self._lock:
+            for crew_id in crew_ids if self._registered else ():
+                picture = self._picture_of.get(crew_id)
+                if picture is None or self._registered.isdisjoint(self._pictures_like(picture)):
                     continue
-                group = self._group(crew_id)
+                group = self._find_group(crew_id)
                 if group is not None:
                     yield crew_id, group
 
-    def _was_stored_so(self, crew_id: str) -> bool:
+    def _is_stored(self, crew_id: str) -> bool:
+        """Tell whether the gallery has the member with the picture that it has now."""
         stored = self._stored.get(crew_id)
-        return stored is not None and bool(same_pictures(stored, [self._of[crew_id]]))
+        return stored is not None and bool(same_pictures(stored, [self._picture_of[crew_id]]))
 
-    def _group(self, crew_id: str) -> SamePhotoGroup | None:
-        others = self._others(crew_id)
-        first = tuple(itertools.islice(others, SHOWN_IDS))
-        count = sum(len(self._owners[picture]) for picture in self._pictures_like(self._of[crew_id])) - 1
-        return SamePhotoGroup(count, first) if first else None
+    def _find_group(self, crew_id: str) -> SamePhotoGroup | None:
+        alike = self._pictures_like(self._picture_of[crew_id])
+        others = (other for picture in alike for other in self._owners[picture] if other != crew_id)
+        shown = tuple(itertools.islice(others, SHOWN_IDS))
+        count = sum(len(self._owners[picture]) for picture in alike) - 1
+        return SamePhotoGroup(count, shown) if shown else None
 
-    def _others(self, crew_id: str) -> Iterator[str]:
-        for picture in self._pictures_like(self._of[crew_id]):
-            yield from (other for other in self._owners[picture] if other != crew_id)
+    def _end_being_alone(self, picture: Picture) -> None:
+        alone = [alike for alike in self._pictures_like(picture) if alike in self._alone]
+        self._no_longer_alone += [self._alone.pop(alike) for alike in alone]
 
     def _pictures_like(self, picture: Picture) -> list[Picture]:
-        return _same_among(picture, self._hashes.near(picture))
+        return _with_same_grey(picture, self._hashes.near(picture))
+
+    def _replace(self, crew_id: str, picture: Picture) -> None:
+        if crew_id in self._picture_of:
+            self._owners[self._picture_of[crew_id]].pop(crew_id)
+        self._add(crew_id, picture)
 
     def _add(self, crew_id: str, picture: Picture) -> None:
-        self._of[crew_id] = picture
+        self._picture_of[crew_id] = picture
         if picture not in self._owners:
             self._hashes.add(picture)
         self._owners[picture][crew_id] = None
 
-    def _forget(self, crew_id: str) -> None:
-        if crew_id in self._of:
-            self._owners[self._of.pop(crew_id)].pop(crew_id)
-
 
 def same_pictures(picture: Picture, others: Sequence[Picture]) -> list[Picture]:
-    """Those of the others that show the same."""
+    """Return those of the others that show the same picture."""
     bits = ((other, (other.perceptual_hash ^ picture.perceptual_hash).bit_count()) for other in others)
-    return _same_among(picture, [other for other, differing in bits if differing <= SAME_PICTURE_BITS])
+    return _with_same_grey(picture, [other for other, differing in bits if differing <= SAME_PICTURE_BITS])
 
 
-def _same_among(picture: Picture, near: list[Picture]) -> list[Picture]:
-    """Those of the pictures with a like hash whose grey pixels are alike, too."""
+def _with_same_grey(picture: Picture, near: list[Picture]) -> list[Picture]:
+    """Return those of the pictures with a similar hash whose grey pixels are similar, too."""
     if near in ([], [picture]):
         return near
     distances = grey_distances(picture, near)
     return [other for other, distance in zip(near, distances, strict=True) if distance <= SAME_PICTURE_DISTANCE]
 
 
-class _Hashes:
-    """All pictures' hashes in one array: to compare one with 100,000 takes less than a millisecond."""
+class _HashIndex:
+    """All pictures' hashes in one array: comparing one with 100,000 takes less than a millisecond."""
 
     def __init__(self) -> None:
         self._pictures: list[Picture] = []
         self._hashes = np.empty(1024, np.uint64)
 
     def add(self, picture: Picture) -> None:
+        """Add a picture's hash; the array doubles when it is full."""
         if len(self._pictures) == len(self._hashes):
             self._hashes = np.concatenate([self._hashes, np.empty_like(self._hashes)])
         self._hashes[len(self._pictures)] = picture.perceptual_hash
         self._pictures.append(picture)
 
     def near(self, picture: Picture) -> list[Picture]:
-        """Those whose hash differs in few bits."""
+        """Return the pictures whose hash differs in at most SAME_PICTURE_BITS."""
         differing = np.bitwise_count(self._hashes[: len(self._pictures)] ^ np.uint64(picture.perceptual_hash))
         return [self._pictures[place] for place in np.flatnonzero(differing <= SAME_PICTURE_BITS)]

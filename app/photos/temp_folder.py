@@ -1,4 +1,4 @@
-"""The folder of downloads: files that only the owner reads and that no run, not even a dead one, leaves behind."""
+"""The folder of downloads: files that only their owner can read, and that the next run removes if this one dies."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ import re
 import secrets
 import threading
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from app.core.disk import why
-from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
-from app.core.logs import cannot_write
+from app.core.files import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER, cannot_write, why
 from app.errors import NotWritable, SettingsError
 
 log = logging.getLogger(__name__)
 
 SAFE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
-MAX_ID_CHARACTERS = 40  # of a crew id in a file name
+MAX_ID_CHARACTERS = 40  # of a crew id, in a file's name
 OURS = re.compile(r"crew_[^_]*_(?P<owner>[0-9a-f]{8})_\d+\D.*")
 
 
-class TempFolder:
-    """One run's files in a folder that several runs may share.
+class DownloadTarget(Protocol):
+    """Where a photo source puts what it downloaded: files in a `TempFolder`, or memory, as `--check` does."""
 
-    Each run holds a lock file for as long as it lives; the system drops the lock of a process that died, so the
-    next run knows whose files are orphans. Raises SettingsError when the folder cannot be written.
+    def write(self, crew_id: str, content: bytes) -> Path:
+        """Keep one download and return the path to give to the `Photo`."""
+
+
+class TempFolder:
+    """One run's files in a folder that several runs may share. Safe to use from several threads.
+
+    Each run holds a lock on a file as long as it lives. The system drops the lock of a process that died, which tells
+    the next run whose files to remove. Raises SettingsError when the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,8 +52,10 @@ class TempFolder:
         self._remove_orphans()
 
     def write(self, crew_id: str, content: bytes, ending: str = ".jpg") -> Path:
-        """Write one file `crew_<id>_<run>_<n><ending>`. Raises NotWritable, which is nobody's photo's fault, and
-        FileNotFoundError once the folder was closed."""
+        """Write one file `crew_<id>_<run>_<n><ending>`.
+
+        Raises NotWritable, which ends the run: no photo is at fault. Raises FileNotFoundError after `close`.
+        """
         name = f"crew_{_safe(crew_id)}_{self._token}_{next(self._numbers)}{ending}"
         path = self._folder / name
         with self._guard:  # a download that ends after `close` must not leave a file
@@ -62,7 +70,7 @@ class TempFolder:
         return path
 
     def close(self) -> None:
-        """Remove what this run wrote. Calling it twice is fine."""
+        """Remove this run's files and release its lock. A second call does nothing."""
         with self._guard:
             if self._closed:
                 return
@@ -73,7 +81,7 @@ class TempFolder:
 
     def _remove_orphans(self) -> None:
         for path in self._folder.glob("crew_*"):
-            match = OURS.fullmatch(path.name)  # the folder may hold files of other people
+            match = OURS.fullmatch(path.name)  # the folder may hold other programs' files
             if match and match["owner"] != self._token and self._is_dead(match["owner"]):
                 _remove_if_allowed(path)
                 log.info("Archivo temporal de una ejecución anterior eliminado: %s", path.name)
@@ -89,7 +97,7 @@ class TempFolder:
         try:
             with FileLock(path, timeout=0):
                 return True
-        except (Timeout, PermissionError):  # another user's run is that user's to clean up
+        except (Timeout, PermissionError):  # alive, or the run of another user, who cleans up after it
             return False
 
     def _remove(self, token: str) -> None:
@@ -103,10 +111,10 @@ class TempFolder:
 def _remove_if_allowed(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
-    except OSError as error:  # another user's, or the folder was closed to us: the next run tries again
+    except OSError as error:  # another user's file, or a folder without permission: the next run tries again
         log.warning("No se pudo borrar %s: %s", path.name, why(error))
 
 
 def _safe(crew_id: str) -> str:
-    """The id as part of a file name: anything but plain letters, digits and hyphens becomes a hyphen."""
+    """Make the id fit for a file's name: replace all but plain letters, digits and hyphens by hyphens."""
     return "".join(char if char in SAFE_CHARACTERS else "-" for char in crew_id)[:MAX_ID_CHARACTERS]

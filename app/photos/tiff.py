@@ -1,6 +1,6 @@
-"""TIFF: the file's bytes come in, the same file with its largest page first goes out, with what is to be known of it.
+"""TIFF: finds the largest page, and refuses cameras' RAW files and damage that libtiff does not notice.
 
-Many a first page is a thumbnail. A camera's RAW file is a TIFF inside, whose pages are all thumbnails.
+Decoders read the first page, which may be a thumbnail. A RAW file is a TIFF whose readable pages are all thumbnails.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from app.photos.kinds import RAW, UNKNOWN
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, SAMPLES, STRIP_BYTES = 273, 277, 279
 TILE_OFFSETS, TILE_BYTES, SUB_PAGES, EXTRA_SAMPLES, DNG_VERSION = 324, 325, 330, 338, 50706
-FORMS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}  # the types of whole numbers
-# Pixels as the sensor gave them: a colour filter's mosaic, or linear light; and how Nikon, Sony, Pentax, Kodak pack it.
+FORMS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}  # how `struct` reads each type of whole number
+# A sensor's pixels: a colour filter's mosaic, or linear light; and how Nikon, Sony, Pentax and Kodak compress them.
 RAW_PHOTOMETRICS = {32803, 34892}
 RAW_COMPRESSIONS = {34713, 32767, 32769, 65000, 65535}
-UNCOMPRESSED, WITHOUT_INK, SUBSAMPLED = 1, {0, 1}, 6  # compression; photometrics: grey, and colours of halved planes
+UNCOMPRESSED = 1  # of COMPRESSION
+GREY, SUBSAMPLED = {0, 1}, 6  # of PHOTOMETRIC: SUBSAMPLED has colour planes of half the size
 ASSOCIATED, UNASSOCIATED = 1, 2
 EIGHT_BITS = 8
 DEFLATED = {8, 32946}
-PIECE_BYTES = 1 << 20  # unpacked at a time, whatever it unpacks to
-MAX_PAGES = 1000  # of which each is looked at; a scanner's stack has hundreds
-MAX_ENTRIES = 4096  # of one page: cameras write some hundreds
-MAX_VALUES = 1_000_000  # strips of one page
+CHUNK_BYTES = 1 << 20  # unpacked at a time, however much the rest would expand to
+MAX_PAGES = 1000  # a scanner's stack has hundreds
+MAX_ENTRIES = 4096  # of one page; cameras write some hundreds
+MAX_VALUES = 1_000_000  # of one entry, such as the places of a page's strips
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A page's entries: by tag, where its values lie in the file, how they are written and how many there are."""
+    """A page's entries: by tag, where its values lie in the file, their `struct` form and their number."""
 
     start: int
     entries: dict[int, tuple[int, str, int]]
@@ -43,7 +44,9 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is to be known of the largest page; `alpha` is ASSOCIATED, UNASSOCIATED or 0 for none."""
+    """The largest page. `content` is the file with this page first, `size` its (width, height), `is_deep` says that it
+    has more than 8 bits a value, `deflated` is where its deflated strips lie; `alpha` is ASSOCIATED, UNASSOCIATED or 0
+    for none, and stands at `alpha_place`."""
 
     content: bytes
     size: tuple[int, int]
@@ -56,9 +59,9 @@ class Page:
 
     @property
     def with_plain_alpha(self) -> bytes:
-        """The file with its alpha declared to be any fourth colour, which OpenCV hands over as it is.
+        """Return the file with its alpha declared to be any fourth colour, which OpenCV does not touch.
 
-        By unassociated alpha of 8 bits it would multiply the colours; those of 16 bits it leaves alone.
+        OpenCV would multiply 8-bit colours by an unassociated alpha. It leaves those of 16 bits as they are.
         """
         if self.is_deep:
             return self.content
@@ -66,13 +69,13 @@ class Page:
 
 
 def refuse_broken_strips(page: Page) -> None:
-    """Raises InvalidImage when deflated pixels are not what was deflated: libtiff does not look at the checksum."""
+    """Raise InvalidImage when deflated pixels do not match their checksum, which libtiff does not read."""
     for start, end in page.deflated:
         unpacker = zlib.decompressobj()
         rest = page.content[start:end]
         try:
             while rest and not unpacker.eof:
-                unpacker.decompress(rest, PIECE_BYTES)
+                unpacker.decompress(rest, CHUNK_BYTES)
                 rest = unpacker.unconsumed_tail
         except zlib.error as error:
             raise InvalidImage(DAMAGED) from error
@@ -81,7 +84,7 @@ def refuse_broken_strips(page: Page) -> None:
 
 
 class TiffReader:
-    """A TIFF's or BigTIFF's directories. Raises struct.error where the file ends before it should."""
+    """Reads a TIFF's or BigTIFF's directories. Raises struct.error beyond the file's end."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -90,10 +93,11 @@ class TiffReader:
         self._offset: Final = "Q" if self._is_big else "I"
 
     def read(self, form: str, place: int) -> tuple[int, ...]:
+        """Unpack numbers of a `struct` form, in the file's byte order."""
         return struct.unpack_from(self._order + form, self._content, place)
 
     def directories(self) -> Iterator[Directory]:
-        """The pages, and the pages that they name as their parts."""
+        """Yield the pages, and the pages that they name as their parts."""
         seen: set[int] = set()
         waiting = deque(self.read(self._offset, 8 if self._is_big else 4))
         while waiting and len(seen) < MAX_PAGES:
@@ -106,23 +110,25 @@ class TiffReader:
             named = (following, *self.values(directory, SUB_PAGES)[:MAX_PAGES])
             waiting.extend(each for each in dict.fromkeys(named) if each and each not in seen)
 
-    def values(self, directory: Directory, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+    def values(self, directory: Directory, tag: int) -> tuple[int, ...]:
+        """Return all values of a tag; none when the page lacks it."""
         if tag not in directory.entries:
-            return default
+            return ()
         place, form, count = directory.entries[tag]
         return self.read(f"{count}{form}", place)
 
     def first(self, directory: Directory, tag: int, default: int = 0) -> int:
+        """Return the first value of a tag."""
         return (*self.values(directory, tag), default)[0]
 
     def beginning_with(self, directory: Directory) -> bytes:
-        """The file whose first page is this one."""
+        """Return the file with this page as its first."""
         place = 8 if self._is_big else 4
         start = struct.pack(self._order + self._offset, directory.start)
         return self._content[:place] + start + self._content[place + len(start) :]
 
     def _directory(self, start: int) -> tuple[Directory, int]:
-        """One page's entries, and where the next page's are."""
+        """Read one page's entries, and where the next page is."""
         (count,) = self.read("Q" if self._is_big else "H", start)
         place = start + (8 if self._is_big else 2)
         entry = f"HH{self._offset}"
@@ -138,13 +144,13 @@ class TiffReader:
             place += head + inline
         try:
             (following,) = self.read(self._offset, place)
-        except struct.error:  # the last one's, which sloppy writers leave out
+        except struct.error:  # behind the last page some programs leave it out
             following = 0
         return Directory(start, entries), following
 
 
 def read_largest_page(content: bytes) -> Page:
-    """The page with the most pixels. Raises InvalidImage for RAW files, and where pixels lie beyond the file's end."""
+    """Find the page with the most pixels. Raises InvalidImage for RAW files and for pixels beyond the file's end."""
     reader = TiffReader(content)
     try:
         directories = list(reader.directories())
@@ -163,7 +169,8 @@ def _is_raw(reader: TiffReader, page: Directory) -> bool:
 
 
 def _find_pixels(reader: TiffReader, page: Directory, file_bytes: int) -> list[tuple[int, int]]:
-    """Where its strips or tiles lie. Raises InvalidImage when one is cut off, or all are too few for the pixels."""
+    """Return where the page's strips or tiles lie. Raises InvalidImage when one is cut off, or when uncompressed ones
+    are too short for the page's size."""
     offsets = reader.values(page, STRIP_OFFSETS) or reader.values(page, TILE_OFFSETS)
     lengths = reader.values(page, STRIP_BYTES) or reader.values(page, TILE_BYTES)
     spans = [(offset, offset + length) for offset, length in zip(offsets, lengths, strict=False)]
@@ -181,16 +188,16 @@ def _find_pixels(reader: TiffReader, page: Directory, file_bytes: int) -> list[t
 def _describe(reader: TiffReader, page: Directory, spans: list[tuple[int, int]]) -> Page:
     samples = reader.first(page, SAMPLES, 1)
     compression = reader.first(page, COMPRESSION, UNCOMPRESSED)
-    is_grey = reader.first(page, PHOTOMETRIC, 2) in WITHOUT_INK
+    is_grey = reader.first(page, PHOTOMETRIC, 2) in GREY
     extras = reader.values(page, EXTRA_SAMPLES)
     has_alpha = len(extras) == 1 and samples == (2 if is_grey else 4) and extras[0] in (ASSOCIATED, UNASSOCIATED)
     return Page(
-        reader.beginning_with(page),
-        (reader.first(page, WIDTH), reader.first(page, HEIGHT)),
-        is_grey,
-        reader.first(page, BITS, 1) > EIGHT_BITS,
-        compression != UNCOMPRESSED,
-        tuple(spans) if compression in DEFLATED else (),
-        extras[0] if has_alpha else 0,
-        page.entries[EXTRA_SAMPLES][0] if has_alpha else 0,
+        content=reader.beginning_with(page),
+        size=(reader.first(page, WIDTH), reader.first(page, HEIGHT)),
+        is_grey=is_grey,
+        is_deep=reader.first(page, BITS, 1) > EIGHT_BITS,
+        is_packed=compression != UNCOMPRESSED,
+        deflated=tuple(spans) if compression in DEFLATED else (),
+        alpha=extras[0] if has_alpha else 0,
+        alpha_place=page.entries[EXTRA_SAMPLES][0] if has_alpha else 0,
     )

@@ -1,6 +1,6 @@
-"""Transparent photos: what lies under the transparent parts is not to be seen, and so it is not looked at.
+"""Decodes photos with transparent parts on white, as every program shows them.
 
-Whoever erased somebody from a photo left the colours there; the photo is what every program shows, on white.
+The colours under a transparent part are still in the file: a person erased from the photo must not be found there.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from app.photos.tiff import ASSOCIATED, Page
 from app.records import Image
 
 WHITE = 255
-BAND_ROWS = 256  # composed at a time: twice the bytes of a whole photo would be a lot of memory
+BAND_ROWS = 256  # composed at a time, since 16 bits a value for a whole photo would take much memory
 
 
 def decode_on_white(content: bytes, kind: str, reduction: int) -> Image:
-    """A PNG, WebP or GIF with transparent parts -> BGR uint8 (h, w, 3), upright. Raises InvalidImage when damaged."""
+    """Decode a PNG, WebP or GIF with transparent parts to BGR uint8 (h, w, 3), upright. Raises InvalidImage."""
     with _opened(content, kind) as picture:
         layers = np.asarray(picture.convert("RGBA"), np.uint8)
         exif = picture.info.get("exif", b"")
     image = compose(layers[:, :, 2::-1], layers[:, :, 3])
-    return turn_upright(opencv.shrink(image, reduction), read_orientation(exif))
+    return turn_upright(_shrink(image, reduction), read_orientation(exif))
 
 
 def decode_tiff_on_white(page: Page) -> Image:
-    """A TIFF's page with alpha -> BGR uint8 (h, w, 3), upright as its readers turn it."""
+    """Decode a TIFF's page with alpha to BGR uint8 (h, w, 3), turned as the decoder does. Raises InvalidImage."""
     is_multiplied = page.alpha == ASSOCIATED
-    if page.is_grey:  # whose alpha OpenCV forgets
+    if page.is_grey:  # OpenCV drops the alpha of grey pages
         with _opened(page.content, "TIFF") as picture:
             grey, alpha = (np.asarray(picture.getchannel(each), np.uint8) for each in (0, 1))
         return compose(np.stack([grey] * 3, axis=2), alpha, is_multiplied=is_multiplied)
@@ -46,7 +46,7 @@ def decode_tiff_on_white(page: Page) -> Image:
 
 
 def compose(colours: NDArray[np.uint8], alpha: NDArray[np.uint8], *, is_multiplied: bool = False) -> Image:
-    """Colours (h, w, 3) on white, as far as `alpha` (h, w) lets it through; they may be multiplied with it already."""
+    """Put colours (h, w, 3) on white by `alpha` (h, w), by which `is_multiplied` ones are multiplied already."""
     image = np.empty(colours.shape, np.uint8)
     for start in range(0, len(image), BAND_ROWS):
         band = slice(start, start + BAND_ROWS)
@@ -58,7 +58,7 @@ def compose(colours: NDArray[np.uint8], alpha: NDArray[np.uint8], *, is_multipli
 
 @contextmanager
 def _opened(content: bytes, kind: str) -> Iterator[PillowImage.Image]:
-    """The file in Pillow's hands. Raises InvalidImage for what Pillow finds wrong with it inside."""
+    """Open the file with Pillow. Raises InvalidImage for Pillow's errors inside."""
     try:
         with PillowImage.open(io.BytesIO(content), formats=(kind,)) as picture:
             yield picture
@@ -66,6 +66,14 @@ def _opened(content: bytes, kind: str) -> Iterator[PillowImage.Image]:
         raise InvalidImage(DAMAGED) from error
 
 
+def _shrink(image: Image, factor: int) -> Image:
+    """Reduce the image as OpenCV does after a decoder that cannot shrink."""
+    if factor == 1:
+        return image
+    rows, columns = (side // factor for side in image.shape[:2])
+    return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
+
+
 def _as_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """16 bits become the upper eight."""
+    """Take the upper eight bits of 16."""
     return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8)

@@ -64,7 +64,7 @@ class DownloadPool:
 
     def dismiss(self) -> None:
         """No more of them; those under way go on by themselves."""
-        self._pool.dismiss()
+        self._pool.stop()
 
     def _patience_s(self) -> float:
         with self._guard:

@@ -1,82 +1,69 @@
-"""Skips what needs no new vector: the file that was enrolled, the file that failed, a vector that came out the same.
+"""Recognises photos that need no new vector: the enrolled file, a file that has failed, a vector that did not move.
 
-Every file that has changed is embedded: no picture's likeness says that nothing about the face was corrected.
+Every file that has changed is embedded: a likeness of pictures cannot say that the face was not corrected.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from app.errors import Retry, kind_of
 from app.gallery.enrolments import Enrolment
-from app.planning.decisions import Decision, Rules, is_stale, recalled
+from app.planning.decisions import Case, Decision, is_stale, recalled
+from app.planning.rules import Rules
 from app.records import (
     SKIPPED_REACTIVATED,
     SKIPPED_REENCODED,
     SKIPPED_RENAMED,
     SKIPPED_SAME_FILE,
-    CrewMember,
     Embedding,
     Failed,
     Photo,
-    Picture,
     Skipped,
 )
 
 
-class KnownPhotos:
-    """What is known of those who are about to be processed. `decisions` by crew id; `pictures` by row id."""
-
-    def __init__(self, decisions: Mapping[str, Decision], pictures: Mapping[int, Picture], rules: Rules) -> None:
-        self._decisions = decisions
-        self._pictures = pictures
-        self._rules = rules
-
-    def fetch(self, fetch: Callable[[CrewMember], Photo], member: CrewMember) -> Photo | Skipped | Failed:
-        """The photo, unless its content is the one that was enrolled, or that failed."""
-        photo = fetch(member)
-        enrolment = self._good_row(member)
-        if enrolment is not None and enrolment.sha256 == photo.sha256 and self._was_seen_last(photo):
-            return Skipped(member, _how(enrolment, photo, SKIPPED_SAME_FILE), photo=photo)
-        suspect = self._decisions[member.crew_id].case.suspect is not None
-        return self._known_failure(photo) or dataclasses.replace(photo, suspect=suspect)
-
-    def unmoved(self, embedding: Embedding) -> Skipped:
-        """The outcome of a member whose new vector is the one that the row holds already."""
-        photo, enrolment = embedding.photo, self._decisions[embedding.member.crew_id].case.enrolment
-        code = SKIPPED_REENCODED if enrolment is None else _how(enrolment, photo, SKIPPED_REENCODED)
-        return Skipped(photo.member, code, analysis=embedding.analysis, photo=photo)
-
-    def picture_of(self, crew_id: str) -> Picture | None:
-        """The picture that a member's row was made of."""
-        enrolment = self._decisions[crew_id].case.enrolment
-        return None if enrolment is None else self._pictures.get(enrolment.row_id)
-
-    def _good_row(self, member: CrewMember) -> Enrolment | None:
-        """The member's one row, when it is of this contract and to be kept."""
-        case = self._decisions[member.crew_id].case
-        enrolment = case.enrolment
-        if enrolment is None or self._rules.force or len(enrolment.active_ids) > 1 or is_stale(enrolment, self._rules):
-            return None
-        return enrolment if enrolment.active or case.came_back else None
-
-    def _was_seen_last(self, photo: Photo) -> bool:
-        """Whether nothing is remembered of another file since: what was seen of it would stand for this one."""
-        remembered = self._decisions[photo.member.crew_id].case.remembered
-        return remembered is None or (not remembered.code and remembered.sha256 in ("", photo.sha256))
-
-    def _known_failure(self, photo: Photo) -> Failed | None:
-        remembered = self._decisions[photo.member.crew_id].case.remembered
-        if remembered is None or self._rules.force or self._rules.insist:
-            return None
-        same = remembered.sha256 == photo.sha256 and remembered.judged_by == self._rules.judged_by
-        if not same or kind_of(remembered.code).retry is not Retry.OTHER_PHOTO:
-            return None
-        return dataclasses.replace(recalled(photo.member, remembered), photo=photo)
+def recognise(photo: Photo, decision: Decision, rules: Rules) -> Skipped | Failed | None:
+    """Return the outcome of a fetched file that was enrolled, or that failed under the same rules; None when the file
+    has to be processed."""
+    enrolment = _good_row(decision.case, rules)
+    if enrolment is not None and enrolment.sha256 == photo.sha256 and _was_seen_last(photo, decision.case):
+        return Skipped(photo.member, _why_skipped(enrolment, photo, SKIPPED_SAME_FILE), photo=photo)
+    return _known_failure(photo, decision.case, rules)
 
 
-def _how(enrolment: Enrolment, photo: Photo, otherwise: str) -> str:
+def skip_unmoved(embedding: Embedding, decision: Decision) -> Skipped:
+    """Return the outcome of a member whose new vector is the one that the row holds already."""
+    photo, enrolment = embedding.photo, decision.case.enrolment
+    code = SKIPPED_REENCODED if enrolment is None else _why_skipped(enrolment, photo, SKIPPED_REENCODED)
+    return Skipped(photo.member, code, embedding.timings_ms, embedding.analysis, photo)
+
+
+def _good_row(case: Case, rules: Rules) -> Enrolment | None:
+    """Return the member's one row when it is of this embedding spec and stays."""
+    enrolment = case.enrolment
+    if enrolment is None or rules.force or len(enrolment.active_ids) > 1 or is_stale(enrolment, rules):
+        return None
+    return enrolment if enrolment.active or case.came_back else None
+
+
+def _was_seen_last(photo: Photo, case: Case) -> bool:
+    """Return whether no other file was recorded since: what was seen of that one would stand for this one."""
+    photo_record = case.photo_record
+    return photo_record is None or (not photo_record.code and photo_record.sha256 in ("", photo.sha256))
+
+
+def _known_failure(photo: Photo, case: Case, rules: Rules) -> Failed | None:
+    photo_record = case.photo_record
+    if photo_record is None or rules.force or rules.insist:
+        return None
+    is_same = photo_record.sha256 == photo.sha256 and photo_record.judged_by == rules.judged_by
+    if not is_same or not photo_record.code or kind_of(photo_record.code).retry is not Retry.OTHER_PHOTO:
+        return None
+    return replace(recalled(photo.member, photo_record), photo=photo)
+
+
+def _why_skipped(enrolment: Enrolment, photo: Photo, otherwise: str) -> str:
     if not enrolment.active:
         return SKIPPED_REACTIVATED
     return SKIPPED_RENAMED if enrolment.url != photo.url else otherwise

@@ -1,13 +1,13 @@
-"""The order of the stages, and nothing else: members come in, exactly one outcome for each goes out.
+"""Runs members through the stages on threads: decisions in, one result for each member out.
 
-    member -> fetch -> decode -> find -> embed -> store
-              (download threads)
-                       (worker threads)  (worker threads, in batches)
-                                                  (this thread, in batches)
+    decision -> fetch -> decode -> find -> embed -> Embedding, Failed or Skipped
+                (download threads)
+                         (worker threads) (worker threads, in batches)
 
-A fixed number of members is under way at any time, whatever the roster's length; each finishes when it is ready.
-One thread for each core does whatever comes next, a photo or a batch: none waits for another, and none competes.
-A download that stalls lets the others pass; a photo that a thread does not come back from costs that member alone.
+A fixed number of members is under way at any time, whatever the roster's length; each finishes when it is ready. One
+thread for each core does what comes next, a photo or a batch. A download that stalls lets the others pass; a photo
+that a thread does not come back from costs that member alone. The caller stores the vectors: while it does, nothing
+new is begun.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ import itertools
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from app.core.config import Settings
 from app.core.worker_threads import Task, WorkerPool
 from app.errors import ItemError, PhotoUnavailable, RunError, Stuck, TookTooLong
+from app.faces.onnx_sessions import choose_batch_size, parse_providers
 from app.pipeline.download_pool import DownloadPool
-from app.pipeline.work_item import Batch, Journey, take_batch
-from app.records import SKIPPED_INTERRUPTED, CrewMember, Embedding, Face, Failed, Outcome, Photo, Portrait, Skipped
+from app.pipeline.stages import Stages
+from app.pipeline.work_item import Processed, WorkItem, embed_batch
+from app.planning.decisions import Decision
+from app.records import SKIPPED_INTERRUPTED, Failed, Photo, Skipped
 
 log = logging.getLogger(__name__)
 
@@ -40,20 +44,7 @@ LOST_PER_THREAD = 3  # threads that hang: each holds a photo's memory and perhap
 LEAVE_S = 5.0  # how long the end of a run waits for what is being computed: longer than any usual photo
 
 
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """What is done to a member, as callables. Each raises ItemError for what costs one member, RunError for what
-    ends the run; `discard` is told when a photo's file is no longer needed. `fetch` may find that nothing more is to be
-    done, `store` that the row holds the vector already. Until `may_store` says so nothing is stored, unless there is
-    nobody else to wait for."""
-
-    fetch: Callable[[CrewMember], Photo | Skipped | Failed]
-    decode: Callable[[Photo], Portrait]
-    find: Callable[[Portrait], Face]
-    embed: Callable[[Sequence[Face]], list[Embedding]]
-    store: Callable[[Sequence[Embedding]], list[int | Skipped]]
-    discard: Callable[[Photo], None]
-    may_store: Callable[[], bool] = lambda: True
+Batch = list[WorkItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +65,35 @@ class PipelineOptions:
         """Enough that a batch fills while another is computed and every thread has work; no more than that."""
         return 2 * self.batch_size + self.download_threads + self.worker_threads
 
+    @classmethod
+    def of(cls, settings: Settings) -> PipelineOptions:
+        """Return the options that the settings ask for."""
+        batch_size = settings.BATCH_SIZE or choose_batch_size(parse_providers(settings.ONNX_PROVIDERS))
+        download_limit_s = max(PHOTO_LIMIT_S, 2 * settings.HTTP_TOTAL_TIMEOUT_S)
+        return cls(settings.DOWNLOAD_THREADS, settings.WORKER_THREADS, batch_size, download_limit_s=download_limit_s)
+
     def batch_limit_s(self, faces: int) -> float:
         """What a batch of them is allowed."""
         return self.photo_limit_s * (1 + faces / FACES_IN_LIMIT)
 
 
 class Pipeline:
-    """Runs members through the stages. `stop`, set from outside, ends the run after what is being written."""
+    """Runs members through the stages. `stop`, set from outside, ends the run."""
 
     def __init__(self, stages: Stages, options: PipelineOptions, stop: threading.Event | None = None) -> None:
         self._stages = stages
         self._options = options
         self._stop = stop or threading.Event()
-        # Back from the worker threads: a member ready for the network, or a batch that has been through it.
-        self._ready: queue.SimpleQueue[Journey | Batch | RunError] = queue.SimpleQueue()
-        self._under_way: dict[Journey, None] = {}  # a set that keeps its order
-        self._held: list[Batch] = []  # through the network, and not to be stored yet
+        # Back from the worker threads: a member whose face is found, or a batch that was embedded.
+        self._ready: queue.SimpleQueue[WorkItem | Batch | RunError] = queue.SimpleQueue()
+        self._under_way: dict[WorkItem, None] = {}  # a set that keeps its order
 
-    def run(self, members: Iterable[CrewMember]) -> Iterator[Outcome]:
-        """One outcome for each member, in the order in which they finish. A RunError is raised after them."""
-        waiting = iter(members)
+    def run(self, decisions: Iterable[Decision]) -> Iterator[list[Processed]]:
+        """Yield one result for each member, in the order in which they finish; those of a batch together.
+
+        A RunError is raised after the results of all members, most of which are then `interrupted`.
+        """
+        waiting = iter(decisions)
         trouble: RunError | None = None
         downloads = DownloadPool(self._options.download_threads, self._options.stall_s)
         workers = WorkerPool(self._options.worker_threads)
@@ -104,62 +104,60 @@ class Pipeline:
             trouble = error
         finally:
             downloads.dismiss()  # and not waited for: a server may keep one hanging
-            workers.dismiss()
-            workers.join(self._options.leave_s)  # who is not back by then is for `leave` to see
-        left = [journey.member for journey in self._under_way]
-        yield from (Skipped(member, SKIPPED_INTERRUPTED) for member in itertools.chain(left, waiting))
+            workers.stop()
+            workers.join(self._options.leave_s)  # threads that are not back by then are for `leave` to see
+        left = [item.decision for item in self._under_way]
+        for decision in itertools.chain(left, waiting):
+            yield [Processed(decision, Skipped(decision.member, SKIPPED_INTERRUPTED))]
         if trouble is not None:
             raise trouble
 
     def _work_off(
-        self, waiting: Iterator[CrewMember], downloads: DownloadPool, workers: WorkerPool
-    ) -> Iterator[Outcome]:
+        self, waiting: Iterator[Decision], downloads: DownloadPool, workers: WorkerPool
+    ) -> Iterator[list[Processed]]:
         batch: Batch = []
         while not self._stop.is_set():
-            yield from self._give_up_on_hanging(downloads, workers)
-            ahead = self._busy - downloads.make_room()
-            for member in itertools.islice(waiting, max(0, self._options.in_flight - ahead)):
-                self._start(Journey(member), downloads, workers)
-            if not self._busy:  # nobody else to wait for
-                yield from self._write_held()
+            yield from self._give_up_hanging(downloads, workers)
+            ahead = len(self._under_way) - downloads.make_room()
+            for decision in itertools.islice(waiting, max(0, self._options.in_flight - ahead)):
+                self._start(WorkItem(decision), downloads, workers)
+            if not self._under_way:
                 return
             ready = self._next_ready()
-            if isinstance(ready, Journey) and ready.is_done:
+            if isinstance(ready, list):
                 yield self._finish(ready)
-            elif isinstance(ready, Journey):
-                batch.append(ready)
+            elif ready is not None and ready.result is not None:
+                yield self._finish([ready])
             elif ready is not None:
-                self._held.append(ready)
+                batch.append(ready)
             if batch and (ready is None or len(batch) == self._options.batch_size):
                 workers.hand(self._embed(batch))
                 batch = []
-            yield from self._write_held() if self._stages.may_store() else ()
 
-    @property
-    def _busy(self) -> int:
-        """How many are under way, without those who only wait to be stored."""
-        return len(self._under_way) - sum(len(batch) for batch in self._held)
-
-    def _start(self, journey: Journey, downloads: DownloadPool, workers: WorkerPool) -> None:
+    def _start(self, item: WorkItem, downloads: DownloadPool, workers: WorkerPool) -> None:
         def fetch() -> None:
-            journey.step("download", lambda _: self._stages.fetch(journey.member))
-            if journey.failure is None:
-                downloads.went_well(journey.timings_ms["download"] / 1000)
-
-        def prepare() -> None:
-            journey.step("decode", self._stages.decode)
-            journey.step("detect", self._stages.find)
-            if journey.photo is not None:
-                self._discard(journey.photo)
+            item.run("download", lambda: self._stages.fetch(item.decision))
+            if not isinstance(item.result, Failed):
+                downloads.went_well(item.timings_ms["download"] / 1000)
 
         def go_on(error: RunError | None) -> None:
             if error is None:
-                workers.hand(Task(prepare, partial(self._hand_over, journey), journey))
+                workers.hand(Task(partial(self._prepare, item), partial(self._hand_over, item), item))
             else:
-                self._hand_over(journey, error)
+                self._hand_over(item, error)
 
-        self._under_way[journey] = None
-        downloads.start(Task(fetch, go_on, journey))
+        self._under_way[item] = None
+        downloads.start(Task(fetch, go_on, item))
+
+    def _prepare(self, item: WorkItem) -> None:
+        """Decode the photo and find the face."""
+        photo = item.photo
+        if photo is None:
+            return
+        portrait = item.run("decode", lambda: self._stages.decode(photo))
+        if portrait is not None:
+            item.run("detect", lambda: self._stages.find(portrait))
+        self._discard(photo)
 
     def _discard(self, photo: Photo) -> None:
         try:
@@ -168,13 +166,13 @@ class Pipeline:
             log.warning("No se pudo borrar %s", photo.path.name, exc_info=True)
 
     def _embed(self, batch: Batch) -> Task:
-        return Task(partial(take_batch, batch, "embed", self._stages.embed), partial(self._hand_over, batch), batch)
+        return Task(partial(embed_batch, batch, self._stages.embed), partial(self._hand_over, batch), batch)
 
-    def _hand_over(self, ready: Journey | Batch, error: RunError | None) -> None:
+    def _hand_over(self, ready: WorkItem | Batch, error: RunError | None) -> None:
         self._ready.put(ready if error is None else error)
 
-    def _next_ready(self) -> Journey | Batch | None:
-        """What is prepared or embedded next; None when nothing came in time."""
+    def _next_ready(self) -> WorkItem | Batch | None:
+        """Return what is prepared or embedded next; None when nothing came in time."""
         try:
             ready = self._ready.get(timeout=BATCH_WAIT_S)
         except queue.Empty:
@@ -183,43 +181,28 @@ class Pipeline:
             raise ready
         return ready
 
-    def _give_up_on_hanging(self, downloads: DownloadPool, workers: WorkerPool) -> Iterator[Outcome]:
-        """Raises Stuck when they are too many."""
+    def _give_up_hanging(self, downloads: DownloadPool, workers: WorkerPool) -> Iterator[list[Processed]]:
+        """Fail the members whose download or photo does not end. Raises Stuck when they are too many."""
         options = self._options
         for task in downloads.hanging(options.download_limit_s):
             if downloads.give_up(task):
                 detail = f"la descarga no terminó en {options.download_limit_s:g} segundos"
                 yield self._give_up(task.subject, PhotoUnavailable(detail))
         for task in workers.slow(options.photo_limit_s):
-            if isinstance(task.subject, Journey) and workers.give_up(task):
+            if isinstance(task.subject, WorkItem) and workers.give_up(task):
                 yield self._give_up(task.subject, TookTooLong(f"más de {options.photo_limit_s:g} segundos"))
             elif isinstance(task.subject, list) and task.has_taken(options.batch_limit_s(len(task.subject))):
-                raise Stuck("El modelo no terminó de calcular")  # nobody's fault: all faces are of one size
+                raise Stuck("El modelo no terminó de calcular")  # no photo's fault: all faces are of one size
         if workers.given_up >= LOST_PER_THREAD * options.worker_threads:
             raise Stuck(f"El programa se quedó colgado con {workers.given_up} fotos")
         if downloads.given_up >= LOST_PER_THREAD * options.download_threads:
             raise Stuck(f"{downloads.given_up} descargas no terminaron nunca")
 
-    def _give_up(self, journey: Journey, error: ItemError) -> Outcome:
-        journey.give_up(error)
-        return self._finish(journey)
+    def _give_up(self, item: WorkItem, error: ItemError) -> list[Processed]:
+        item.give_up(error)
+        return self._finish([item])
 
-    def _write_held(self) -> Iterator[Outcome]:
-        while self._held and not self._stop.is_set():
-            yield from self._write(self._held.pop(0))
-
-    def _write(self, batch: Batch) -> Iterator[Outcome]:
-        trouble: RunError | None = None
-        try:
-            take_batch([journey for journey in batch if journey.failure is None], "store", self._stages.store)
-        except RunError as error:
-            trouble = error
-        for journey in batch:
-            if journey.is_done:
-                yield self._finish(journey)
-        if trouble is not None:
-            raise trouble
-
-    def _finish(self, journey: Journey) -> Outcome:
-        del self._under_way[journey]
-        return journey.outcome()
+    def _finish(self, items: Batch) -> list[Processed]:
+        for item in items:
+            del self._under_way[item]
+        return [item.processed() for item in items]

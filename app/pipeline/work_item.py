@@ -1,111 +1,166 @@
-"""One member on the way through the stages: a call's result or error comes in, in the end one outcome goes out."""
+"""One member under way through the stages, and the border where one member's error ends."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 from app.core.logs import RUN_LOGGER, Personal
-from app.core.redaction import harmless
+from app.core.redaction import redacted
 from app.errors import ItemError, RunError, Unexpected
-from app.records import CrewMember, Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
+from app.planning.decisions import Decision
+from app.records import CrewMember, Embedding, Face, Failed, Photo, PhotoAnalysis, Portrait, Skipped
 
 log = logging.getLogger(__name__)
 run_log = logging.getLogger(RUN_LOGGER)
 
+Value = TypeVar("Value")
+Embed = Callable[[Sequence[Face]], list[Embedding]]
+Result = Embedding | Failed | Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What the stages made of one member. The member's decision travels with the result."""
+
+    decision: Decision
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class StageFailure:
+    """A stage's error for one member. `stage` is the error's own stage, which may be another than the one that ran."""
+
+    stage: str
+    error: ItemError
+
+
+def run_stage(crew_id: str, stage: str, call: Callable[[], Value]) -> tuple[Value | StageFailure, float]:
+    """Run one stage for one member and log it; return what it gives or why it failed, and the milliseconds it took.
+
+    One member's error ends here: only a RunError passes.
+    """
+    started = time.perf_counter()
+    found: Value | StageFailure
+    try:
+        found = call()
+    except ItemError as error:
+        found = StageFailure(error.stage, error)
+    except RunError:
+        raise
+    except Exception as error:
+        log.exception("%s: error inesperado en la etapa %s", crew_id, stage)
+        found = StageFailure(stage, Unexpected(redacted(f"{type(error).__name__}: {error}")))
+    milliseconds = (time.perf_counter() - started) * 1000
+    log_stage(crew_id, stage, milliseconds, found)
+    return found, round(milliseconds, 3)
+
+
+def log_stage(crew_id: str, stage: str, milliseconds: float, found: object) -> None:
+    """Write one line about a member's stage to the run's log."""
+    code, detail = "bien", ""
+    if isinstance(found, StageFailure):
+        code, detail = found.error.code, found.error.detail
+    elif isinstance(found, Failed):
+        code, detail = found.code, found.detail
+    run_log.info("%s %s %.1f ms: %s %s", crew_id, stage, milliseconds, code, Personal(detail))
+
 
 @dataclass(eq=False, slots=True)
-class Journey:
-    """One member on the way: what it has become so far, what each stage took, and why it ended early."""
+class WorkItem:
+    """One member under way: the decision, what each stage took, what is known of the photo, and in the end the result.
 
-    member: CrewMember
+    A thread that the run has given up on may still come back: after the result is set nothing changes it.
+    """
+
+    decision: Decision
     stage: str = ""
-    item: Any = None
     timings_ms: dict[str, float] = field(default_factory=dict)
-    failure: Failed | None = None
-    analysis: PhotoAnalysis | None = None
     photo: Photo | None = None
-
-    def step(self, stage: str, call: Callable[[Any], Any]) -> None:
-        """Take the member through one stage, unless it has an outcome already. This is the border where one member's
-        trouble ends: anything but a RunError becomes its outcome."""
-        if self.is_done:
-            return
-        self.stage = stage
-        started = time.perf_counter()
-        try:
-            self.advance(call(self.item))
-        except ItemError as error:
-            self._fail(error, error.stage)
-        except RunError:
-            raise
-        except Exception as error:
-            log.exception("%s: error inesperado en la etapa %s", self.member.crew_id, stage)
-            self._fail(Unexpected(harmless(f"{type(error).__name__}: {error}")), stage)
-        self.took(stage, time.perf_counter() - started)
-
-    def advance(self, item: Any) -> None:
-        """To the next stage, with what it saw of the photo. A stage that finds that nothing is to be done, or that the
-        failure is a known one, gives the outcome itself."""
-        self.photo = item if isinstance(item, Photo) else getattr(item, "photo", None) or self.photo
-        if isinstance(item, Failed):
-            self.failure, item = replace(item, timings_ms=self.timings_ms, photo=self.photo), None
-        self.item = item
-        self.analysis = getattr(item, "analysis", None) or self.analysis
-
-    def took(self, stage: str, seconds: float) -> None:
-        self.timings_ms[stage] = round(seconds * 1000, 3)
-        code, detail = (self.failure.code, self.failure.detail) if self.failure else ("bien", "")
-        run_log.info("%s %s %.1f ms: %s %s", self.member.crew_id, stage, seconds * 1000, code, Personal(detail))
-
-    def give_up(self, error: ItemError) -> None:
-        """The stage that it is in does not come to an end: what it still says changes nothing any more."""
-        log.error("%s: %s en la etapa %s", self.member.crew_id, error.code, self.stage)
-        seen = self.analysis
-        self.failure = Failed(
-            self.member, self.stage, error.code, error.detail, dict(self.timings_ms), seen, self.photo
-        )
-
-    def _fail(self, error: ItemError, stage: str) -> None:
-        self.item = None  # a decoded photo is large, and a failed member may wait long for its turn
-        seen = error.analysis or self.analysis
-        self.failure = Failed(self.member, stage, error.code, error.detail, self.timings_ms, seen, self.photo)
+    analysis: PhotoAnalysis | None = None
+    face: Face | None = None
+    result: Result | None = None
 
     @property
-    def is_done(self) -> bool:
-        """Whether nothing is left to do: it failed, is as good as ever, or has become the id of its row."""
-        return self.failure is not None or isinstance(self.item, int | Skipped)
+    def member(self) -> CrewMember:
+        return self.decision.member
 
-    def outcome(self) -> Outcome:
-        if self.failure is not None:
-            return self.failure
-        if isinstance(self.item, Skipped):
-            return replace(self.item, timings_ms=self.timings_ms, photo=self.photo)
-        return Stored(self.member, self.item, self.timings_ms, self.analysis, self.photo)
+    def run(self, stage: str, call: Callable[[], Value]) -> Value | None:
+        """Run a stage and return what it gives; None when the member has a result, from before or by this stage."""
+        if self.result is not None:
+            return None
+        self.stage = stage
+        found, milliseconds = run_stage(self.member.crew_id, stage, call)
+        self.timings_ms[stage] = milliseconds
+        if isinstance(found, StageFailure):
+            self._fail(found.error, found.stage)
+            return None
+        self._note(found)
+        return None if self.result is not None else found
+
+    def embedded(self, embedding: Embedding, milliseconds: float) -> None:
+        """Set the result of a member whose face was embedded in a batch; `milliseconds` is this member's share."""
+        self.timings_ms["embed"] = round(milliseconds, 3)
+        log_stage(self.member.crew_id, "embed", milliseconds, embedding)
+        self._note(embedding)
+
+    def give_up(self, error: ItemError) -> None:
+        """Fail a member whose stage does not end."""
+        log.error("%s: %s en la etapa %s", self.member.crew_id, error.code, self.stage)
+        self._fail(error, self.stage)
+
+    def processed(self) -> Processed:
+        """Return the result with its decision. Only to be called when there is one."""
+        assert self.result is not None, self.member.crew_id
+        return Processed(self.decision, self.result)
+
+    def _note(self, found: object) -> None:
+        """Keep what a stage saw; an outcome of its own, or the vector, is the result."""
+        if isinstance(found, Photo):
+            self.photo = found
+        elif isinstance(found, Portrait):
+            self.analysis = found.analysis
+        elif isinstance(found, Face):
+            self.face, self.analysis = found, found.analysis
+        elif isinstance(found, Failed | Skipped):
+            self.photo = found.photo or self.photo
+            self._end(replace(found, timings_ms=dict(self.timings_ms), photo=self.photo))
+        elif isinstance(found, Embedding):
+            self._end(replace(found, timings_ms=dict(self.timings_ms)))
+
+    def _fail(self, error: ItemError, stage: str) -> None:
+        seen = error.analysis or self.analysis
+        timings = dict(self.timings_ms)
+        self._end(Failed(self.member, stage, error.code, error.detail, timings, seen, self.photo))
+
+    def _end(self, result: Result) -> None:
+        if self.result is None:
+            self.result = result
+        self.face = None  # its pixels are large
 
 
-Batch = list[Journey]
-
-
-def take_batch(batch: Batch, stage: str, call: Callable[[list[Any]], list[Any]]) -> None:
-    """Take all through a stage at once; a batch that fails is taken item by item, so that one bad face costs
-    one row."""
-    if not batch:
-        return
+def embed_batch(items: Sequence[WorkItem], embed: Embed) -> None:
+    """Embed the faces of several members at once. A batch that fails is taken again one by one, so that one bad face
+    costs one member."""
+    faces = [item.face for item in items if item.face is not None]
     started = time.perf_counter()
     try:
-        results = call([journey.item for journey in batch])
+        embeddings = embed(faces)
     except RunError:
         raise
     except Exception:
-        log.debug("El lote de %d falló en la etapa %s: uno a uno", len(batch), stage, exc_info=True)
-        for journey in batch:
-            journey.step(stage, lambda item: call([item])[0])
+        log.debug("El lote de %d falló en la etapa %s: uno a uno", len(items), "embed", exc_info=True)
+        for item, face in zip(items, faces, strict=True):
+            item.run("embed", partial(_embed_one, embed, face))
         return
-    share = (time.perf_counter() - started) / len(batch)
-    for journey, result in zip(batch, results, strict=True):
-        journey.advance(result)
-        journey.took(stage, share)
+    share = (time.perf_counter() - started) * 1000 / len(items)
+    for item, embedding in zip(items, embeddings, strict=True):
+        item.embedded(embedding, share)
+
+
+def _embed_one(embed: Embed, face: Face) -> Embedding:
+    return embed([face])[0]

@@ -1,5 +1,6 @@
-"""What is to be done about one member: what the roster says, what the gallery holds and what is remembered come in, a
-`Decision` goes out. No database and no server is touched.
+"""Decides what to do about one member, from the roster, the gallery and what earlier runs saw of the photo.
+
+Pure functions: no database and no server is asked.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from app.errors import Quarantined, Retry, kind_of
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
 from app.gallery.photo_records import PhotoRecord
+from app.planning.rules import Rules
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_GONE,
@@ -38,31 +40,14 @@ MAX_DOUBLINGS = 5  # beyond the last; a month of failures would be more days tha
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What a run goes by. `contract` is the digest, `judged_by` the digest of what photos are rejected by; `now` in
-    UTC; a photo checked less than `recheck` ago is not asked about. `force` does everybody anew, `insist` retries
-    whoever failed, `compare` looks at everybody's content."""
-
-    model: str
-    contract: str
-    dimensions: int | None
-    judged_by: str
-    now: datetime
-    recheck: timedelta
-    force: bool = False
-    insist: bool = False
-    compare: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Case:
-    """One member: the photo's URL by the roster, what the gallery holds, what is remembered of the photo, and whether
-    runs died of it."""
+    """What is known of one member: the photo's URL by the roster, the rows in the gallery, what earlier runs saw of the
+    photo, and whether runs died while processing it."""
 
     member: CrewMember
     url: str
     enrolment: Enrolment | None = None
-    remembered: PhotoRecord | None = None
+    photo_record: PhotoRecord | None = None
     suspect: CrashSuspect | None = None
 
     @property
@@ -72,19 +57,19 @@ class Case:
     @property
     def came_back(self) -> bool:
         """Whether the member had left the roster."""
-        return self.remembered is not None and self.remembered.left_at is not None
+        return self.photo_record is not None and self.photo_record.left_at is not None
 
     @property
     def failure_before(self) -> PhotoRecord | None:
-        """What is remembered, when the last look at the photo failed. A row that somebody else has written since counts
-        for more."""
-        stranger = self.enrolment is not None and self.enrolment.active and not self.enrolment.known
-        return self.remembered if self.remembered and self.remembered.code and not stranger else None
+        """The record of the photo when the last run that looked at it failed. An active row that another program has
+        written since counts for more."""
+        is_foreign = self.enrolment is not None and self.enrolment.active and not self.enrolment.known
+        return self.photo_record if self.photo_record and self.photo_record.code and not is_foreign else None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do about a member, and why (Spanish). `failure` is what is reported of whoever is not processed."""
+    """What a run does about a member, and why (Spanish). `failure` is reported of a member who is not processed."""
 
     kind: str
     reason: str
@@ -97,12 +82,13 @@ class Decision:
 
 
 def decide(case: Case, rules: Rules, answer: str = "") -> Decision:
-    """The decision. Its kind is ASK when it depends on whether the photo has changed: come again with the answer."""
+    """Return the decision. Its kind is ASK when it depends on whether the photo has changed: call again with the photo
+    server's answer, one of ANSWER_..."""
     if rules.force:
         return Decision(CHANGED if case.is_active else NEW, "se pidió regenerar (--force)", case)
-    remembered = case.failure_before
-    if remembered is not None:
-        decision = _after_failure(case, remembered, rules, answer)
+    photo_record = case.failure_before
+    if photo_record is not None:
+        decision = _after_failure(case, photo_record, rules, answer)
     else:
         decision = _about_its_row(case, rules) or _by_answer(case, rules, answer)
     suspect = case.suspect
@@ -115,21 +101,21 @@ def decide(case: Case, rules: Rules, answer: str = "") -> Decision:
 
 
 def is_stale(enrolment: Enrolment, rules: Rules) -> bool:
-    """Whether the row was made by another contract. Where nobody knows, model and length must do."""
+    """Return whether the row is of another embedding spec. Where the spec is unknown, model and length decide."""
     if enrolment.contract is not None:
         return enrolment.contract != rules.contract or enrolment.model != rules.model
     lengths = {enrolment.dimensions, rules.dimensions} - {None}
     return enrolment.model != rules.model or len(lengths) > 1
 
 
-def recalled(member: CrewMember, remembered: PhotoRecord) -> Failed:
-    """The failure as it was."""
-    return Failed(member, remembered.stage, remembered.code, remembered.detail, recalled=True)
+def recalled(member: CrewMember, photo_record: PhotoRecord) -> Failed:
+    """Return the failure that an earlier run recorded."""
+    return Failed(member, photo_record.stage, photo_record.code, photo_record.detail, recalled=True)
 
 
 def _about_its_row(case: Case, rules: Rules) -> Decision | None:
-    """What the row alone gives reason for."""
-    enrolment, seen = case.enrolment, case.remembered.sha256 if case.remembered else ""
+    """Return the decision that the row alone calls for, None when there is nothing wrong with it."""
+    enrolment, seen = case.enrolment, case.photo_record.sha256 if case.photo_record else ""
     if enrolment is None or not (enrolment.active or case.came_back):
         return Decision(NEW, "no tiene embedding activo", case)
     rows = len(enrolment.active_ids)
@@ -152,7 +138,7 @@ def _why_stale(enrolment: Enrolment, rules: Rules) -> str:
 
 
 def _by_answer(case: Case, rules: Rules, answer: str) -> Decision:
-    if not _is_due(case.remembered, rules):
+    if not _is_due(case.photo_record, rules):
         return _leave(case, "se comprobó hace poco")
     changed = {
         ANSWER_CHANGED: "la foto cambió en el servidor",
@@ -174,45 +160,45 @@ def _leave(case: Case, reason: str) -> Decision:
     return Decision(REACTIVATE, f"volvió al padrón; {reason}", case)
 
 
-def _after_failure(case: Case, remembered: PhotoRecord, rules: Rules, answer: str) -> Decision:
-    retry = kind_of(remembered.code).retry
+def _after_failure(case: Case, photo_record: PhotoRecord, rules: Rules, answer: str) -> Decision:
+    retry = kind_of(photo_record.code).retry
     waits_for_photo = retry in (Retry.OTHER_PHOTO, Retry.UNSHARED)
     reasons = (
-        (remembered.url != case.url, "falló, y ahora tiene otra foto"),
+        (photo_record.url != case.url, "falló, y ahora tiene otra foto"),
         (rules.insist, "falló, y se pidió reintentar"),
         (retry is Retry.EVERY_RUN, "el servidor de fotos no respondió la última vez"),
-        (remembered.judged_by != rules.judged_by, "falló con otra configuración u otro modelo"),
+        (photo_record.judged_by != rules.judged_by, "falló con otra configuración u otro modelo"),
         (waits_for_photo and rules.compare, "se compara su contenido (--refresh full)"),
     )
     for holds, reason in reasons:
         if holds:
             return Decision(RETRY, reason, case)
     if waits_for_photo:
-        return _after_bad_photo(case, remembered, rules, answer)
-    wait = min(FIRST_RETRY * 2 ** min(max(1, remembered.failures) - 1, MAX_DOUBLINGS), LAST_RETRY)
-    if remembered.tried_at is None or remembered.tried_at + wait <= rules.now:
-        return Decision(RETRY, f"falló {remembered.failures} veces seguidas; le toca otro intento", case)
-    return _recall(case, remembered, f"se reintentará a partir del {_local(remembered.tried_at + wait)}")
+        return _after_bad_photo(case, photo_record, rules, answer)
+    wait = min(FIRST_RETRY * 2 ** min(max(1, photo_record.failures) - 1, MAX_DOUBLINGS), LAST_RETRY)
+    if photo_record.tried_at is None or photo_record.tried_at + wait <= rules.now:
+        return Decision(RETRY, f"falló {photo_record.failures} veces seguidas; le toca otro intento", case)
+    return _recall(case, photo_record, f"se reintentará a partir del {_local(photo_record.tried_at + wait)}")
 
 
-def _after_bad_photo(case: Case, remembered: PhotoRecord, rules: Rules, answer: str) -> Decision:
-    if not _is_due(remembered, rules):
-        return _recall(case, remembered, "la foto falló y se comprobó hace poco")
+def _after_bad_photo(case: Case, photo_record: PhotoRecord, rules: Rules, answer: str) -> Decision:
+    if not _is_due(photo_record, rules):
+        return _recall(case, photo_record, "la foto falló y se comprobó hace poco")
     if not answer:
         return Decision(ASK, "", case)
     if answer in (ANSWER_SAME, ANSWER_UNREACHABLE):
-        return _recall(case, remembered, "la foto falló y no ha cambiado")
+        return _recall(case, photo_record, "la foto falló y no ha cambiado")
     return Decision(RETRY, "la foto falló, y puede ser otra", case)
 
 
-def _recall(case: Case, remembered: PhotoRecord, reason: str) -> Decision:
-    return Decision(KNOWN_FAILURE, reason, case, recalled(case.member, remembered))
+def _recall(case: Case, photo_record: PhotoRecord, reason: str) -> Decision:
+    return Decision(KNOWN_FAILURE, reason, case, recalled(case.member, photo_record))
 
 
 def _local(moment: datetime) -> str:
     return f"{moment.replace(tzinfo=timezone.utc).astimezone():%d/%m/%Y %H:%M}"
 
 
-def _is_due(remembered: PhotoRecord | None, rules: Rules) -> bool:
-    checked_at = None if remembered is None else remembered.checked_at
+def _is_due(photo_record: PhotoRecord | None, rules: Rules) -> bool:
+    checked_at = None if photo_record is None else photo_record.checked_at
     return checked_at is None or checked_at + rules.recheck <= rules.now

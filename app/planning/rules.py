@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from app.core.config import Settings
 from app.faces.embedding_spec import DIMENSIONS
-from app.planning.decisions import Rules
+from app.planning.request import Request
 from app.records import DIGEST_DIGITS, EmbeddingSpec
-from app.runs.context import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a run goes by. `contract` is the digest, `judged_by` the digest of what photos are rejected by; `now` in
+    UTC; a photo checked less than `recheck` ago is not asked about. `force` does everybody anew, `insist` retries
+    whoever failed, `compare` looks at everybody's content."""
+
+    model: str
+    contract: str
+    dimensions: int | None
+    judged_by: str
+    now: datetime
+    recheck: timedelta
+    force: bool = False
+    insist: bool = False
+    compare: bool = False
 
 
 def make_rules(settings: Settings, request: Request, contract: EmbeddingSpec) -> Rules:
@@ -21,7 +38,7 @@ def make_rules(settings: Settings, request: Request, contract: EmbeddingSpec) ->
         model=settings.FACE_MODEL,
         contract=contract.digest,
         dimensions=DIMENSIONS.get(settings.FACE_MODEL),
-        judged_by=_digest_of_judging(settings, request, contract),
+        judged_by=_rejection_digest(settings, request, contract),
         now=request.now,
         recheck=timedelta(hours=0 if asks_at_once else settings.PHOTO_RECHECK_HOURS),
         force=request.force,
@@ -30,15 +47,7 @@ def make_rules(settings: Settings, request: Request, contract: EmbeddingSpec) ->
     )
 
 
-def _digest_of_judging(settings: Settings, request: Request, contract: EmbeddingSpec) -> str:
-    """Stands for everything that a photo can fail by: when it changes, a photo that failed deserves another look."""
-    judging = {
-        "contract": contract.digest,
-        "limits": settings.quality_limits(),
-        "faces": (settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, settings.MIN_FACE_RATIO),
-        "pixels": (settings.DETECTION_MAX_SIDE, settings.DECODE_MIN_SIDE, settings.MAX_PHOTO_MEGAPIXELS),
-        "bytes": settings.MAX_PHOTO_MB,
-        "shared": settings.SHARED_PHOTOS,
-        "accept": request.accept_low_quality,
-    }
-    return hashlib.sha256(json.dumps(judging, sort_keys=True).encode()).hexdigest()[:DIGEST_DIGITS]
+def _rejection_digest(settings: Settings, request: Request, spec: EmbeddingSpec) -> str:
+    """Digest what can reject a photo. A recorded failure is retried when this digest changes."""
+    rules = {"spec": spec.digest, "accept": request.accept_low_quality} | settings.rejecting()
+    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:DIGEST_DIGITS]

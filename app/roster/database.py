@@ -1,9 +1,8 @@
-"""The roster in a database table: `active()` gives its members, each with exactly one photo to look at."""
+"""Read the roster from the customer's table: the active members, each with exactly one photo."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -26,55 +25,45 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.exc import NoSuchTableError
 
-from app.core.database import Database, describe_url
+from app.core.config import RosterSettings
+from app.core.database import Database, unavailable
 from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
 
 SHOWN_NAMES = 20  # of tables or columns in a message
+COLUMN_SETTINGS = [name for name in RosterSettings.model_fields if name.endswith("_COLUMN")]
 
 
-@dataclass(frozen=True, slots=True)
-class RosterLayout:
-    """What the customer's table and columns are called, and the status of an active member."""
-
-    table: str
-    crew_id: str
-    photo: str
-    names: str
-    surnames: str
-    status: str
-    active_value: str
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.crew_id, self.photo, self.names, self.surnames, self.status)
+def open_roster(settings: RosterSettings, database: Database) -> DatabaseRoster:
+    """Open the roster table that the settings name. It is not read yet."""
+    return DatabaseRoster(settings, database)
 
 
 class DatabaseRoster:
-    """Reads the crew. Raises DatabaseUnavailable, saying what exists instead, when the table is not as described."""
+    """Reads the crew. Raises DatabaseUnavailable, naming what exists instead, if the table is not as described."""
 
-    def __init__(self, database: Database, layout: RosterLayout) -> None:
+    def __init__(self, settings: RosterSettings, database: Database) -> None:
+        self._settings = settings
         self._database = database
-        self._layout = layout
 
     def active(self) -> list[CrewMember | Failed]:
-        """All active members in the order of their ids; those that no photo can be fetched for come as Failed."""
+        """List all active members in the order of their ids; those without a photo to fetch as Failed."""
         rows = self._database.transaction(lambda connection: self._read(connection, None))
         return list(_one_entry_each(rows))
 
     def find(self, crew_id: str) -> CrewMember | Failed:
-        """One active member. Raises MemberNotProcessable: unknown, inactive or without photo."""
+        """Return one active member. Raises MemberNotProcessable if the member is unknown, inactive or has no photo."""
         rows = self._database.transaction(lambda connection: self._read(connection, crew_id))
         if not rows:
             raise MemberNotProcessable(
-                f"El tripulante {crew_id} no existe en la tabla {self._layout.table}",
+                f"El tripulante {crew_id} no existe en la tabla {self._settings.ROSTER_TABLE}",
                 "Revise el identificador.",
             )
         active = [row for row in rows if row.is_active]
         if not active:
             raise MemberNotProcessable(
-                f"El tripulante {crew_id} está inactivo ({self._layout.status} distinto de "
-                f"{self._layout.active_value})",
+                f"El tripulante {crew_id} está inactivo ({self._settings.ROSTER_STATUS_COLUMN} distinto de "
+                f"{self._settings.ROSTER_ACTIVE_VALUE})",
                 "Solo se procesan tripulantes activos: actívelo en el padrón si corresponde.",
             )
         entry = next(iter(_one_entry_each(active)))
@@ -86,41 +75,43 @@ class DatabaseRoster:
         return list(connection.execute(self._query(self._reflect(connection), crew_id)))
 
     def _query(self, table: Table, crew_id: str | None) -> Select[tuple[object, ...]]:
-        layout = self._layout
-        is_active = _has_status(table.c[layout.status], layout.active_value)
+        settings = self._settings
+        key = table.c[settings.ROSTER_ID_COLUMN]
+        is_active = _has_status(table.c[settings.ROSTER_STATUS_COLUMN], settings.ROSTER_ACTIVE_VALUE)
         query = select(
-            table.c[layout.crew_id].label("crew_id"),
-            table.c[layout.photo].label("photo_name"),
-            table.c[layout.names].label("names"),
-            table.c[layout.surnames].label("surnames"),
+            key.label("crew_id"),
+            table.c[settings.ROSTER_PHOTO_COLUMN].label("photo_name"),
+            table.c[settings.ROSTER_NAMES_COLUMN].label("names"),
+            table.c[settings.ROSTER_SURNAMES_COLUMN].label("surnames"),
             is_active.label("is_active"),
-        ).order_by(table.c[layout.crew_id])
-        return query.where(is_active if crew_id is None else _as_text(table.c[layout.crew_id]) == crew_id)
+        ).order_by(key)
+        return query.where(is_active if crew_id is None else _as_text(key) == crew_id)
 
     def _reflect(self, connection: Connection) -> Table:
-        layout = self._layout
+        name = self._settings.ROSTER_TABLE
         try:
-            table = Table(layout.table, MetaData(), autoload_with=connection, resolve_fks=False)
+            table = Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
         except NoSuchTableError:
             tables = inspect(connection).get_table_names()
-            raise self._missing(f"no existe la tabla {layout.table}", tables, "ROSTER_TABLE") from None
-        missing = [name for name in layout.columns if name not in table.c]
+            raise self._missing(f"no existe la tabla {name}", tables, "ROSTER_TABLE") from None
+        wanted = (getattr(self._settings, setting) for setting in COLUMN_SETTINGS)
+        missing = [column for column in wanted if column not in table.c]
         if missing:
-            text = f"la tabla {layout.table} no tiene la columna {', '.join(missing)}"
+            text = f"la tabla {name} no tiene la columna {', '.join(missing)}"
             raise self._missing(text, list(table.c.keys()), "ROSTER_*_COLUMN")
         return table
 
     def _missing(self, what: str, existing: list[str], setting: str) -> DatabaseUnavailable:
         shown = ", ".join(sorted(existing)[:SHOWN_NAMES]) or "nada que este usuario pueda ver"
-        where = describe_url(self._database.url)
-        message = f"Conexión a base de datos: {where}: {what}. Existen: {shown}"
-        return DatabaseUnavailable(message, f"Corrija {setting} en .env, o el permiso SELECT del usuario.")
+        advice = f"Corrija {setting} en .env, o el permiso SELECT del usuario."
+        return unavailable(self._database.url, f"{what}. Existen: {shown}", advice)
 
 
 def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
-    """Whether the column holds the value, given as a number where the column holds numbers.
+    """Return the condition that the column has this value, as a number if the column is numeric.
 
-    Raises SettingsError for a word there: MySQL would take it for 0, and those who left for active.
+    Raises SettingsError for a word in place of a number: MySQL would compare it as 0, which is the status of members
+    who left.
     """
     if not isinstance(column.type, Integer | Numeric | Boolean | BIT):
         return column == value
@@ -132,12 +123,12 @@ def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
 
 
 def _as_text(column: Column[Any]) -> ColumnElement[Any]:
-    """The ids as text: MySQL would find the number 789 when asked for `789x`."""
+    """Return numeric ids as text: MySQL would find the number 789 for `789x`."""
     return cast(column, String) if isinstance(column.type, Integer) else column
 
 
 def _one_entry_each(rows: Iterable[Row[tuple[object, ...]]]) -> Iterable[CrewMember | Failed]:
-    """One entry for each crew id; an id that stands twice with different photos is nobody's to guess."""
+    """Give one entry for each crew id; an id with several rows and different photos is a Failed one."""
     by_id: dict[str, list[CrewMember]] = {}
     for row in rows:
         member = _member(row)

@@ -1,4 +1,4 @@
-"""The roster as a folder of photos: each `DIR/<crew_id>/<photo>` is a member."""
+"""Read the roster from a folder of photos: each `DIR/<crew_id>/<photo>` is a member."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ LEFT_BY_WINDOWS = {"Thumbs.db", "desktop.ini"}
 
 
 class FolderRoster:
-    """Reads the crew from the folders' names. Hidden files and files beside the folders do not count.
+    """Reads the crew from the names of the folders.
 
-    Hidden are also the files that Windows leaves in every folder of pictures.
+    Files beside the folders do not count, nor do hidden files and those that Windows leaves in folders of pictures.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def active(self) -> list[CrewMember | Failed]:
-        """All members in the order of their ids; those without exactly one photo come as Failed."""
+        """List all members in the order of their ids; those without exactly one photo as Failed. Raises OSError."""
         folders = sorted(path for path in _visible(self._folder) if path.is_dir())
         return [_entry(path) for path in folders]
 
     def find(self, crew_id: str) -> CrewMember | Failed:
-        """One member. Raises MemberNotProcessable: unknown, or without photo."""
-        entries = {_member_of(entry).crew_id: entry for entry in self.active()}
+        """Return one member. Raises MemberNotProcessable if the member is unknown or has no photo."""
+        entries = {entry.crew_id: entry for entry in self.active()}
         if crew_id not in entries:
             raise MemberNotProcessable(
                 f"El tripulante {crew_id} no existe: no hay carpeta {self._folder / crew_id}",
@@ -55,7 +55,3 @@ def _entry(folder: Path) -> CrewMember | Failed:
     if len(photos) > 1:
         return Failed(member, SeveralPhotos.stage, SeveralPhotos.code, ", ".join(photos))
     return member
-
-
-def _member_of(entry: CrewMember | Failed) -> CrewMember:
-    return entry.member if isinstance(entry, Failed) else entry

@@ -1,12 +1,9 @@
-"""Stops a run that would do harm: outcomes come in as they happen; when they look like somebody else's fault, out goes
-the suspicion, before a good row was touched.
-"""
+"""Stops a run that would do harm: when the outcomes look like a server's fault, before a good row is touched."""
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from app.errors import ImplausibleRun, PhotoNotFound, PhotoUnavailable, kind_of
 from app.records import Failed, Outcome, Photo
@@ -18,11 +15,8 @@ ADVICE = "Si de verdad es así, repita con --allow-mass-change."
 
 
 class AbortGuard:
-    """Watches one run. `in_gallery`: members who have a good row; `answered`: how many photos the server has spoken
-    for already; `known`: how members failed in an earlier run (crew id -> code); a breaker that is not `armed` suspects
-    nothing.
-
-    `embedded` is called from several threads, all else from one.
+    """Watches one run. `in_gallery`: members who have a good row; `answered`: about how many photos the server has
+    answered; `known`: how members failed in an earlier run (crew id -> code). A guard that is not `armed` never stops.
     """
 
     def __init__(self, in_gallery: Collection[str], known: Mapping[str, str], answered: int, *, armed: bool) -> None:
@@ -38,15 +32,12 @@ class AbortGuard:
         self._unavailable_in_a_row = 0
         self._last_detail = ""
         self._cleared = False
-        self._guard = threading.Lock()
 
-    def embedded(self, photos: Iterable[Photo]) -> None:
-        """They have come through to their vectors."""
-        with self._guard:
-            for photo in photos:
-                self._files[photo.sha256] += 1
-                self._looked_at.add(photo.member.crew_id)
-                self._embedded.add(photo.member.crew_id)
+    def embedded(self, photo: Photo) -> None:
+        """Count a member whose photo has become a vector."""
+        self._files[photo.sha256] += 1
+        self._looked_at.add(photo.member.crew_id)
+        self._embedded.add(photo.member.crew_id)
 
     def is_satisfied(self) -> bool:
         """Return whether enough photos were seen to begin writing, or writing could harm no good row. Raises
@@ -57,7 +48,8 @@ class AbortGuard:
         return len(self._looked_at) >= PROBATION
 
     def saw(self, outcome: Outcome) -> None:
-        """One more outcome of somebody who was processed. Raises ImplausibleRun. Whoever fails as before is no news."""
+        """Count the outcome of a processed member; who fails as in an earlier run does not count. Raises
+        ImplausibleRun."""
         if not self._armed or (isinstance(outcome, Failed) and self._known.get(outcome.member.crew_id) == outcome.code):
             return
         known = outcome.member.crew_id in self._in_gallery
@@ -91,7 +83,7 @@ class AbortGuard:
             )
 
     def _suspect_photos(self) -> None:
-        """Once there were enough to judge by, and for as many more."""
+        """Judge the photos once there are enough of them, and until there are twice as many."""
         looked_at = len(self._looked_at)
         if looked_at < PROBATION or self._cleared:
             return

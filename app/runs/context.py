@@ -1,92 +1,37 @@
-"""What the parts of a run share: what was asked for, who is told, what it works with and what comes of it."""
+"""What the parts of one run work with, and what comes of it."""
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from typing import Any, Protocol
+from dataclasses import dataclass
+from datetime import timedelta
 
 from app.core.config import Settings
 from app.errors import RunError
 from app.gallery.gallery import Gallery
-from app.gallery.run_history import PastRun, RunEnd
+from app.gallery.run_history import RunEnd
 from app.gallery.vector_writer import SavedRow
-from app.pipeline.stages import FaceExtractor, Source
-from app.planning.decisions import Rules
-from app.planning.plan import Plan
+from app.photos.sources import Source
+from app.pipeline.face_extractor import FaceExtractor
+from app.planning.request import Request
+from app.planning.rules import Rules
 from app.records import (
-    SKIPPED_INTERRUPTED,
-    SKIPPED_REACTIVATED,
-    CrewMember,
     Embedding,
-    Outcome,
-    PhotoAnalysis,
-    Skipped,
-    Stored,
 )
-from app.roster.folder import FolderRoster
+from app.runs.observer import Observer
+from app.runs.result import RunResult
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for: everyone, one `crew_id`, or those that failed (`retry_failed`); `force` regenerates what is
-    current, `compare` looks at all photos' content; a `folder` roster instead of the table; `plan_only` writes nothing;
-    `migrate` lays new vectors aside and switches at the end; `accept_low_quality` stores photos below the limits;
-    `thumbnails` for the report; `debug` keeps intermediate files while the run lasts. `now` is the run's time, UTC."""
-
-    crew_id: str | None = None
-    retry_failed: bool = False
-    force: bool = False
-    compare: bool = False
-    plan_only: bool = False
-    migrate: bool = False
-    purge_after_days: int | None = None
-    allow_mass_change: bool = False
-    folder: FolderRoster | None = None
-    accept_low_quality: bool = False
-    thumbnails: bool = True
-    debug: bool = False
-    now: datetime = field(default_factory=lambda: datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0))
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the whole roster is looked at, so that whoever is missing has left."""
-        return self.crew_id is None and not self.retry_failed and not self.migrate
-
-    def options(self) -> dict[str, Any]:
-        """What the history keeps of it."""
-        given = dataclasses.asdict(dataclasses.replace(self, folder=None))
-        kept = {name: value for name, value in given.items() if name not in ("now", "folder", "thumbnails", "debug")}
-        return {name: value for name, value in kept.items() if value is not None and value is not False}
-
-
-class Observer(Protocol):
-    """Is told what happens and steers nothing."""
-
-    def checking(self, done: int, total: int) -> None: ...
-
-    def planned(self, plan: Plan, rules: Rules) -> None: ...
-
-    def begin(self, pending: int, current: int) -> None: ...
-
-    def outcome(self, outcome: Outcome) -> None: ...
-
-    def withdrawn(self, outcome: Stored) -> None: ...
-
-    def download(self, name: str, done: int, total: int) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a plan is carried out with. `store` writes a batch of vectors, `load_faces` loads the nets."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """What one run works with. `store` writes a batch of vectors; `load_faces` loads the nets; `stop` ends the run."""
 
     settings: Settings
+    request: Request
     gallery: Gallery
     source: Source
     rules: Rules
@@ -95,70 +40,6 @@ class Means:
     observer: Observer
     stop: threading.Event
     run_id: int
-    allow_mass_change: bool = False
-    thumbnails: bool = True
-    keep_processed: bool = False
-
-
-@dataclass(slots=True)
-class Results:
-    """What came of it: an outcome for each member of the roster; who was deactivated and deleted, and how many rows of
-    the deleted are left; `reported` are members in the gallery whose photo somebody else has, too; the error that ended
-    it, if any. `switched`: how many new vectors `--migrate` put into use; `unswitched`: it ended before that."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    deactivated: list[str] = field(default_factory=list)
-    purged: list[str] = field(default_factory=list)
-    rows_left: int | None = None
-    switched: int | None = None
-    unswitched: bool = False
-    reported: list[tuple[CrewMember, str]] = field(default_factory=list)
-    error: RunError | None = None
-
-    @property
-    def reactivated(self) -> list[str]:
-        skipped = [each for each in self.outcomes if isinstance(each, Skipped)]
-        return [each.member.crew_id for each in skipped if each.code == SKIPPED_REACTIVATED]
-
-    @property
-    def complete(self) -> bool:
-        return self.error is None and not any(
-            isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED for outcome in self.outcomes
-        )
-
-
-@dataclass(slots=True)
-class RunResult(Results):
-    """How the run went. `plan` and `rules` are None when it ended before there was a plan; `previous` those that failed
-    in the run before; `retired` rows of other models were deactivated, `mixed` ones left in use since they are too
-    many; `out_of_time`: stopped by --max-minutes; `died_before`: the run before, which did not come to its end."""
-
-    started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
-    plan: Plan | None = None
-    rules: Rules | None = None
-    previous: frozenset[str] | None = None
-    retired: int = 0
-    mixed: int = 0
-    out_of_time: bool = False
-    died_before: PastRun | None = None
-    illustrations: dict[str, PhotoAnalysis] = field(default_factory=dict)
-    seconds: float = 0.0
-    gallery: Gallery | None = None
-    run_id: int | None = None
-
-    @property
-    def improvable(self) -> list[tuple[CrewMember, str]]:
-        """The members whose photo was not looked at in this run, is good enough and could be better, with the
-        component's name."""
-        remembered = {each.member.crew_id: each.case.remembered for each in (self.plan.decisions if self.plan else ())}
-        skipped = (each for each in self.outcomes if isinstance(each, Skipped) and each.code != SKIPPED_INTERRUPTED)
-        seen = ((each.member, remembered.get(each.member.crew_id)) for each in skipped if each.analysis is None)
-        return [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
-
-    @property
-    def blocked(self) -> list[str]:
-        """What the caps on mass changes held back, in sentences."""
-        return list(self.plan.blocked) if self.plan else []
 
 
 def clear_suspicion(result: RunResult) -> None:

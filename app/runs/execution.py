@@ -1,220 +1,151 @@
-"""A plan carried out: decisions come in, the gallery is brought to what they say, outcomes are told as they happen."""
+"""Carries out a plan: what needs no photo, then the members to process, and writes what becomes of them."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.core.logs import RUN_LOGGER, Personal
 from app.errors import Retry, RunError, Stuck, TookTooLong, kind_of
-from app.pipeline.known_photos import KnownPhotos
-from app.pipeline.stages import RunParts, open_stages, pipeline_options
-from app.pipeline.thread_pipeline import Pipeline, Stages
-from app.planning.decisions import (
-    DEACTIVATE,
-    KNOWN_FAILURE,
-    PROCESSED,
-    PURGE,
-    REACTIVATE,
-    SET_ASIDE,
-    UNCHANGED,
-    UNPROCESSABLE,
-    Decision,
-    is_stale,
-)
+from app.pipeline.stages import Stages, open_stages
+from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
+from app.pipeline.work_item import Processed
+from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE
 from app.planning.plan import Plan
-from app.records import (
-    SKIPPED_CURRENT,
-    SKIPPED_INTERRUPTED,
-    SKIPPED_REACTIVATED,
-    Failed,
-    Outcome,
-    Skipped,
-)
+from app.planning.planner import known_pictures
+from app.planning.shared_failures import open_pictures
+from app.records import SKIPPED_INTERRUPTED, Failed, Outcome, Skipped
 from app.runs.abort_guard import AbortGuard
-from app.runs.context import Means, Results
+from app.runs.context import RunContext
+from app.runs.result import Results
 from app.runs.result_writer import ResultWriter
-from app.runs.shared_photos import SharedPhotoCheck, known_pictures, open_pictures
-
-log = logging.getLogger(__name__)
-run_log = logging.getLogger(RUN_LOGGER)
+from app.runs.roster_changes import RosterChanges
+from app.runs.shared_photos import SharedPhotoCheck
+from app.runs.storing import Storing
 
 
 class Execution:
     """Carries out one plan."""
 
-    def __init__(self, plan: Plan, means: Means, results: Results) -> None:
+    def __init__(self, plan: Plan, context: RunContext, results: Results) -> None:
         self._plan = plan
-        self._means = means
+        self._context = context
         self._results = results
         self._pending = plan.of(*PROCESSED)
-        members = (each for each in plan.decisions if each.kind not in (DEACTIVATE, PURGE))
-        self._decisions = {each.member.crew_id: each for each in members}
-        self._books = ResultWriter(means.gallery, means.run_id, self._decisions, self._give_up)
+        members = {each.member.crew_id: each for each in plan.decisions if each.kind not in (DEACTIVATE, PURGE)}
+        self._members = len(members)
+        self._writer = ResultWriter(context.gallery, context.run_id, members, self._give_up)
+        self._changes = RosterChanges(plan, context, results, self._writer)
 
     def run(self) -> None:
-        """An outcome for each member of the roster. Raises RunError, after what was done."""
+        """Give an outcome to each member of the roster. Raises RunError, after what was done."""
         if self._plan.suspicion is not None:
-            self._settle_the_rest()
+            self._changes.carry_out()
             self._results.outcomes += [Skipped(each.member, SKIPPED_INTERRUPTED) for each in self._pending]
             raise self._plan.suspicion
         if self._pending:
             self._process()
         else:
-            self._settle_the_rest()
+            self._changes.carry_out()
         if self._results.error is not None:
             raise self._results.error
         done = len(self._results.outcomes)
-        assert done == len(self._decisions), f"{len(self._decisions)} members in, {done} outcomes out"
-
-    def _settle_the_rest(self) -> None:
-        """Everything that needs no photo. Whoever left goes first: an id that the database takes for another's may be
-        free for that one then."""
-        plan, photo_records = self._plan, self._means.gallery.photo_records
-        photo_records.mark_checked(plan.versions)
-        self._means.gallery.provenance.adopt(plan.strangers)
-        self._let_go()
-        self._leave_one_row()
-        self._take_back()
-        photo_records.clear_failures([each.member.crew_id for each in plan.of(UNCHANGED) if _failed(each)])
-        cleared = plan.of(UNCHANGED, REACTIVATE, KNOWN_FAILURE)  # they came through before the run died
-        self._means.gallery.crash_suspects.done([each.member.crew_id for each in cleared if each.case.suspect])
-        outcomes = self._results.outcomes
-        outcomes += [Skipped(each.member, SKIPPED_CURRENT) for each in plan.of(UNCHANGED)]
-        outcomes += [Skipped(each.member, SKIPPED_REACTIVATED) for each in plan.of(REACTIVATE)]
-        set_aside = [each.failure for each in plan.of(SET_ASIDE) if each.failure]
-        outcomes += [each.failure for each in plan.of(KNOWN_FAILURE) if each.failure] + set_aside
-        unprocessable = [each.failure for each in plan.of(UNPROCESSABLE) if each.failure]
-        self._means.observer.begin(len(self._pending) + len(unprocessable), len(plan.of(UNCHANGED)))
-        for failure in unprocessable:
-            who, detail = failure.member.crew_id, Personal(failure.detail)
-            run_log.info("%s %s: %s %s", who, failure.stage, failure.code, detail)
-            self._means.observer.outcome(failure)
-        outcomes += unprocessable
-        news = [each for each in (*unprocessable, *set_aside) if self._is_news(each)]
-        self._books.record_failures([dataclasses.replace(each, recalled=False) for each in news])
-
-    def _is_news(self, failure: Failed) -> bool:
-        remembered = self._decisions[failure.member.crew_id].case.remembered
-        return remembered is None or remembered.code != failure.code
-
-    def _leave_one_row(self) -> None:
-        """Of several active rows of one member, which another program may have left, the newest counts."""
-        enrolments = (each.case.enrolment for each in self._decisions.values() if each.case.enrolment)
-        self._means.gallery.row_status.deactivate([row_id for each in enrolments for row_id in each.active_ids[:-1]])
-
-    def _take_back(self) -> None:
-        """Whoever came back is seen again at once, also when the photo has changed meanwhile or fails by now: the row
-        is no worse than it was."""
-        row_status, rules = self._means.gallery.row_status, self._means.rules
-        back = [each.case for each in self._decisions.values() if each.case.came_back]
-        rows = (case.enrolment for case in back if case.enrolment and not case.enrolment.active)
-        row_status.reactivate([enrolment.row_id for enrolment in rows if not is_stale(enrolment, rules)])
-        self._means.gallery.photo_records.mark_returned([case.member.crew_id for case in back])
-
-    def _let_go(self) -> None:
-        plan, row_status, results = self._plan, self._means.gallery.row_status, self._results
-        leaving = plan.of(DEACTIVATE)
-        row_status.deactivate(
-            [row_id for each in leaving if each.case.enrolment for row_id in each.case.enrolment.active_ids]
-        )
-        results.deactivated = [each.member.crew_id for each in leaving]
-        self._means.gallery.photo_records.mark_departed(plan.departed)
-        purged = {each.member.crew_id: each.case.enrolment for each in plan.of(PURGE)}
-        if purged:
-            rows = {crew_id: enrolment.all_ids if enrolment else () for crew_id, enrolment in purged.items()}
-            results.rows_left = row_status.purge(rows)
-            results.purged = list(purged)
-            run_log.info("Borradas %s personas; filas que quedan de ellas: %s", len(purged), results.rows_left)
+        assert done == self._members, f"{self._members} members in, {done} outcomes out"
 
     def _process(self) -> None:
-        means, plan = self._means, self._plan
-        faces = means.load_faces()  # first of all: without the nets nothing is written
+        context = self._context
+        faces = context.load_faces()  # first of all: without the nets nothing is written
+        shared, guard = self._shared_photo_check(), self._abort_guard()
+        enrolments = ((each.member.crew_id, each.case.enrolment) for each in self._pending)
+        context.gallery.writer.expect({crew_id: row.row_id for crew_id, row in enrolments if row and row.active})
+        storing = Storing(guard, shared, context.store, self._give_up, context.stop)
+        request = context.request
+        with open_stages(
+            context.settings,
+            context.source,
+            faces,
+            context.rules,
+            thumbnails=request.thumbnails,
+            keep_copies=request.debug,
+        ) as stages:
+            self._changes.carry_out()
+            with self._settling(shared):
+                for outcome in storing.outcomes(self._processed(stages)):
+                    self._take(outcome, shared, guard)
+        self._results.reported = list(shared.reported(self._results.outcomes))
+
+    def _shared_photo_check(self) -> SharedPhotoCheck:
+        context = self._context
         pending = {each.member.crew_id: each for each in self._pending}
-        shared_check = self._shared_check(pending)
-        abort_guard = AbortGuard(
-            [each.member.crew_id for each in self._pending if each.case.is_active],
-            {crew_id: each.case.remembered.code for crew_id, each in pending.items() if each.case.remembered},
-            len(plan.versions),
-            armed=not means.allow_mass_change,
-        )
+        known = known_pictures(context.gallery, self._plan.departed)
+        pictures = open_pictures(*known, pending, force=context.rules.force)
         rows = [each.case.enrolment.row_id for each in self._pending if each.case.enrolment]
-        known_photos = KnownPhotos(pending, means.gallery.provenance.pictures(rows), means.rules)
-        parts = RunParts(means.source, known_photos, shared_check, abort_guard, means.store, means.keep_processed)
-        held = ((each.member.crew_id, each.case.enrolment) for each in self._pending)
-        means.gallery.writer.expect({crew_id: row.row_id for crew_id, row in held if row and row.active})
-        with open_stages(means.settings, faces, parts) as stages:
-            self._settle_the_rest()
-            with self._settling(shared_check):
-                for outcome in self._outcomes(stages):
-                    self._take(outcome, shared_check, abort_guard)
-        self._results.reported = list(shared_check.reported(self._results.outcomes))
+        row_pictures = context.gallery.provenance.pictures(rows)
+        return SharedPhotoCheck(pictures, row_pictures, reject=context.settings.SHARED_PHOTOS == "reject")
 
-    def _shared_check(self, pending: dict[str, Decision]) -> SharedPhotoCheck:
-        means = self._means
-        known = known_pictures(means.gallery, self._plan.departed)
-        pictures = open_pictures(*known, pending, force=means.rules.force)
-        reject = means.settings.SHARED_PHOTOS == "reject"
-        return SharedPhotoCheck(pictures, reject=reject, thumbnails=means.thumbnails)
+    def _abort_guard(self) -> AbortGuard:
+        records = {each.member.crew_id: each.case.photo_record for each in self._pending}
+        return AbortGuard(
+            [each.member.crew_id for each in self._pending if each.case.is_active],
+            {crew_id: record.code for crew_id, record in records.items() if record},
+            len(self._plan.versions),
+            armed=not self._context.request.allow_mass_change,
+        )
 
-    def _outcomes(self, stages: Stages) -> Iterator[Outcome]:
-        """Whoever was under way when a run died comes last and alone: if it happens again, it is known who it was."""
-        means = self._means
-        suspects = [each.member for each in self._pending if each.case.suspect]
-        others = [each.member for each in self._pending if not each.case.suspect]
-        options = pipeline_options(means.settings)
+    def _processed(self, stages: Stages) -> Iterator[list[Processed]]:
+        """Run the pipeline. Members who were under way when a run died come last, each alone: if the run dies again, it
+        is known who killed it."""
+        context = self._context
+        suspects = [each for each in self._pending if each.case.suspect]
+        others = [each for each in self._pending if not each.case.suspect]
+        options = PipelineOptions.of(context.settings)
         alone = dataclasses.replace(options, download_threads=1, worker_threads=1, batch_size=1)
-        usual = Pipeline(stages, options, means.stop)
-        yield from usual.run(self._books.announced(others))
-        for member in suspects:
-            yield from Pipeline(stages, alone, means.stop).run(self._books.announced([member]))
+        yield from Pipeline(stages, options, context.stop).run(self._writer.mark_under_way(others))
+        for decision in suspects:
+            yield from Pipeline(stages, alone, context.stop).run(self._writer.mark_under_way([decision]))
 
-    def _take(self, outcome: Outcome, shared_check: SharedPhotoCheck, abort_guard: AbortGuard) -> None:
-        self._means.observer.outcome(outcome)
+    def _take(self, outcome: Outcome, shared: SharedPhotoCheck, guard: AbortGuard) -> None:
+        self._context.observer.outcome(outcome)
         self._results.outcomes.append(outcome)
         if self._results.error is not None:
             return
         try:
-            abort_guard.saw(outcome)
-            self._books.note(outcome)
-            if abort_guard.is_satisfied():
-                self._books.write_full()
-            self._withdraw_late(shared_check)
+            guard.saw(outcome)
+            self._writer.note(outcome)
+            if guard.is_satisfied():
+                self._writer.write_full()
+            self._withdraw_late(shared)
         except RunError as error:
             self._give_up(error)
 
     def _give_up(self, error: RunError) -> None:
-        """The run stops, but not before everybody has an outcome."""
-        self._results.error = error
-        self._means.stop.set()
+        """Stop the run, but not before each member has an outcome."""
+        self._results.error = self._results.error or error
+        self._context.stop.set()
 
-    def _withdraw_late(self, shared_check: SharedPhotoCheck) -> None:
-        for place, stored in shared_check.take_late(self._results.outcomes):
-            self._means.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id)
-            self._results.outcomes[place] = shared_check.withdrawn(stored)
-            self._means.observer.withdrawn(stored)
+    def _withdraw_late(self, shared: SharedPhotoCheck) -> None:
+        for place, stored in shared.take_late(self._results.outcomes):
+            self._context.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id)
+            self._results.outcomes[place] = shared.withdrawn(stored)
+            self._context.observer.withdrawn(stored)
 
     @contextmanager
-    def _settling(self, shared_check: SharedPhotoCheck) -> Iterator[None]:
-        """At the end the books are written, unless the run was stopped as suspicious: what it saw is not true."""
+    def _settling(self, shared: SharedPhotoCheck) -> Iterator[None]:
+        """At the end, write what is left to write, unless the run was stopped as implausible: what it saw is not
+        true."""
         try:
             yield
         except Stuck:  # the next run is not to begin with the same photos
-            self._books.record_failures([each for each in self._failures() if each.code == TookTooLong.code])
+            self._writer.record_failures([each for each in self._failures() if each.code == TookTooLong.code])
             raise
         finally:
-            shared_check.settle(self._results.outcomes)
+            shared.settle(self._results.outcomes)
         if self._results.error is not None:
             return
-        self._books.write()
-        self._books.record_failures([each for each in self._failures() if kind_of(each.code).retry is Retry.UNSHARED])
+        self._writer.write()
+        shared_failures = [each for each in self._failures() if kind_of(each.code).retry is Retry.UNSHARED]
+        self._writer.record_failures(shared_failures)
 
     def _failures(self) -> list[Failed]:
-        """Of this run."""
+        """Return the failures of this run, without those that an earlier run recorded."""
         return [each for each in self._results.outcomes if isinstance(each, Failed) and not each.recalled]
-
-
-def _failed(decision: Decision) -> bool:
-    return decision.case.remembered is not None and bool(decision.case.remembered.code)

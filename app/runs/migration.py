@@ -19,10 +19,12 @@ from app.gallery.gallery import Gallery
 from app.gallery.staged_vectors import StagedVector, StagedVectors
 from app.photos.temp_folder import TempFolder
 from app.planning.decisions import PROCESSED, UNCHANGED, Decision, is_stale
-from app.planning.plan import MASS_DEACTIVATION, Plan, mass
+from app.planning.mass_change import MASS_DEACTIVATION, mass
+from app.planning.plan import Plan
 from app.records import CrewMember, Embedding
-from app.runs.context import Means, Results
+from app.runs.context import RunContext
 from app.runs.execution import Execution
+from app.runs.result import Results
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +36,17 @@ RECOGNISED = 0.95  # of those have to be nearest to themselves
 class Migration:
     """One `--migrate`: lays aside what is missing, checks all of it, and switches."""
 
-    def __init__(self, plan: Plan, means: Means, results: Results) -> None:
-        self._means = dataclasses.replace(means, store=means.gallery.writer.stage)
+    def __init__(self, plan: Plan, context: RunContext, results: Results) -> None:
+        self._context = dataclasses.replace(context, store=context.gallery.writer.stage)
         self._results = results
-        self._staging = staged_vectors_of(means.gallery)
+        self._staging = staged_vectors_of(context.gallery)
         self._plan = plan
 
     def run(self) -> None:
         """Raises NotSwitched when the new vectors are not to be trusted; the old ones are in use as before."""
         self._results.unswitched = True
-        Execution(self._plan, self._means, self._results).run()
-        if not self._results.complete or self._means.stop.is_set():
+        Execution(self._plan, self._context, self._results).run()
+        if not self._results.complete or self._context.stop.is_set():
             return
         waiting = self._staging.waiting()
         members = {each.member.crew_id: each for each in self._plan.decisions}
@@ -52,7 +54,7 @@ class Migration:
         retired = self._retired(waiting)
         self._refuse_losses(members, waiting)
         self._recognise(members, waiting)
-        if self._means.stop.is_set():
+        if self._context.stop.is_set():
             return
         self._staging.switch([staged.row_id for staged in waiting.values()], retired)
         self._results.switched, self._results.unswitched = len(waiting), False
@@ -60,11 +62,11 @@ class Migration:
     def _retired(self, waiting: dict[str, StagedVector]) -> list[int]:
         """The rows that are in use now and will not be: of everybody who has a new one, and of everybody whose row
         could not be compared with the new ones."""
-        enrolments = self._means.gallery.enrolments()
+        enrolments = self._context.gallery.enrolments()
         return [
             row_id
             for crew_id, enrolment in enrolments.items()
-            if crew_id in waiting or is_stale(enrolment, self._means.rules)
+            if crew_id in waiting or is_stale(enrolment, self._context.rules)
             for row_id in enrolment.active_ids
         ]
 
@@ -76,9 +78,9 @@ class Migration:
             for each in had
             if each.member.crew_id not in waiting
             and each.case.enrolment
-            and is_stale(each.case.enrolment, self._means.rules)
+            and is_stale(each.case.enrolment, self._context.rules)
         ]
-        if len(lost) > mass(len(had), MASS_DEACTIVATION) and not self._means.allow_mass_change:
+        if len(lost) > mass(len(had), MASS_DEACTIVATION) and not self._context.request.allow_mass_change:
             raise NotSwitched(
                 f"{len(lost)} de {len(had)} personas se quedarían sin embedding: no se cambió de modelo. "
                 "Los vectores nuevos quedan preparados y los de antes siguen en uso",
@@ -90,7 +92,7 @@ class Migration:
         crew_ids = sorted(waiting)
         sample = crew_ids[:: max(1, len(crew_ids) // SAMPLE)][:SAMPLE]
         probes = self._probes([members[crew_id].member for crew_id in sample])
-        if self._means.stop.is_set():
+        if self._context.stop.is_set():
             return
         if len(probes) < MOST * len(sample):
             raise NotSwitched(
@@ -114,13 +116,13 @@ class Migration:
 
     def _probes(self, members: Sequence[CrewMember]) -> list[Embedding]:
         """The mirrored faces' vectors of those whose photo is still to be had."""
-        faces = self._means.load_faces()
-        temp = TempFolder(self._means.settings.TEMP_DIR)
+        faces = self._context.load_faces()
+        temp = TempFolder(self._context.settings.TEMP_DIR)
         found: list[Embedding] = []
         try:
-            for member in itertools.takewhile(lambda _: not self._means.stop.is_set(), members):
+            for member in itertools.takewhile(lambda _: not self._context.stop.is_set(), members):
                 with suppress(ItemError, OSError):  # it was fine a moment ago: nothing is learned from this one
-                    face = faces.find(faces.decode(self._means.source.fetch(member, temp)))
+                    face = faces.find(faces.decode(self._context.source.fetch(member, temp)))
                     mirrored = np.ascontiguousarray(face.pixels[:, ::-1])
                     found += faces.embedder.embed([dataclasses.replace(face, pixels=mirrored)])
         finally:
@@ -140,7 +142,7 @@ def without_prepared(plan: Plan, staging: StagedVectors) -> Plan:
 
     def settled(decision: Decision) -> Decision:
         staged = waiting.get(decision.member.crew_id)
-        seen = decision.case.remembered
+        seen = decision.case.photo_record
         if decision.kind not in PROCESSED or staged is None or staged.url != decision.case.url:
             return decision
         if seen is not None and seen.sha256 and seen.sha256 != staged.sha256:

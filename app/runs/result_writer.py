@@ -1,7 +1,5 @@
-"""What became of everybody, as it happens: outcomes come in, and go into the ledger a few dozen at a time.
-
-A run that is cut short has not worked for nothing.
-"""
+"""Writes what became of each member while the run goes on, a few dozen at a time: a run that is cut short has not
+worked for nothing."""
 
 from __future__ import annotations
 
@@ -15,13 +13,13 @@ from app.gallery.gallery import Gallery
 from app.gallery.photo_records import NewPhotoRecord
 from app.gallery.row_status import KeptVector
 from app.planning.decisions import Decision
-from app.records import SKIPPED_INTERRUPTED, SKIPPED_SAME_FILE, CrewMember, Failed, Outcome, Skipped, Version
+from app.records import SKIPPED_INTERRUPTED, SKIPPED_SAME_FILE, Failed, Outcome, Skipped, Version
 
 AT_ONCE = 32
 
 
 class ResultWriter:
-    """The books of one run. `decisions` by crew id; `give_up` stops the run."""
+    """Writes the results of one run. `decisions` by crew id; `give_up` stops the run."""
 
     def __init__(
         self, gallery: Gallery, run_id: int, decisions: Mapping[str, Decision], give_up: Callable[[RunError], None]
@@ -33,16 +31,17 @@ class ResultWriter:
         self._given_up = False
         self._waiting: list[Outcome] = []
 
-    def announced(self, members: Iterable[CrewMember], at_once: int = AT_ONCE) -> Iterator[CrewMember]:
-        """The same members, each marked as under way before it is."""
-        waiting = iter(members)
+    def mark_under_way(self, decisions: Iterable[Decision], at_once: int = AT_ONCE) -> Iterator[Decision]:
+        """Yield the same decisions, after marking their members in the database: a member who is still marked after the
+        run died may have killed it."""
+        waiting = iter(decisions)
         while chunk := list(itertools.islice(waiting, at_once)):
-            self._announce(chunk)
+            self._mark(chunk)
             yield from chunk
 
-    def _announce(self, members: Sequence[CrewMember]) -> None:
-        """When that cannot be written nobody is to be processed; everybody still comes to an outcome."""
-        cases = {member.crew_id: self._decisions[member.crew_id].case for member in members}
+    def _mark(self, decisions: Sequence[Decision]) -> None:
+        """Mark these members. When that fails the run is given up; each member still comes to an outcome."""
+        cases = {each.member.crew_id: each.case for each in decisions}
         suspects: dict[str, CrashSuspect] = {each: case.suspect for each, case in cases.items() if case.suspect}
         try:
             if not self._given_up:
@@ -53,18 +52,18 @@ class ResultWriter:
             self._give_up(error)
 
     def note(self, outcome: Outcome) -> None:
-        """An outcome of somebody who was processed. A suspect is cleared at once: the next one may kill the run."""
+        """Take the outcome of a processed member. A suspect is cleared at once: the next one may kill the run."""
         self._waiting.append(outcome)
         if self._decisions[outcome.member.crew_id].case.suspect and not _is_interrupted(outcome):
             self._gallery.crash_suspects.done([outcome.member.crew_id])
 
     def write_full(self) -> None:
-        """What was noted, when it is worth a transaction."""
+        """Write what was noted, when it is worth a transaction."""
         if len(self._waiting) >= AT_ONCE:
             self.write()
 
     def write(self) -> None:
-        """Everything that was noted so far."""
+        """Write everything that was noted so far."""
         waiting, self._waiting = self._waiting, []
         done = [outcome for outcome in waiting if not _is_interrupted(outcome)]
         self.record_failures([outcome for outcome in done if isinstance(outcome, Failed)])
@@ -72,20 +71,21 @@ class ResultWriter:
         self._gallery.crash_suspects.done([outcome.member.crew_id for outcome in done])
 
     def record_failures(self, failures: Sequence[Failed]) -> None:
-        """Also of those who could not be processed at all, and of those whose failure turned out to be another one."""
+        """Write failures, whether the member was processed or not. A recalled one is written only where its file was
+        fetched: the failure stands, the file is another one."""
         database, photo_records = self._gallery.database, self._gallery.photo_records
         database.in_chunks([self._entry(each) for each in failures if each.recalled and each.photo], photo_records.move)
         database.in_chunks([self._entry(each) for each in failures if not each.recalled], photo_records.record)
 
     def _keep(self, outcomes: Sequence[Skipped]) -> None:
-        """Most often the very same file is at the very same place: then only the time is noted."""
+        """Write members whose row stays. Where file and URL are the same, as with most, only the time changes."""
         versions: dict[str, Version] = {}
         moved: list[KeptVector] = []
         for outcome in outcomes:
             case, photo = self._decisions[outcome.member.crew_id].case, outcome.photo
             if photo is None or case.enrolment is None or outcome.analysis is not None:
                 continue  # with an analysis it was written together with its vector
-            seen = case.remembered
+            seen = case.photo_record
             if outcome.code == SKIPPED_SAME_FILE and seen and not seen.code and seen.sha256 == photo.sha256:
                 versions[outcome.member.crew_id] = photo.version
             else:
@@ -95,7 +95,7 @@ class ResultWriter:
 
     def _entry(self, failure: Failed) -> NewPhotoRecord:
         case = self._decisions[failure.member.crew_id].case
-        before = case.remembered
+        before = case.photo_record
         in_a_row = before.failures if before and before.code and before.url == case.url else 0
         seen = failure.analysis
         entry = NewPhotoRecord(failure.member.crew_id, case.url, failure.photo, seen, failure, in_a_row + 1)

@@ -1,1 +1,1 @@
-"""Runs that are killed, starved, cut off from their database, or not alone; see docs/reliability.md."""
+"""Disturb runs: kill them, fill their disk, cut off their database, start several at once; see docs/reliability.md."""

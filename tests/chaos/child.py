@@ -1,9 +1,8 @@
-"""The whole program with tiny nets, in a process that may be killed: `python -m tests.chaos.child WORDS`.
+"""Run the whole program with tiny nets, in a process that may be killed: `python -m tests.chaos.child WORDS`.
 
-Settings come from the environment. Descriptor CHAOS_READY is closed when everything is imported; the run begins when
-the other end of CHAOS_GO is. The crew id of every vector computed goes to the file CHAOS_EMBEDDED, which outlives any
-death. `--lockless` instead of words: a run
-that asks for no lock.
+Settings come from the environment. The program closes the descriptor CHAOS_READY when everything is imported, and
+begins the run when the other end of CHAOS_GO is closed. It writes the crew id of each computed vector to the file
+CHAOS_EMBEDDED, which survives a kill. With `--lockless` instead of options, the run takes no lock.
 """
 
 from __future__ import annotations
@@ -17,8 +16,9 @@ from app.cli.arguments import parse_arguments
 from app.cli.main import run
 from app.core.config import load_settings
 from app.gallery.run_history import RunEnd
+from app.planning.request import Request
 from app.records import Failed
-from app.runs.context import Request, close_run
+from app.runs.context import close_run
 from app.runs.run import run_batch
 from tests.support.tiny_faces import Silent, TinyLoader
 

@@ -1,4 +1,4 @@
-"""Scenes of chaos: MariaDB, the twin on SQLite, and everything at random from one seed."""
+"""Open scenes: an organisation on MariaDB, its twin on SQLite, and random events from one seed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> Iterator[random.Random]:
-    """The test's own randomness: another for each test, the same every time."""
+    """Give each test its own random numbers, the same in every session."""
     print(f"CHAOS_SEED={SEED}")  # noqa: T201  # pytest shows it when the test fails
     return random.Random(f"{SEED} {request.node.name}")  # noqa: S311  # not a secret
 
@@ -35,7 +35,7 @@ def chance(request: pytest.FixtureRequest) -> Iterator[random.Random]:
 def open_scene(
     chance: random.Random, found_organisation: FoundOrganisation, open_database: OpenDatabase, tmp_path: Path
 ) -> OpenScene:
-    """A scene on this database."""
+    """Open a scene on a database."""
 
     def organisation(database: Database) -> Organisation:
         return found_organisation(database, PHOTO_RECHECK_HOURS=0, SHARED_PHOTOS="report")

@@ -1,4 +1,4 @@
-"""An organisation whose runs are disturbed, and its twin, whose runs are not: both galleries end up the same."""
+"""Compare an organisation whose runs are disturbed with its twin, whose runs are not: their galleries must be equal."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from urllib.parse import unquote
 
 from app.core.config import PROJECT_DIR, Settings
 from app.gallery.own_tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
-from app.pipeline.stages import pipeline_options
+from app.pipeline.thread_pipeline import PipelineOptions
 from app.runs.result_writer import AT_ONCE
 from tests.support.chaos_options import rounds
 from tests.support.databases import run_sql
 from tests.support.organisation import Organisation
 
 MEMBERS = rounds(quick=60, full=200)
-START_S = 0.3  # settings and logs, once all is imported
-PATIENCE_S = 120  # with a run that does not end: it hangs
+START_S = 0.3  # to read settings and open logs, after the imports
+PATIENCE_S = 120  # after which a run is taken to hang
 TABLES = ("face_embeddings", *(table.name for table in (PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)))
 SHARES = {"replace": 0.15, "rename": 0.05, "reencode": 0.05, "find": 0.02, "dismiss": 0.04}
 ONE_EACH = "SELECT crew_id FROM face_embeddings WHERE active GROUP BY crew_id HAVING COUNT(*) > 1"
@@ -34,7 +34,7 @@ ONE_EACH = "SELECT crew_id FROM face_embeddings WHERE active GROUP BY crew_id HA
 
 @dataclass
 class Ended:
-    """A run that is over: what the shell was told, what was printed, what it took."""
+    """A run that is over: its exit code, its output, its duration, and how many vectors it computed of each member."""
 
     exit_code: int
     printed: str
@@ -44,7 +44,7 @@ class Ended:
 
 @dataclass
 class Program:
-    """A run in a process of its own: everything is imported, it begins at `go`."""
+    """A run in its own process. Everything is imported; it begins at `go`."""
 
     process: subprocess.Popen[bytes]
     output: IO[bytes]
@@ -84,7 +84,7 @@ class Program:
 
 @dataclass
 class Scene:
-    """`home` lives with disturbances, `twin` without; both have the same people and photos."""
+    """`home` has disturbed runs, `twin` undisturbed ones; both have the same people and photos."""
 
     home: Organisation
     twin: Organisation
@@ -97,17 +97,17 @@ class Scene:
         self.home.hire(*(f"P{number:03}" for number in range(MEMBERS)))
         self.spoil_some()
 
-    # What happens between two runs
+    # Between two runs
 
     def spoil_some(self) -> None:
-        """Not every photo is a good one."""
+        """Replace some photos by photos without a face, and remove others."""
         for crew_id in self._some(0.05):
             self.home.replace(crew_id, face=False)
         for crew_id in self._some(0.03):
             self.home.lose(crew_id)
 
     def live_on(self) -> None:
-        """People come, go and change their photos."""
+        """Let people join, leave and change their photos."""
         here = len(self.home.people)
         self.home.hire(*(f"P{number:03}" for number in range(here, here + 10)))
         for event, share in (
@@ -126,20 +126,20 @@ class Scene:
         return self.random.sample(present, int(len(present) * share))
 
     def forget_everything(self) -> None:
-        """Both begin anew, with the people who are there now and empty galleries."""
+        """Empty both galleries and keep the people."""
         for organisation in (self.home, self.twin):
             for table in TABLES:
                 run_sql(organisation.database, f"DROP TABLE IF EXISTS {table}")
 
     def undisturbed(self) -> tuple[Counter[str], Counter[str]]:
-        """The twin's run: what is downloaded and embedded. `whole_s` is about what it takes."""
+        """Run the twin. Return what it downloaded and embedded; set `whole_s` to about how long it took."""
         ran = self.twin.run()
         assert ran.result.error is None
         self.whole_s = START_S + ran.result.seconds
         return ran.downloads, ran.embedded
 
     def use(self, **settings: object) -> None:
-        """The runs to come have these settings."""
+        """Change settings for the next runs."""
         self.home.settings = self.home.settings.model_copy(update=settings)
 
     @staticmethod
@@ -155,7 +155,7 @@ class Scene:
         return self.start_another(*words, prefix=prefix, stdout=stdout, **settings)
 
     def start_together(self, number: int, *words: str) -> list[Program]:
-        """That many runs, at the same moment."""
+        """Start that many runs at the same moment."""
         self.home.publish()
         self.home.web.downloads.clear()
         programs = [self.prepare(*words) for _ in range(number)]
@@ -164,13 +164,13 @@ class Scene:
         return programs
 
     def start_another(self, *words: str, prefix: Sequence[str] = (), stdout: Any = None, **settings: object) -> Program:
-        """Beside one that is running."""
+        """Start a run beside one that is running."""
         program = self.prepare(*words, prefix=prefix, stdout=stdout, **settings)
         program.go()
         return program
 
     def prepare(self, *words: str, prefix: Sequence[str] = (), stdout: Any = None, **settings: object) -> Program:
-        """A process that has imported everything, and waits."""
+        """Start a process that has imported everything and waits for `go`."""
         output = tempfile.TemporaryFile()  # noqa: SIM115  # until `end`
         descriptor, notes = tempfile.mkstemp(prefix="embedded-", dir=self.folder)
         os.close(descriptor)
@@ -195,19 +195,19 @@ class Scene:
         return Program(process, output, Path(notes), go)
 
     def run(self, *words: str, **settings: object) -> Ended:
-        """A normal run."""
+        """Run undisturbed, to the end."""
         return self.start(*words, **settings).end()
 
     def downloads(self) -> Counter[str]:
-        """Since `start`."""
+        """Count the downloads of each member since `start`."""
         return Counter(unquote(path).split("/")[1] for path in self.home.web.downloads)
 
-    # What holds
+    # Checks
 
     @property
     def most_done_twice(self) -> int:
         """Photos under way, and outcomes that were not yet in the books."""
-        return pipeline_options(self.home.settings).in_flight + AT_ONCE
+        return PipelineOptions.of(self.home.settings).in_flight + AT_ONCE
 
     def one_active_row_each(self) -> None:
         assert run_sql(self.home.database, ONE_EACH) == []
@@ -217,7 +217,7 @@ class Scene:
         assert not temp.exists() or sorted(path.name for path in temp.iterdir()) == []
 
     def galleries_are_equal(self) -> None:
-        """Row by row, and what is remembered of each photo; nobody is under suspicion."""
+        """Check that rows and photo records are equal, and that no crash suspect is left."""
         self.one_active_row_each()
         assert self.home.active_rows() == self.twin.active_rows()
         remembered = "SELECT crew_id, url, sha256, code FROM face_photos ORDER BY crew_id"
@@ -226,7 +226,7 @@ class Scene:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The settings as the shell has them."""
+    """Return the settings as environment variables."""
     values = settings.model_dump(mode="json", include=settings.model_fields_set)
     values |= {"DB_URL": settings.DB_URL.get_secret_value()}
     return {name: str(value) for name, value in values.items() if not isinstance(value, list | dict)}

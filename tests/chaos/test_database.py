@@ -1,5 +1,6 @@
-"""A database that goes away, cuts connections off, is locked by others or refuses large packets: nothing is lost and
-nothing is there twice, or the run ends with 3 and says why.
+"""Disturb the database: stop it, cut connections, lock rows, refuse large packets.
+
+No row may be lost or stored twice, or the run must end with exit code 3 and say why.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tests.support.chaos_options import rounds
 from tests.support.databases import run_sql
 from tests.support.mariadb import Daemon, MariaDb, running_daemon
 
-SURVIVES_KILL = "--innodb-flush-log-at-trx-commit=2"  # what was committed outlives the server's process
+SURVIVES_KILL = "--innodb-flush-log-at-trx-commit=2"  # commits survive a kill of the server's process
 TOUCH = text("UPDATE face_embeddings SET updated_at = CURRENT_TIMESTAMP WHERE crew_id = :a AND active")
 WRITERS = 3
 TOO_SMALL = {"max_allowed_packet": 4096, "net_buffer_length": 1024}  # a vector is larger than that
@@ -35,7 +36,7 @@ UNENDED = "SELECT COUNT(*) FROM face_runs WHERE ended_at IS NULL"
 
 @pytest.fixture
 def daemon(mariadb: MariaDb) -> Iterator[Daemon]:
-    """A server of its own, to be stopped; asking for `mariadb` skips where none is installed."""
+    """Start a server that the test may stop. The fixture `mariadb` skips the test if none is installed."""
     folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
     try:
         with running_daemon(folder, SURVIVES_KILL) as daemon:
@@ -128,14 +129,14 @@ def test_connections_that_are_killed_cost_no_row(
 
 
 def kill_connections(server: MariaDb, name: str) -> int:
-    """All of that database's."""
+    """Kill all connections to the database, and return how many."""
     asked = f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"  # noqa: S608
     killed = 0
     for (number,) in server.execute(asked):
         try:
             server.execute(f"KILL {number}")
             killed += 1
-        except DBAPIError:  # it has gone by itself
+        except DBAPIError:  # the connection has ended by itself
             continue
     return killed
 
@@ -168,7 +169,7 @@ def lock_counters(server: MariaDb) -> Counter[str]:
 
 @contextmanager
 def other_writers(server: MariaDb, name: str, chance: random.Random) -> Iterator[Counter[str]]:
-    """The recognition service, at its worst: touches rows in any order, slowly, some for longer than others wait."""
+    """Write like a slow recognition service: lock rows in any order, some for longer than other writers wait."""
     stop, counts = threading.Event(), Counter[str]()
     engine = create_engine(server.url(name), connect_args={"use_pure": True, "collation": "utf8mb4_general_ci"})
 
@@ -213,7 +214,7 @@ def test_a_packet_limit_that_is_too_small_ends_the_run_and_says_so(scene: Scene,
 
 @contextmanager
 def server_variables(server: MariaDb, values: dict[str, int]) -> Iterator[None]:
-    """For connections made inside."""
+    """Set variables for the connections that are opened inside the block."""
     before = {name: server.execute(f"SELECT @@GLOBAL.{name}")[0][0] for name in values}
     try:
         for name, value in values.items():

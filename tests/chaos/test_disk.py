@@ -1,6 +1,4 @@
-"""A disk that is full, a folder that nobody may write, a console that nobody reads: a run ends in good order or goes on
-without them.
-"""
+"""Fill the disk, make folders read-only, close the console: a run ends in good order or goes on without them."""
 
 from __future__ import annotations
 
@@ -22,13 +20,13 @@ from tests.support.databases import run_sql
 
 DISK_BYTES = 4_000_000
 UNENDED = "SELECT id FROM face_runs WHERE ended_at IS NULL"
-FULL = Path("/dev/full")  # every write to it finds no space left
+FULL = Path("/dev/full")  # every write to it fails for want of space
 Disturb = Callable[[Path], None]
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own. Only root may mount one."""
+    """Mount a small file system. Skips unless root runs the tests."""
     folder.mkdir(parents=True)
     mounted = shutil.which("mount") and os.geteuid() == 0
     words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
@@ -55,7 +53,7 @@ def make_room(folder: Path) -> None:
 
 
 def without_override() -> list[str]:
-    """Root writes wherever it likes, unless it gives up the right to."""
+    """Return the command that takes root's right to write in every folder."""
     return [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
 
 
@@ -98,7 +96,7 @@ def test_a_temp_folder_that_becomes_read_only_ends_the_run_and_the_next_one_goes
 
 
 def hold_against(scene: Scene, disturb: Disturb, mend: Disturb, folder: Path, why: str) -> tuple[int, int]:
-    """How many rounds, and in how many the run ended by it: the others had fetched all their photos before."""
+    """Return the number of rounds, and in how many the disturbance ended the run before all photos were fetched."""
     total, ended_by_it = rounds(quick=1, full=20), 0
     for number in range(total):
         if number % 2 == 0:
@@ -151,7 +149,7 @@ def test_a_console_without_room_does_not_stop_a_run(scene: Scene) -> None:
     scene.nothing_is_left_lying()
 
 
-def test_a_console_that_nobody_reads_any_more_does_not_stop_a_run(scene: Scene) -> None:
+def test_a_console_whose_reader_is_gone_does_not_stop_a_run(scene: Scene) -> None:
     scene.undisturbed()
     reader, writer = os.pipe()
     program = scene.start(stdout=writer)

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment of a run costs nothing but time: the next run makes of it what an undisturbed one makes."""
+"""Kill runs at any moment: the next run must leave the gallery that an undisturbed run leaves."""
 
 from __future__ import annotations
 

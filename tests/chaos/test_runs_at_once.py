@@ -1,4 +1,4 @@
-"""Two runs, then five, at the same moment: one works, the others say who; and without the lock rows stay right, too."""
+"""Start two runs, then five, at once: one works and the others name it. Without the lock rows stay right, too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.chaos_options import rounds
 
 
 def run_together(scene: Scene, number: int, *words: str) -> tuple[Counter[int], str]:
-    """That many at once: their exit codes, and what they printed."""
+    """Run that many at once. Return their exit codes and their output."""
     ended = [program.end() for program in scene.start_together(number, *words)]
     return Counter(each.exit_code for each in ended), "".join(each.printed for each in ended)
 

@@ -1,4 +1,4 @@
-"""A run that is asked to stop, at any moment: it says what it did, leaves nothing lying, and the next one goes on."""
+"""Stop runs at any moment: each says what it did and leaves no files, and the next run goes on."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_run_that_is_asked_to_stop_ends_in_good_order(scene: Scene, number: si
 
 
 def in_good_order(scene: Scene, exit_code: int, printed: str, number: signal.Signals) -> None:
-    """Whatever has begun says what it did; only what has not begun, or has said all, may die of the signal."""
+    """Check that a run that has begun prints its summary; only earlier or later may the signal end the process."""
     assert exit_code in (0, 1, EXIT_BY_SIGNAL + number, -number), printed
     said, summary, _ = printed.partition("RESUMEN FINAL")
     assert "Traceback" not in said, said

@@ -1,4 +1,4 @@
-"""Two days of runs every ninety seconds, in one process: nothing grows but the history, and that is pruned."""
+"""Run for two days, every ninety seconds, in one process: nothing may grow but the history, which is pruned."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tests.support.mariadb import MariaDb
 from tests.support.tiny_faces import TinyLoader
 
 RUNS = rounds(quick=25, full=2000)
-WARM_UP = RUNS // 5  # until caches and pools are as large as they get
+WARM_UP = RUNS // 5  # until caches and pools have reached their size
 MEMBERS = 24
 SETTLED_EVERY = 25
 HELD_OPEN = 4  # connections to the photo server, which lives in this process, too: a thread and two files each
 LOG_MB, LOG_BACKUPS = 0.05, 2
-MAX_GROWTH_MB = rounds(quick=40, full=20)  # a short life is mostly warming up
+MAX_GROWTH_MB = rounds(quick=40, full=20)  # a short test is mostly warming up
 LONGEST_LINE_BYTES = 2000
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
 class Use:
-    """What the process, and the server for it, holds."""
+    """What the process uses, and what the database server uses for it."""
 
     memory_mb: float
     files: int
@@ -61,7 +61,7 @@ def use_of(scene: Scene, server: MariaDb, name: str) -> Use:
 
 
 def change_a_little(scene: Scene) -> None:
-    """Somebody's photo, now and then somebody else; as many people as before."""
+    """Change the photo of one member, or replace a member, and keep the number of members."""
     home = scene.home
     crew_id = scene.random.choice(sorted(home.roster))
     event = scene.random.choice(["replace", "rename", "reencode", "lose", "find", "turn over"])

@@ -1,4 +1,4 @@
-"""The doctor at a real server: what an account lacks is named exactly, and its advice, carried out, mends it."""
+"""`--check` on a real MariaDB server: it names missing rights and unsuitable columns, and its SQL mends them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from app.checkup.check_database import Server, is_loopback, judge_server
-from app.checkup.checks import Subject, check
+from app.checkup.checks import Subject, run_checks
 from app.checkup.finding import BROKEN, OK, UNCHECKED, WARNING, Finding
-from app.cli.administration import schema_statements
+from app.cli.commands.schema import schema_statements
 from app.core.database import Database
 from tests.conftest import MakeSettings
 from tests.support.databases import create_roster, run_sql
@@ -19,17 +19,17 @@ from tests.support.mariadb import MariaDb
 
 OWN = ("face_photos", "face_vectors", "face_contracts", "face_attempts", "face_runs", "face_schema")
 CREW = [("1", "Ana", "Paz", "a.jpg", 1), ("2", "Eva", "Sol", "b.jpg", 1)]
-SearchResult = Callable[..., dict[str, Finding]]
+Look = Callable[..., dict[str, Finding]]
 
 
 @pytest.fixture
-def look(mariadb: MariaDb, mariadb_name: str, make_settings: MakeSettings) -> SearchResult:
-    """What is found at the test's database as that user, by `area.name`."""
+def look(mariadb: MariaDb, mariadb_name: str, make_settings: MakeSettings) -> Look:
+    """Return a function that checks the test's database as a user, with the findings by `area.name`."""
 
     def look_as(user: str = "root", **settings: object) -> dict[str, Finding]:
         url = mariadb.url(mariadb_name, user, "" if user == "root" else "clave")
         values = {"DB_URL": url.render_as_string(hide_password=False), "FACE_DETECTOR": "opencv"} | settings
-        findings = list(check(make_settings(**values), Subject(), threading.Event()))
+        findings = list(run_checks(make_settings(**values), Subject(), threading.Event()))
         return {f"{finding.area}.{finding.name}": finding for finding in findings}
 
     return look_as
@@ -37,7 +37,7 @@ def look(mariadb: MariaDb, mariadb_name: str, make_settings: MakeSettings) -> Se
 
 @pytest.fixture
 def prepared(mariadb_database: Database, mariadb_name: str, mariadb: MariaDb, make_settings: MakeSettings) -> Database:
-    """With all tables, and a roster."""
+    """A database with all tables and a roster."""
     create_roster(mariadb_database, CREW)
     url = mariadb.url(mariadb_name).render_as_string(hide_password=False)
     for statement in schema_statements(make_settings(DB_URL=url)):
@@ -46,7 +46,7 @@ def prepared(mariadb_database: Database, mariadb_name: str, mariadb: MariaDb, ma
 
 
 def obey(database: Database, finding: Finding) -> None:
-    """Carry out the SQL of an advice, as the administrator would."""
+    """Execute the SQL of an advice, as the administrator would."""
     statements = [line for line in finding.advice.splitlines() if line.endswith(";")]
     assert statements, finding
     for statement in statements:
@@ -54,7 +54,7 @@ def obey(database: Database, finding: Finding) -> None:
 
 
 def bare(mariadb: MariaDb, base: str, *grants: str) -> str:
-    """An account that may do nothing but this."""
+    """Create a user with only these rights and return its name."""
     mariadb.create_user("pobre", "clave", f"USAGE ON {base}.*", *(grant.format(base=base) for grant in grants))
     return "pobre"
 
@@ -62,9 +62,7 @@ def bare(mariadb: MariaDb, base: str, *grants: str) -> str:
 # --------------------------------------------------------------------------------------------------------- rights
 
 
-def test_an_account_with_the_readme_s_rights_has_nothing_to_ask_for(
-    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: SearchResult
-) -> None:
+def test_rights_from_the_documents_suffice(mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look) -> None:
     own = [f"SELECT, INSERT, UPDATE, DELETE ON {{base}}.{table}" for table in OWN]
     gallery = "SELECT, INSERT, UPDATE ON {base}.face_embeddings"
     found = look(bare(mariadb, mariadb_name, "SELECT ON {base}.tripulantes", gallery, *own))
@@ -74,8 +72,8 @@ def test_an_account_with_the_readme_s_rights_has_nothing_to_ask_for(
     assert found["tables.version"].level == OK
 
 
-def test_each_missing_right_is_named_and_its_grant_gives_it(
-    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: SearchResult
+def test_missing_rights_are_named_and_the_advised_grants_give_them(
+    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look
 ) -> None:
     own = [f"SELECT, INSERT, UPDATE, DELETE ON {{base}}.{table}" for table in OWN[1:]]
     some = ["SELECT, INSERT ON {base}.face_embeddings", "SELECT, DELETE ON {base}.face_photos"]
@@ -95,8 +93,8 @@ def test_each_missing_right_is_named_and_its_grant_gives_it(
 
 
 @pytest.mark.parametrize("how", ["role", "wildcard", "columns"])
-def test_rights_that_come_another_way_count(
-    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: SearchResult, how: str
+def test_rights_from_roles_wildcards_and_columns_count(
+    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look, how: str
 ) -> None:
     if how == "columns":
         columns = "crew_id, imagen, nombres, apellidos, estatus"
@@ -122,8 +120,8 @@ def test_rights_that_come_another_way_count(
         ("SELECT, INSERT, UPDATE, DELETE, CREATE ON {base}.*", "ALTER, INDEX"),
     ],
 )
-def test_tables_that_are_missing_are_no_trouble_for_whoever_may_make_them(
-    mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, look: SearchResult, grant: str, missing: str
+def test_missing_tables_are_broken_only_without_the_right_to_create_them(
+    mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, look: Look, grant: str, missing: str
 ) -> None:
     create_roster(mariadb_database, CREW)
     user = bare(mariadb, mariadb_name, grant)
@@ -135,7 +133,7 @@ def test_tables_that_are_missing_are_no_trouble_for_whoever_may_make_them(
         assert look(user)["tables.to_create"].level == OK
 
 
-def test_what_cannot_be_seen_without_the_database_is_not_called_broken(look: SearchResult) -> None:
+def test_areas_that_need_the_database_are_unchecked_without_it(look: Look) -> None:
     found = look(DB_HOST="127.0.0.1", DB_URL="mysql://ana:secreta@127.0.0.1:1/base")
     levels = {name: finding.level for name, finding in found.items()}
     assert levels["database.failed"] == BROKEN
@@ -163,8 +161,8 @@ def test_what_cannot_be_seen_without_the_database_is_not_called_broken(look: Sea
         ("MODIFY crew_id VARCHAR(10) NOT NULL", "roster.equal_ids", WARNING),
     ],
 )
-def test_a_table_that_would_make_trouble_is_noticed_and_the_advice_mends_it(
-    prepared: Database, look: SearchResult, change: str, name: str, level: str
+def test_unsuitable_column_is_reported_and_the_advised_sql_mends_it(
+    prepared: Database, look: Look, change: str, name: str, level: str
 ) -> None:
     kinds = {"roster.charset": "Ω", "roster.equal_ids": "ab"}
     if name.startswith("roster"):
@@ -177,27 +175,25 @@ def test_a_table_that_would_make_trouble_is_noticed_and_the_advice_mends_it(
     assert look().get(name, Finding("", "", OK, "")).level == OK
 
 
-def test_a_vector_fits_into_any_of_these(prepared: Database, look: SearchResult) -> None:
+def test_embedding_column_may_have_any_large_text_type(prepared: Database, look: Look) -> None:
     for kind in ("TEXT", "MEDIUMTEXT", "LONGTEXT", "JSON", "VARCHAR(9000)"):
         run_sql(prepared, f"ALTER TABLE face_embeddings MODIFY embedding {kind} NOT NULL")
         assert look()["tables.columns"].level == OK, kind
 
 
-def test_a_missing_column_and_a_newer_program_s_tables_are_said(prepared: Database, look: SearchResult) -> None:
+def test_missing_column_and_tables_of_a_newer_program_are_broken(prepared: Database, look: Look) -> None:
     run_sql(prepared, "ALTER TABLE face_embeddings DROP COLUMN modelo")
     assert look()["tables.columns"].text == "a face_embeddings le falta modelo"
     run_sql(prepared, "INSERT INTO face_schema VALUES (99)")
     assert look()["tables.version"].level == BROKEN
 
 
-def test_a_value_of_the_status_that_nobody_has_is_said_with_those_that_there_are(
-    prepared: Database, look: SearchResult
-) -> None:
+def test_active_value_that_no_row_has_is_reported_with_the_existing_ones(prepared: Database, look: Look) -> None:
     finding = look(ROSTER_ACTIVE_VALUE="7")["roster.active"]
     assert (finding.level, finding.text) == (BROKEN, "nadie tiene estatus = 7. Valores que hay: «1» (2)")
 
 
-def test_whom_the_roster_itself_keeps_out_is_counted(prepared: Database, look: SearchResult) -> None:
+def test_members_that_fail_for_their_roster_entry_are_counted(prepared: Database, look: Look) -> None:
     rows = [("3", ""), ("4", "x.jpg"), ("4", "y.jpg"), ("5", "../z.jpg")]
     for crew_id, photo in rows:
         run_sql(prepared, "INSERT INTO tripulantes VALUES (:a, 'A', 'P', :b, 1)", {"a": crew_id, "b": photo})
@@ -232,7 +228,7 @@ def levels(of: Server, *, is_near: bool = False, tls: str = "auto", batch: int =
     return {finding.name: finding.level for finding in judge_server(of, tls, is_near=is_near, batch=batch)}
 
 
-def test_a_good_server_is_all_green() -> None:
+def test_good_server_is_all_green() -> None:
     assert set(levels(server()).values()) == {OK}
 
 
@@ -256,11 +252,11 @@ def soon(days: int) -> datetime:
         ({"variables": {"max_allowed_packet": "16777216", "wait_timeout": "59"}}, "wait_timeout", WARNING),
     ],
 )
-def test_a_server_s_weak_points(what: dict[str, object], name: str, level: str) -> None:
+def test_weakness_of_the_server_has_its_level(what: dict[str, object], name: str, level: str) -> None:
     assert levels(server(**what))[name] == level
 
 
-def test_an_unencrypted_way_that_does_not_leave_the_machine_is_fine() -> None:
+def test_unencrypted_connection_within_the_machine_is_ok() -> None:
     assert levels(server(cipher=""), is_near=True)["encryption"] == OK
     assert [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "db.example", "10.0.0.1")] == [
         *[True] * 3,
@@ -269,7 +265,7 @@ def test_an_unencrypted_way_that_does_not_leave_the_machine_is_fine() -> None:
 
 
 @pytest.mark.parametrize("value", ["ON", "1"])
-def test_a_server_that_takes_no_writes_is_told_from_one_that_takes_ours(value: str) -> None:
+def test_read_only_server_is_a_warning_for_a_user_who_can_still_write(value: str) -> None:
     variables = server().variables | {"read_only": value}  # type: ignore[operator]
     assert levels(server(variables=variables))["read_only"] == BROKEN
     assert levels(server(variables=variables, grants=("GRANT SUPER ON *.* TO a",)))["read_only"] == WARNING
@@ -285,8 +281,8 @@ def closed_server(mariadb: MariaDb) -> Iterator[None]:
     mariadb.execute("SET GLOBAL read_only = OFF")
 
 
-def test_a_real_replica_is_noticed(
-    closed_server: None, mariadb: MariaDb, mariadb_name: str, prepared: Database, look: SearchResult
+def test_real_read_only_server_is_reported(
+    closed_server: None, mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look
 ) -> None:
     user = bare(mariadb, mariadb_name, "ALL PRIVILEGES ON {base}.*")
     assert look(user)["database.read_only"].level == BROKEN
@@ -295,7 +291,7 @@ def test_a_real_replica_is_noticed(
 
 @pytest.fixture
 def narrow_server(mariadb: MariaDb) -> Iterator[Callable[[int], None]]:
-    """Makes the server take statements of so many bytes at most."""
+    """Return a function that sets the largest statement that the server accepts, in bytes."""
     ((usual,),) = mariadb.execute("SELECT @@GLOBAL.max_allowed_packet")
 
     def take(most_bytes: int) -> None:
@@ -305,8 +301,8 @@ def narrow_server(mariadb: MariaDb) -> Iterator[Callable[[int], None]]:
     take(usual)
 
 
-def test_a_server_that_takes_short_statements_only_is_noticed(
-    narrow_server: Callable[[int], None], prepared: Database, look: SearchResult
+def test_small_max_allowed_packet_is_reported(
+    narrow_server: Callable[[int], None], prepared: Database, look: Look
 ) -> None:
     narrow_server(2**20)
     assert look()["database.packet"].level == OK

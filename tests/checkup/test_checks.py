@@ -1,4 +1,4 @@
-"""The doctor: every trouble has its finding, what it hides is not called broken, and nothing is written anywhere."""
+"""`--check` on SQLite and a photo server: each problem has its finding, and nothing is written anywhere."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from sqlalchemy import MetaData, create_engine
 
 from app.checkup.check_certificate import judge_expiry
 from app.checkup.check_gallery import judge_golden, judge_runs
-from app.checkup.check_machine import available_bytes, look_at_folder, look_at_logs, look_at_machine
-from app.checkup.check_photos import look_at_photos
-from app.checkup.check_roster import look_at_people
+from app.checkup.check_machine import available_bytes, check_folder, check_log_files, check_machine
+from app.checkup.check_photos import check_photos
+from app.checkup.check_roster import check_entries
 from app.checkup.check_settings import judge_rights
 from app.checkup.check_tables import Shape
-from app.checkup.checks import Subject, check
+from app.checkup.checks import Subject, run_checks
 from app.checkup.finding import BROKEN, IN_ORDER, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
+from app.core.files import sha256_of
 from app.errors import DuplicateMember, SettingsError
 from app.gallery.run_history import PastRun
 from app.records import CrewMember, Failed
@@ -42,13 +43,13 @@ from tests.support.tiny_faces import vector_by_hand
 from tests.support.webserver import PhotoServer, serving_photos
 
 NOW = datetime(2026, 3, 5, 8)
-SearchResult = Callable[..., dict[str, Finding]]
 Findings = dict[str, Finding]
+Look = Callable[..., Findings]
 
 
 def look(settings: Settings | SettingsError, subject: Subject | None = None) -> Findings:
-    """By `area.name`."""
-    findings = check(settings, subject or Subject(), threading.Event())
+    """Run all checks and return the findings by `area.name`."""
+    findings = run_checks(settings, subject or Subject(), threading.Event())
     return {f"{finding.area}.{finding.name}": finding for finding in findings}
 
 
@@ -60,7 +61,7 @@ def levels(found: Findings, area: str) -> dict[str, str]:
 
 
 def everything(url: str, *folders: Path) -> tuple[Any, ...]:
-    """All rows of all tables, and all files with their size and time."""
+    """Return all rows of all tables, and all files with their size and time."""
     engine = create_engine(url)
     schema = MetaData()
     schema.reflect(engine, resolve_fks=False)
@@ -80,14 +81,14 @@ def everything(url: str, *folders: Path) -> tuple[Any, ...]:
 
 @pytest.fixture
 def own_home(tmp_path: Path, weights_home: Path) -> Path:
-    """A DEEPFACE_HOME whose weights nobody has noted the hash of."""
+    """A DEEPFACE_HOME with weights whose hash was not recorded yet."""
     folder = tmp_path / "home" / ".deepface" / "weights"
     folder.mkdir(parents=True)
     shutil.copyfile(weights_home / ".deepface" / "weights" / DLIB, folder / DLIB)
     return tmp_path / "home"
 
 
-def test_before_the_first_run_nothing_is_made(
+def test_check_before_the_first_run_is_green_and_writes_nothing(
     database_url: str, open_world: OpenWorld, own_home: Path, tmp_path: Path, portrait_jpeg: bytes
 ) -> None:
     world = open_world(database_url, DEEPFACE_HOME=own_home)
@@ -99,7 +100,7 @@ def test_before_the_first_run_nothing_is_made(
     assert everything(database_url, tmp_path) == before
 
 
-def test_after_a_run_all_is_green_and_nothing_changes(
+def test_check_after_a_run_is_green_and_writes_nothing(
     database_url: str, open_world: OpenWorld, own_home: Path, tmp_path: Path, portrait_jpeg: bytes
 ) -> None:
     world = open_world(database_url, DEEPFACE_HOME=own_home)
@@ -108,13 +109,15 @@ def test_after_a_run_all_is_green_and_nothing_changes(
     before = everything(database_url, tmp_path)
     result = world.run("--check")
     assert (result.exit_code, result.document["summary"]["not_checked"]) == (0, 0), result.stdout
-    said = {finding["name"]: finding["text"] for finding in result.document["findings"]}
-    assert said["contract"] == "vectores en uso: 1, comparables con los que calcula Dlib"
-    assert said["golden"].startswith("sale el mismo vector")
+    texts = {finding["name"]: finding["text"] for finding in result.document["findings"]}
+    assert texts["contract"] == "vectores en uso: 1, comparables con los que calcula Dlib"
+    assert texts["golden"].startswith("sale el mismo vector")
     assert everything(database_url, tmp_path) == before
 
 
-def test_a_folder_of_photos_needs_no_database(open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes) -> None:
+def test_check_with_a_photo_folder_needs_no_database(
+    open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes
+) -> None:
     folder = tmp_path / "fotos"
     (folder / "7").mkdir(parents=True)
     (folder / "7" / "a.jpg").write_bytes(portrait_jpeg)
@@ -124,46 +127,50 @@ def test_a_folder_of_photos_needs_no_database(open_world: OpenWorld, tmp_path: P
     assert "foto de 7" in result.stdout
 
 
-def test_what_the_first_run_makes_is_not_said_to_be_out_of_reach(tmp_path: Path, make_settings: MakeSettings) -> None:
+def test_missing_sqlite_file_is_announced_as_created_by_the_first_run(
+    tmp_path: Path, make_settings: MakeSettings
+) -> None:
     found = look(make_settings(DB_URL=f"sqlite:///{tmp_path / 'nueva.db'}"), Subject(folder=FolderRoster(tmp_path)))
     assert found["database.reach"].text.startswith("se creará el archivo")
     assert {found[f"{area}.all"].text for area in ("tables", "runs")} == {"se crearán en la primera ejecución"}
 
 
-def test_where_no_column_grows_names_have_to_shrink(tmp_path: Path, make_settings: MakeSettings) -> None:
+def test_in_sqlite_the_advice_for_long_ids_and_urls_is_to_shorten_them(
+    tmp_path: Path, make_settings: MakeSettings
+) -> None:
     folder = tmp_path / "x" / ("7" * 60)
     folder.mkdir(parents=True)
     (folder / "a.jpg").write_bytes(b"")
     values = {"DB_URL": f"sqlite:///{tmp_path / 'nueva.db'}", "IMAGE_BASE_URL": "http://127.0.0.1:9/" + "a" * 500}
     Database(make_settings(**values)).connect().close()  # a file without tables
     found = look(make_settings(**values), Subject(folder=FolderRoster(tmp_path / "x")))
-    told = [found[f"roster.{name}"] for name in ("id_length", "url_length")]
-    assert [each.level for each in told] == [WARNING, WARNING]
-    assert [each.advice.partition(" ")[0] for each in told] == ["Acorte", "Acorte"]
+    findings = [found[f"roster.{name}"] for name in ("id_length", "url_length")]
+    assert [each.level for each in findings] == [WARNING, WARNING]
+    assert [each.advice.partition(" ")[0] for each in findings] == ["Acorte", "Acorte"]
 
 
-def test_one_is_not_said_as_many() -> None:
-    people = look_at_people([CrewMember("7", "a.jpg", "Ana Paz")], "http://a", Shape(1, 99))
+def test_singular_and_plural_are_chosen_by_the_number() -> None:
+    people = check_entries([CrewMember("7", "a.jpg", "Ana Paz")], "http://a", Shape(1, 99))
     assert [each.text for each in people] == ["1 persona activa", "el más largo tiene 1 carácter"]
-    told = [judge_expiry(NOW + timedelta(hours=hours), "de la base", NOW)[1] for hours in (1, 25, 49)]
-    left = [text.partition(" vence en ")[2].partition(",")[0] for text in told]
+    texts = [judge_expiry(NOW + timedelta(hours=hours), "de la base", NOW)[1] for hours in (1, 25, 49)]
+    left = [text.partition(" vence en ")[2].partition(",")[0] for text in texts]
     assert left == ["menos de un día", "un día", "2 días"]
 
 
-def test_the_table_is_all_that_the_console_gets(open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes) -> None:
+def test_check_prints_nothing_to_stderr(open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes) -> None:
     world = open_world(f"sqlite:///{tmp_path / 'otra.db'}")
     world.hire("1", "a.jpg", portrait_jpeg)
     world.run("--all")
     with world.engine.begin() as connection:
         connection.exec_driver_sql("DROP INDEX crew_active")
-    # In a process of its own: pytest would catch what a logger without a file says.
+    # In a process of its own: pytest would capture what a logger without a file prints.
     words = [sys.executable, str(PROJECT_DIR / "generate_face_embeddings.py"), "--check"]
     closed = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (closed.returncode, closed.stderr) == (1, "")
     assert "falta el índice por crew_id" in closed.stdout
 
 
-def test_a_quiet_check_speaks_of_troubles_only(open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes) -> None:
+def test_quiet_check_prints_problems_only(open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes) -> None:
     world = open_world(f"sqlite:///{tmp_path / 'otra.db'}")
     world.hire("1", "a.jpg", portrait_jpeg)
     fine = world.run("--check", "--quiet")
@@ -171,8 +178,8 @@ def test_a_quiet_check_speaks_of_troubles_only(open_world: OpenWorld, tmp_path: 
     world.hire("2", None)
     world.hire("3", "a.jpg", portrait_jpeg)
     world.hire("3", "b.jpg", portrait_jpeg)
-    told = world.run("--check", "--quiet")
-    assert (told.exit_code, [line.strip() for line in told.stdout.splitlines()]) == (
+    result = world.run("--check", "--quiet")
+    assert (result.exit_code, [line.strip() for line in result.stdout.splitlines()]) == (
         1,
         [
             "",
@@ -190,7 +197,7 @@ class Unreadable(FolderRoster):
         raise ValueError("the password is secreta")
 
 
-def test_a_defect_of_ours_hides_nothing_else_and_repeats_no_message(
+def test_unexpected_error_ends_one_area_and_its_message_is_not_quoted(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     found = look(make_settings(), Subject(folder=Unreadable(tmp_path)))
@@ -199,10 +206,10 @@ def test_a_defect_of_ours_hides_nothing_else_and_repeats_no_message(
     assert "secreta" not in str(found)
 
 
-def test_told_to_stop_it_goes_no_further_and_says_what_is_missing(make_settings: MakeSettings) -> None:
+def test_stop_ends_the_check_and_names_the_areas_not_checked(make_settings: MakeSettings) -> None:
     stop = threading.Event()
     found = []
-    for finding in check(make_settings(), Subject(), stop):
+    for finding in run_checks(make_settings(), Subject(), stop):
         found.append((finding.area, finding.name))
         if finding.area == "machine":
             stop.set()
@@ -211,7 +218,7 @@ def test_told_to_stop_it_goes_no_further_and_says_what_is_missing(make_settings:
     assert [area for area, name in found if name == INTERRUPTED] == [area.name for area in IN_ORDER[1:]]
 
 
-def test_what_a_stop_breaks_is_not_blamed_on_the_server(
+def test_request_broken_by_a_stop_is_not_reported_as_a_server_problem(
     open_world: OpenWorld, web: PhotoServer, tmp_path: Path
 ) -> None:
     world = open_world(f"sqlite:///{tmp_path / 'otra.db'}", HTTP_READ_TIMEOUT_S=1)
@@ -237,18 +244,18 @@ def test_what_a_stop_breaks_is_not_blamed_on_the_server(
 # ---------------------------------------------------------------------------------------------------------- settings
 
 
-def test_all_wrong_settings_are_listed_and_what_needs_them_is_not_called_broken(tmp_path: Path) -> None:
+def test_each_refused_setting_is_a_finding_and_later_areas_are_unchecked(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(None, DB_PORT="x", IMAGE_BASE_URL="ftp://a")
-    findings = list(check(caught.value, Subject(tmp_path / ".env"), threading.Event()))
-    told = [finding.text.partition(":")[0] for finding in findings if finding.name == "values"]
-    assert told == ["DB_PORT", "DB_USER", "DB_NAME", "IMAGE_BASE_URL"]
+    findings = list(run_checks(caught.value, Subject(tmp_path / ".env"), threading.Event()))
+    names = [finding.text.partition(":")[0] for finding in findings if finding.name == "values"]
+    assert names == ["DB_PORT", "DB_USER", "DB_NAME", "IMAGE_BASE_URL"]
     assert [finding.level for finding in findings if finding.area == "settings"] == [WARNING, *[BROKEN] * 4]
     unseen = {finding.area: finding.level for finding in findings if finding.area not in ("settings", "machine")}
     assert unseen == dict.fromkeys(("database", "tables", "roster", "photos", "model", "runs"), UNCHECKED)
 
 
-def test_without_settings_the_program_says_so_in_the_table(
+def test_refused_setting_is_printed_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_world: OpenWorld
 ) -> None:
     world = open_world(f"sqlite:///{tmp_path / 'otra.db'}")
@@ -258,13 +265,15 @@ def test_without_settings_the_program_says_so_in_the_table(
     assert "DOWNLOAD_THREADS: debe ser 1 o más" in result.stdout
 
 
-def test_what_nobody_reads_in_the_env_file_is_said_without_its_value(
+def test_ineffective_lines_of_env_are_reported_without_their_values(
     tmp_path: Path, make_settings: MakeSettings
 ) -> None:
     env = tmp_path / ".env"
     env.write_text("DB_PASWORD=secreta\nDB_USER=a\nDB_USER=b\nesto no es nada\nZZZ=1\n", encoding="utf-8")
     env.chmod(0o644)
-    findings = [each for each in check(make_settings(), Subject(env), threading.Event()) if each.area == "settings"]
+    findings = [
+        each for each in run_checks(make_settings(), Subject(env), threading.Event()) if each.area == "settings"
+    ]
     assert [(each.name, each.level, each.text) for each in findings[:5]] == [
         ("env_rights", WARNING, "otros usuarios del equipo pueden leer la contraseña (permisos 0644)"),
         ("env_line", WARNING, "la línea 4 de .env no se entiende y no cuenta"),
@@ -288,7 +297,7 @@ def test_what_nobody_reads_in_the_env_file_is_said_without_its_value(
         (0o644, 0, WARNING, f"Pida a su dueño: chgrp {os.getegid()} .env && chmod 640 .env"),
     ],
 )
-def test_a_file_of_another_owner_is_read_by_its_group(mode: int, owner: int, level: str, advice: str) -> None:
+def test_group_may_read_env_only_if_another_user_owns_it(mode: int, owner: int, level: str, advice: str) -> None:
     status = os.stat_result((mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))
     finding = judge_rights(Path(".env"), status, 7)
     assert (finding.level, finding.advice) == (level, advice)
@@ -297,29 +306,29 @@ def test_a_file_of_another_owner_is_read_by_its_group(mode: int, owner: int, lev
 # ----------------------------------------------------------------------------------------------------------- machine
 
 
-def test_the_example_s_names_are_all_settings(make_settings: MakeSettings) -> None:
+def test_env_example_has_only_known_settings(make_settings: MakeSettings) -> None:
     found = look(make_settings(), Subject(PROJECT_DIR / ".env.example"))
     assert [name for name in levels(found, "settings") if name in ("env_name", "env_line", "env_twice")] == []
 
 
-def test_folders_that_cannot_be_written_and_disks_that_are_full_are_told(tmp_path: Path) -> None:
+def test_unwritable_folders_and_full_disks_are_reported(tmp_path: Path) -> None:
     (tmp_path / "archivo").write_text("")
 
-    def told(folder: Path, enough: int) -> list[str]:
-        return [each.level for each in look_at_folder("logs", folder, "LOG_DIR", enough)]
+    def levels_of(folder: Path, enough: int) -> list[str]:
+        return [each.level for each in check_folder("logs", folder, "LOG_DIR", enough)]
 
-    assert told(tmp_path / "archivo", 1) == [BROKEN, OK]
-    assert told(tmp_path / "archivo" / "dentro", 1) == [BROKEN, OK]
-    assert told(tmp_path / "nueva" / "carpeta", 1) == [OK, OK]
-    assert told(tmp_path, shutil.disk_usage(tmp_path).total * 2) == [OK, WARNING]
+    assert levels_of(tmp_path / "archivo", 1) == [BROKEN, OK]
+    assert levels_of(tmp_path / "archivo" / "dentro", 1) == [BROKEN, OK]
+    assert levels_of(tmp_path / "nueva" / "carpeta", 1) == [OK, OK]
+    assert levels_of(tmp_path, shutil.disk_usage(tmp_path).total * 2) == [OK, WARNING]
     assert not (tmp_path / "nueva").exists()
 
 
-def test_a_log_that_cannot_be_written_is_told_and_none_is_made(tmp_path: Path) -> None:
-    assert list(look_at_logs(tmp_path / "nueva")) == list(look_at_logs(tmp_path)) == []
+def test_unwritable_log_file_is_reported_and_none_is_created(tmp_path: Path) -> None:
+    assert list(check_log_files(tmp_path / "nueva")) == list(check_log_files(tmp_path)) == []
     (tmp_path / "generate_embeddings.log").write_text("x")
     (tmp_path / "app.log").mkdir()  # not even the administrator writes to it
-    (finding,) = look_at_logs(tmp_path)
+    (finding,) = check_log_files(tmp_path)
     assert (finding.level, str(tmp_path / "app.log") in finding.text) == (BROKEN, True)
     assert "sudo chown" in finding.advice
 
@@ -343,7 +352,9 @@ def test_a_log_that_cannot_be_written_is_told_and_none_is_made(tmp_path: Path) -
         ),
     ],
 )
-def test_what_a_container_can_still_use(tmp_path: Path, own: str, files: dict[str, str], expected: int) -> None:
+def test_available_memory_respects_the_limits_of_control_groups(
+    tmp_path: Path, own: str, files: dict[str, str], expected: int
+) -> None:
     contents = {f"cgroup/{name}": text for name, text in files.items()}
     contents |= {"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 4 kB", "proc/self/cgroup": own}
     for name, text in contents.items():
@@ -352,8 +363,8 @@ def test_what_a_container_can_still_use(tmp_path: Path, own: str, files: dict[st
     assert available_bytes(tmp_path / "proc", tmp_path / "cgroup") == expected
 
 
-def test_this_machine_can_run_it() -> None:
-    assert {each.name: each.level for each in look_at_machine(None)}["python"] == OK
+def test_python_versions_are_those_of_pyproject() -> None:
+    assert {each.name: each.level for each in check_machine(None)}["python"] == OK
     from app.checkup.check_machine import PYTHONS
 
     (first, after) = PYTHONS
@@ -364,8 +375,8 @@ def test_this_machine_can_run_it() -> None:
 
 
 @pytest.fixture
-def at_server(web: PhotoServer, make_settings: MakeSettings, sqlite_database: Any) -> SearchResult:
-    """What is found of the photo server where the roster has these photos: crew id -> file name."""
+def at_server(web: PhotoServer, make_settings: MakeSettings, sqlite_database: Any) -> Look:
+    """Return a function that checks with photos in the roster (crew id -> file name): the findings on them by name."""
 
     def look_for(photos: dict[str, str], **settings: object) -> Findings:
         create_roster(sqlite_database, [(crew_id, "A", "P", name, 1) for crew_id, name in photos.items()])
@@ -376,9 +387,7 @@ def at_server(web: PhotoServer, make_settings: MakeSettings, sqlite_database: An
     return look_for
 
 
-def test_one_photo_is_asked_for_and_fetched_once(
-    web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes
-) -> None:
+def test_one_photo_is_requested_and_downloaded_once(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
     web.photos |= {"1/a.jpg": portrait_jpeg, "2/b.jpg": portrait_jpeg}
     found = at_server({"1": "a.jpg", "2": "b.jpg"})
     assert {name: each.level for name, each in found.items()} == dict.fromkeys(
@@ -402,43 +411,41 @@ def test_one_photo_is_asked_for_and_fetched_once(
         ({}, "all", UNCHECKED),
     ],
 )
-def test_a_server_s_troubles(
-    web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes, photo: dict[str, str], name: str, level: str
+def test_problem_of_the_photo_server_has_its_level(
+    web: PhotoServer, at_server: Look, portrait_jpeg: bytes, photo: dict[str, str], name: str, level: str
 ) -> None:
     web.default_photo = portrait_jpeg
     rows = photo or {"9": ""}
     assert at_server(rows, MAX_PHOTO_MB=1, HTTP_READ_TIMEOUT_S=0.3, HTTP_TOTAL_TIMEOUT_S=1)[name].level == level
 
 
-def test_a_photo_that_is_missing_does_not_stand_for_all(
-    web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes
-) -> None:
+def test_one_missing_photo_does_not_condemn_the_server(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
     web.photos["3/c.jpg"] = portrait_jpeg
     assert at_server({"1": "a.jpg", "2": "b.jpg", "3": "c.jpg"})["reach"].level == OK
 
 
-def test_photos_are_asked_for_all_over_the_roster(
-    web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes
-) -> None:
+def test_sampled_photos_are_spread_over_the_roster(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
     web.photos["9/a.jpg"] = portrait_jpeg
     assert at_server({str(number): "a.jpg" for number in range(1, 10)})["reach"].level == OK
     assert web.heads == ["/1/a.jpg", "/5/a.jpg", "/9/a.jpg"]
 
 
-def test_trouble_that_passes_is_no_verdict(web: PhotoServer, at_server: SearchResult, portrait_jpeg: bytes) -> None:
-    web.default_photo, web.failures = portrait_jpeg, 4  # more than the question alone insists on
+def test_passing_failure_of_the_photo_server_is_retried(
+    web: PhotoServer, at_server: Look, portrait_jpeg: bytes
+) -> None:
+    web.default_photo, web.failures = portrait_jpeg, 4  # more than the HEAD request alone retries
     assert at_server({"flaky": "a.jpg"})["reach"].level == OK
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 70])
-def test_a_host_that_cannot_be_is_no_defect_of_ours(make_settings: MakeSettings, host: str) -> None:
+def test_impossible_host_name_is_no_unexpected_error(make_settings: MakeSettings, host: str) -> None:
     settings = make_settings().model_copy(update={"IMAGE_BASE_URL": f"https://{host}"})
-    found = {each.name: each.level for each in look_at_photos(settings, [], threading.Event())}
+    found = {each.name: each.level for each in check_photos(settings, [], threading.Event())}
     assert found == {"address": OK, "certificate": UNCHECKED, "all": UNCHECKED}
 
 
-def test_a_list_of_authorities_that_is_missing_is_said_as_it_is(
-    web: PhotoServer, at_server: SearchResult, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_missing_certificate_bundle_is_one_broken_finding(
+    web: PhotoServer, at_server: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nada.pem"))
     found = at_server({"1": "a.jpg"}, IMAGE_BASE_URL=f"https://127.0.0.1:{web.server_port}")
@@ -446,14 +453,14 @@ def test_a_list_of_authorities_that_is_missing_is_said_as_it_is(
     assert "UnboundLocalError" not in str(found)
 
 
-def test_the_password_in_the_address_is_mentioned_and_not_shown(web: PhotoServer, at_server: SearchResult) -> None:
+def test_password_in_the_url_is_mentioned_and_not_shown(web: PhotoServer, at_server: Look) -> None:
     base = web.base_url.replace("://", "://ana:secreta@")
     found = at_server({"1": "a.jpg"}, IMAGE_BASE_URL=base)
     assert found["address"].text == f"{web.base_url}, con usuario y clave en la dirección (no se muestran)"
     assert "secreta" not in str(found)
 
 
-def test_photos_that_leave_the_machine_unencrypted_are_a_warning(at_server: SearchResult) -> None:
+def test_unencrypted_photos_from_another_machine_are_a_warning(at_server: Look) -> None:
     found = at_server({"1": "a.jpg"}, IMAGE_BASE_URL="http://fotos.invalid/x")
     assert (found["address"].level, found["reach"].level) == (WARNING, BROKEN)
 
@@ -464,20 +471,12 @@ def certificate(tmp_path: Path) -> Callable[[int], Path]:
         pytest.skip("falta openssl: apt-get install openssl")
 
     def make(days: int) -> Path:
-        """For 127.0.0.1, its own authority, with its key."""
+        """Write a self-signed certificate for 127.0.0.1 and its key, valid for so many days."""
         path = tmp_path / f"{days}.pem"
         words = [
-            *(str(shutil.which("openssl")), "req", "-x509", "-nodes", "-days", str(days), "-subj", "/CN=fotos"),
-            *(
-                "-addext",
-                "subjectAltName=IP:127.0.0.1",
-                "-newkey",
-                "rsa:2048",
-                "-keyout",
-                f"{path}.key",
-                "-out",
-                str(path),
-            ),
+            *("openssl", "req", "-x509", "-nodes", "-days", str(days), "-subj", "/CN=fotos"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-newkey", "rsa:2048"),
+            *("-keyout", f"{path}.key", "-out", str(path)),
         ]
         subprocess.run(words, check=True, capture_output=True)
         return path
@@ -505,8 +504,8 @@ def encrypted(certificate: Callable[[int], Path]) -> Iterator[Callable[[int], tu
 
 
 @pytest.mark.parametrize(("days", "level"), [(100, OK), (5, WARNING)])
-def test_a_certificate_that_expires_soon_is_told(
-    encrypted: Any, at_server: SearchResult, monkeypatch: pytest.MonkeyPatch, days: int, level: str
+def test_certificate_that_expires_soon_is_a_warning(
+    encrypted: Any, at_server: Look, monkeypatch: pytest.MonkeyPatch, days: int, level: str
 ) -> None:
     server, path = encrypted(days)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
@@ -515,7 +514,7 @@ def test_a_certificate_that_expires_soon_is_told(
     assert found["reach"].text.startswith("ninguna de las fotos pedidas (1)")
 
 
-def test_a_certificate_that_nobody_vouches_for_is_broken(encrypted: Any, at_server: SearchResult) -> None:
+def test_self_signed_certificate_is_broken(encrypted: Any, at_server: Look) -> None:
     server, _ = encrypted(100)
     found = at_server({"1": "a.jpg"}, IMAGE_BASE_URL=f"https://127.0.0.1:{server.server_port}")
     assert (found["certificate"].level, found["reach"].level) == (BROKEN, BROKEN)
@@ -535,7 +534,7 @@ def test_missing_weights_are_announced_with_their_size_and_not_downloaded(
     assert (web.downloads, (tmp_path / "h").exists()) == ([], False)
 
 
-def test_weights_that_changed_or_are_none_are_broken(own_home: Path, make_settings: MakeSettings) -> None:
+def test_changed_or_damaged_weights_are_broken(own_home: Path, make_settings: MakeSettings) -> None:
     settings = make_settings(FACE_MODEL="Dlib", DEEPFACE_HOME=str(own_home))
     assert look(settings)["model.weights"].text.endswith("la próxima ejecución anota su suma")
     path = own_home / ".deepface" / "weights" / DLIB
@@ -547,27 +546,41 @@ def test_weights_that_changed_or_are_none_are_broken(own_home: Path, make_settin
     assert [each.name for each in path.parent.iterdir()] == [DLIB]
 
 
-def test_an_unknown_model_is_told_with_those_that_there_are(make_settings: MakeSettings) -> None:
+def test_damaged_onnx_weights_are_reported_in_the_words_of_a_run(
+    tmp_path: Path, weights_home: Path, make_settings: MakeSettings
+) -> None:
+    folder = tmp_path / "home" / ".deepface" / "weights"
+    folder.mkdir(parents=True)
+    net = folder / "facenet512_weights.onnx"
+    net.write_bytes((weights_home / ".deepface" / "weights" / net.name).read_bytes()[:1000])
+    settings = make_settings(FACE_MODEL="Facenet512", DEEPFACE_HOME=str(tmp_path / "home"))
+    words = f"El archivo de pesos está dañado o no es del modelo: {net}"
+    assert look(settings)["model.failed"].text == words
+    net.with_name(f"{net.name}.sha256").write_text(sha256_of(net))
+    assert look(settings)["model.failed"].text == words
+
+
+def test_unknown_model_is_reported_with_the_known_ones(make_settings: MakeSettings) -> None:
     assert "Facenet512" in look(make_settings(FACE_MODEL="Nada"))["model.failed"].advice
 
 
-def test_vectors_of_another_model_in_use_lead_to_migrate(
+def test_active_vectors_of_another_model_are_a_warning_that_advises_migrate(
     open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes
 ) -> None:
     world = open_world(f"sqlite:///{tmp_path / 'otra.db'}")
     world.hire("1", "a.jpg", portrait_jpeg)
     world.run("--all", "--model", "Facenet512")
     result = world.run("--check")
-    (told,) = [finding for finding in result.document["findings"] if finding["name"] == "contract"]
-    assert (result.exit_code, told["level"]) == (1, WARNING)
-    assert told["text"] == "vectores en uso de otro modelo, o de otros pesos, que Dlib: 1 de 1"
-    assert "--migrate" in told["advice"]
+    (contract,) = [finding for finding in result.document["findings"] if finding["name"] == "contract"]
+    assert (result.exit_code, contract["level"]) == (1, WARNING)
+    assert contract["text"] == "vectores en uso de otro modelo, o de otros pesos, que Dlib: 1 de 1"
+    assert "--migrate" in contract["advice"]
 
 
-def test_a_golden_face_that_moved_is_broken() -> None:
+def test_golden_vector_that_moved_is_broken() -> None:
     vector = vector_by_hand(1, "Dlib")
-    told = [judge_golden(vector, recorded).level for recorded in (None, vector, vector_by_hand(2, "Dlib"))]
-    assert told == [OK, OK, BROKEN]
+    found = [judge_golden(vector, recorded).level for recorded in (None, vector, vector_by_hand(2, "Dlib"))]
+    assert found == [OK, OK, BROKEN]
 
 
 # -------------------------------------------------------------------------------------------------------------- runs
@@ -588,13 +601,13 @@ FINE = PastRun(1, NOW - timedelta(hours=6), NOW - timedelta(hours=5), "h", 1, Fa
         ({"ended_at": None, "exit_code": None, "alive": True}, OK, "en marcha en h desde hace 6 h"),
     ],
 )
-def test_how_the_last_run_ended(change: dict[str, Any], level: str, words: str) -> None:
+def test_end_of_the_last_run_has_its_level_and_words(change: dict[str, Any], level: str, words: str) -> None:
     (finding,) = judge_runs([replace(FINE, **change)], NOW)
     assert finding.level == level
     assert words in finding.text
 
 
-def test_a_run_that_holds_the_lock_and_whoever_was_set_aside_are_named(
+def test_held_run_lock_and_quarantined_members_are_reported(
     database_url: str, open_world: OpenWorld, make_settings: MakeSettings, portrait_jpeg: bytes
 ) -> None:
     world = open_world(database_url)
@@ -612,7 +625,7 @@ def test_a_run_that_holds_the_lock_and_whoever_was_set_aside_are_named(
     assert look(settings)["runs.lock"].text == "libre: ninguna ejecución en marcha"
 
 
-def test_runs_that_died_lately_are_counted() -> None:
+def test_runs_that_died_within_a_week_are_counted() -> None:
     dead = replace(FINE, ended_at=None, exit_code=None)
     long_ago = replace(dead, started_at=NOW - timedelta(days=8))
     assert [each.name for each in judge_runs([FINE, dead, dead, long_ago], NOW)] == ["last", "dead"]

@@ -1,4 +1,4 @@
-"""The check as people read it: rows that fit, a sentence that says what it comes to, a document with stable keys."""
+"""How `--check` is written: lines that fit the terminal, the closing sentence, a document with stable keys."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PASSING = Finding("settings", "env_rights", WARNING, "otros pueden leerlo", "Eje
 UNSEEN = Finding("roster", "all", UNCHECKED, "hace falta llegar antes a la base")
 
 
-def test_each_area_has_its_heading_once_and_what_to_do_stands_beneath_a_finding() -> None:
+def test_area_has_one_heading_and_advice_follows_its_finding() -> None:
     again = Finding("tables", "version", OK, "al día")
     assert [*finding_lines(LACKING, FINE, 80), *finding_lines(again, LACKING, 80)] == [
         "",
@@ -42,25 +42,25 @@ def test_each_area_has_its_heading_once_and_what_to_do_stands_beneath_a_finding(
     ]
 
 
-def test_on_a_pipe_each_thing_stays_on_its_line_and_sql_whole() -> None:
+def test_without_a_width_no_line_is_folded() -> None:
     assert finding_lines(LACKING, None, None)[-1].strip() == GRANT
 
 
 @pytest.mark.parametrize("width", [80, 140])
-def test_no_row_is_wider_than_the_terminal(width: int) -> None:
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     long = Finding("photos", "reach", WARNING, "palabra " * 60, f"{'otra ' * 60}\n{GRANT}")
     assert max(cell_len(line) for line in finding_lines(long, None, width)) <= width
 
 
-def test_what_a_roster_holds_moves_no_cursor() -> None:
+def test_control_characters_are_not_printed() -> None:
     evil = Finding("roster", "no_photo", WARNING, "1\x1b[2J\n2", "borre\x9b1\r")
     assert [line for line in finding_lines(evil, None, None) if not line.isprintable()] == []
 
 
-def test_every_finding_of_the_program_has_its_area_mark_and_label() -> None:
+def test_every_finding_in_the_source_has_area_mark_and_label() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (PROJECT_DIR / "app" / "checkup").glob("*.py")]
-    told = re.compile(r"\b([A-Z]+)\.(?:ok|warning|broken)\(\s*f?\"([a-z_{}]+)\"")
-    made = [found for source in sources for found in told.findall(source)]
+    call = re.compile(r"\b([A-Z]+)\.(?:ok|warning|broken)\(\s*f?\"([a-z_{}]+)\"")
+    made = [found for source in sources for found in call.findall(source)]
     assert len(made) > 60
     names = {name.replace("{name}", folder) for _, name in made for folder in ("logs", "temp", "weights")}
     assert sorted(names - LABELS.keys()) == []
@@ -83,11 +83,13 @@ def test_every_finding_of_the_program_has_its_area_mark_and_label() -> None:
         ),
     ],
 )
-def test_the_end_says_what_it_comes_to(findings: list[Finding], exit_code: int, sentence: str) -> None:
+def test_closing_sentence_and_exit_code_follow_from_the_levels(
+    findings: list[Finding], exit_code: int, sentence: str
+) -> None:
     assert (closing_lines(findings, None), decide_check_exit_code(findings)) == (["", sentence], exit_code)
 
 
-def test_a_check_that_was_cut_short_gives_no_verdict() -> None:
+def test_closing_sentence_of_an_interrupted_check_names_the_missing_areas() -> None:
     unseen = [area.unchecked("se interrumpió la comprobación", INTERRUPTED) for area in (MODEL, RUNS)]
     assert (
         closing_lines([FINE, LACKING, *unseen], None)[1] == "⚪ Comprobación interrumpida: faltan Modelo y Ejecuciones."
@@ -96,7 +98,7 @@ def test_a_check_that_was_cut_short_gives_no_verdict() -> None:
     assert check_document([FINE, *unseen], 143)["interrupted"]
 
 
-def test_the_document_has_every_finding_under_stable_keys() -> None:
+def test_document_has_every_finding_under_stable_keys() -> None:
     assert check_document([FINE, UNSEEN], 0) == {
         "summary": {"exit_code": 0, "ok": 1, "warning": 0, "broken": 0, "not_checked": 1},
         "interrupted": False,

@@ -188,7 +188,7 @@ def test_a_photo_address_without_a_server_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["a..b", ".a", "a" * 70, f"fotos.{'ñ' * 60}.es"])
-def test_a_host_that_nobody_could_ask_dns_for_is_refused(host: str) -> None:
+def test_a_host_that_dns_cannot_be_asked_for_is_refused(host: str) -> None:
     wrong = "ningún servidor puede llamarse así: revise los puntos y el largo de su nombre"
     assert problems(**NEEDED | {"IMAGE_BASE_URL": f"https://u:x@{host}/a"}) == [f"IMAGE_BASE_URL: {wrong}"]
     assert problems(**NEEDED, DB_HOST=host) == [f"DB_HOST: {wrong}"]
@@ -233,7 +233,7 @@ def test_a_database_of_another_kind_is_refused(url: str) -> None:
 
 
 def example_values() -> dict[str, str]:
-    """Every setting in .env.example, those that stand commented out included."""
+    """Read every setting in .env.example, also those that are commented out."""
     text = (PROJECT_DIR / ".env.example").read_text(encoding="utf-8")
     assignments = re.findall(r"^#?[ \t]*([A-Z][A-Z0-9_]*=.*)$", text, flags=re.MULTILINE)
     names = [line.partition("=")[0] for line in assignments]
@@ -294,7 +294,7 @@ def test_what_is_wrong_with_a_secret_is_said_without_it(name: str, secret: str) 
 @given(SECRETS)
 @example(f"9@ {MARK}")
 def test_a_password_in_an_address_is_refused_or_all_of_it_is_taken_for_one(secret: str) -> None:
-    """However carelessly it is written, no part of it becomes host, port, path or database, which are shown."""
+    """No part of a badly written password may become host, port, path or database, which are shown."""
     addresses = {"DB_URL": f"mysql://u:{secret}@h/b", "IMAGE_BASE_URL": f"https://u:{secret}@h/b"}
     for name, address in (*addresses.items(), ("WEIGHTS_MIRROR", addresses["IMAGE_BASE_URL"])):
         try:

@@ -103,7 +103,7 @@ def test_text_of_any_language_goes_in_and_out(database: Database) -> None:
 
 
 def test_every_machine_connects_with_the_connector_s_python_part(mariadb_database: Database) -> None:
-    """Its C part gives other error numbers, and can be loaded or not depending on the machine's OpenSSL."""
+    """The C part gives other error numbers, and whether it loads depends on the machine's OpenSSL."""
     with mariadb_database.engine.connect() as connection:
         assert type(connection.connection.dbapi_connection) is MySQLConnection
 
@@ -155,7 +155,7 @@ def test_of_two_transactions_in_a_deadlock_both_are_done(mariadb_database: Datab
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(attempts) == 3  # the server ended one of them, which was taken again
+    assert len(attempts) == 3  # the server rolled one of them back, and it was repeated
     assert run_sql(mariadb_database, "SELECT id, n FROM t ORDER BY id") == [(1, 2), (2, 2)]
 
 
@@ -179,7 +179,7 @@ def test_sqlite_transactions_wait_for_each_other(sqlite_database: Database) -> N
     assert run_sql(sqlite_database, "SELECT n FROM t") == [(40,)]
 
 
-def test_whoever_waits_in_vain_for_another_run_does_not_go_on(
+def test_a_run_that_waits_in_vain_for_another_does_not_go_on(
     mariadb_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.core.advisory_locks.LOCK_TIMEOUT_S", 0)
@@ -290,7 +290,7 @@ def test_a_new_file_is_its_owner_s_alone_whatever_the_caller_s_umask(
         path.chmod(before)
     umask = os.umask(0)
     database = open_database(DB_URL=f"sqlite:///{path}")
-    assert path.exists() == (before is not None)  # to be opened is not yet to be asked
+    assert path.exists() == (before is not None)  # opening makes no connection
     run_sql(database, "CREATE TABLE t (a INT)")
     os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == after
@@ -352,7 +352,7 @@ def test_an_order_that_the_server_refuses_is_for_its_administrator(database: Dat
 
 
 def test_no_message_carries_the_values_that_were_sent(database: Database) -> None:
-    """They are faces."""
+    """The values may be vectors of faces."""
     run_sql(database, "CREATE TABLE t (n INT PRIMARY KEY, v TEXT)")
     run_sql(database, "INSERT INTO t VALUES (1, 'x')")
     with pytest.raises(IntegrityError) as caught:
@@ -385,7 +385,7 @@ def test_a_database_is_described_without_its_password(url: str, description: str
 
 
 def write_certificate(folder: Path, name: str) -> Path:
-    """A certificate for 127.0.0.1 that is its own authority, and its key beside it."""
+    """Write a self-signed certificate for 127.0.0.1, and its key beside it."""
     certificate = folder / f"{name}.pem"
     subprocess.run(
         [

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.core.files import create_private, mode_of, write_private
+from app.core.files import MAKE_ROOM, create_private, mode_of, sha256_of, write_private
+from app.errors import NotWritable
+from app.photos.temp_folder import TempFolder
 
 
 @pytest.fixture(autouse=True)
-def generous() -> Iterator[None]:
-    """A caller whose files anybody may read and write."""
+def open_umask() -> Iterator[None]:
+    """Set a umask with which all users may read and write new files."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -48,3 +51,34 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(tmp_pa
     with pytest.raises(IsADirectoryError):
         write_private(tmp_path / "a", b"1")
     assert [each.name for each in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_photo_that_finds_no_room_ends_the_run_and_not_only_its_member(tmp_path: Path) -> None:
+    folder = TempFolder(tmp_path / "temp")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(NotWritable) as caught:
+            folder.write("A1", b"x" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(caught.value) == f"No se puede escribir en {tmp_path / 'temp'}: no queda espacio en el disco"
+    assert (caught.value.advice, caught.value.exit_code) == (MAKE_ROOM, 3)
+    folder.close()
+    assert list((tmp_path / "temp").iterdir()) == []
+
+
+def test_a_folder_that_is_gone_ends_the_run(tmp_path: Path) -> None:
+    folder = TempFolder(tmp_path / "temp")
+    for path in (tmp_path / "temp").iterdir():
+        path.unlink()
+    (tmp_path / "temp").rmdir()
+    with pytest.raises(NotWritable, match="la carpeta ya no existe"):
+        folder.write("A1", b"x")
+    folder.close()
+
+
+def test_the_digest_is_the_content_s_sha_256(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,4 +1,4 @@
-"""What is done to pixels in more than one room."""
+"""Check the shrinking of images by hand."""
 
 import numpy as np
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.logs import LogOptions, Personal, configure_logs, printable, printable_lines
+from app.core.logs import APP_LOGGER, LogOptions, Personal, configure_logs
 from app.errors import SettingsError
 
 RUN, APP = "generate_embeddings.log", "app.log"
@@ -26,12 +26,12 @@ def without_stamps(entries: list[str]) -> list[str]:
     return [re.sub(f"^{STAMP}", "", entry) for entry in entries]
 
 
-def test_what_happened_to_whom_and_all_else_go_to_a_file_each(tmp_path: Path) -> None:
+def test_lines_about_members_and_all_other_messages_go_to_a_file_each(tmp_path: Path) -> None:
     configure_logs(LogOptions(tmp_path, 10_000, 2))
     logging.getLogger("app.run").info("✅ 789123 Peña")
-    logging.getLogger("app.photos.source").warning("lento")
+    logging.getLogger("app.photos.folder_source").warning("lento")
     assert without_stamps(lines(tmp_path, RUN)) == ["INFO    ✅ 789123 Peña"]
-    assert without_stamps(lines(tmp_path, APP)) == ["WARNING app.photos.source: lento"]
+    assert without_stamps(lines(tmp_path, APP)) == ["WARNING app.photos.folder_source: lento"]
 
 
 @pytest.mark.parametrize(("debug", "expected"), [(False, []), (True, ["DEBUG   app.roster: detalle"])])
@@ -85,11 +85,6 @@ def test_other_libraries_keep_their_own_ways(tmp_path: Path) -> None:
     assert lines(tmp_path, APP) == []
 
 
-def test_control_characters_are_shown_and_all_else_stays() -> None:
-    assert printable("Ñandú ✅ «a»\t\x00") == "Ñandú ✅ «a»\\t\\x00"
-    assert printable_lines("uno\x1b\ndos") == "uno\\x1b\ndos"
-
-
 def test_a_folder_that_cannot_be_written_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
     (tmp_path / "logs").touch()
     with pytest.raises(SettingsError) as caught:
@@ -103,14 +98,14 @@ def modes(folder: Path) -> dict[str, int]:
 
 
 @pytest.fixture
-def generous() -> Iterator[None]:
-    """A caller whose files anybody may read and write."""
+def open_umask() -> Iterator[None]:
+    """Set a umask with which all users may read and write new files."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
-@pytest.mark.usefixtures("generous")
+@pytest.mark.usefixtures("open_umask")
 def test_the_files_are_their_owner_s_alone_also_after_rotation(tmp_path: Path) -> None:
     configure_logs(LogOptions(tmp_path / "logs", max_bytes=300, backups=1))
     for number in range(9):
@@ -185,3 +180,14 @@ def test_the_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / APP).mkdir()
     with pytest.raises(SettingsError, match=re.escape(f"No se puede escribir en {tmp_path / APP}: ")):
         configure_logs(LogOptions(tmp_path, 10_000, 2))
+
+
+def test_a_log_that_cannot_be_written_is_reported_once_and_stops_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "app.log"
+    log.symlink_to("/dev/full")
+    configure_logs(LogOptions(tmp_path, max_bytes=1_000_000, backups=1))
+    for _ in range(3):
+        logging.getLogger(APP_LOGGER).error("algo pasó")
+    assert capsys.readouterr().err == f"⚠️  No se puede escribir en {log}: no queda espacio en el disco\n"

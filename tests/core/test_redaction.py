@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 import numpy as np
 import pytest
 
-from app.core.redaction import Redactor, harmless, password_of, without_credentials
+from app.core.redaction import Redactor, password_of, redacted, without_credentials
 
 SECRET = "p@ss: /w%rd'"
 VECTOR = np.linspace(-1.5, 1e-7, 512, dtype=np.float32)
@@ -66,15 +66,15 @@ def test_of_two_secrets_one_of_which_holds_the_other_nothing_is_left() -> None:
     ],
     ids=["json", "str", "repr", "scalars", "matrix", "indented", "cut short", "words", "Python's words"],
 )
-def test_no_stretch_of_a_vector_stays(text: str) -> None:
-    shown = harmless(f"odd: {text}")
+def test_no_part_of_a_vector_stays(text: str) -> None:
+    shown = redacted(f"odd: {text}")
     assert "[vector]" in shown
     assert not any(f"{abs(number):.4f}"[:6] in shown for number in VECTOR[:400].tolist())
 
 
 @pytest.mark.parametrize("text", ["[1e-05, -2e-06, 3e-05, 4e-05, 0.1]", "1e5 2.5 3e+17 4e-05"])
 def test_numbers_that_are_written_without_a_point_belong_to_the_vector(text: str) -> None:
-    assert harmless(text).strip("[]") == "vector"
+    assert redacted(text).strip("[]") == "vector"
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_numbers_that_are_written_without_a_point_belong_to_the_vector(text: str
     ],
 )
 def test_ordinary_numbers_and_addresses_stay(text: str) -> None:
-    assert harmless(text) == text
+    assert redacted(text) == text
 
 
 def test_credentials_of_any_url_go() -> None:
     assert (
-        harmless("401 for url: http://u:clave@h:80/a y ftp://t0ken@h") == "401 for url: http://***@h:80/a y ftp://***@h"
+        redacted("401 for url: http://u:clave@h:80/a y ftp://t0ken@h") == "401 for url: http://***@h:80/a y ftp://***@h"
     )
 
 
@@ -125,4 +125,4 @@ def test_what_is_secret_of_a_url_and_what_may_be_shown(url: str, secret: str, sh
     ids=["digits", "exponents", "marks", "a long exponent", "a long number"],
 )
 def test_a_long_line_takes_no_time(text: str) -> None:
-    assert harmless(text) == text
+    assert redacted(text) == text

@@ -17,7 +17,7 @@ class Passing(Exception):
 
 
 class Failing:
-    """Raises the given errors one after the other, then returns how often it was called."""
+    """Raise the given errors one after the other, then return the number of calls."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -40,11 +40,11 @@ def test_a_call_that_goes_well_is_made_once() -> None:
     assert stop.waits == []
 
 
-def test_passing_trouble_is_sat_out() -> None:
+def test_transient_errors_are_retried() -> None:
     assert call_with_retries(Failing(Passing(), Passing()), PATIENT, is_passing, NotedWaits()) == 3
 
 
-def test_trouble_that_is_not_named_transient_is_raised_at_once() -> None:
+def test_an_error_that_is_not_named_transient_is_raised_at_once() -> None:
     call = Failing(KeyError("lasting"))
     with pytest.raises(KeyError, match="lasting"):
         call_with_retries(call, PATIENT, is_passing, NotedWaits())
@@ -71,7 +71,7 @@ def test_pauses_have_jitter_under_a_bound_that_doubles_up_to_the_longest() -> No
     assert max(stop.waits) > 4.0
 
 
-def test_what_the_server_asks_for_is_waited_for_instead() -> None:
+def test_the_wait_that_the_server_requests_is_used_instead() -> None:
     stop = NotedWaits()
     assert call_with_retries(Failing(Passing(7.0), Passing(0.0)), PATIENT, is_passing, stop) == 3
     assert stop.waits == [7.0, 0.0]
@@ -100,7 +100,7 @@ def test_a_run_that_is_stopped_does_not_try_again() -> None:
 
 
 def test_stopping_cuts_a_pause_short() -> None:
-    """Without that this test would take half an hour."""
+    """If `stop` did not end the pause, this test would take half an hour."""
     stop, call = threading.Event(), Failing(Passing(1800.0), Passing(1800.0))
     timer = threading.Timer(0.1, stop.set)
     timer.start()

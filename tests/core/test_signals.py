@@ -1,4 +1,4 @@
-"""What asks a run to stop: signals, and the end of its time."""
+"""Check that signals, and the end of its time, stop a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.core.signals import SIGNALS, stopping_on_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_asks_and_afterwards_acts_as_before(number: int) -> None:
+def test_a_signal_requests_a_stop_and_afterwards_acts_as_before(number: int) -> None:
     before = signal.getsignal(number)
     with stopping_on_signals() as stopper:
         os.kill(os.getpid(), number)
@@ -20,13 +20,13 @@ def test_a_signal_asks_and_afterwards_acts_as_before(number: int) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_the_end_of_the_time_asks_too() -> None:
+def test_the_end_of_the_time_requests_a_stop_too() -> None:
     with stopping_on_signals(0.01) as stopper:
         assert stopper.event.wait(5)
         assert (stopper.signal_number, stopper.out_of_time) == (None, True)
 
 
-def test_whoever_is_done_earlier_is_not_out_of_time() -> None:
+def test_a_run_that_ends_earlier_is_not_out_of_time() -> None:
     with stopping_on_signals(3600) as stopper:
         pass
     assert (stopper.event.is_set(), stopper.out_of_time) == (False, False)

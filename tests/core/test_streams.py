@@ -1,4 +1,4 @@
-"""What native libraries print by themselves: nobody sees it, and nothing of ours is lost."""
+"""Check that messages of native libraries are hidden, and that this program's own messages are not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def damaged(tmp_path: Path, portrait_jpeg: bytes) -> Path:
     return path
 
 
-def test_a_library_says_nothing_of_a_damaged_photo_and_we_say_what_we_have_to(damaged: Path) -> None:
+def test_a_library_prints_nothing_of_a_damaged_photo_and_our_lines_are_printed(damaged: Path) -> None:
     assert "Corrupt JPEG data" in say("nullcontext", damaged)
     assert say("without_native_chatter", damaged) == OURS
 

@@ -1,4 +1,4 @@
-"""Arithmetic of vectors, by hand."""
+"""Check the distance of vectors by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Threads that can be given up, and the end of a process that has some left."""
+"""Check that hanging threads can be given up, and that a process with such threads ends."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def look_for_ever():
     while True:
         detector.detect_faces(image)
 
-workforce = WorkerPool(2)
+pool = WorkerPool(2)
 for _ in range(2 if AT_WORK else 0):
-    workforce.hand(Task(look_for_ever, print))
+    pool.hand(Task(look_for_ever, print))
 time.sleep(0.5)
-workforce.dismiss()
-workforce.join(0.1)
+pool.stop()
+pool.join(0.1)
 print("what was said last", end="")
 leave(7)
 """
@@ -48,12 +48,12 @@ def release() -> Iterator[threading.Event]:
     event.set()
 
 
-class Told:
-    """Tasks, and what was told of them."""
+class Recorder:
+    """Make tasks, and record what their `notify` is called with."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, RunError | None]] = []
-        self.came = threading.Condition()
+        self.notified: list[tuple[str, RunError | None]] = []
+        self.changed = threading.Condition()
 
     def task(self, name: str, wait_for: threading.Event | None = None, error: RunError | None = None) -> Task:
         def work() -> None:
@@ -61,75 +61,75 @@ class Told:
             if error is not None:
                 raise error
 
-        def tell(said: RunError | None) -> None:
-            with self.came:
-                self.heard.append((name, said))
-                self.came.notify_all()
+        def notify(reported: RunError | None) -> None:
+            with self.changed:
+                self.notified.append((name, reported))
+                self.changed.notify_all()
 
-        return Task(work, tell, name)
+        return Task(work, notify, name)
 
     def names(self, count: int) -> list[str]:
-        """Once so many were heard of."""
-        with self.came:
-            assert self.came.wait_for(lambda: len(self.heard) >= count, PATIENCE_S)
-            return [name for name, _ in self.heard]
+        """Return the names of the finished tasks once there are so many."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.notified) >= count, PATIENCE_S)
+            return [name for name, _ in self.notified]
 
 
-def wait_until_slow(workforce: WorkerPool, count: int) -> list[Task]:
+def wait_until_slow(pool: WorkerPool, count: int) -> list[Task]:
     end = time.monotonic() + PATIENCE_S
-    while len(slow := workforce.slow(0.05)) < count:
+    while len(slow := pool.slow(0.05)) < count:
         assert time.monotonic() < end
         time.sleep(0.005)
     return slow
 
 
-def test_tasks_are_done_in_order_and_their_run_errors_told() -> None:
-    told, workforce, departed = Told(), WorkerPool(1), DatabaseUnavailable("gone")
-    for task in (told.task("a"), told.task("b", error=departed), told.task("c")):
-        workforce.hand(task)
-    assert told.names(3) == ["a", "b", "c"]
-    assert told.heard == [("a", None), ("b", departed), ("c", None)]
-    workforce.dismiss()
-    workforce.join(PATIENCE_S)
+def test_tasks_are_done_in_order_and_their_run_errors_reported() -> None:
+    recorder, pool, departed = Recorder(), WorkerPool(1), DatabaseUnavailable("gone")
+    for task in (recorder.task("a"), recorder.task("b", error=departed), recorder.task("c")):
+        pool.hand(task)
+    assert recorder.names(3) == ["a", "b", "c"]
+    assert recorder.notified == [("a", None), ("b", departed), ("c", None)]
+    pool.stop()
+    pool.join(PATIENCE_S)
 
 
-def test_whoever_is_replaced_is_heard_and_whoever_is_given_up_is_not(release: threading.Event) -> None:
-    told, workforce = Told(), WorkerPool(2)
-    replaced, given_up = told.task("replaced", release), told.task("given up", release)
-    for task in (replaced, given_up, told.task("a"), told.task("b")):
-        workforce.hand(task)
-    assert wait_until_slow(workforce, 2) == [replaced, given_up]
-    assert (workforce.replace(replaced), workforce.give_up(given_up)) == (True, True)
-    assert sorted(told.names(2)) == ["a", "b"]
-    assert (workforce.slow(0), workforce.given_up) == ([], 1)
+def test_a_replaced_task_reports_its_end_and_a_given_up_task_does_not(release: threading.Event) -> None:
+    recorder, pool = Recorder(), WorkerPool(2)
+    replaced, given_up = recorder.task("replaced", release), recorder.task("given up", release)
+    for task in (replaced, given_up, recorder.task("a"), recorder.task("b")):
+        pool.hand(task)
+    assert wait_until_slow(pool, 2) == [replaced, given_up]
+    assert (pool.replace(replaced), pool.give_up(given_up)) == (True, True)
+    assert sorted(recorder.names(2)) == ["a", "b"]
+    assert (pool.slow(0), pool.given_up) == ([], 1)
     release.set()
-    assert told.names(3)[2] == "replaced"
+    assert recorder.names(3)[2] == "replaced"
     end = time.monotonic() + PATIENCE_S
     while not given_up.is_done:
         assert time.monotonic() < end
         time.sleep(0.005)
-    workforce.dismiss()
-    workforce.join(PATIENCE_S)
-    assert (workforce.replace(replaced), workforce.give_up(replaced)) == (False, False)
-    assert len(told.heard) == 3
+    pool.stop()
+    pool.join(PATIENCE_S)
+    assert (pool.replace(replaced), pool.give_up(replaced)) == (False, False)
+    assert len(recorder.notified) == 3
 
 
-def test_after_dismissal_nothing_is_begun_and_a_thread_that_hangs_is_not_waited_for(release: threading.Event) -> None:
-    told, workforce = Told(), WorkerPool(1)
-    workforce.hand(told.task("hangs", release))
-    workforce.hand(told.task("never"))
-    wait_until_slow(workforce, 1)
-    workforce.dismiss()
-    workforce.join(0.05)
-    assert told.heard == []
+def test_a_stopped_pool_begins_nothing_and_does_not_wait_for_a_thread_that_hangs(release: threading.Event) -> None:
+    recorder, pool = Recorder(), WorkerPool(1)
+    pool.hand(recorder.task("hangs", release))
+    pool.hand(recorder.task("never"))
+    wait_until_slow(pool, 1)
+    pool.stop()
+    pool.join(0.05)
+    assert recorder.notified == []
     release.set()
-    workforce.join(PATIENCE_S)
-    assert told.heard == [("hangs", None)]
+    pool.join(PATIENCE_S)
+    assert recorder.notified == [("hangs", None)]
 
 
 @pytest.mark.parametrize("at_work", [True, False])
-def test_the_process_leaves_with_its_exit_code_whoever_is_still_computing(*, at_work: bool) -> None:
-    """With `sys.exit` alone the nets at work abort it: exit code 134 of 7."""
+def test_the_process_leaves_with_its_exit_code_while_threads_are_still_computing(*, at_work: bool) -> None:
+    """With `sys.exit` alone the nets at work abort the process: it ends with code 134 instead of 7."""
     script = LEFT_AT_WORK.replace("AT_WORK", str(at_work))
     words = [sys.executable, "-c", script]
     environment = os.environ | {"PYTHONUNBUFFERED": ""}  # what is not flushed would be lost

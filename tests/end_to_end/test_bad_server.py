@@ -18,8 +18,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import ItemError, OversizedPhoto, PhotoUnavailable, TruncatedDownload
-from app.photos.http_source import HttpSource
-from app.photos.source import FetchOptions
+from app.photos.http_source import FetchOptions, HttpSource
 from app.photos.temp_folder import TempFolder
 from app.records import (
     ANSWER_CHANGED,
@@ -31,7 +30,8 @@ from app.records import (
     Version,
 )
 from tests.core.test_database import write_certificate
-from tests.photos.test_source import PHOTO, options
+from tests.photos.test_folder_source import PHOTO
+from tests.photos.test_http_source import options
 from tests.support.waits import NotedWaits
 from tests.support.webserver import (
     HOST,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.core.vectors import cosine_distance
 from app.gallery.vector_writer import UNMOVED
-from app.pipeline.stages import extract_face_embedding
+from app.pipeline.face_extractor import extract_face_embedding
 from app.records import Image
 from tests.conftest import OpenWorld
 from tests.support.pictures import encode_picture

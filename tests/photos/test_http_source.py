@@ -1,3 +1,5 @@
+"""Photos on a web server: downloads, retries, redirects, and the check without a download."""
+
 from __future__ import annotations
 
 import stat
@@ -18,7 +20,7 @@ from app.errors import (
     SettingsError,
     TruncatedDownload,
 )
-from app.photos.http_source import HttpSource
+from app.photos.http_source import FetchOptions, HttpSource
 from app.photos.temp_folder import TempFolder
 from app.records import (
     ANSWER_CHANGED,
@@ -31,7 +33,8 @@ from app.records import (
     Photo,
     Version,
 )
-from tests.photos.test_source import NAMES, PHOTO, REFUSED, SHA256, options
+from tests.photos.test_folder_source import PHOTO, SHA256
+from tests.photos.test_urls import NAMES, REFUSED
 from tests.support.waits import NotedWaits
 from tests.support.webserver import MODIFIED, PhotoServer, serving_photos
 
@@ -40,6 +43,14 @@ ANA = CrewMember("7", "foto.jpg")
 PATH = "/7/foto.jpg"
 ETAG = f'"{SHA256[:16]}"'
 TUESDAY = "Tue, 06 Jan 2026 10:00:00 GMT"
+
+
+def options(base_url: str, **values: object) -> FetchOptions:
+    defaults: dict[str, object] = {
+        **{"connect_timeout_s": 2.0, "read_timeout_s": 5.0, "total_timeout_s": 30.0},
+        **{"attempts": 3, "threads": 2, "max_bytes": 1_000_000},
+    }
+    return FetchOptions(base_url, **defaults | values)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -56,7 +67,7 @@ def stop() -> NotedWaits:
 
 @pytest.fixture
 def fetch(web: PhotoServer, temp: TempFolder, stop: NotedWaits) -> Fetch:
-    """Fetches `<crew_id>/foto.jpg`; the crew id says how the server behaves."""
+    """Return a function that fetches `<crew_id>/foto.jpg`; the crew id is the route that the server answers."""
     web.default_photo = PHOTO
 
     def fetch_one(crew_id: str, base_url: str = "", **values: object) -> Photo:
@@ -75,7 +86,7 @@ def failure(fetch: Fetch, crew_id: str, **values: object) -> tuple[type[ItemErro
 # ----------------------------------------------------------------------------------------------------- downloads
 
 
-def test_a_photo_becomes_a_file_that_the_owner_alone_can_read(fetch: Fetch, web: PhotoServer) -> None:
+def test_a_photo_becomes_a_file_that_only_its_owner_can_read(fetch: Fetch, web: PhotoServer) -> None:
     photo = fetch("ok")
     assert photo == Photo(
         *(CrewMember("ok", "foto.jpg"), f"{web.base_url}/ok/foto.jpg", photo.path),
@@ -89,7 +100,7 @@ def test_a_photo_becomes_a_file_that_the_owner_alone_can_read(fetch: Fetch, web:
 
 
 @pytest.mark.parametrize(("name", "encoded"), NAMES)
-def test_the_server_is_asked_for_the_encoded_name_and_finds_the_photo(
+def test_the_server_finds_the_photo_by_its_encoded_name(
     web: PhotoServer, temp: TempFolder, name: str, encoded: str
 ) -> None:
     web.photos[f"img/789123/{name}"] = PHOTO
@@ -98,7 +109,7 @@ def test_the_server_is_asked_for_the_encoded_name_and_finds_the_photo(
     assert web.requests == [f"/img/789123/{encoded}"]
 
 
-def test_a_refused_name_is_never_asked_for(web: PhotoServer, temp: TempFolder) -> None:
+def test_no_request_is_made_for_a_refused_name(web: PhotoServer, temp: TempFolder) -> None:
     source = HttpSource(options(web.base_url), threading.Event())
     for name in REFUSED:
         with pytest.raises(BadName):
@@ -109,8 +120,8 @@ def test_a_refused_name_is_never_asked_for(web: PhotoServer, temp: TempFolder) -
 
 
 @pytest.mark.parametrize("route", ["gzip", "chunks", "moved", "empty", "html"])
-def test_what_the_server_gives_in_whatever_way_is_what_the_file_holds(fetch: Fetch, route: str) -> None:
-    """An empty file or a page is found out by its bytes, when it is decoded."""
+def test_the_file_holds_what_the_server_sent_in_any_of_these_ways(fetch: Fetch, route: str) -> None:
+    """An empty file or a page is a download like any other: decoding refuses it."""
     expected = {"empty": b"", "html": b"<!DOCTYPE html><html><body>Inicie la sesi\xc3\xb3n</body></html>"}
     assert fetch(route).path.read_bytes() == expected.get(route, PHOTO)
 
@@ -135,20 +146,20 @@ def test_what_the_server_gives_in_whatever_way_is_what_the_file_holds(fetch: Fet
         ("badmove", PhotoUnavailable, "el servidor redirige a una dirección ilegible", 1),
     ],
 )
-def test_each_misbehaviour_has_its_error_and_only_passing_ones_are_tried_again(
+def test_each_misbehaviour_has_its_error_and_only_transient_ones_are_retried(
     fetch: Fetch, web: PhotoServer, route: str, kind: type[ItemError], detail: str, requests: int
 ) -> None:
     assert failure(fetch, route) == (kind, detail)
     assert web.requests == [f"/{route}/foto.jpg"] * requests
 
 
-def test_nothing_is_left_of_a_download_that_failed(fetch: Fetch, tmp_path: Path) -> None:
+def test_a_failed_download_leaves_no_file(fetch: Fetch, tmp_path: Path) -> None:
     for route in ("404", "truncated", "huge", "reset"):
         failure(fetch, route)
     assert list((tmp_path / "temp_uploads").glob("crew_*")) == []
 
 
-def test_a_server_that_does_not_answer_in_time_is_tried_again(fetch: Fetch, web: PhotoServer) -> None:
+def test_a_server_that_does_not_answer_in_time_is_asked_again(fetch: Fetch, web: PhotoServer) -> None:
     web.slow_s = 10.0
     detail = "el servidor tardó demasiado en responder"
     assert failure(fetch, "slow", read_timeout_s=0.1) == (PhotoUnavailable, detail)
@@ -161,7 +172,7 @@ def test_a_server_that_is_merely_slow_is_waited_for(fetch: Fetch, web: PhotoServ
     assert web.count("/slow/foto.jpg") == 1
 
 
-def test_a_server_that_drips_is_given_up_when_the_total_time_is_over(fetch: Fetch, web: PhotoServer) -> None:
+def test_a_server_that_sends_byte_by_byte_is_given_up_after_the_total_time(fetch: Fetch, web: PhotoServer) -> None:
     detail = "el servidor tardó más de 0.3 segundos en total"
     assert failure(fetch, "drip", total_timeout_s=0.3) == (PhotoUnavailable, detail)
     assert web.count("/drip/foto.jpg") == 1
@@ -177,7 +188,7 @@ def test_stopping_the_run_ends_a_download_that_is_under_way(web: PhotoServer, te
 
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
-def test_a_server_that_is_not_there_is_unavailable(fetch: Fetch, stop: NotedWaits, base_url: str) -> None:
+def test_a_photo_is_unavailable_without_a_server(fetch: Fetch, stop: NotedWaits, base_url: str) -> None:
     detail = "no se pudo conectar, o se cortó la conexión"
     assert failure(fetch, "ok", base_url=base_url) == (PhotoUnavailable, detail)
     assert len(stop.waits) == 2
@@ -189,13 +200,15 @@ def test_a_server_that_recovers_gives_the_photo(fetch: Fetch, web: PhotoServer, 
     assert len(stop.waits) == 2
 
 
-def test_a_busy_server_is_asked_again_when_it_said(fetch: Fetch, web: PhotoServer, stop: NotedWaits) -> None:
+def test_a_busy_server_is_asked_again_after_the_time_that_it_named(
+    fetch: Fetch, web: PhotoServer, stop: NotedWaits
+) -> None:
     web.retry_after = "7"
     assert fetch("busy").path.read_bytes() == PHOTO
     assert stop.waits == [7.0, 7.0]
 
 
-def test_a_busy_server_may_say_it_as_a_date(fetch: Fetch, web: PhotoServer, stop: NotedWaits) -> None:
+def test_a_busy_server_may_name_the_time_as_a_date(fetch: Fetch, web: PhotoServer, stop: NotedWaits) -> None:
     web.retry_after = format_datetime(datetime.now(timezone.utc) + timedelta(minutes=10), usegmt=True)
     assert fetch("busy", total_timeout_s=3600.0).path.read_bytes() == PHOTO
     assert all(500 < wait <= 600 for wait in stop.waits)
@@ -203,7 +216,7 @@ def test_a_busy_server_may_say_it_as_a_date(fetch: Fetch, web: PhotoServer, stop
 
 
 @pytest.mark.parametrize("value", ["mañana", "-5", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
-def test_a_time_that_makes_no_sense_or_is_over_is_no_reason_to_wait_long(
+def test_a_retry_after_that_makes_no_sense_or_has_passed_causes_no_long_wait(
     fetch: Fetch, web: PhotoServer, stop: NotedWaits, value: str
 ) -> None:
     web.retry_after = value
@@ -211,7 +224,7 @@ def test_a_time_that_makes_no_sense_or_is_over_is_no_reason_to_wait_long(
     assert all(0 <= wait <= 1 for wait in stop.waits)
 
 
-def test_a_server_that_wants_more_than_the_total_time_is_given_up_at_once(
+def test_a_server_that_asks_for_more_than_the_total_time_is_given_up_at_once(
     fetch: Fetch, web: PhotoServer, stop: NotedWaits
 ) -> None:
     web.retry_after = "3600"
@@ -227,15 +240,17 @@ def test_a_redirect_to_another_site_is_not_followed(fetch: Fetch, web: PhotoServ
 
 
 @pytest.mark.parametrize("target", ["", "file:///etc/passwd", "https://127.0.0.1/a.jpg", "//otro.example/a.jpg"])
-def test_a_redirect_to_nowhere_or_by_other_means_is_not_followed(fetch: Fetch, web: PhotoServer, target: str) -> None:
+def test_a_redirect_to_another_scheme_or_without_a_target_is_not_followed(
+    fetch: Fetch, web: PhotoServer, target: str
+) -> None:
     web.redirect_target = target
     assert failure(fetch, "elsewhere") == (PhotoUnavailable, "el servidor redirige a otro sitio")
 
 
 @pytest.mark.parametrize("route", ["ok", "moved", "elsewhere"])
-def test_credentials_are_for_the_server_and_not_for_the_table(fetch: Fetch, web: PhotoServer, route: str) -> None:
+def test_credentials_go_to_the_server_and_not_into_the_table(fetch: Fetch, web: PhotoServer, route: str) -> None:
     web.credentials = "ana:S3cr@ta"
-    web.redirect_target = f"{web.base_url}/ok/foto.jpg"  # the same site, whole address
+    web.redirect_target = f"{web.base_url}/ok/foto.jpg"  # the same server, with an absolute URL
     base_url = web.base_url.replace("http://", "http://ana:S3cr%40ta@")
     photo = fetch(route, base_url=base_url)
     assert photo.path.read_bytes() == PHOTO
@@ -256,7 +271,7 @@ def test_one_connection_serves_many_photos(web: PhotoServer, temp: TempFolder) -
 
 @pytest.fixture
 def source(web: PhotoServer, stop: NotedWaits) -> HttpSource:
-    """Of a server that has Ana's photo."""
+    """Return the source of a server that has Ana's photo."""
     web.default_photo = web.photos["7/foto.jpg"] = PHOTO
     return HttpSource(options(web.base_url), stop)
 
@@ -271,7 +286,7 @@ def source(web: PhotoServer, stop: NotedWaits) -> HttpSource:
         (set(), False, Version()),
     ],
 )
-def test_a_photo_carries_what_its_server_said_of_it(
+def test_a_photo_carries_the_version_in_the_server_s_headers(
     source: HttpSource, temp: TempFolder, web: PhotoServer, validators: set[str], size_told: bool, version: Version
 ) -> None:
     web.validators, web.size_told = validators, size_told
@@ -279,12 +294,12 @@ def test_a_photo_carries_what_its_server_said_of_it(
     assert (photo.version, photo.sha256, photo.path.read_bytes()) == (version, SHA256, PHOTO)
 
 
-def test_a_compressed_answer_s_length_is_not_the_file_s(fetch: Fetch) -> None:
+def test_the_length_of_a_compressed_response_is_no_part_of_the_version(fetch: Fetch) -> None:
     photo = fetch("gzip")
     assert (photo.version, photo.sha256) == (Version(), SHA256)
 
 
-def test_the_version_and_the_content_are_those_at_the_end_of_a_redirect(
+def test_the_version_and_the_content_are_those_that_a_redirect_leads_to(
     source: HttpSource, temp: TempFolder, web: PhotoServer
 ) -> None:
     web.redirect_target = PATH
@@ -297,7 +312,7 @@ def test_the_version_and_the_content_are_those_at_the_end_of_a_redirect(
 @pytest.mark.parametrize("head_allowed", [True, False])
 @pytest.mark.parametrize("size_told", [True, False])
 @pytest.mark.parametrize("validators", [{"etag", "last-modified"}, {"etag"}, {"last-modified"}, set()])
-def test_a_change_is_seen_and_the_lack_of_one_without_a_download(
+def test_a_check_tells_changed_from_unchanged_without_a_download(
     source: HttpSource, temp: TempFolder, web: PhotoServer, validators: set[str], size_told: bool, head_allowed: bool
 ) -> None:
     web.validators, web.size_told, web.head_allowed = validators, size_told, head_allowed
@@ -324,16 +339,16 @@ def test_a_change_is_seen_and_the_lack_of_one_without_a_download(
         (set(), False, Version()),
     ],
 )
-def test_of_a_photo_of_which_nothing_is_remembered_its_version_is_told(
+def test_a_check_without_a_remembered_version_returns_the_current_one(
     source: HttpSource, web: PhotoServer, validators: set[str], size_told: bool, said: Version, head_allowed: bool
 ) -> None:
-    """The next time there is something to compare with."""
+    """The next run compares with it."""
     web.validators, web.size_told, web.head_allowed = validators, size_told, head_allowed
     assert source.check(ANA, Version()) == Answer(ANSWER_UNKNOWN, said)
 
 
-def test_what_is_remembered_is_not_forgotten_for_an_answer_that_says_less(source: HttpSource, web: PhotoServer) -> None:
-    """As of a server that gives its ETag with the photo only: nobody could ask with it any more."""
+def test_a_response_that_says_less_leaves_the_remembered_version(source: HttpSource, web: PhotoServer) -> None:
+    """Some servers send their ETag with the photo only: forgotten, no later request could use it."""
     version = Version(ETAG, MODIFIED, len(PHOTO))
     assert source.check(ANA, version) == Answer(ANSWER_SAME, version)  # 304
     assert source.check(CrewMember("ok", "foto.jpg"), version) == Answer(ANSWER_SAME, version)
@@ -343,8 +358,8 @@ def test_what_is_remembered_is_not_forgotten_for_an_answer_that_says_less(source
     assert source.check(ANA, version) == Answer(ANSWER_CHANGED, Version("", TUESDAY, len(PHOTO)))
 
 
-def test_the_server_is_asked_with_what_it_said(source: HttpSource, web: PhotoServer) -> None:
-    """It would answer 200 to the wrong question; what is compared then would be of another size."""
+def test_the_server_gets_back_the_etag_and_the_date_that_it_sent(source: HttpSource, web: PhotoServer) -> None:
+    """A wrong condition would get a 200, and the comparison of sizes would then find a change."""
     wrong_size = len(PHOTO) + 1
     web.validators = {"last-modified"}
     assert source.check(ANA, Version("", MODIFIED, wrong_size)).kind == ANSWER_SAME
@@ -354,13 +369,13 @@ def test_the_server_is_asked_with_what_it_said(source: HttpSource, web: PhotoSer
     assert source.check(ANA, Version("", MODIFIED, wrong_size)).kind == ANSWER_CHANGED
 
 
-def test_an_etag_that_became_a_weak_one_is_the_same(source: HttpSource) -> None:
+def test_an_etag_that_became_weak_is_the_same(source: HttpSource) -> None:
     assert source.check(ANA, Version(f"W/{ETAG}", MODIFIED, len(PHOTO))).kind == ANSWER_SAME
     assert source.check(ANA, Version('W/"other"', MODIFIED, len(PHOTO))).kind == ANSWER_CHANGED
 
 
 @pytest.mark.parametrize("head_allowed", [True, False])
-def test_a_page_where_nothing_can_be_compared_is_a_change(
+def test_a_page_in_place_of_a_photo_is_a_change_where_nothing_can_be_compared(
     source: HttpSource, web: PhotoServer, head_allowed: bool
 ) -> None:
     web.login_page, web.head_allowed = b"<html>Inicie", head_allowed
@@ -398,35 +413,35 @@ def test_a_page_where_nothing_can_be_compared_is_a_change(
         ("drip", ANSWER_UNKNOWN, 1),
     ],
 )
-def test_whatever_the_server_does_has_an_answer(
+def test_a_check_has_an_answer_for_each_misbehaviour(
     source: HttpSource, web: PhotoServer, route: str, kind: str, heads: int
 ) -> None:
-    """None of these comes with a date or an ETag: only the sizes can be compared."""
+    """No route sends a date or an ETag, so only the sizes can be compared."""
     assert source.check(CrewMember(route, "foto.jpg"), Version(ETAG, MODIFIED, len(PHOTO))).kind == kind
     assert (web.count(f"/{route}/foto.jpg"), web.heads.count(f"/{route}/foto.jpg")) == (0, heads)
 
 
-def test_a_server_that_knows_neither_way_to_ask_or_is_down_is_unreachable(source: HttpSource, web: PhotoServer) -> None:
+def test_a_server_that_refuses_both_methods_or_is_down_is_unreachable(source: HttpSource, web: PhotoServer) -> None:
     web.head_allowed = False
     assert source.check(CrewMember("418", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNREACHABLE
-    assert source.check(CrewMember("huge", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNKNOWN  # and is not waited for
+    assert source.check(CrewMember("huge", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNKNOWN  # its body is not read
     web.down = True
     assert source.check(ANA, Version(ETAG)).kind == ANSWER_UNREACHABLE
     assert web.downloads == []
 
 
-def test_a_server_that_has_not_got_heads_is_asked_the_other_way(source: HttpSource, web: PhotoServer) -> None:
+def test_a_server_without_head_is_asked_with_get(source: HttpSource, web: PhotoServer) -> None:
     assert source.check(CrewMember("501", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNREACHABLE
     assert (web.heads, web.requests) == (["/501/foto.jpg"], ["/501/foto.jpg"])
 
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
-def test_a_server_that_is_not_there_is_unreachable(stop: NotedWaits, base_url: str) -> None:
+def test_a_check_without_a_server_finds_it_unreachable(stop: NotedWaits, base_url: str) -> None:
     assert HttpSource(options(base_url), stop).check(ANA, Version(ETAG)).kind == ANSWER_UNREACHABLE
     assert len(stop.waits) == 2
 
 
-def test_a_check_waits_no_longer_than_a_download_would(web: PhotoServer, stop: NotedWaits) -> None:
+def test_a_check_retries_as_a_download_does(web: PhotoServer, stop: NotedWaits) -> None:
     source = HttpSource(options(web.base_url, read_timeout_s=0.1), stop)
     assert source.check(CrewMember("slow", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNREACHABLE
     assert len(web.heads) == 3
@@ -454,10 +469,10 @@ def test_one_connection_serves_many_checks(
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_certificates_that_are_not_where_the_environment_says_are_a_setting_s_fault(
+def test_an_environment_that_names_missing_certificates_is_a_settings_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
-    """Of whoever needs them: they say nothing of `http://`."""
+    """For `https://` alone: `http://` needs none."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(variable, str(tmp_path / "nope.pem"))
     with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE"):
@@ -465,7 +480,7 @@ def test_certificates_that_are_not_where_the_environment_says_are_a_setting_s_fa
     HttpSource(options("http://fotos.example"), threading.Event())
 
 
-def test_certificates_that_go_during_the_run_make_photos_unavailable(
+def test_certificates_deleted_during_the_run_make_photos_unavailable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, temp: TempFolder, stop: NotedWaits
 ) -> None:
     bundle = tmp_path / "ca.pem"

@@ -279,7 +279,8 @@ def test_the_limit_itself_is_allowed(file: Path, picture: Image) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
 def test_size_and_kind_are_read_out_of_the_header(picture: Image, kind: str) -> None:
-    assert read_header(encode_picture(picture, kind)) == (420, 300, kind)
+    header = read_header(encode_picture(picture, kind))
+    assert (header.size, header.kind) == ((420, 300), kind)
 
 
 def test_a_file_that_is_gone_costs_its_member_alone(file: Path) -> None:

@@ -18,7 +18,8 @@ from PIL import Image as PillowImage
 
 from app.core.config import PROJECT_DIR
 from app.errors import DangerousImage, Interrupted, InvalidImage
-from app.photos.decoding import USUAL_SCANS, DecodeOptions, Pixels, is_plain, read_pixels
+from app.photos.decoding import DecodeOptions, Pixels, is_plain, read_pixels
+from app.photos.jpeg import USUAL_SCANS
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
 from app.records import CrewMember, Image, Photo

@@ -1,4 +1,4 @@
-"""Who shares a picture with whom, without a photo: pictures by hand."""
+"""Members with the same picture. The pictures are made by hand, without a photo."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ BITS = 0x0123_4567_89AB_CDEF
 EIGHT_BITS = 0x0101_0101_0101_0101
 ONE = Picture(BITS, GREY)
 OTHER = Picture(0xFEDC_BA98_7654_3210, GREY)
-SAVED_ANEW = Picture(BITS ^ EIGHT_BITS, GREY)
+SAVED_AGAIN = Picture(BITS ^ EIGHT_BITS, GREY)
 TOO_FAR = Picture(BITS ^ EIGHT_BITS ^ (1 << 60), GREY)
 
 
@@ -19,22 +19,22 @@ def fresh() -> SharedPictures:
     return SharedPictures({}, {})
 
 
-def test_a_picture_of_ones_own_is_nobodys_affair() -> None:
+def test_members_with_different_pictures_are_not_reported() -> None:
     pictures = fresh()
     assert pictures.register("1", ONE) is None
     assert pictures.register("2", OTHER) is None
     assert pictures.take_late() == []
 
 
-def test_the_second_with_a_picture_is_told_the_first_and_the_first_is_late() -> None:
+def test_the_second_member_with_a_picture_gets_the_first_one_s_id_and_the_first_is_late() -> None:
     pictures = fresh()
     pictures.register("1", ONE)
     assert pictures.register("2", ONE) == SamePhotoGroup(1, ("1",))
     assert pictures.take_late() == ["1"]
-    assert pictures.group("1") == SamePhotoGroup(1, ("2",))
+    assert pictures.group_of("1") == SamePhotoGroup(1, ("2",))
 
 
-def test_each_late_one_is_told_once() -> None:
+def test_each_late_member_is_returned_once() -> None:
     pictures = fresh()
     for crew_id in ("1", "2", "3"):
         pictures.register(crew_id, ONE)
@@ -42,59 +42,62 @@ def test_each_late_one_is_told_once() -> None:
     assert pictures.take_late() == []
 
 
-def test_a_picture_saved_anew_is_the_same_and_one_bit_further_is_not() -> None:
+def test_eight_different_bits_are_the_same_picture_and_nine_are_not() -> None:
     assert EIGHT_BITS.bit_count() == SAME_PICTURE_BITS
     pictures = fresh()
     pictures.register("1", ONE)
-    assert pictures.register("2", SAVED_ANEW) == SamePhotoGroup(1, ("1",))
+    assert pictures.register("2", SAVED_AGAIN) == SamePhotoGroup(1, ("1",))
     assert pictures.register("3", TOO_FAR) == SamePhotoGroup(1, ("2",))  # one bit from the second, nine from the first
 
 
-def test_wherever_the_bits_differ_the_picture_is_recognised() -> None:
+def test_any_eight_bits_may_differ() -> None:
     for start in range(64 - SAME_PICTURE_BITS):
         pictures = fresh()
         pictures.register("1", ONE)
         assert pictures.register("2", Picture(BITS ^ (0xFF << start), GREY)) is not None
 
 
-def test_whoever_was_stored_with_it_before_is_only_reported() -> None:
+def test_a_member_already_stored_with_a_shared_picture_is_only_reported() -> None:
     pictures = SharedPictures({"1": ONE, "2": ONE}, {})
     assert pictures.register("1", ONE) is None
     assert pictures.register("9", ONE) == SamePhotoGroup(2, ("2", "1"))
     assert pictures.take_late() == []
-    assert dict(pictures.kept(["1", "2"])) == {"1": SamePhotoGroup(2, ("2", "9")), "2": SamePhotoGroup(2, ("1", "9"))}
+    assert dict(pictures.groups_to_report(["1", "2"])) == {
+        "1": SamePhotoGroup(2, ("2", "9")),
+        "2": SamePhotoGroup(2, ("1", "9")),
+    }
 
 
-def test_those_stored_are_not_mentioned_when_nobody_of_this_run_is_concerned() -> None:
+def test_stored_members_are_not_reported_unless_this_run_registered_their_picture() -> None:
     pictures = SharedPictures({"1": ONE, "2": ONE}, {})
     pictures.register("3", OTHER)
-    assert list(pictures.kept(["1", "2", "unknown"])) == []
+    assert list(pictures.groups_to_report(["1", "2", "unknown"])) == []
 
 
-def test_a_new_photo_frees_the_old_picture() -> None:
+def test_a_member_s_old_picture_no_longer_counts_after_a_new_one() -> None:
     pictures = SharedPictures({"1": ONE}, {})
     assert pictures.register("1", OTHER) is None
     assert pictures.register("2", ONE) is None
 
 
-def test_a_stored_member_whose_new_photo_is_anothers_is_rejected() -> None:
+def test_a_stored_member_whose_new_picture_is_another_member_s_is_rejected() -> None:
     pictures = SharedPictures({"1": ONE, "2": OTHER}, {})
     assert pictures.register("2", ONE) == SamePhotoGroup(1, ("1",))
 
 
-def test_whoever_was_rejected_in_an_earlier_run_still_counts() -> None:
+def test_members_rejected_in_an_earlier_run_still_count() -> None:
     pictures = SharedPictures({}, {"1": ONE})
     assert pictures.register("2", ONE) == SamePhotoGroup(1, ("1",))
 
 
-def test_many_are_counted_and_only_a_few_named() -> None:
+def test_a_group_counts_all_members_and_names_three() -> None:
     pictures = fresh()
     for number in range(20):
         group = pictures.register(str(number), ONE)
     assert str(group) == "0, 1, 2 y 16 más"
 
 
-def test_two_people_before_one_background_are_two_pictures_though_their_hash_is_one() -> None:
+def test_two_people_in_front_of_one_background_are_two_pictures_of_the_same_hash() -> None:
     studio = np.full((GREY_SIDE, GREY_SIDE), 220, np.uint8)
     studio[16:] = 60
     faces = [studio.copy() for _ in range(2)]

@@ -1,3 +1,5 @@
+"""The folder of downloads, shared by several runs."""
+
 from __future__ import annotations
 
 import stat
@@ -13,7 +15,7 @@ from app.core.config import PROJECT_DIR
 from app.errors import SettingsError
 from app.photos.temp_folder import TempFolder
 
-# A run that has written a file, says which, and waits for what is done to it.
+# A run that writes a file, prints its name and waits until stdin ends.
 OTHER_RUN = """
 import sys, pathlib
 from app.photos.temp_folder import TempFolder
@@ -47,7 +49,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_files_are_named_after_the_member_and_readable_by_the_owner_alone(folder: Path) -> None:
+def test_files_are_named_after_the_member_and_only_their_owner_can_read_them(folder: Path) -> None:
     temp = TempFolder(folder)
     first, second = temp.write("789123", b"one"), temp.write("789123", b"two", "_processed.jpg")
     assert (first.read_bytes(), second.read_bytes()) == (b"one", b"two")
@@ -71,7 +73,7 @@ def test_files_are_named_after_the_member_and_readable_by_the_owner_alone(folder
         ("", "crew__"),
     ],
 )
-def test_no_id_leads_out_of_the_folder(folder: Path, crew_id: str, start: str) -> None:
+def test_no_crew_id_leads_out_of_the_folder(folder: Path, crew_id: str, start: str) -> None:
     temp = TempFolder(folder)
     path = temp.write(crew_id, b"photo")
     assert (path.parent, path.name[: len(start)]) == (folder, start)
@@ -79,7 +81,7 @@ def test_no_id_leads_out_of_the_folder(folder: Path, crew_id: str, start: str) -
     assert names(folder) == []
 
 
-def test_closing_removes_what_the_run_wrote_and_nothing_else(folder: Path) -> None:
+def test_closing_removes_the_run_s_files_and_no_others(folder: Path) -> None:
     folder.mkdir()
     foreign = [".gitkeep", "crew_list.xlsx", "crew_789123_foto.jpg", "notas.txt"]
     for name in foreign:
@@ -88,18 +90,18 @@ def test_closing_removes_what_the_run_wrote_and_nothing_else(folder: Path) -> No
     temp = TempFolder(folder)
     temp.write("789123", b"photo")
     temp.close()
-    temp.close()  # twice is fine
+    temp.close()  # a second call does nothing
     assert names(folder) == sorted([*foreign, "crew_2024"])
 
 
-def test_a_file_that_was_removed_before_is_no_trouble(folder: Path) -> None:
+def test_closing_accepts_that_a_file_was_removed_before(folder: Path) -> None:
     temp = TempFolder(folder)
     temp.write("789123", b"photo").unlink()
     temp.close()
     assert names(folder) == []
 
 
-def test_a_download_that_ends_after_closing_leaves_nothing(folder: Path) -> None:
+def test_a_download_that_ends_after_closing_leaves_no_file(folder: Path) -> None:
     temp = TempFolder(folder)
     temp.close()
     with pytest.raises(FileNotFoundError, match="la carpeta temporal ya se cerró"):
@@ -107,7 +109,7 @@ def test_a_download_that_ends_after_closing_leaves_nothing(folder: Path) -> None
     assert names(folder) == []
 
 
-def test_threads_write_files_of_their_own(folder: Path) -> None:
+def test_no_two_threads_write_the_same_file(folder: Path) -> None:
     temp = TempFolder(folder)
     written: list[Path] = []
     threads = [
@@ -122,7 +124,7 @@ def test_threads_write_files_of_their_own(folder: Path) -> None:
     assert names(folder) == []
 
 
-def test_the_files_of_a_run_that_died_are_removed_by_the_next(folder: Path, other_run: subprocess.Popen[str]) -> None:
+def test_the_next_run_removes_the_files_of_one_that_died(folder: Path, other_run: subprocess.Popen[str]) -> None:
     orphan = other_run.stdout.readline().strip()  # type: ignore[union-attr]
     other_run.kill()
     other_run.wait()
@@ -131,7 +133,7 @@ def test_the_files_of_a_run_that_died_are_removed_by_the_next(folder: Path, othe
     assert names(folder) == []
 
 
-def test_the_files_of_a_run_that_lives_stay_until_it_ends(folder: Path, other_run: subprocess.Popen[str]) -> None:
+def test_the_files_of_a_running_run_stay_until_it_ends(folder: Path, other_run: subprocess.Popen[str]) -> None:
     theirs = other_run.stdout.readline().strip()  # type: ignore[union-attr]
     before = names(folder)
     TempFolder(folder).close()

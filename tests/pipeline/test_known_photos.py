@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,10 @@ import pytest
 from app.gallery.enrolments import Enrolment
 from app.gallery.photo_records import PhotoRecord
 from app.photos.fingerprint import GREY_SIDE
-from app.pipeline.known_photos import KnownPhotos
-from app.planning.decisions import CHANGED, Case, Decision, Rules
-from app.records import CrewMember, Embedding, Failed, Outcome, Photo, PhotoAnalysis, Picture, Skipped
+from app.pipeline.known_photos import recognise, skip_unmoved
+from app.planning.decisions import CHANGED, Case, Decision
+from app.planning.rules import Rules
+from app.records import Embedding, Failed, Outcome, Photo, PhotoAnalysis, Picture, Skipped
 from tests.planning.test_decisions import (
     ANA,
     BACK,
@@ -38,11 +39,16 @@ OTHER_FILE = replace(SAME_FILE, sha256="bb")
 MOVED, TWICE = replace(ROW, url=OLD_URL), replace(ROW, active_ids=(11, 12))
 
 
-def known_photos(
-    enrolment: Enrolment | None, remembered: PhotoRecord | None = None, rules: Rules = RULES
-) -> KnownPhotos:
-    decision = Decision(CHANGED, "", Case(ANA, URL, enrolment, remembered))
-    return KnownPhotos({ANA.crew_id: decision}, {11: PICTURE}, rules)
+@dataclass(frozen=True)
+class Known:
+    """What is known of Ana, and by which rules."""
+
+    decision: Decision
+    rules: Rules
+
+
+def known_photos(enrolment: Enrolment | None, photo_record: PhotoRecord | None = None, rules: Rules = RULES) -> Known:
+    return Known(Decision(CHANGED, "", Case(ANA, URL, enrolment, photo_record)), rules)
 
 
 def skipped(code: str, photo: Photo, analysis: PhotoAnalysis | None = None) -> Skipped:
@@ -86,9 +92,9 @@ RECALLED = Failed(ANA, "detect", "no_face", "ninguna cara", photo=SAME_FILE, rec
     ],
 )
 def test_a_fetched_file_goes_on_unless_it_was_enrolled_or_has_failed(
-    known: KnownPhotos, photo: Photo, found: Photo | Outcome
+    known: Known, photo: Photo, found: Photo | Outcome
 ) -> None:
-    assert known.fetch(lambda _: photo, ANA) == found
+    assert (recognise(photo, known.decision, known.rules) or photo) == found
 
 
 @pytest.mark.parametrize(
@@ -100,19 +106,7 @@ def test_a_fetched_file_goes_on_unless_it_was_enrolled_or_has_failed(
         (known_photos(None), "reencoded"),
     ],
 )
-def test_a_vector_that_has_not_moved_leaves_the_row_as_it_is(known: KnownPhotos, code: str) -> None:
+def test_a_vector_that_has_not_moved_leaves_the_row_as_it_is(known: Known, code: str) -> None:
     seen = PhotoAnalysis((640, 480))
     embedding = Embedding(OTHER_FILE, np.ones(3, np.float32), "Facenet512", seen)
-    assert known.unmoved(embedding) == skipped(code, OTHER_FILE, seen)
-
-
-def test_the_picture_of_a_members_row_is_the_one_it_was_made_of() -> None:
-    rows = [known_photos(each).picture_of("7") for each in (ROW, replace(ROW, row_id=12), None)]
-    assert rows == [PICTURE, None, None]
-
-
-def test_each_is_known_by_his_own_decision() -> None:
-    eva = CrewMember("8", "eva.jpg")
-    decisions = {each.crew_id: Decision(CHANGED, "", Case(each, URL, row)) for each, row in ((ANA, ROW), (eva, None))}
-    known = KnownPhotos(decisions, {}, RULES)
-    assert known.fetch(lambda _: replace(SAME_FILE, member=eva), eva) == replace(SAME_FILE, member=eva)
+    assert skip_unmoved(embedding, known.decision) == skipped(code, OTHER_FILE, seen)

@@ -1,8 +1,8 @@
 """The order of the stages, with tiny real stages whose results one can compute by hand."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 from app.errors import BadVector, DatabaseUnavailable, NoFace, PhotoNotFound, RunError, Stuck
-from app.photos.http_source import HttpSource
-from app.photos.source import FetchOptions
+from app.gallery.vector_writer import SavedRow
+from app.photos.http_source import FetchOptions, HttpSource
+from app.photos.shared_pictures import SharedPictures
 from app.photos.temp_folder import TempFolder
-from app.pipeline.thread_pipeline import Pipeline, PipelineOptions, Stages
+from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
+from app.planning.decisions import NEW, Case, Decision
 from app.records import CrewMember, Embedding, Face, Failed, Outcome, Photo, PhotoAnalysis, Portrait, Skipped, Stored
+from app.runs.shared_photos import SharedPhotoCheck
+from app.runs.storing import Storing
 from tests.support.webserver import PhotoServer
 
 OPTIONS = PipelineOptions(download_threads=3, worker_threads=2, batch_size=4)
@@ -27,6 +31,30 @@ def crew(count: int) -> list[CrewMember]:
     return [CrewMember(str(number), "a.jpg") for number in range(count)]
 
 
+def pending(members: Iterable[CrewMember]) -> Iterator[Decision]:
+    """A decision to process for each member."""
+    return (Decision(NEW, "", Case(member, f"http://x/{member.crew_id}")) for member in members)
+
+
+@dataclass
+class TinyStages:
+    """Stages that are functions, with the store and the guard of the driver that stands behind the pipeline."""
+
+    fetch: Callable[[Decision], Photo | Skipped | Failed]
+    decode: Callable[[Photo], Portrait]
+    find: Callable[[Portrait], Face]
+    embed: Callable[[Sequence[Face]], list[Embedding]]
+    store: Callable[[Sequence[Embedding]], list[SavedRow]]
+    discard: Callable[[Photo], None]
+    may_store: Callable[[], bool] = lambda: True
+
+    def embedded(self, photo: Photo) -> None:
+        """Nothing to count: `may_store` decides."""
+
+    def is_satisfied(self) -> bool:
+        return self.may_store()
+
+
 class Recorder:
     """Stages that do next to nothing, and remember what they were given."""
 
@@ -36,7 +64,8 @@ class Recorder:
         self.batches: list[int] = []
         self.rows: list[str] = []
 
-    def fetch(self, member: CrewMember) -> Photo:
+    def fetch(self, decision: Decision) -> Photo:
+        member = decision.member
         self.fetched.append(member.crew_id)
         return Photo(member, f"http://x/{member.crew_id}", Path("a.jpg"))
 
@@ -50,20 +79,40 @@ class Recorder:
         self.batches.append(len(faces))
         return [Embedding(face.photo, face.pixels.mean(axis=(0, 1)), "mean", SEEN) for face in faces]
 
-    def store(self, embeddings: Sequence[Embedding]) -> list[int]:
+    def store(self, embeddings: Sequence[Embedding]) -> list[SavedRow]:
         self.rows += [embedding.member.crew_id for embedding in embeddings]
-        return [1000 + int(embedding.vector[0]) for embedding in embeddings]
+        return [SavedRow(1000 + int(embedding.vector[0])) for embedding in embeddings]
 
     def discard(self, photo: Photo) -> None:
         self.discarded.append(photo.member.crew_id)
 
-    def stages(self, **changed: Callable[..., Any]) -> Stages:
-        stages = Stages(self.fetch, self.decode, self.find, self.embed, self.store, self.discard)
+    def stages(self, **changed: Callable[..., Any]) -> TinyStages:
+        stages = TinyStages(self.fetch, self.decode, self.find, self.embed, self.store, self.discard)
         return replace(stages, **changed)
 
 
-def run(stages: Stages, members: list[CrewMember], options: PipelineOptions = OPTIONS) -> list[Outcome]:
-    return list(Pipeline(stages, options).run(members))
+def outcomes_of(
+    stages: TinyStages,
+    members: Iterable[CrewMember],
+    options: PipelineOptions = OPTIONS,
+    stop: threading.Event | None = None,
+) -> Iterator[Outcome]:
+    """Pipeline and driver as a run joins them. Raises the RunError that ended it, after the outcomes."""
+    stop, errors = stop or threading.Event(), []
+
+    def give_up(error: RunError) -> None:
+        errors.append(error)
+        stop.set()
+
+    shared = SharedPhotoCheck(SharedPictures({}, {}), reject=False)
+    storing = Storing(stages, shared, stages.store, give_up, stop)
+    yield from storing.outcomes(Pipeline(stages, options, stop).run(pending(members)))
+    if errors:
+        raise errors[0]
+
+
+def run(stages: TinyStages, members: list[CrewMember], options: PipelineOptions = OPTIONS) -> list[Outcome]:
+    return list(outcomes_of(stages, members, options))
 
 
 def failing(stage: Callable[[Any], Any], crew_id: str, error: Exception) -> Callable[[Any], Any]:
@@ -71,7 +120,7 @@ def failing(stage: Callable[[Any], Any], crew_id: str, error: Exception) -> Call
 
     def call(item: Any) -> Any:
         items = item if isinstance(item, list) else [item]
-        if crew_id in {getattr(one, "member", one).crew_id for one in items}:
+        if crew_id in {one.member.crew_id for one in items}:
             raise error
         return stage(item)
 
@@ -156,7 +205,7 @@ def test_a_fixed_number_is_under_way_whatever_the_rosters_length() -> None:
             handed_out += 1
             yield member
 
-    for done, _ in enumerate(Pipeline(recorder.stages(), OPTIONS).run(members())):
+    for done, _ in enumerate(outcomes_of(recorder.stages(), members(), OPTIONS)):
         most = max(most, handed_out - done)
     assert most <= OPTIONS.in_flight
 
@@ -164,13 +213,13 @@ def test_a_fixed_number_is_under_way_whatever_the_rosters_length() -> None:
 def test_a_slow_photo_holds_up_nobody_else() -> None:
     recorder, release = Recorder(), threading.Event()
 
-    def fetch(member: CrewMember) -> Photo:
-        if member.crew_id == "0":
+    def fetch(decision: Decision) -> Photo:
+        if decision.member.crew_id == "0":
             assert release.wait(20)
-        return recorder.fetch(member)
+        return recorder.fetch(decision)
 
     order = []
-    for outcome in Pipeline(recorder.stages(fetch=fetch), OPTIONS).run(crew(30)):
+    for outcome in outcomes_of(recorder.stages(fetch=fetch), crew(30), OPTIONS):
         order.append(outcome.member.crew_id)
         if len(order) == 29:
             release.set()  # only after all others are through
@@ -181,14 +230,14 @@ def test_a_slow_photo_holds_up_nobody_else() -> None:
 def test_the_end_of_the_run_still_gives_everyone_an_outcome() -> None:
     recorder = Recorder()
 
-    def store(embeddings: Sequence[Embedding]) -> list[int]:
+    def store(embeddings: Sequence[Embedding]) -> list[SavedRow]:
         if recorder.rows:
             raise DatabaseUnavailable("gone")
         return recorder.store(embeddings)
 
     outcomes: list[Outcome] = []
     with pytest.raises(RunError, match="gone"):
-        outcomes.extend(Pipeline(recorder.stages(store=store), OPTIONS).run(crew(100)))
+        outcomes.extend(outcomes_of(recorder.stages(store=store), crew(100), OPTIONS))
     assert sorted(int(outcome.member.crew_id) for outcome in outcomes) == list(range(100))
     stored = [outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Stored)]
     assert sorted(stored) == sorted(recorder.rows)
@@ -204,13 +253,13 @@ def test_a_run_error_in_a_thread_ends_the_run_too() -> None:
 def test_told_to_stop_it_takes_nobody_new_and_does_not_wait_for_a_hanging_download() -> None:
     recorder, stop, never = Recorder(), threading.Event(), threading.Event()
 
-    def fetch(member: CrewMember) -> Photo:
-        if member.crew_id == "0":
+    def fetch(decision: Decision) -> Photo:
+        if decision.member.crew_id == "0":
             never.wait(60)
-        return recorder.fetch(member)
+        return recorder.fetch(decision)
 
     outcomes = []
-    for outcome in Pipeline(recorder.stages(fetch=fetch), OPTIONS, stop).run(crew(500)):
+    for outcome in outcomes_of(recorder.stages(fetch=fetch), crew(500), OPTIONS, stop):
         outcomes.append(outcome)
         stop.set()
     never.set()
@@ -233,7 +282,7 @@ def test_rows_written_before_the_database_went_away_are_told_as_stored() -> None
     """A refused batch is taken one by one; after two the database is gone."""
     recorder = Recorder()
 
-    def store(embeddings: Sequence[Embedding]) -> list[int]:
+    def store(embeddings: Sequence[Embedding]) -> list[SavedRow]:
         if len(embeddings) > 1:
             raise ValueError("one of these")
         if len(recorder.rows) == 2:
@@ -242,7 +291,7 @@ def test_rows_written_before_the_database_went_away_are_told_as_stored() -> None
 
     told: list[Outcome] = []
     with pytest.raises(RunError):
-        told.extend(Pipeline(recorder.stages(store=store), OPTIONS).run(crew(30)))
+        told.extend(outcomes_of(recorder.stages(store=store), crew(30), OPTIONS))
     assert sorted(outcome.member.crew_id for outcome in told if isinstance(outcome, Stored)) == sorted(recorder.rows)
     assert len(told) == 30
 
@@ -253,17 +302,14 @@ def test_rows_written_before_the_database_went_away_are_told_as_stored() -> None
 def test_a_photo_of_which_nothing_is_to_be_done_goes_no_further(recorder: Recorder) -> None:
     """Found when it was fetched, with its file, or when it was decoded."""
 
-    def fetch(member: CrewMember) -> Photo | Skipped:
-        photo = recorder.fetch(member)
-        return Skipped(member, "same_file", photo=photo) if member.crew_id == "1" else photo
+    def fetch(decision: Decision) -> Photo | Skipped:
+        photo = recorder.fetch(decision)
+        return Skipped(decision.member, "same_file", photo=photo) if decision.member.crew_id == "1" else photo
 
-    def store(embeddings: Sequence[Embedding]) -> list[int | Skipped]:
+    def store(embeddings: Sequence[Embedding]) -> list[SavedRow]:
         rows = recorder.store(embeddings)
         pairs = zip(embeddings, rows, strict=True)
-        return [
-            Skipped(each.member, "reencoded", analysis=SEEN) if each.member.crew_id == "2" else row
-            for each, row in pairs
-        ]
+        return [replace(row, unmoved=each.member.crew_id == "2") for each, row in pairs]
 
     told = by_id(run(recorder.stages(fetch=fetch, store=store), crew(4)))
     assert told["1"] == Skipped(crew(2)[1], "same_file", told["1"].timings_ms, None, photo_of("1"))
@@ -272,10 +318,10 @@ def test_a_photo_of_which_nothing_is_to_be_done_goes_no_further(recorder: Record
 
 
 def test_a_failure_that_a_stage_knows_already_is_the_outcome_and_keeps_its_photo(recorder: Recorder) -> None:
-    def fetch(member: CrewMember) -> Photo | Failed:
-        photo = recorder.fetch(member)
-        known = Failed(member, "detect", "no_face", "ninguna cara", photo=photo, recalled=True)
-        return known if member.crew_id == "1" else photo
+    def fetch(decision: Decision) -> Photo | Failed:
+        photo = recorder.fetch(decision)
+        known = Failed(decision.member, "detect", "no_face", "ninguna cara", photo=photo, recalled=True)
+        return known if decision.member.crew_id == "1" else photo
 
     told = by_id(run(recorder.stages(fetch=fetch), crew(3)))
     expected = Failed(crew(2)[1], "detect", "no_face", "ninguna cara", told["1"].timings_ms, None, photo_of("1"), True)
@@ -351,7 +397,7 @@ def test_nothing_of_what_waits_is_stored_when_the_run_is_stopped(recorder: Recor
 
     held, outcomes = threading.Event(), []
     stages = recorder.stages(find=find, embed=embed, may_store=stop.is_set)
-    for outcome in Pipeline(stages, OPTIONS, stop).run(crew(21)):
+    for outcome in outcomes_of(stages, crew(21), OPTIONS, stop):
         outcomes.append(outcome)
         stop.set()
     assert recorder.rows == []
@@ -362,7 +408,7 @@ def test_nothing_of_what_waits_is_stored_when_the_run_is_stopped(recorder: Recor
 def test_of_several_batches_that_wait_none_is_stored_after_the_run_was_stopped(recorder: Recorder) -> None:
     stop, outcomes = threading.Event(), []
     stages = recorder.stages(may_store=lambda: False)
-    for outcome in Pipeline(stages, OPTIONS, stop).run(crew(40)):
+    for outcome in outcomes_of(stages, crew(40), OPTIONS, stop):
         outcomes.append(outcome)
         stop.set()
     stored = [outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Stored)]
@@ -386,7 +432,7 @@ def hanging(stage: Callable[[Any], Any], crew_ids: set[str], release: threading.
 
     def call(item: Any) -> Any:
         first = item[0] if isinstance(item, list) else item
-        if getattr(first, "member", first).crew_id in crew_ids:
+        if first.member.crew_id in crew_ids:
             assert release.wait(60)
         return stage(item)
 
@@ -397,7 +443,7 @@ def test_downloads_that_stall_let_everybody_else_pass(recorder: Recorder, releas
     """More of them than there are places, and first of all; when they come in the end, they are as good as any."""
     stages = recorder.stages(fetch=hanging(recorder.fetch, {"0", "1", "2", "3", "4"}, release))
     order = []
-    for outcome in Pipeline(stages, replace(OPTIONS, stall_s=0.05)).run(crew(60)):
+    for outcome in outcomes_of(stages, crew(60), replace(OPTIONS, stall_s=0.05)):
         order.append(outcome.member.crew_id)
         if len(order) == 55:
             release.set()
@@ -444,7 +490,7 @@ def test_what_a_thread_says_after_it_was_given_up_changes_nothing(
 
     outcomes = []
     stages = recorder.stages(find=find, fetch=hanging(recorder.fetch, {"0"}, is_over))  # the run goes on meanwhile
-    for outcome in Pipeline(stages, replace(OPTIONS, photo_limit_s=0.5)).run(crew(4)):
+    for outcome in outcomes_of(stages, crew(4), replace(OPTIONS, photo_limit_s=0.5)):
         outcomes.append(outcome)
         if isinstance(outcome, Failed):
             release.set()
@@ -466,7 +512,7 @@ def test_when_every_photo_hangs_the_run_ends_before_threads_pile_up(
     outcomes: list[Outcome] = []
     stages = recorder.stages(find=hanging(recorder.find, {each.crew_id for each in crew(40)}, release))
     with pytest.raises(Stuck, match=r"El programa se quedó colgado con [67] fotos"):
-        outcomes.extend(Pipeline(stages, replace(OPTIONS, photo_limit_s=0.1, leave_s=0.1)).run(crew(40)))
+        outcomes.extend(outcomes_of(stages, crew(40), replace(OPTIONS, photo_limit_s=0.1, leave_s=0.1)))
     codes = [each.code for each in outcomes if not isinstance(each, Stored)]
     lost = codes.count("took_too_long")
     assert lost in (6, 7)
@@ -479,7 +525,7 @@ def test_when_no_download_ends_the_run_does(recorder: Recorder, release: threadi
     outcomes: list[Outcome] = []
     stages = recorder.stages(fetch=hanging(recorder.fetch, {each.crew_id for each in crew(40)}, release))
     with pytest.raises(Stuck, match=r"\d+ descargas no terminaron nunca"):
-        outcomes.extend(Pipeline(stages, replace(OPTIONS, stall_s=0.05, download_limit_s=0.2)).run(crew(40)))
+        outcomes.extend(outcomes_of(stages, crew(40), replace(OPTIONS, stall_s=0.05, download_limit_s=0.2)))
     assert sorted(int(each.member.crew_id) for each in outcomes) == list(range(40))
     assert {each.code for each in outcomes if not isinstance(each, Stored)} == {"photo_unavailable", "interrupted"}
 
@@ -489,7 +535,7 @@ def test_a_network_that_does_not_come_back_ends_the_run(recorder: Recorder, rele
     outcomes: list[Outcome] = []
     stages = recorder.stages(embed=hanging(recorder.embed, {each.crew_id for each in crew(9)}, release))
     with pytest.raises(Stuck, match="El modelo no terminó de calcular"):
-        outcomes.extend(Pipeline(stages, replace(OPTIONS, photo_limit_s=0.2, leave_s=0.1)).run(crew(9)))
+        outcomes.extend(outcomes_of(stages, crew(9), replace(OPTIONS, photo_limit_s=0.2, leave_s=0.1)))
     assert sorted(outcomes, key=lambda each: each.member.crew_id) == [Skipped(each, "interrupted") for each in crew(9)]
 
 
@@ -498,7 +544,7 @@ def test_a_stop_does_not_wait_for_a_photo_that_hangs(recorder: Recorder, release
     stop = threading.Event()
     outcomes: list[Outcome] = []
     stages = recorder.stages(find=hanging(recorder.find, {"2"}, release))
-    for outcome in Pipeline(stages, replace(OPTIONS, leave_s=0.1), stop).run(crew(300)):
+    for outcome in outcomes_of(stages, crew(300), replace(OPTIONS, leave_s=0.1), stop):
         outcomes.append(outcome)
         stop.set()
     assert not release.is_set()
@@ -518,12 +564,12 @@ def test_with_real_downloads_in_all_places_that_never_end_the_others_are_stored(
     endless = [CrewMember(route, f"{number}.jpg") for number in range(4) for route in ("slow", "drip")]
     good = [CrewMember("ok", f"{number}.jpg") for number in range(100)]
     stages = recorder.stages(
-        fetch=lambda member: source.fetch(member, temp),
+        fetch=lambda decision: source.fetch(decision.member, temp),
         decode=lambda photo: Portrait(photo, np.full((2, 2, 3), 7, np.uint8), SEEN),
     )
     outcomes: list[Outcome] = []
     options = PipelineOptions(places, worker_threads=2, batch_size=4, stall_s=0.1)
-    for outcome in Pipeline(stages, options, stop).run([*endless, *good]):
+    for outcome in outcomes_of(stages, [*endless, *good], options, stop):
         outcomes.append(outcome)
         if sum(isinstance(each, Stored) for each in outcomes) == len(good):
             stop.set()

@@ -25,11 +25,11 @@ from app.planning.decisions import (
     UNCHANGED,
     Case,
     Decision,
-    Rules,
     decide,
     is_stale,
     recalled,
 )
+from app.planning.rules import Rules
 from app.records import ANSWER_CHANGED, ANSWER_GONE, ANSWER_SAME, ANSWER_UNKNOWN, ANSWER_UNREACHABLE, CrewMember, Failed
 
 NOW = datetime(2026, 3, 2, 3, 0)
@@ -69,9 +69,9 @@ NO_ANSWER = "el servidor no respondió al preguntarle por la foto"
 
 
 def case(
-    enrolment: Enrolment | None = None, remembered: PhotoRecord | None = None, suspect: CrashSuspect | None = None
+    enrolment: Enrolment | None = None, photo_record: PhotoRecord | None = None, suspect: CrashSuspect | None = None
 ) -> Case:
-    return Case(ANA, URL, enrolment, remembered, suspect)
+    return Case(ANA, URL, enrolment, photo_record, suspect)
 
 
 BEFORE_ASKING = [
@@ -198,8 +198,8 @@ def test_no_answer_changes_what_was_decided_without_one(known: Case, rules: Rule
 @pytest.mark.parametrize("code", sorted(codes_with(Retry.OTHER_PHOTO) | codes_with(Retry.UNSHARED)))
 def test_a_failure_that_is_the_photos_waits_for_another_photo(code: str) -> None:
     """However long ago it was."""
-    remembered = replace(NO_FACE, code=code, tried_at=NOW - timedelta(days=999))
-    assert decide(case(None, remembered), RULES, ANSWER_SAME).kind == KNOWN_FAILURE
+    photo_record = replace(NO_FACE, code=code, tried_at=NOW - timedelta(days=999))
+    assert decide(case(None, photo_record), RULES, ANSWER_SAME).kind == KNOWN_FAILURE
 
 
 @pytest.mark.parametrize(

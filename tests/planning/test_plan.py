@@ -14,7 +14,10 @@ from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
 from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import DEACTIVATE, NEW, PURGE, SET_ASIDE, UNCHANGED, UNPROCESSABLE, Case, Decision
-from app.planning.plan import PROBED, Entry, Limits, Plan, Planner, Survey
+from app.planning.mass_change import Limits
+from app.planning.plan import Plan
+from app.planning.planner import PROBED, Planner
+from app.planning.survey import RosterEntry, Survey
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_GONE,
@@ -64,13 +67,13 @@ def left(number: int, ago: timedelta) -> PhotoRecord:
 
 
 def knowing(
-    entries: Sequence[Entry],
+    entries: Sequence[RosterEntry],
     enrolments: Mapping[int, Enrolment],
-    remembered: Mapping[int, PhotoRecord] | None = None,
+    photo_record: Mapping[int, PhotoRecord] | None = None,
     *,
     whole: bool = True,
 ) -> Survey:
-    texts = {str(number): photo for number, photo in (remembered or {}).items()}
+    texts = {str(number): photo for number, photo in (photo_record or {}).items()}
     return Survey(entries, whole, {str(number): each for number, each in enrolments.items()}, texts, {})
 
 
@@ -123,8 +126,8 @@ def test_only_those_whose_decision_depends_on_it_are_asked_about_each_once_with_
         return SAME
 
     progress: list[tuple[int, int]] = []
-    remembered = {1: seen(1), 2: seen(2, checked_at=NOW), 4: seen(4, version=Version())}
-    survey = knowing(crew(1, 2, 3, 4, 5), {1: row(1), 2: row(2), 4: row(4), 5: row(5)}, remembered)
+    photo_record = {1: seen(1), 2: seen(2, checked_at=NOW), 4: seen(4, version=Version())}
+    survey = knowing(crew(1, 2, 3, 4, 5), {1: row(1), 2: row(2), 4: row(4), 5: row(5)}, photo_record)
     plan_of(survey, ask, told=lambda done, total: progress.append((done, total)))
     assert sorted(asked) == [("1", SAID), ("4", Version()), ("5", Version())]
     assert progress == [(1, 3), (2, 3), (3, 3)]
@@ -149,7 +152,7 @@ def test_what_the_server_said_is_in_the_plan_where_it_counts_as_a_check() -> Non
 def test_rows_of_another_program_that_count_as_current_are_strangers() -> None:
     theirs = replace(row(1), known=False, contract=None, dimensions=512)
     plan = plan_of(knowing(crew(1, 2, 3), {1: theirs, 2: row(2), 3: replace(theirs, model="Dlib", row_id=103)}))
-    assert plan.strangers == {101: "1"}
+    assert plan.adopted == {101: "1"}
 
 
 @pytest.mark.parametrize(("each", "seconds"), [(None, None), (0.5, 1.0)])
@@ -233,8 +236,8 @@ def test_of_an_empty_gallery_nothing_is_held_back() -> None:
 
 def test_those_who_left_long_enough_ago_are_to_be_deleted() -> None:
     enrolments = gallery_of(40) | {number: row(number, active=False) for number in (40, 41)}
-    remembered = {40: left(40, MONTH), 41: left(41, MONTH - SECOND), 42: left(42, 2 * MONTH), 43: seen(43)}
-    survey = knowing(crew(*range(40)), enrolments, remembered)
+    photo_record = {40: left(40, MONTH), 41: left(41, MONTH - SECOND), 42: left(42, 2 * MONTH), 43: seen(43)}
+    survey = knowing(crew(*range(40)), enrolments, photo_record)
     plan = plan_of(survey, limits=PURGING)
     assert plan.of(PURGE) == [
         Decision(
@@ -254,8 +257,8 @@ def test_those_who_left_long_enough_ago_are_to_be_deleted() -> None:
 def test_nobody_who_is_back_or_still_active_is_deleted() -> None:
     """One whom somebody else woke is laid to rest again first."""
     enrolments = gallery_of(30) | {30: row(30), 31: row(31, active=False)}
-    remembered = {30: left(30, 9 * MONTH), 31: left(31, 9 * MONTH)}
-    plan = plan_of(knowing(crew(*range(30), 31), enrolments, remembered), limits=PURGING)
+    photo_record = {30: left(30, 9 * MONTH), 31: left(31, 9 * MONTH)}
+    plan = plan_of(knowing(crew(*range(30), 31), enrolments, photo_record), limits=PURGING)
     assert leaving(plan) == {DEACTIVATE: ["30"], PURGE: []}
 
 
@@ -264,8 +267,8 @@ def test_nobody_who_is_back_or_still_active_is_deleted() -> None:
 )
 def test_up_to_a_twentieth_or_one_may_be_deleted_at_once(known: int, purged: int, allowed: bool) -> None:
     enrolments = gallery_of(known) | {number: row(number, active=False) for number in range(purged)}
-    remembered = {number: left(number, 2 * MONTH) for number in range(purged)}
-    survey = knowing(crew(*range(purged, known)), enrolments, remembered)
+    photo_record = {number: left(number, 2 * MONTH) for number in range(purged)}
+    survey = knowing(crew(*range(purged, known)), enrolments, photo_record)
     everybody = [str(number) for number in range(purged)]
     plan = plan_of(survey, limits=PURGING)
     sentence = (

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from app.core.config import RosterSettings
 from app.core.database import ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
-from app.roster.database import DatabaseRoster, RosterLayout
+from app.roster.database import DatabaseRoster, open_roster
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.mariadb import MariaDb
 
-LAYOUT = RosterLayout("tripulantes", "crew_id", "imagen", "nombres", "apellidos", "estatus", "1")
 ROWS: list[Row] = [
     ("789125", "José", "Núñez", "año #1 100%.jpg", 1),
     ("789123", "Ana", "Peña", "FAED(1).jpg", 1),
@@ -24,13 +22,13 @@ ROWS: list[Row] = [
 ]
 
 
-def roster(database: Database, **layout: str) -> DatabaseRoster:
-    return DatabaseRoster(database, replace(LAYOUT, **layout))
+def roster(database: Database, **settings: str) -> DatabaseRoster:
+    return open_roster(RosterSettings(**settings), database)
 
 
-def complaint(database: Database, crew_id: str, **layout: str) -> tuple[str, str]:
+def complaint(database: Database, crew_id: str, **settings: str) -> tuple[str, str]:
     with pytest.raises(MemberNotProcessable) as caught:
-        roster(database, **layout).find(crew_id)
+        roster(database, **settings).find(crew_id)
     assert caught.value.exit_code == 1
     return str(caught.value), caught.value.advice
 
@@ -49,7 +47,7 @@ def test_the_active_are_given_in_the_order_of_their_ids(database: Database) -> N
     ]
 
 
-def test_an_empty_roster_has_nobody(database: Database) -> None:
+def test_an_empty_roster_has_no_members(database: Database) -> None:
     create_roster(database, [])
     assert roster(database).active() == []
 
@@ -78,14 +76,16 @@ def test_tables_and_columns_may_have_any_names(database: Database) -> None:
     insert = f"INSERT INTO {quote}mi personal{quote} VALUES (:a, :b, :c, :d, :e)"  # noqa: S608
     run_sql(database, insert, {"a": "7", "b": "f.jpg", "c": "Ana", "d": "Paz", "e": "ALTA"})
     run_sql(database, insert, {"a": "8", "b": "g.jpg", "c": "Eva", "d": "Sol", "e": "BAJA"})
-    layout = RosterLayout("mi personal", "el id", "select", "año", "a.b(c)", "x:y", "ALTA")
-    assert DatabaseRoster(database, layout).active() == [CrewMember("7", "f.jpg", "Ana Paz")]
+    parts = {"ID": "el id", "PHOTO": "select", "NAMES": "año", "SURNAMES": "a.b(c)", "STATUS": "x:y"}
+    names = {f"ROSTER_{part}_COLUMN": column for part, column in parts.items()}
+    found = roster(database, ROSTER_TABLE="mi personal", ROSTER_ACTIVE_VALUE="ALTA", **names).active()
+    assert found == [CrewMember("7", "f.jpg", "Ana Paz")]
 
 
 def test_the_roster_may_be_a_view(database: Database) -> None:
     create_roster(database, ROWS)
     run_sql(database, "CREATE VIEW personal AS SELECT * FROM tripulantes WHERE crew_id < '789125'")
-    assert roster(database, table="personal").active() == [CrewMember("789123", "FAED(1).jpg", "Ana Peña")]
+    assert roster(database, ROSTER_TABLE="personal").active() == [CrewMember("789123", "FAED(1).jpg", "Ana Peña")]
 
 
 @pytest.mark.filterwarnings("ignore:Could not instantiate type")  # SQLAlchemy's, of TINYINT(1) in SQLite
@@ -107,7 +107,7 @@ def test_the_status_may_have_any_type(
 ) -> None:
     columns = f"crew_id INT, nombres TEXT, apellidos TEXT, imagen TEXT, estatus {kind}"
     create_roster(database, [(1, "Ana", "A", "a.jpg", values[0]), (2, "Eva", "B", "b.jpg", values[1])], columns)
-    assert roster(database, active_value=active).active() == [CrewMember("1", "a.jpg", "Ana A")]
+    assert roster(database, ROSTER_ACTIVE_VALUE=active).active() == [CrewMember("1", "a.jpg", "Ana A")]
 
 
 def test_the_status_may_be_a_bit_or_an_enumeration(mariadb_database: Database) -> None:
@@ -115,14 +115,15 @@ def test_the_status_may_be_a_bit_or_an_enumeration(mariadb_database: Database) -
     run_sql(mariadb_database, f"CREATE TABLE tripulantes ({columns})")
     run_sql(mariadb_database, "INSERT INTO tripulantes VALUES (1,'Ana','A','a',1,'sí'), (2,'Eva','B','b',0,'no')")
     assert roster(mariadb_database).active() == [CrewMember("1", "a", "Ana A")]
-    assert roster(mariadb_database, status="alta", active_value="no").active() == [CrewMember("2", "b", "Eva B")]
+    left = roster(mariadb_database, ROSTER_STATUS_COLUMN="alta", ROSTER_ACTIVE_VALUE="no").active()
+    assert left == [CrewMember("2", "b", "Eva B")]
 
 
 def test_a_word_for_a_status_that_is_a_number_is_refused(database: Database) -> None:
-    """MySQL would compare the word as 0: those who left would be enrolled."""
+    """MySQL would compare the word as 0, so that members who left would be enrolled."""
     create_roster(database, ROWS)
     with pytest.raises(SettingsError, match=r"^ROSTER_ACTIVE_VALUE: «activo» no puede ser: la columna estatus guarda"):
-        roster(database, active_value="activo").active()
+        roster(database, ROSTER_ACTIVE_VALUE="activo").active()
 
 
 # ------------------------------------------------------------------------------------------------------- one
@@ -134,7 +135,7 @@ def test_one_member_is_found(database: Database) -> None:
 
 
 @pytest.mark.parametrize("crew_id", ["7", "789123x", "' OR 1=1 --", "%"])
-def test_an_unknown_member_is_said_to_be_unknown(database: Database, crew_id: str) -> None:
+def test_an_unknown_member_is_reported_as_unknown(database: Database, crew_id: str) -> None:
     create_roster(database, ROWS)
     message = f"El tripulante {crew_id} no existe en la tabla tripulantes"
     assert complaint(database, crew_id) == (message, "Revise el identificador.")
@@ -148,7 +149,7 @@ def test_ids_that_are_numbers_are_found_by_the_whole_number_alone(database: Data
 
 
 @pytest.mark.parametrize("crew_id", ["789124", "789129"])
-def test_an_inactive_member_is_said_to_be_inactive(database: Database, crew_id: str) -> None:
+def test_an_inactive_member_is_reported_as_inactive(database: Database, crew_id: str) -> None:
     create_roster(database, ROWS)
     assert complaint(database, crew_id) == (
         f"El tripulante {crew_id} está inactivo (estatus distinto de 1)",
@@ -157,7 +158,7 @@ def test_an_inactive_member_is_said_to_be_inactive(database: Database, crew_id: 
 
 
 @pytest.mark.parametrize("crew_id", ["789126", "789127"])
-def test_a_member_without_photo_is_said_to_be_without_photo(database: Database, crew_id: str) -> None:
+def test_a_member_without_photo_is_reported_as_such(database: Database, crew_id: str) -> None:
     create_roster(database, ROWS)
     assert complaint(database, crew_id) == (f"El tripulante {crew_id} no tiene foto registrada", NoPhoto.advice)
 
@@ -175,9 +176,9 @@ def test_of_one_member_s_rows_only_the_active_one_counts(database: Database) -> 
 # ------------------------------------------------------------------------------------- a table not as described
 
 
-def unavailable(database: Database, **layout: str) -> DatabaseUnavailable:
+def unavailable(database: Database, **settings: str) -> DatabaseUnavailable:
     with pytest.raises(DatabaseUnavailable) as caught:
-        roster(database, **layout).active()
+        roster(database, **settings).active()
     assert str(caught.value).startswith("Conexión a base de datos: ")
     assert caught.value.exit_code == 3
     return caught.value
@@ -186,7 +187,7 @@ def unavailable(database: Database, **layout: str) -> DatabaseUnavailable:
 def test_a_missing_table_is_named_and_what_exists_instead(database: Database) -> None:
     create_roster(database, ROWS)
     run_sql(database, "CREATE TABLE aviones (n INT)")
-    error = unavailable(database, table="tripulante")
+    error = unavailable(database, ROSTER_TABLE="tripulante")
     assert str(error).endswith(": no existe la tabla tripulante. Existen: aviones, tripulantes")
     assert error.advice == "Corrija ROSTER_TABLE en .env, o el permiso SELECT del usuario."
 
@@ -206,7 +207,7 @@ def test_of_many_tables_only_some_are_named(sqlite_database: Database) -> None:
 
 def test_missing_columns_are_named_and_what_exists_instead(database: Database) -> None:
     create_roster(database, ROWS)
-    error = unavailable(database, photo="foto", status="activo")
+    error = unavailable(database, ROSTER_PHOTO_COLUMN="foto", ROSTER_STATUS_COLUMN="activo")
     assert str(error).endswith(
         ": la tabla tripulantes no tiene la columna foto, activo. Existen: apellidos, crew_id, estatus, imagen, nombres"
     )

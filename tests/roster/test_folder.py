@@ -32,7 +32,7 @@ def test_each_folder_is_a_member_with_exactly_one_photo(folder: Path) -> None:
     ]
 
 
-def test_an_empty_folder_has_nobody(tmp_path: Path) -> None:
+def test_an_empty_folder_has_no_members(tmp_path: Path) -> None:
     assert FolderRoster(tmp_path).active() == []
 
 
@@ -42,14 +42,14 @@ def test_one_member_is_found_whether_its_photo_can_be_chosen_or_not(folder: Path
 
 
 @pytest.mark.parametrize("crew_id", ["7", ".git", "embeddings.db", "../789123", ""])
-def test_an_unknown_member_is_said_to_be_unknown(folder: Path, crew_id: str) -> None:
+def test_an_unknown_member_is_reported_as_unknown(folder: Path, crew_id: str) -> None:
     with pytest.raises(MemberNotProcessable) as caught:
         FolderRoster(folder).find(crew_id)
     assert str(caught.value) == f"El tripulante {crew_id} no existe: no hay carpeta {folder / crew_id}"
     assert caught.value.advice == "Revise el identificador."
 
 
-def test_a_member_without_photo_is_said_to_be_without_photo(folder: Path) -> None:
+def test_a_member_without_photo_is_reported_as_such(folder: Path) -> None:
     with pytest.raises(MemberNotProcessable, match=r"^El tripulante 789127 no tiene foto en su carpeta$") as caught:
         FolderRoster(folder).find("789127")
     assert caught.value.advice == NoPhoto.advice

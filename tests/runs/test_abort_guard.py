@@ -179,17 +179,21 @@ def test_photos_that_the_server_spoke_for_count_as_well() -> None:
 
 def test_members_through_to_their_vectors_count_before_they_are_stored() -> None:
     abort_guard = fresh()
-    abort_guard.embedded(photo(each, f"file {each}") for each in range(6))
+    for each in range(6):
+        abort_guard.embedded(photo(each, f"file {each}"))
     assert suspicion(abort_guard, failed("photo_not_found", range(6, 20))) == CALM
     abort_guard = fresh()
-    abort_guard.embedded(photo(each, f"file {each}") for each in range(5))
+    for each in range(5):
+        abort_guard.embedded(photo(each, f"file {each}"))
     assert suspicion(abort_guard, failed("photo_not_found", range(5, 20))) == (15, f"15 {NOT_FOUND}", CHECK)
 
 
 def test_writing_begins_when_enough_people_were_looked_at_each_counted_once() -> None:
     abort_guard = fresh(in_gallery=[99])
-    abort_guard.embedded(photo(each, f"file {each}") for each in range(10))
-    abort_guard.embedded(photo(each, f"file {each}") for each in range(10))
+    for each in range(10):
+        abort_guard.embedded(photo(each, f"file {each}"))
+    for each in range(10):
+        abort_guard.embedded(photo(each, f"file {each}"))
     for outcome in failed("no_face", range(10, 19)) + stored(range(10)):
         abort_guard.saw(outcome)
     assert not abort_guard.is_satisfied()
@@ -221,6 +225,7 @@ def test_whoever_fails_as_in_an_earlier_run_is_no_news(code: str) -> None:
 def test_one_face_served_to_everybody_is_suspicious_although_nobody_fails() -> None:
     """As with SHARED_PHOTOS=report."""
     abort_guard = fresh(range(PROBATION))
-    abort_guard.embedded(photo(each, "the same") for each in range(PROBATION))
+    for each in range(PROBATION):
+        abort_guard.embedded(photo(each, "the same"))
     with pytest.raises(ImplausibleRun, match="son un mismo archivo"):
         abort_guard.is_satisfied()

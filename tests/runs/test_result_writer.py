@@ -18,7 +18,7 @@ from app.planning.decisions import NEW, Case, Decision
 from app.records import CrewMember, Failed, Photo, Skipped, Stored, Version
 from app.runs.result_writer import AT_ONCE, ResultWriter
 from tests.conftest import OpenDatabase
-from tests.faces.test_embedding_spec import CONTRACT
+from tests.faces.test_embedding_spec import SPEC
 from tests.planning.test_decisions import NOW, ROW
 from tests.support.databases import Row, run_sql
 
@@ -29,7 +29,7 @@ YESTERDAY = NOW - timedelta(days=1)
 
 @pytest.fixture
 def gallery(database: Database) -> Gallery:
-    return open_for_writing(database, CONTRACT, "rules1", NOW)
+    return open_for_writing(database, SPEC, "rules1", NOW)
 
 
 def url_of(number: int) -> str:
@@ -52,11 +52,15 @@ def no_face(number: int, **values: object) -> Failed:
     return replace(Failed(member(number), "detect", "no_face", "ninguna cara"), **values)  # type: ignore[arg-type]
 
 
+def decision(known: Case) -> Decision:
+    return Decision(NEW, "", known)
+
+
 def books_of(gallery: Gallery, *cases: Case, give_up: Callable[[RunError], None] | None = None) -> ResultWriter:
     def never(error: RunError) -> None:
         raise error
 
-    decisions = {each.member.crew_id: Decision(NEW, "", each) for each in cases}
+    decisions = {each.member.crew_id: decision(each) for each in cases}
     return ResultWriter(gallery, RUN, decisions, give_up or never)
 
 
@@ -68,18 +72,18 @@ def attempts(gallery: Gallery) -> list[Row]:
 
 
 def test_everybody_is_marked_before_he_is_handed_out_and_not_long_before(gallery: Gallery) -> None:
-    books = books_of(gallery, *(case(number) for number in range(5)))
-    handed = books.announced((member(number) for number in range(5)), at_once=2)
-    marked = [(next(handed).crew_id, [row[0] for row in attempts(gallery)]) for _ in range(3)]
+    books = books_of(gallery)
+    handed = books.mark_under_way((decision(case(number)) for number in range(5)), at_once=2)
+    marked = [(next(handed).member.crew_id, [row[0] for row in attempts(gallery)]) for _ in range(3)]
     assert marked == [("0", ["0", "1"]), ("1", ["0", "1"]), ("2", ["0", "1", "2", "3"])]
-    assert [each.crew_id for each in handed] == ["3", "4"]
+    assert [each.member.crew_id for each in handed] == ["3", "4"]
     assert attempts(gallery) == [(str(number), url_of(number), RUN, 0) for number in range(5)]
 
 
 def test_deaths_are_carried_along_with_the_photo_that_caused_them(gallery: Gallery) -> None:
     suspects = {1: CrashSuspect(url_of(1), 1), 2: CrashSuspect("http://fotos/2/antes.jpg", 1)}
-    books = books_of(gallery, *(case(number, suspect=suspect) for number, suspect in suspects.items()))
-    assert list(books.announced([member(1), member(2)])) == [member(1), member(2)]
+    decisions = [decision(case(number, suspect=suspect)) for number, suspect in suspects.items()]
+    assert list(books_of(gallery).mark_under_way(decisions)) == decisions
     assert attempts(gallery) == [("1", url_of(1), RUN, 1), ("2", url_of(2), RUN, 0)]
 
 
@@ -87,11 +91,11 @@ def test_when_nobody_can_be_marked_the_run_is_given_up_once_and_everybody_still_
     open_database: OpenDatabase, tmp_path: Path
 ) -> None:
     database = open_database(DB_URL=f"sqlite:///{tmp_path / 'otra.db'}")
-    gallery = open_for_writing(database, CONTRACT, "rules1", NOW)
+    gallery = open_for_writing(database, SPEC, "rules1", NOW)
     run_sql(database, "DROP TABLE face_attempts")
     given_up: list[RunError] = []
-    books = books_of(gallery, *(case(number) for number in range(5)), give_up=given_up.append)
-    assert len(list(books.announced((member(number) for number in range(5)), at_once=2))) == 5
+    books = books_of(gallery, give_up=given_up.append)
+    assert len(list(books.mark_under_way((decision(case(number)) for number in range(5)), at_once=2))) == 5
     assert [type(error) for error in given_up] == [DatabaseUnavailable]
 
 
@@ -111,7 +115,7 @@ def test_a_few_outcomes_wait_and_many_are_written(gallery: Gallery) -> None:
 
 def test_whoever_has_an_outcome_is_under_way_no_more_and_whoever_was_interrupted_is(gallery: Gallery) -> None:
     books = books_of(gallery, *(case(number) for number in range(4)))
-    list(books.announced(member(number) for number in range(4)))
+    list(books.mark_under_way(decision(case(number)) for number in range(4)))
     for outcome in (no_face(0), Stored(member(1), 1), Skipped(member(2), "interrupted"), Skipped(member(3), "current")):
         books.note(outcome)
     books.write()
@@ -126,7 +130,7 @@ BEFORE = PhotoRecord(url_of(1), code="photo_not_found", stage="download", failur
 
 
 def write(gallery: Gallery, known: Case, *outcomes: Failed | Skipped) -> dict[str, PhotoRecord]:
-    """What is remembered afterwards."""
+    """What is photo_record afterwards."""
     books = books_of(gallery, known)
     for outcome in outcomes:
         books.note(outcome)
@@ -144,14 +148,14 @@ def write(gallery: Gallery, known: Case, *outcomes: Failed | Skipped) -> dict[st
     ],
 )
 def test_failures_in_a_row_are_counted(gallery: Gallery, before: PhotoRecord | None, failures: int) -> None:
-    known = case(1, remembered=before)
+    known = case(1, photo_record=before)
     assert write(gallery, known, no_face(1, photo=photo(1))) == {"1": replace(FAILED, failures=failures)}
 
 
 def test_a_failure_without_a_photo_forgets_the_one_before(gallery: Gallery) -> None:
     write(gallery, case(1), no_face(1, photo=photo(1)))
     missing = Failed(member(1), "download", "photo_not_found", "404")
-    assert write(gallery, case(1, remembered=FAILED), missing) == {
+    assert write(gallery, case(1, photo_record=FAILED), missing) == {
         "1": PhotoRecord(
             url_of(1),
             code="photo_not_found",
@@ -173,7 +177,7 @@ def test_a_recalled_failure_counts_no_further_and_is_noted_where_the_photo_was_l
         {"url": url_of(1)},
     )
     before = gallery.photo_records.read_all()["1"]
-    known = case(1, remembered=before)
+    known = case(1, photo_record=before)
     assert write(gallery, known, no_face(1, recalled=True)) == {"1": before}
     assert write(gallery, known, no_face(1, recalled=True, photo=photo(1))) == {"1": replace(FAILED, failures=2)}
 
@@ -191,12 +195,12 @@ def enrolled(gallery: Gallery) -> Iterator[Gallery]:
 
 
 def test_a_row_that_is_as_good_as_ever_has_its_new_address_and_sleeps_on_if_it_slept(enrolled: Gallery) -> None:
-    remembered = write(enrolled, case(1, enrolment=ROW), Skipped(member(1), "reencoded", photo=photo(1)))
+    photo_record = write(enrolled, case(1, enrolment=ROW), Skipped(member(1), "reencoded", photo=photo(1)))
     rows = run_sql(enrolled.database, "SELECT id, crew_id, imagen_path, active FROM face_embeddings")
     vectors = run_sql(enrolled.database, "SELECT embedding_id, sha256 FROM face_vectors")
     assert [(*row[:3], bool(row[3])) for row in rows] == [(11, "1", url_of(1), False)]
     assert vectors == [(11, "bb")]
-    assert remembered == {"1": PhotoRecord(url_of(1), SAID, "bb", tried_at=NOW, checked_at=NOW)}
+    assert photo_record == {"1": PhotoRecord(url_of(1), SAID, "bb", tried_at=NOW, checked_at=NOW)}
 
 
 @pytest.mark.parametrize("outcome", [Skipped(member(1), "current"), Skipped(member(1), "interrupted", photo=photo(1))])

@@ -3,29 +3,25 @@
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.errors import InvalidImage, NoFace, Retry, SharedPhoto, codes_with
+from app.errors import InvalidImage, ItemError, NoFace, Retry, SharedPhoto, codes_with
 from app.gallery.enrolments import Enrolment
 from app.photos.fingerprint import describe_picture
 from app.photos.shared_pictures import SamePhotoGroup, SharedPictures, same_pictures
-from app.planning.decisions import (
-    CHANGED,
-    DEACTIVATE,
-    KNOWN_FAILURE,
-    NEW,
-    PROCESSED,
-    STALE,
-    UNCHANGED,
-    Case,
-    Decision,
-)
+from app.pipeline.pictures import with_picture
+from app.pipeline.stages import PhotoStages
+from app.pipeline.work_item import Processed
+from app.planning.decisions import CHANGED, DEACTIVATE, KNOWN_FAILURE, NEW, PROCESSED, STALE, UNCHANGED, Case, Decision
+from app.planning.shared_failures import no_longer_shared, open_pictures
 from app.records import (
     CrewMember,
+    Embedding,
     Face,
     Failed,
     Image,
@@ -37,7 +33,7 @@ from app.records import (
     Skipped,
     Stored,
 )
-from app.runs.shared_photos import SharedPhotoCheck, alone_by_now, open_pictures, with_picture
+from app.runs.shared_photos import SharedPhotoCheck
 from tests.conftest import OpenWorld
 from tests.support.pictures import encode_picture
 from tests.support.program import World
@@ -116,12 +112,12 @@ def test_a_rejected_picture_counts_unless_its_member_is_about_to_be_processed() 
 def test_whoever_has_his_picture_alone_by_now_gets_another_chance(
     others: list[Decision], in_gallery: dict[str, Picture], rejected: dict[str, Picture], alone: set[str], code: str
 ) -> None:
-    assert alone_by_now([decision("1", KNOWN_FAILURE, code), *others], in_gallery, rejected) == alone
+    assert no_longer_shared([decision("1", KNOWN_FAILURE, code), *others], in_gallery, rejected) == alone
 
 
 def test_of_other_failures_nobody_gets_another_chance() -> None:
     decisions = [decision("1", KNOWN_FAILURE, "no_face"), decision("2", CHANGED), decision("3", DEACTIVATE)]
-    assert alone_by_now(decisions, {}, {"1": ONE, "2": OTHER, "3": ONE}) == set()
+    assert no_longer_shared(decisions, {}, {"1": ONE, "2": OTHER, "3": ONE}) == set()
 
 
 # ------------------------------------------------------------------------------------------------ rows that stay as is
@@ -132,21 +128,38 @@ def portrait(crew_id: str, picture: Picture) -> Portrait:
     return Portrait(photo, IMAGES[picture is OTHER], PhotoAnalysis((SIDE, SIDE)))
 
 
-def shared_check(*, reject: bool = True, stored: dict[str, Picture] | None = None) -> SharedPhotoCheck:
-    return SharedPhotoCheck(SharedPictures(stored or {}, {}), reject=reject, thumbnails=False)
+def shared_check(
+    *, reject: bool = True, stored: dict[str, Picture] | None = None, row_pictures: dict[int, Picture] | None = None
+) -> SharedPhotoCheck:
+    return SharedPhotoCheck(SharedPictures(stored or {}, {}), row_pictures, reject=reject)
 
 
-def found(seen: Portrait) -> Face:
-    return Face(seen.photo, np.zeros((1, 1, 3), np.float32), seen.analysis)
+def kept(crew_id: str) -> Case:
+    """Of a member whose row 1 stays as it is."""
+    return decision(crew_id, CHANGED, row_url=url_of(crew_id)).case
 
 
-def watched(watch: SharedPhotoCheck, crew_id: str, picture: Picture) -> Face:
-    return watch.watch(found, portrait(crew_id, picture))
+def embedded(seen: Portrait) -> Processed:
+    """The face of a photo as a vector."""
+    embedding = Embedding(seen.photo, np.zeros(3, np.float32), "Facenet512", with_picture(seen, seen.analysis))
+    return Processed(decision(seen.member.crew_id, NEW), embedding)
+
+
+def admitted(check: SharedPhotoCheck, processed: Processed) -> Embedding | Failed | Skipped:
+    """Raises SharedPhoto where the check refuses the photo."""
+    result = check.admit(processed)
+    if isinstance(result, Failed) and result.code == SharedPhoto.code:
+        raise SharedPhoto(result.detail, result.analysis)
+    return result
+
+
+def watched(check: SharedPhotoCheck, crew_id: str, picture: Picture) -> Embedding | Failed | Skipped:
+    return admitted(check, embedded(portrait(crew_id, picture)))
 
 
 def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_reported() -> None:
-    watch = shared_check()
-    watch.keep("1", ONE)
+    watch = shared_check(row_pictures={1: ONE})
+    watch.keep(kept("1"))
     with pytest.raises(SharedPhoto) as caught:
         watched(watch, "2", ONE)
     assert caught.value.detail == "la misma foto que 1"
@@ -155,16 +168,16 @@ def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_repor
 
 
 def test_whoever_came_before_the_row_that_stays_is_withdrawn_all_the_same() -> None:
-    watch, first = shared_check(), Stored(member("2"), 12)
+    watch, first = shared_check(row_pictures={1: ONE}), Stored(member("2"), 12)
     assert watched(watch, "2", ONE).analysis.picture == ONE
-    watch.keep("1", ONE)
+    watch.keep(kept("1"))
     assert list(watch.take_late([Skipped(member("1"), "same_file"), first])) == [(1, first)]
     assert list(watch.take_late([first])) == []
 
 
 def test_one_who_keeps_his_row_is_never_late_himself() -> None:
-    watch = shared_check(stored={"1": OTHER})
-    watch.keep("1", ONE)
+    watch = shared_check(stored={"1": OTHER}, row_pictures={1: ONE})
+    watch.keep(kept("1"))
     with pytest.raises(SharedPhoto):
         watched(watch, "2", ONE)
     assert list(watch.take_late([Stored(member("1"), 11)])) == []
@@ -173,41 +186,52 @@ def test_one_who_keeps_his_row_is_never_late_himself() -> None:
 
 def test_a_row_whose_picture_nobody_knows_is_in_nobodys_way() -> None:
     watch = shared_check()
-    watch.keep("1", None)
+    watch.keep(kept("1"))
     assert watched(watch, "2", ONE).member == member("2")
 
 
 def test_a_member_whose_picture_comes_again_is_not_the_second() -> None:
     """Saved again: the row in the gallery is of this picture, and another member has it in this run, too."""
     pictures = open_pictures({"1": ONE}, {}, {"1": decision("1", CHANGED, row_url=url_of("1"))}, force=False)
-    watch = SharedPhotoCheck(pictures, reject=True, thumbnails=False)
+    watch = SharedPhotoCheck(pictures, reject=True)
     assert watched(watch, "2", ONE).member == member("2")  # until the row's member comes, nobody has it
     assert watched(watch, "1", ONE).member == member("1")
     first = Stored(member("2"), 12)
     assert list(watch.take_late([first])) == [(0, first)]
 
 
-def test_a_shared_photo_without_a_face_is_shared_all_the_same() -> None:
-    def nothing(seen: Portrait) -> Face:
-        raise NoFace(analysis=seen.analysis)
+def looked_at(seen: Portrait, error: ItemError) -> PhotoAnalysis:
+    """What is known of a photo in which the face extractor finds this error."""
 
+    class Failing:
+        def find(self, _: Portrait) -> Face:
+            raise error
+
+    unused: Any = None
+    stages = PhotoStages(unused, Failing(), unused, unused, thumbnails=False)
+    with pytest.raises(type(error)) as refused:
+        stages.find(seen)
+    return refused.value.analysis
+
+
+def failed(crew_id: str, analysis: PhotoAnalysis) -> Processed:
+    return Processed(decision(crew_id, NEW), Failed(member(crew_id), "detect", "no_face", analysis=analysis))
+
+
+def test_a_shared_photo_without_a_face_is_shared_all_the_same() -> None:
     watch = shared_check()
-    with pytest.raises(NoFace) as refused:
-        watch.watch(nothing, portrait("1", ONE))
-    assert refused.value.analysis.picture == ONE
+    seen = [portrait(crew_id, ONE) for crew_id in "12"]
+    analyses = [looked_at(each, NoFace(analysis=each.analysis)) for each in seen]
+    refused = admitted(watch, failed("1", analyses[0]))
+    assert isinstance(refused, Failed) and refused.code == "no_face"
+    assert refused.analysis.picture == ONE
     with pytest.raises(SharedPhoto):
-        watch.watch(nothing, portrait("2", ONE))
+        admitted(watch, failed("2", analyses[1]))
 
 
 def test_an_error_that_saw_nothing_is_told_with_what_is_known_of_the_photo() -> None:
     """A second look at the file may find damage that the first did not see."""
-
-    def damaged(seen: Portrait) -> Face:
-        raise InvalidImage("dañada")
-
-    with pytest.raises(InvalidImage) as refused:
-        shared_check().watch(damaged, portrait("1", ONE))
-    seen = refused.value.analysis
+    seen = looked_at(portrait("1", ONE), InvalidImage("dañada"))
     assert (seen.size, seen.picture) == ((SIDE, SIDE), ONE)
 
 

@@ -1,4 +1,4 @@
-"""The fixtures do what the other tests take for granted."""
+"""Check that the fixtures do what the other tests rely on."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ ETAG = f'"{hashlib.sha256(b"photo").hexdigest()[:16]}"'
 
 
 def ask(web: PhotoServer, method: str, path: str = "/7/foto.jpg", **headers: str) -> tuple[int, bytes, tuple[str, ...]]:
-    """Status, body, and what the server says of the file: ETag, date, size, and how it sends it."""
+    """Return status, body, and the headers about the file: ETag, date, size, and transfer encoding."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     response = requests.request(method, web.base_url + path, headers=given, timeout=5)
     names = ("ETag", "Last-Modified", "Content-Length", "Transfer-Encoding")
@@ -140,7 +140,8 @@ def test_the_web_server_answers_a_head_in_kind_and_without_a_body(web: PhotoServ
     path = f"/{route}/foto.jpg"
     with requests.Session() as session:
         head = session.head(web.base_url + path, timeout=5)
-        assert session.head(f"{web.base_url}/ok/foto.jpg", timeout=5).status_code == 200  # what a body would upset
+        # A body sent for the first HEAD would break the answer to the second.
+        assert session.head(f"{web.base_url}/ok/foto.jpg", timeout=5).status_code == 200
     with requests.get(web.base_url + path, timeout=5, stream=True, allow_redirects=False) as get:
         said = [{name: value for name, value in each.headers.items() if name != "Date"} for each in (head, get)]
     assert (head.status_code, said[0], head.content) == (get.status_code, said[1], b"")

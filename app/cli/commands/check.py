@@ -1,47 +1,47 @@
-"""`--check`: the options come in; the table goes to the console, an exit code and a document go out."""
+"""`--check`: run all checks and print each finding as it is made."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any
 
 from rich.console import Console
 
-from app.checkup.checks import Subject, check
+from app.checkup.checks import Subject, run_checks
 from app.checkup.finding import BROKEN, WARNING, Finding
 from app.checkup.report import check_document, closing_lines, decide_check_exit_code, finding_lines
+from app.cli.settings import read_settings
 from app.core.config import Settings
 from app.core.signals import stopping_on_signals
 from app.errors import EXIT_BY_SIGNAL, SettingsError
-from app.reports.columns import fitting_width
+from app.reports.console import fitting_width
+from app.reports.run_json import hand_over
 from app.roster.folder import FolderRoster
 
-TROUBLES = (WARNING, BROKEN)
+PROBLEMS = (WARNING, BROKEN)
 
 
-def run_checkup(
-    options: argparse.Namespace, console: Console, read_settings: Callable[[], Settings]
-) -> tuple[int, dict[str, Any]]:
-    """Look at everything and say it as it is found; the exit code and the document. A quiet console hears of troubles
-    only. `read_settings` may raise SettingsError: that is a finding, too."""
+def run(options: argparse.Namespace, console: Console, _load_faces: object) -> int:
+    """Check everything, print it and write it as JSON if requested. Settings that cannot be read are a finding. A quiet
+    console prints problems only."""
     try:
-        settings: Settings | SettingsError = read_settings()
+        settings: Settings | SettingsError = read_settings(options)
     except SettingsError as error:
         settings = error
     subject = Subject(folder=FolderRoster(options.photos) if options.photos else None)
     width, quiet = fitting_width(console), console.quiet
     findings: list[Finding] = []
-    told: Finding | None = None
+    printed: Finding | None = None
     with stopping_on_signals() as stopper:
-        for finding in check(settings, subject, stopper.event):
+        for finding in run_checks(settings, subject, stopper.event):
             findings.append(finding)
-            if not quiet or finding.level in TROUBLES:
+            if not quiet or finding.level in PROBLEMS:
                 console.quiet = False
-                console.print("\n".join(finding_lines(finding, told, width)))
-                told = finding
+                console.print("\n".join(finding_lines(finding, printed, width)))
+                printed = finding
     exit_code = decide_check_exit_code(findings)
     console.print("\n".join(closing_lines(findings, width)))
     if stopper.signal_number is not None:
         exit_code = EXIT_BY_SIGNAL + stopper.signal_number
-    return exit_code, check_document(findings, exit_code)
+    if options.json:
+        hand_over(console, check_document(findings, exit_code), options.json)
+    return exit_code

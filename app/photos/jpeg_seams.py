@@ -1,7 +1,7 @@
-"""Seams in a JPEG: pixels come in; those whose brightness jumps from one row of blocks to the next are refused.
+"""Refuses a JPEG whose brightness jumps from one row of blocks to the next: a seam.
 
-A block stores how much brighter it is than the one before. Where a few bytes are lost and the data goes on by chance,
-all that follows is too bright or too dark by one number, in each colour; and libjpeg has nothing to complain about.
+A block stores how much brighter it is than the block before. Where a few bytes are lost and the data still decodes, all
+that follows is too bright or too dark by one number in each colour, and libjpeg does not warn.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ from app.errors import InvalidImage
 from app.photos.damage import DAMAGED
 from app.records import Image
 
-MIN_BLOCK_ROWS = 4  # of a picture reduced further each row is the next block's
-MIN_JUMP = 6  # levels; what is less moves no vector by as much
-# How much the jump exceeds what the picture itself does there. Of 60 sound JPEGs the largest is 0.5; of 60 damaged ones
-# that libjpeg took for sound three quarters have 2 or more.
+MIN_BLOCK_ROWS = 4  # in a picture that is reduced further each pixel row belongs to another row of blocks
+MIN_JUMP = 6  # levels; a smaller jump hardly changes the vector
+# The jump divided by the picture's own change there. The largest of 60 sound JPEGs has 0.5; of 60 damaged ones without
+# a warning from libjpeg, three quarters have 2 or more.
 MIN_EXCESS = 2.5
-# The rows on both sides are the same picture, or it is an edge that belongs there: their spread against that of their
-# difference. At first only each so many columns of one colour are looked at.
+# The rows on both sides of a seam are alike but for the jump; at an edge of the picture they are not: the spread of the
+# rows divided by the spread of their difference. The first look takes every fourth column of one colour.
 MIN_LIKENESS, MIN_SPREAD = 4, 12
 SAMPLED, GREEN, MIN_STEADINESS = 4, 1, 0.7
-# A photo's neighbouring pixels differ nearly everywhere; where most are equal, it is a drawn ground with its own edges.
+# In a photo neighbouring pixels differ nearly everywhere. Where most are equal, it is a drawing with edges of its own.
 MIN_GRAIN = 0.5
-BANNER_END, BANNER_END_PX = 16, 8  # the part of the width, and at least so much, that is looked at on either side
+BANNER_END, BANNER_END_PX = 16, 8  # of the width one part in so many is compared at either end, at least so many pixels
 
 
 def refuse_seam(image: Image, block_rows: int) -> None:
-    """Raises InvalidImage for a seam along half the width of a picture (BGR, as it lies) of so many rows a block."""
+    """Raise InvalidImage for a seam along half the picture's width.
+
+    `image` is BGR uint8 (h, w, 3), not turned; a block of it has `block_rows` rows.
+    """
     if block_rows < MIN_BLOCK_ROWS or min(image.shape[:2]) < 2 * block_rows:
         return
     middle = image.shape[1] // 2
@@ -44,8 +47,10 @@ def refuse_seam(image: Image, block_rows: int) -> None:
 
 
 def _is_banner(rows: NDArray[np.uint8]) -> bool:
-    """Whether two rows jump alike at both ends. A translucent banner begins on one row from side to side; where bytes
-    are lost in the middle of a row of blocks, what lies before that place jumps one row of blocks later."""
+    """Tell whether two rows jump alike at both ends: at the edge of a translucent banner from side to side.
+
+    Bytes are lost somewhere within a row of blocks. The blocks before that place jump one row of blocks later.
+    """
     width = rows.shape[1]
     end = max(BANNER_END_PX, width // BANNER_END)
     difference = rows[1].astype(np.int16) - rows[0].astype(np.int16)
@@ -54,7 +59,7 @@ def _is_banner(rows: NDArray[np.uint8]) -> bool:
 
 
 def _has_seam(rows: NDArray[np.int16]) -> bool:
-    """Whether the second and third of four rows are alike but for one number."""
+    """Tell whether the second and the third of four rows are alike but for one number in each colour."""
     difference = rows[2] - rows[1]
     jump = np.median(difference, axis=0)
     unlike = np.median(np.abs(difference - jump), axis=0).max() + 1

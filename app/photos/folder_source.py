@@ -1,0 +1,82 @@
+"""Photos in a folder, under a `file://` base URL: read where they lie, never copied."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from app.core.files import sha256_of
+from app.errors import PhotoNotFound, PhotoUnavailable
+from app.photos.source_rules import compare_versions, oversized
+from app.photos.temp_folder import DownloadTarget
+from app.photos.urls import photo_url
+from app.records import ANSWER_GONE, ANSWER_UNREACHABLE, Answer, CrewMember, Photo, Version
+
+# The system's errors for a file that is not there, or for a name that no file can have.
+NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
+
+
+class FolderSource:
+    """Photos at `<folder>/<crew_id>/<photo>`, each at most `max_bytes` large."""
+
+    def __init__(self, base_url: str, max_bytes: int) -> None:
+        self._base_url = base_url
+        self._max_bytes = max_bytes
+        parts = urlsplit(base_url)
+        server = f"//{parts.netloc}" if parts.netloc else ""  # a Windows share
+        self._folder = Path(url2pathname(f"{server}{parts.path}"))
+
+    def fetch(self, member: CrewMember, _temp: DownloadTarget) -> Photo:
+        """Return the member's file with its SHA-256.
+
+        Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto.
+        """
+        url = photo_url(self._base_url, member)
+        path = self._path(member)
+        status = _status(path)  # before the content is read, so that the next run notices a change meanwhile
+        if status.st_size > self._max_bytes:
+            raise oversized(self._max_bytes)
+        try:
+            sha256 = sha256_of(path)
+        except OSError as error:
+            raise _unreadable(error) from error
+        return Photo(member, url, path, temporary=False, sha256=sha256, version=_version(status))
+
+    def check(self, member: CrewMember, version: Version) -> Answer:
+        """Tell whether the file is still `version`, by its time and size, without opening it. Raises BadName."""
+        photo_url(self._base_url, member)
+        try:
+            current = _version(_status(self._path(member)))
+        except PhotoNotFound:
+            return Answer(ANSWER_GONE)
+        except PhotoUnavailable:
+            return Answer(ANSWER_UNREACHABLE)
+        return Answer(compare_versions(current, version), current)
+
+    def _path(self, member: CrewMember) -> Path:
+        return self._folder / member.crew_id / member.photo_name
+
+
+def _status(path: Path) -> os.stat_result:
+    """Return the file's status. Raises PhotoNotFound for what is no regular file, PhotoUnavailable."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        if error.errno in NO_SUCH_FILE:
+            raise PhotoNotFound(f"no existe {path}") from error
+        raise _unreadable(error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise PhotoNotFound(f"no existe {path}")
+    return status
+
+
+def _version(status: os.stat_result) -> Version:
+    return Version("", str(status.st_mtime_ns), status.st_size)
+
+
+def _unreadable(error: OSError) -> PhotoUnavailable:
+    return PhotoUnavailable(f"no se puede leer el archivo: {error.strerror}")

@@ -1,0 +1,34 @@
+"""The photo's URL: `<base>/<crew_id>/<photo>`, or BadName for a name that is not one plain path segment."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import quote
+
+from app.core.redaction import without_credentials
+from app.errors import BadName
+from app.records import CrewMember
+
+FORBIDDEN_IN_NAMES = ("/", "\\")
+# Unicode's categories: control, format, surrogate, line separator, paragraph separator.
+FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def photo_url(base_url: str, member: CrewMember) -> str:
+    """Build the URL of the member's photo: each segment percent-encoded, without the base's credentials.
+
+    Raises BadName for a crew id or a photo name that is empty, `.`, `..` or more than one segment.
+    """
+    names = (member.crew_id, member.photo_name)
+    for name in names:
+        _refuse_bad_name(name)
+    return "/".join([without_credentials(base_url), *(quote(name, safe="") for name in names)])
+
+
+def _refuse_bad_name(name: str) -> None:
+    if name in ("", ".", ".."):
+        raise BadName(f"«{name}»")
+    if name.isascii() and name.isprintable() and not any(mark in name for mark in FORBIDDEN_IN_NAMES):
+        return  # the usual name, settled without a look at each character: rosters have 100,000 members
+    if any(char in FORBIDDEN_IN_NAMES or unicodedata.category(char) in FORBIDDEN_CATEGORIES for char in name):
+        raise BadName(f"«{name}» contiene una barra o un carácter de control")
