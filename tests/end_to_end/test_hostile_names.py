@@ -1,5 +1,5 @@
-"""Names as an attacker would choose them, through every place that they come to. What holds for any text is tried on
-many, by hypothesis."""
+"""Names as an attacker would choose them, in every place where the program uses or shows a name. Hypothesis makes
+them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from app.reports.photo_review import Review, RunFacts, build_review
 from app.reports.plan_report import plan_lines
 from app.reports.run_summary import error_lines
 
-# What means something to a terminal, a log, a page, a spreadsheet, a shell, a path or an address.
+# Text with a meaning for a terminal, a log, a page, a spreadsheet, a shell, a path or a URL.
 PIECES = (
     *(
         "\x1b[2J",
@@ -79,7 +79,7 @@ on_many = settings(
 
 
 def outcomes_of(member: CrewMember) -> list[Outcome]:
-    """What can become of a member, with a name in the detail where there is one."""
+    """Return the kinds of outcome, with a name in the details."""
     quoting = f"«{member.photo_name}» contiene una barra: {member.full_name}"
     return [
         Failed(member, "roster", "bad_name", quoting),
@@ -119,7 +119,7 @@ def on_console(member: CrewMember) -> str:
 
 @on_many
 @given(member=MEMBERS)
-def test_a_terminal_is_told_nothing_but_text_and_no_line_more(member: CrewMember) -> None:
+def test_a_terminal_gets_only_text_and_no_extra_line(member: CrewMember) -> None:
     assert_shows(on_console(member), on_console(PLAIN).splitlines())
 
 
@@ -157,7 +157,7 @@ def test_no_cell_of_the_spreadsheet_is_a_formula_wherever_it_is_split(member: Cr
 
 
 class Skeleton(HTMLParser):
-    """A page's elements with their attributes, and its text."""
+    """Collects a page's elements with their attributes, and its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ def skeleton_of(member: CrewMember) -> Skeleton:
 
 @settings(on_many, max_examples=25)
 @given(member=MEMBERS)
-def test_a_page_shows_names_as_text_and_has_no_element_more(member: CrewMember) -> None:
+def test_a_page_shows_names_as_text_and_has_no_extra_element(member: CrewMember) -> None:
     assume(member.photo_name)  # without one its element is left out
     page = skeleton_of(member)
     assert page.elements == skeleton_of(PLAIN).elements
@@ -194,7 +194,7 @@ def test_a_page_shows_names_as_text_and_has_no_element_more(member: CrewMember) 
 
 @on_many
 @given(member=MEMBERS)
-def test_no_name_leads_out_of_the_photos_address(member: CrewMember) -> None:
+def test_no_name_leads_out_of_the_photos_url(member: CrewMember) -> None:
     base = "https://u:clave@fotos.example:8443/img"
     try:
         url = photo_url(base, member)
@@ -226,7 +226,7 @@ def test_no_name_leads_out_of_the_photos_folder(member: CrewMember, tmp_path: Pa
 
 
 class Listening:
-    """Tells of every file that is opened while inside. An audit hook cannot be taken back: it only falls silent."""
+    """Reports every file that is opened inside the block. Python cannot remove an audit hook, so it stays, silent."""
 
     _told: Callable[[str], object] | None = None
     _is_there = False
@@ -261,7 +261,7 @@ def test_no_id_leads_out_of_the_temp_folder(crew_id: str, tmp_path: Path) -> Non
 
 
 def test_the_program_starts_no_shell() -> None:
-    """Nothing in app/ asks for one: no name can reach it."""
+    """Without a shell no name can reach one."""
     sources = [path.read_text(encoding="utf-8") for path in Path("app").rglob("*.py")]
     assert sources
     assert [
