@@ -95,8 +95,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class QualityNote:
-    """A photo's quality as it is stored: the verdict, the component that caused it (None when the photo passed), and
-    value, score and verdict of every component, for JSON."""
+    """A photo's quality as it is stored.
+
+    `component` caused the verdict; it is None if the photo passed. `components` holds value, score and verdict of every
+    component, ready for JSON.
+    """
 
     verdict: str
     component: str | None
@@ -107,10 +110,10 @@ class QualityNote:
 class PhotoAnalysis:
     """What was measured in a photo before it was stored or failed, for the reports and the photo record.
 
-    Everything in pixels of the upright original: `size` (width, height), `box` (x, y, width, height), `landmarks`
-    (5, 2) float32: left eye, right eye, nose, mouth left, mouth right, as the onlooker sees them. `faces_seen` is None
-    where nobody looked. `quality` is float32, by `app.faces.quality.COMPONENTS`, NaN where not assessed;
-    `quality_note` is what the run's limits say of it. `thumbnail` is a small JPEG of the whole photo.
+    In pixels of the upright original: `size` (width, height), `box` (x, y, width, height), `landmarks` (5, 2) float32:
+    left eye, right eye, nose, mouth left, mouth right, as the viewer sees them. `faces_seen` is None before detection.
+    `quality` is float32 in the order of `app.faces.quality.COMPONENTS`, NaN where not assessed; `quality_note` is its
+    verdict under the run's limits. `thumbnail` is a small JPEG of the whole photo.
     """
 
     size: tuple[int, int]
@@ -180,7 +183,7 @@ class EmbeddingSpec:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised. `timings_ms` by stage."""
+    """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised. `timings_ms` is by stage."""
 
     photo: Photo
     vector: NDArray[np.float32] = field(repr=False)  # biometric data: no message may quote it

@@ -1,1 +1,1 @@
-"""Measured against DeepFace in the same run: `compare` (speed and memory), `accuracy` (vectors), `scale` (members)."""
+"""Benchmarks of this program, mostly against DeepFace in the same run. Each module's first lines say how to run it."""

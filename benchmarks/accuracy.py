@@ -1,4 +1,4 @@
-"""The whole program's vectors against plain DeepFace's, with the trained Dlib model: drift, rank-1, TAR at FAR 1 %.
+"""Compare the program's vectors with plain DeepFace's, by the trained Dlib model: drift, rank-1, TAR at FAR 1 %.
 
 `python -m benchmarks.accuracy --photos DIR`: the folder holds photos and `labels.csv` (file,person).
 """
@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -19,18 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from app.cli.main import FOLDER_DATABASE
+from app.cli.settings import FOLDER_DATABASE
 from benchmarks.front_door import PROGRAM
 from benchmarks.machine import child_environment, describe_machine
 from benchmarks.measures import KEEP_MEMORY
-from benchmarks.photos import list_photos
+from benchmarks.photos import list_photos, read_labels
 from benchmarks.processes import following, run_process, run_worker, tail
 from benchmarks.recognition import Floats, Rates, drift, rates
 from benchmarks.weights import DLIB_MODEL, dlib_home, link_into
 
 FAR = 0.01
-MAX_DRIFT, MAX_TAR_LOSS = 0.008, 0.02  # what issue 3 allows
-Provenance = dict[str, list[float]]  # by the photo's file name
+MAX_DRIFT, MAX_TAR_LOSS = 0.008, 0.02  # limits of issue 3
+Vectors = dict[str, list[float]]  # by the photo's file name
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -41,13 +40,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_labels(path: Path) -> dict[str, str]:
-    with path.open(newline="") as file:
-        return {row["file"]: row["person"] for row in csv.DictReader(file)}
-
-
-def program_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Provenance:
-    """Through the front door: a folder with one crew member for each photo, and its database."""
+def program_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Vectors:
+    """Run the whole program on a folder with one crew member for each photo; read the vectors from its database."""
     crew = folder / "crew"
     for number, photo in enumerate(photos):
         link_into(crew / str(number), [photo])
@@ -63,24 +57,26 @@ def program_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Provena
     return {photos[int(crew_id)].name: json.loads(embedding) for crew_id, embedding in rows}
 
 
-def deepface_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Provenance:
+def deepface_vectors(photos: Sequence[Path], home: Path, folder: Path) -> Vectors:
+    """Compute the photos' vectors with DeepFace, in a process of its own."""
     progress = folder / "progress.txt"
     job = {"model": DLIB_MODEL, "warm_up": str(min(photos, key=lambda photo: photo.stat().st_size)), "passes": 1}
     job |= {"photos": [str(photo) for photo in photos], "as_list": False, "keep_vectors": True}
-    # Dlib is the same on every engine of DeepFace's.
+    # Dlib does not use DeepFace's engine; ONNX is the one that starts fastest.
     environment = child_environment({"DEEPFACE_HOME": home, "DEEPFACE_BACKEND_ENGINE": "onnx"} | KEEP_MEMORY)
     with following(progress):
         result = run_worker("deepface_worker", job | {"progress": str(progress)}, environment, folder)
     return {Path(photo).name: vector for photo, vector in result["vectors"].items()}
 
 
-def compare(ours: Provenance, theirs: Provenance, labels: dict[str, str]) -> dict[str, Any]:
-    """Drift over all photos that both found a face in; rates over the labelled ones of these."""
+def compare(ours: Vectors, theirs: Vectors, labels: dict[str, str]) -> dict[str, Any]:
+    """Compute the drift over all photos in which both sides found a face, and the rates over the labelled ones."""
     shared = [name for name in theirs if name in ours]
     drifts = drift(_stack(ours, shared), _stack(theirs, shared))
     labelled = [name for name in shared if name in labels]
     people = [labels[name] for name in labelled]
-    found = {side: rates(_stack(vectors, labelled), people, FAR) for side, vectors in _sides(ours, theirs)}
+    sides = {"program": ours, "deepface": theirs}
+    found = {side: rates(_stack(vectors, labelled), people, FAR) for side, vectors in sides.items()}
     return {
         "photos": len(shared),
         "labelled": len(labelled),
@@ -95,16 +91,12 @@ def compare(ours: Provenance, theirs: Provenance, labels: dict[str, str]) -> dic
     }
 
 
-def _sides(ours: Provenance, theirs: Provenance) -> Iterator[tuple[str, Provenance]]:
-    yield "program", ours
-    yield "deepface", theirs
-
-
-def _stack(vectors: Provenance, names: Sequence[str]) -> Floats:
+def _stack(vectors: Vectors, names: Sequence[str]) -> Floats:
     return np.array([vectors[name] for name in names], np.float64)
 
 
 def reached(median_drift: float, ours: Rates, theirs: Rates) -> dict[str, bool]:
+    """Tell for each of issue 3's requirements whether it is met."""
     return {
         "drift": median_drift <= MAX_DRIFT,
         "rank_1": ours.rank_1 >= theirs.rank_1,

@@ -1,9 +1,9 @@
-"""What members whose photo server misbehaves cost all the others.
+"""Measure how much members whose photo server misbehaves delay all the others.
 
-`python -m benchmarks.bad_neighbours`: real MariaDB, real nets, 200 members with a good photo: alone, and behind 15
-whose server misbehaves in as many ways, or never answers; those stand first in the roster. Told are the seconds until
-the last good one was stored, and how many times those of the run alone in the same round: from the process's start, and
-without the time that it takes to get going (what a run over one member takes). The last line is the middle round's.
+`python -m benchmarks.bad_neighbours`: real MariaDB and nets, and 200 members with a good photo: alone, and after 15
+members, first in the roster, whose server misbehaves in 15 ways or never answers. Printed are the seconds until the
+last good member is stored, and their ratio to the run alone in the same round: from the process's start, and without
+the time of starting up (that of a run over one member). The last lines give the median of the rounds.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from benchmarks.weights import facenet_home
 from tests.support.mariadb import running_mariadb
 from tests.support.webserver import Handler, serving_photos
 
-MAX_TIMES = 1.2  # what issue 6 asks for
+MAX_TIMES = 1.2  # limit of issue 6
 NEVER_S = 600.0
-WAYS = (  # routes of tests/webserver.py, which a crew id chooses; none of them ends with a vector
+WAYS = (  # routes of tests/support/webserver.py, chosen by the crew id; none of them ends with a vector
     *("slow", "drip", "huge", "503", "500", "reset", "broken", "truncated"),
     *("cut", "loop", "elsewhere", "badmove", "html", "empty", "garbled"),
 )
@@ -34,7 +34,7 @@ CASES = {"alone": (), "15 ways to misbehave": WAYS, "15 that never answer": SILE
 
 @contextmanager
 def open_door(good: Sequence[str]) -> Iterator[FrontDoor]:
-    """The program's surroundings, with a web server that has bad ways."""
+    """Start MariaDB and a web server that can misbehave; stop them on leaving."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         write_small_portrait(folder / "served")
@@ -42,12 +42,12 @@ def open_door(good: Sequence[str]) -> Iterator[FrontDoor]:
         with running_mariadb(folder) as server, serving_photos() as web:
             web.slow_s, web.redirect_target = NEVER_S, "http://127.0.0.2/"
             web.default_photo = photo
-            web.photos |= {f"{crew_id}/{PHOTO}": photo + crew_id.encode() for crew_id in good}  # no two of one file
+            web.photos |= {f"{crew_id}/{PHOTO}": photo + crew_id.encode() for crew_id in good}  # no two files are equal
             yield FrontDoor(server, web.base_url, folder, facenet_home(folder).folder)
 
 
 def measure_once(door: FrontDoor, crew_ids: Sequence[str], good: int) -> float:
-    """Seconds from the process's start until the last good one was stored."""
+    """Return the seconds from the process's start until the last good member is stored."""
     door.enrol_as(crew_ids, [PHOTO])
     run = door.run("--all")
     assert len(run.stored_at_s) == run.document["summary"]["stored"] == good, run.document["summary"]
@@ -55,15 +55,15 @@ def measure_once(door: FrontDoor, crew_ids: Sequence[str], good: int) -> float:
 
 
 def measure_round(door: FrontDoor, good: Sequence[str]) -> dict[str, float]:
-    """How many times as long as alone each case takes, without the start; all at about the same time, since a machine
-    is not the same all day."""
+    """Return each case's time as a multiple of the run alone, without the time of starting up. All cases run in each
+    round, since a machine's speed changes over the day."""
     started, alone, times = measure_once(door, good[:1], 1), 0.0, {}
     for case, bad in CASES.items():
         seconds = measure_once(door, [*bad, *good], len(good))
         alone = alone or seconds
         times[case] = (seconds - started) / (alone - started)
-        told = f"{seconds / alone:.2f} times alone, {times[case]:.2f} without the {started:.2f} s of the start"
-        print(f"{case:<22}{seconds:>7.2f} s  {told}", flush=True)
+        ratios = f"{seconds / alone:.2f} times alone, {times[case]:.2f} without the {started:.2f} s of the start"
+        print(f"{case:<22}{seconds:>7.2f} s  {ratios}", flush=True)
     return times
 
 
@@ -78,7 +78,7 @@ def main() -> None:
     with open_door(good) as door:
         rounds = [measure_round(door, good) for _ in range(options.repeat)]
     for case in list(CASES)[1:]:
-        times = median(each[case] for each in rounds)
+        times = median(one[case] for one in rounds)
         print(f"{case}: {times:.2f}, at most {MAX_TIMES:g}: {'reached' if times <= MAX_TIMES else 'NOT REACHED'}")
 
 

@@ -1,6 +1,6 @@
-"""Speed and memory against DeepFace, in one run on the same photos.
+"""Compare the program's speed and memory with DeepFace's, in one run on the same photos.
 
-`python -m benchmarks.compare --photos DIR`: prints a table, writes JSON and the README's picture.
+`python -m benchmarks.compare --photos DIR`: prints a table; writes JSON and the picture of docs/rendimiento.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from statistics import median
 from app.core.config import PROJECT_DIR
 from benchmarks import measures
 from benchmarks.front_door import FrontDoor, open_front_door
-from benchmarks.machine import QUIET_LOAD, describe_machine
+from benchmarks.machine import check_machine, say
 from benchmarks.measures import Workbench
 from benchmarks.photos import list_photos, megapixels
 from benchmarks.picture import draw_comparison, spanish
@@ -36,7 +36,7 @@ COLD, LARGE = "cold", "large"
 PARTS = (*MEASURES, COLD, LARGE)
 NEED_DEEPFACE = {"a", "b", "c", COLD}
 PICTURE = PROJECT_DIR / "docs" / "benchmark.png"
-DEFAULT_MEMBERS = 1200  # start and end are then a twentieth of the run
+DEFAULT_MEMBERS = 1200  # so many that start and end take a twentieth of the run
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,13 +58,9 @@ def _parts(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def say(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
-
-
 @contextmanager
 def open_workbench(options: argparse.Namespace) -> Iterator[Workbench]:
-    """Weights, servers and photos in a temporary folder, while inside."""
+    """Prepare weights, servers and photos in a temporary folder; remove them on leaving."""
     photos = list_photos(options.photos)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
@@ -78,7 +74,8 @@ def open_workbench(options: argparse.Namespace) -> Iterator[Workbench]:
 
 
 def photos_with_face(door: FrontDoor, photos: list[Path]) -> list[Path]:
-    """Only these are measured, on every side: one photo without a face loses DeepFace's whole list."""
+    """Return the photos in which the program finds a face. Only these are measured, on every side: one photo without a
+    face makes DeepFace's whole list fail."""
     door.enrol([photo.name for photo in photos], len(photos))
     run = door.run("--all")
     stored = {int(member["crew_id"]) for member in run.document["members"] if member["outcome"] == "stored"}
@@ -88,15 +85,8 @@ def photos_with_face(door: FrontDoor, photos: list[Path]) -> list[Path]:
     return [photo for number, photo in enumerate(photos) if number in stored]
 
 
-def look_at_machine() -> dict[str, object]:
-    """Before anything of ours runs on it."""
-    machine = describe_machine()
-    if float(str(machine["load_at_start"])) > QUIET_LOAD:
-        say(f"the machine is not quiet: load {machine['load_at_start']}")
-    return machine
-
-
 def measure(bench: Workbench, machine: dict[str, object], parts: tuple[str, ...]) -> Report:
+    """Measure each part; one that fails is noted in the report and the others go on."""
     ways_ms = {}
     if NEED_DEEPFACE & set(parts):
         say("DeepFace's best settings")
@@ -108,7 +98,7 @@ def measure(bench: Workbench, machine: dict[str, object], parts: tuple[str, ...]
         say(part)
         try:
             take_part(report, bench, part)
-        except RuntimeError as error:  # the other parts took long enough
+        except RuntimeError as error:  # the results of the other parts must not be lost
             say(f"  failed: {error}")
             report.failures[part] = str(error)
     return report
@@ -150,7 +140,7 @@ def draw(report: Report, path: Path) -> None:
 def main() -> None:
     options = parse_arguments()
     started = time.perf_counter()
-    machine = look_at_machine()
+    machine = check_machine()
     with open_workbench(options) as bench:
         report = measure(bench, machine, options.only)
     print("\n".join(["", *report_lines(report), "", f"took {(time.perf_counter() - started) / 60:.1f} minutes"]))

@@ -1,6 +1,6 @@
-"""DeepFace's side, in a process of its own: a job (JSON) comes in, times and vectors (JSON) go out.
+"""Measure DeepFace in a process of its own, as a JSON file asks; write times and vectors to another.
 
-`python -m benchmarks.deepface_worker JOB RESULT`; a job has `model`, `warm_up` (a photo to load everything with),
+`python -m benchmarks.deepface_worker JOB RESULT`. A job has `model`, `warm_up` (a photo to load everything with),
 `photos`, `passes`, `as_list` (all photos in one call), `keep_vectors`, and `progress` (a file to append lines to).
 """
 
@@ -26,7 +26,7 @@ def largest_face(faces: list[Result]) -> Result:
 
 
 def pass_one_by_one(job: Result, number: int) -> Result:
-    """Vectors of all photos, each in a call of its own; a photo without a face costs itself only."""
+    """Compute each photo's vector in a call of its own; a photo without a face is left out."""
     vectors: Result = {}
     for index, photo in enumerate(job["photos"], start=1):
         started = time.perf_counter()
@@ -40,7 +40,7 @@ def pass_one_by_one(job: Result, number: int) -> Result:
 
 
 def pass_as_list(job: Result, number: int) -> Result:
-    """Vectors of all photos from one call: DeepFace's batch."""
+    """Compute the vectors of all photos in one call, DeepFace's batch. Raises ValueError for a photo without a face."""
     faces = represent(job["photos"], job["model"])
     faces = faces if len(job["photos"]) > 1 else [faces]  # a list of one comes back without the outer list
     say(job, f"pass {number}: {len(job['photos'])} photos in one call")
@@ -53,6 +53,7 @@ def say(job: Result, line: str) -> None:
 
 
 def work(job: Result) -> Result:
+    """Do the job; return the time of the first vector, the seconds of each pass, and the last pass's vectors."""
     represent(job["warm_up"], job["model"])
     result: Result = {"first_vector_at": time.time(), "passes_s": [], "vectors": {}}
     run_pass = pass_as_list if job["as_list"] else pass_one_by_one

@@ -1,8 +1,7 @@
-"""The photos that the kinds of `field_pictures` are made of, and what is right for each file that is made of them."""
+"""The photos from which `field_pictures` makes its files, and the results that are right for each file."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,18 +13,18 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from app.records import Image
-from benchmarks.photos import list_photos
+from benchmarks.photos import list_photos, read_labels
 from tests.support.pictures import encode_picture
 
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float]  # x, y, width, height, in pixels
-WORKING_SIDE_PX = 1600  # of the pictures that copies are made of: a camera's 14 megapixels add nothing but time
+WORKING_SIDE_PX = 1600  # of the pictures from which copies are made; a camera's 14 megapixels only take longer
 JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Portrait:
-    """A photo of one person: its file, and its upright pixels (BGR) with the face's box as DeepFace found it."""
+    """A photo of one person: its file, and its upright pixels (BGR) with the box and the eyes that DeepFace found."""
 
     file: str
     person: str
@@ -35,24 +34,24 @@ class Portrait:
     eyes: tuple[tuple[float, float], ...]  # left to right as they are seen
 
     def resized(self, scale: float, method: int | None = None) -> Portrait:
-        """By area where it becomes smaller, else cubic."""
+        """Scale the photo, by default by area to make it smaller and cubically to enlarge it."""
         chosen = (cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC) if method is None else method
         image = np.asarray(cv2.resize(self.image, None, fx=scale, fy=scale, interpolation=chosen), np.uint8)
         return self._moved(image, scale, (0, 0))
 
     def cropped(self, left: float, top: float, right: float, bottom: float) -> Portrait:
-        """The part between these lines, as far as the photo reaches."""
+        """Cut out the part between these lines (pixels), as far as the photo reaches."""
         height, width = self.image.shape[:2]
         x1, y1 = max(0, round(left)), max(0, round(top))
         x2, y2 = min(width, round(right)), min(height, round(bottom))
         return self._moved(self.image[y1:y2, x1:x2].copy(), 1.0, (x1, y1))
 
     def bust(self, face_px: float, heads: float = 2.4) -> Portrait:
-        """Head and shoulders at a scale at which the face is that high; `heads` faces high, as far as it reaches."""
+        """Cut out head and shoulders, `heads` faces high, and scale them until the face is `face_px` high."""
         return self.head_and_shoulders(heads).resized(face_px / self.box[3])
 
     def head_and_shoulders(self, heads: float) -> Portrait:
-        """So many faces high and wide, the room above the face being about half a face."""
+        """Cut out a part so many faces high and wide, with half a face above the face, as far as the photo reaches."""
         x, y, w, h = self.box
         half = heads * w / 2
         return self.cropped(x + w / 2 - half, y - 0.45 * h, x + w / 2 + half, y + (heads - 0.45) * h)
@@ -66,7 +65,7 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Album:
-    """The labelled portraits, the photos of several people, and the right vectors of the portraits by file."""
+    """The labelled portraits, the photos of several people, and DeepFace's vectors of the portraits, by file."""
 
     portraits: Sequence[Portrait]
     groups: Sequence[Path]
@@ -76,7 +75,7 @@ class Album:
         return next(each.person for each in self.portraits if each.file == file)
 
     def another(self, portrait: Portrait, number: int) -> Portrait:
-        """A portrait of another person; the numbers go round. Ends the program where the photos show one person."""
+        """Return the n-th portrait of another person, going round. Ends the program if all photos show one person."""
         start = self.portraits.index(portrait)
         turned = [*self.portraits[start:], *self.portraits[:start]]
         others = [each for each in turned if each.person != portrait.person]
@@ -85,7 +84,7 @@ class Album:
         return others[number % len(others)]
 
     def some(self, number: int, start: int = 0) -> list[Portrait]:
-        """So many portraits, going round from that one on, one person after the other."""
+        """Return so many portraits from `start` on, going round, one person after the other."""
         by_person: dict[str, list[Portrait]] = {}
         for each in self.portraits:
             by_person.setdefault(each.person, []).append(each)
@@ -96,11 +95,11 @@ class Album:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A file and what is right for it.
+    """A file and the results that are right for it.
 
-    `photo` is the one whose vector it has to get (empty: it must not be stored), `fit` whether it has to be stored,
-    `codes` with what it may be refused, `detail` a pattern that the refusal's detail then holds; `flagged` means that
-    it may only be stored if the person's photo is called improvable.
+    `photo`: the photo whose vector it must get; empty if it must not be stored. `fit`: it should be stored. `codes`:
+    with which it may be refused; `detail`: a pattern that the refusal's detail must then match. `flagged`: it may be
+    stored only if the report calls the photo improvable.
     """
 
     name: str
@@ -114,7 +113,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something that could not be made here, and what is needed for it."""
+    """A file that could not be made on this machine; `reason` names what is missing."""
 
     reason: str
 
@@ -124,7 +123,7 @@ Build = Callable[[Album], Iterator[Case | Missing]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`settings` are the program's, beside those of all kinds; `share` of its files that may get a wrong vector."""
+    """A kind of file. `settings`: the program's own for it; `share`: of its files that may get a wrong vector."""
 
     name: str
     build: Build
@@ -133,16 +132,17 @@ class Kind:
 
 
 def must_store(name: str, content: bytes, portrait: Portrait, codes: Iterable[str] = ()) -> Case:
-    """Fit to be stored. A refusal with one of the codes is no error, but the photo is not stored."""
+    """Describe a file that should be stored. A refusal with one of the codes is not wrong, only not stored."""
     return Case(name, content, portrait.file, frozenset(codes), fit=True)
 
 
 def may_store(name: str, content: bytes, portrait: Portrait, codes: Iterable[str], *, flagged: bool = False) -> Case:
-    """Either stored right or refused with one of these codes."""
+    """Describe a file that must be stored right or refused with one of these codes."""
     return Case(name, content, portrait.file, frozenset(codes), flagged=flagged)
 
 
 def must_refuse(name: str, content: bytes, codes: Iterable[str], detail: str = "") -> Case:
+    """Describe a file that must be refused with one of these codes."""
     return Case(name, content, codes=frozenset(codes), detail=detail)
 
 
@@ -158,17 +158,16 @@ def to_pillow(image: Image) -> PillowImage.Image:
     return PillowImage.fromarray(np.ascontiguousarray(image[:, :, ::-1]))
 
 
-def read_labels(photos: Path, labels: Path | None) -> dict[str, str]:
-    """Who is on each photo. Without a file of labels, each photo shows somebody else."""
+def label_photos(photos: Path, labels: Path | None) -> dict[str, str]:
+    """Read who is on each photo. Without a file of labels, each photo counts as another person's."""
     file = labels or photos / "labels.csv"
     if labels is None and not file.exists():
         return {path.name: path.stem for path in list_photos(photos)}
-    with file.open(newline="") as rows:
-        return {row["file"]: row["person"] for row in csv.DictReader(rows)}
+    return read_labels(file)
 
 
 def open_album(photos: Path, labels: Mapping[str, str], references: Mapping[str, Any]) -> Album:
-    """A photo that the labels leave out shows several people."""
+    """Read the photos. A photo that the labels leave out counts as showing several people."""
     paths = {path.name: path for path in list_photos(photos)}
     portraits = [_portrait(paths[name], person, references[name]) for name, person in labels.items()]
     groups = [path for name, path in paths.items() if name not in labels]
@@ -177,6 +176,7 @@ def open_album(photos: Path, labels: Mapping[str, str], references: Mapping[str,
 
 
 def _portrait(path: Path, person: str, reference: Mapping[str, Any]) -> Portrait:
+    """Read a labelled photo, reduced to WORKING_SIDE_PX; `reference` is from `field_references`."""
     image = np.asarray(cv2.imread(str(path)), np.uint8)
     eyes = tuple((float(x), float(y)) for x, y in reference["eyes"])
     whole = Portrait(path.name, person, path.read_bytes(), image, tuple(map(float, reference["box"])), eyes)

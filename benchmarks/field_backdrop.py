@@ -1,4 +1,4 @@
-"""What stands around a face: scenes, forms and badges that hold no face; all by seed."""
+"""Draw what surrounds a face: scenes, forms and badges without a face of their own. The same seed, the same pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def backdrop(width: int, height: int, seed: int = 0) -> Image:
-    """Soft patches of colour with a fine texture, as a room out of focus: BGR (height, width, 3)."""
+    """Draw soft patches of colour with a fine texture, like a room out of focus: BGR (height, width, 3)."""
     generator = np.random.default_rng(seed)
     light = generator.integers(60, 200, (COARSE_CELLS, COARSE_CELLS, 1))
     coarse = (light + generator.integers(-TINT_LEVELS, TINT_LEVELS, (COARSE_CELLS, COARSE_CELLS, 3))).astype(np.uint8)
@@ -33,20 +33,20 @@ def backdrop(width: int, height: int, seed: int = 0) -> Image:
 
 
 def paste(scene: Image, picture: Image, left: int, top: int) -> None:
-    """Lay a picture onto the scene, in place, as far as it fits."""
+    """Copy a picture into the scene, which is changed, as far as it fits."""
     x, y = max(0, left), max(0, top)
     height, width = min(picture.shape[0], scene.shape[0] - y), min(picture.shape[1], scene.shape[1] - x)
     scene[y : y + height, x : x + width] = picture[:height, :width]
 
 
 def write(scene: Image, text: str, left: int, baseline: int, height_px: float) -> None:
-    """A line of text whose capitals are that high."""
+    """Write a line of text whose capitals are that high."""
     scale = height_px / cv2.getTextSize("X", FONT, 1.0, 1)[0][1]
     cv2.putText(scene, text, (left, baseline), FONT, scale, INK, max(1, round(height_px / 9)), cv2.LINE_AA)
 
 
 def badge(picture: Image, name: str, width: int, height: int, colour: tuple[int, int, int]) -> Image:
-    """A landscape card with the photo at the left, a coloured head, and lines of text."""
+    """Draw a landscape card with the photo at the left, a coloured header and lines of text."""
     card = np.full((height, width, 3), 250, np.uint8)
     card[: height // 6] = colour
     write(card, "CREDENCIAL", width // 3, height // 8, height / 20)
@@ -58,7 +58,7 @@ def badge(picture: Image, name: str, width: int, height: int, colour: tuple[int,
 
 
 def form(picture: Image, name: str, width: int, height: int) -> Image:
-    """A white page with a photo in its upper right corner and ruled fields."""
+    """Draw a white page with the photo in its upper right corner and ruled fields."""
     page = np.full((height, width, 3), 253, np.uint8)
     write(page, "FICHA DE REGISTRO", width // 12, height // 14, height / 60)
     left = width - width // 12 - picture.shape[1]
@@ -71,7 +71,7 @@ def form(picture: Image, name: str, width: int, height: int) -> Image:
 
 
 def digital_form(picture: Image, name: str, frame: int) -> Image:
-    """A registration page as an app shows it, on a broad screen: the frame is most of what there is to see."""
+    """Draw a registration page as an app shows it on a wide screen: most of the picture is its frame."""
     page = np.full((900, 1600, 3), FRAMES[frame][0], np.uint8)
     page[150:870, 40:1560] = 248
     page[150:870, 1100:1560] = FRAMES[frame][1]
@@ -83,7 +83,7 @@ def digital_form(picture: Image, name: str, frame: int) -> Image:
 
 
 def silhouette(side_px: int = 480) -> Image:
-    """A head and shoulders without features, which servers show for a missing photo."""
+    """Draw head and shoulders without features, as servers show them for a missing photo."""
     canvas = np.full((side_px, side_px, 3), 225, np.uint8)
     half = side_px // 2
     cv2.circle(canvas, (half, round(side_px * 0.38)), round(side_px * 0.19), (160,) * 3, cv2.FILLED, cv2.LINE_AA)

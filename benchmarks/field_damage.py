@@ -1,4 +1,4 @@
-"""Kinds of `field_pictures` that break a file's bytes: an album comes in, files and what is right go out."""
+"""Kinds of `field_pictures` whose files have damaged bytes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ OTHER_FORMATS = {
     "tiff": lambda portrait: encode_picture(portrait.image, "TIFF"),
     "tiff-lzw": lambda portrait: encode_picture(portrait.image, "TIFF", compression="tiff_lzw"),
 }
-Damage = Callable[[bytes, int, Generator], bytes]  # a file, where its picture's data begin, chance
+Damage = Callable[[bytes, int, Generator], bytes]  # (file, offset of the picture's data, random generator) -> file
 
 
 def damaged(album: Album) -> Iterator[Case]:
-    """Each photo's own file and JPEGs of our own with a block lost, cut, or gone through a transfer of text."""
+    """Damage each photo's own file and JPEGs of our own: blocks lost, ends cut off, transfers as text."""
     for number, portrait in enumerate(album.portraits):
         for step in range(5):
             name = list(DAMAGES)[(number + 2 * step) % len(DAMAGES)]
@@ -39,6 +39,7 @@ def damaged(album: Album) -> Iterator[Case]:
 
 
 def damaged_others(album: Album) -> Iterator[Case]:
+    """Damage files of other formats in the same ways."""
     for number, portrait in enumerate(album.portraits):
         small = portrait.resized(min(1.0, OTHER_FORMATS_SIDE_PX / max(portrait.image.shape[:2])))
         for step in range(3):
@@ -48,7 +49,7 @@ def damaged_others(album: Album) -> Iterator[Case]:
 
 
 def _broken(portrait: Portrait, content: bytes, kind: str, name: str, seed: int) -> Case:
-    """A file that is broken where no picture is may still give the right vector."""
+    """Damage one file. It may still give the right vector, if the damage is not in the picture."""
     start = content.index(START_OF_SCAN) + 14 if kind.startswith("jpeg") else 200
     broken = DAMAGES[name](content, start, np.random.default_rng(seed))
     ending = "jpg" if kind.startswith("jpeg") else kind.split("-", maxsplit=1)[0]
@@ -56,7 +57,7 @@ def _broken(portrait: Portrait, content: bytes, kind: str, name: str, seed: int)
 
 
 def _place(content: bytes, start: int, chance: Generator) -> tuple[int, int]:
-    """A block in the picture's data: its beginning and its end."""
+    """Choose a block of the picture's data; return its begin and its end."""
     length = int(chance.choice(BLOCKS_BYTES))
     begin = int(chance.integers(start, max(start + 1, len(content) - length - 2)))
     return begin, begin + length
@@ -82,7 +83,7 @@ def _cut(content: bytes, start: int, chance: Generator) -> bytes:
 
 
 def _cut_and_closed(content: bytes, start: int, chance: Generator) -> bytes:
-    """As a program closes it that stores what had arrived; for other formats than JPEG it is just cut."""
+    """Cut a JPEG and end it properly, as a program does that stores what has arrived; other formats are only cut."""
     return _cut(content, start, chance) + END_OF_IMAGE
 
 
@@ -95,7 +96,7 @@ def _with_returns(content: bytes, *_: object) -> bytes:
 
 
 def _as_text(content: bytes, *_: object) -> bytes:
-    """Read and written as UTF-8 by something that replaces what it does not understand."""
+    """Read and write the file as UTF-8, replacing what is not UTF-8."""
     return content.decode("utf-8", "replace").encode()
 
 

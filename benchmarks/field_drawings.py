@@ -1,4 +1,4 @@
-"""Kinds of `field_pictures`: drawings, which are no photos, and poor photos, which are; an album comes in."""
+"""Kinds of `field_pictures`: drawings, which must be refused, and poor photos, which are photos all the same."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Change = Callable[[Image], Image]
 
 
 def avatars(_: Album) -> Iterator[Case | Missing]:
-    """What people choose who have no photo at hand."""
+    """Draw avatars, as people choose them instead of a photo."""
     resvg = optional("resvg_py")
     if resvg is None:
         yield Missing("avatars: pip install resvg-py")
@@ -40,7 +40,7 @@ def avatars(_: Album) -> Iterator[Case | Missing]:
 def _python_avatars() -> Iterator[str]:
     avatars_of = import_module("python_avatars")
     for seed in range(PYTHON_AVATARS):
-        random.seed(seed)  # the package asks the module's own generator
+        random.seed(seed)  # the package uses the module's global generator
         yield avatars_of.Avatar.random().render()
 
 
@@ -50,7 +50,7 @@ def _multiavatars() -> Iterator[str]:
 
 
 def drawn(album: Album) -> Iterator[Case]:
-    """Portraits as an app's filter draws them."""
+    """Draw the portraits as an app's filters do."""
     for number, portrait in enumerate(album.portraits):
         bust = portrait.bust(DRAWN_SIDE_PX / 2.4)
         for step in range(2):
@@ -68,7 +68,7 @@ def _coloured_pencil(image: Image) -> Image:
 
 
 def _cartoon(image: Image) -> Image:
-    """Flat colours with black outlines."""
+    """Draw flat colours with black outlines."""
     smooth = image
     for _ in range(6):
         smooth = np.asarray(cv2.bilateralFilter(smooth, 9, 40, 9), np.uint8)
@@ -92,7 +92,7 @@ STYLES: dict[str, Change] = {
 
 
 def grey_and_brown(album: Album) -> Iterator[Case]:
-    """Photos without colour are photos."""
+    """Take the colour out of the photos; they must be stored all the same."""
     for portrait in album.portraits:
         grey = cv2.cvtColor(portrait.image, cv2.COLOR_BGR2GRAY)
         yield must_store(f"{portrait.file}-grey.jpg", as_jpeg(np.asarray(grey, np.uint8)), portrait)
@@ -101,7 +101,7 @@ def grey_and_brown(album: Album) -> Iterator[Case]:
 
 
 def poor(album: Album) -> Iterator[Case]:
-    """Bad photos are photos: stored right, or refused for their quality and nothing else."""
+    """Make the photos bad; they must be stored right or refused for their quality, for nothing else."""
     for number, portrait in enumerate(album.portraits):
         for step in range(3):
             what = list(POOR)[(number + 3 * step) % len(POOR)]
@@ -119,7 +119,7 @@ def _few_colours(image: Image) -> bytes:
 
 
 def _copied(image: Image) -> Image:
-    """Through a photocopier: grey, hard contrast, a grain."""
+    """Make the photo grey, high in contrast and grainy, like a photocopy."""
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float64)
     grain = np.random.default_rng(1).normal(0, 12, grey.shape)
     return np.clip((grey - 128) * 1.7 + 140 + grain, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Kinds of `field_pictures` of sound and of strange files: an album comes in, files and what is right go out."""
+"""Kinds of `field_pictures` in sound but unusual formats, and files that are not photos."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from PIL import features
 from app.records import Image
 from benchmarks.field_album import Album, Case, Missing, Portrait, as_jpeg, as_png, must_refuse, must_store, to_pillow
 from benchmarks.field_backdrop import backdrop, paste
-from benchmarks.field_geometry import laid
+from benchmarks.field_geometry import to_orientation
 from tests.support.pictures import EXIF_ORIENTATION, encode_pillow
 
 TIFF_THUMBNAIL_PX = 160
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 PHONE_PX = (12_000, 9000)  # 108 megapixels
 PHOTOS_A_FORMAT = 3
-PHOTOS_OF_PHONES, PHONE_COPY_PX = 12, 800  # their encoders take a second for a few megapixels
+PHOTOS_OF_PHONES, PHONE_COPY_PX = 12, 800  # small, since their encoders take a second for a few megapixels
 NAMED = "invalid_image"
 Encode = Callable[[Image], bytes]
 
@@ -42,13 +42,13 @@ def _palette(kind: str) -> Encode:
 
 
 def _motion_photo(image: Image) -> bytes:
-    """A JPEG with a film behind it; the film's bytes hold markers of JPEG by chance."""
+    """Encode a JPEG with a film behind it, whose bytes contain JPEG markers by chance."""
     film = np.random.default_rng(0).bytes(300_000)
     return as_jpeg(image) + struct.pack(">I", 24) + b"ftypmp42\0\0\0\0mp42isom" + film
 
 
 def _two_pictures(image: Image) -> bytes:
-    """A small second JPEG behind the first, as cameras keep a preview for their own screen."""
+    """Encode a JPEG with a small second one behind it, as cameras keep a preview for their own screen."""
     small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     return as_jpeg(image) + as_jpeg(np.asarray(small, np.uint8))
 
@@ -64,7 +64,7 @@ def _sixteen_bit(image: Image) -> bytes:
 
 
 def interlaced_png(image: Image) -> bytes:
-    """Adam7, which no encoder at hand writes: seven pictures, each finer than the one before."""
+    """Encode an interlaced PNG, which no installed encoder writes: seven pictures (Adam7), each finer than the last."""
     rgb = image[:, :, ::-1]
     lines = bytearray()
     for top, left, down, right in ADAM7:
@@ -104,7 +104,7 @@ SOUND: dict[str, tuple[str, Encode]] = {
 
 
 def sound(album: Album) -> Iterator[Case | Missing]:
-    """Strange and whole: every one of them shows the same picture."""
+    """Encode photos in unusual formats; each file shows the whole picture."""
     portraits = iter(album.some(PHOTOS_A_FORMAT * (len(SOUND) + 1)))
     for what, (ending, encode) in SOUND.items():
         for _ in range(PHOTOS_A_FORMAT):
@@ -125,7 +125,7 @@ def _tiled(tifffile: ModuleType, image: Image) -> bytes:
 
 
 def phones(album: Album) -> Iterator[Case | Missing]:
-    """HEIC and AVIF, upright, and with the turn that the phone was held at."""
+    """Encode photos as HEIC and AVIF, upright or with the orientation in which a phone was held."""
     heif = optional("pillow_heif")
     if heif is None:
         yield Missing("HEIC: pip install pillow-heif")
@@ -144,12 +144,14 @@ def _phone(album: Album, kind: str, ending: str) -> Iterator[Case]:
         orientation = (1, 6, 3, 8)[number % 4]
         exif = PillowImage.Exif()
         exif[EXIF_ORIENTATION] = orientation
-        content = encode_pillow(to_pillow(laid(portrait.image, orientation)), kind, quality=90, exif=exif.tobytes())
+        content = encode_pillow(
+            to_pillow(to_orientation(portrait.image, orientation)), kind, quality=90, exif=exif.tobytes()
+        )
         yield must_store(f"{portrait.file}-{orientation}.{ending}", content, portrait)
 
 
 def tiff_pages(album: Album) -> Iterator[Case]:
-    """A thumbnail as the first page, or as the second: the large one is the photo."""
+    """Encode TIFFs of two pages, a thumbnail first or second; the large page is the photo."""
     for number, portrait in enumerate(album.some(16, start=9)):
         picture = to_pillow(portrait.image)
         small = picture.copy()
@@ -161,7 +163,7 @@ def tiff_pages(album: Album) -> Iterator[Case]:
 
 
 def odd_files(album: Album) -> Iterator[Case | Missing]:
-    """What is no photo or hardly one: read, or refused by its name."""
+    """Make files that are no photos, which must be refused by name, and unusual photos that must be read."""
     (portrait,) = album.some(1)
     yield must_refuse("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><circle r="9"/></svg>', {NAMED}, "SVG")
     yield must_refuse("declared.svg", b'<?xml version="1.0"?>\n<svg width="9" height="9"></svg>', {NAMED}, "SVG")
@@ -184,10 +186,12 @@ def odd_files(album: Album) -> Iterator[Case | Missing]:
 
 
 def _read_or_named(portrait: Portrait, name: str, content: bytes, detail: str) -> Case:
+    """Describe a file that must be read right or refused with a detail that names its format."""
     return Case(name, content, portrait.file, frozenset({NAMED}), detail=detail)
 
 
 def _phone_picture(portrait: Portrait) -> bytes:
+    """Encode a photo of 108 megapixels, the largest that phones take."""
     scene = backdrop(*PHONE_PX)
     bust = portrait.bust(PHONE_PX[1] // 4)
     paste(scene, bust.image, PHONE_PX[0] // 3, PHONE_PX[1] // 5)
@@ -195,7 +199,7 @@ def _phone_picture(portrait: Portrait) -> bytes:
 
 
 def transparency(album: Album) -> Iterator[Case]:
-    """A partner erased with alpha, whose pixels are still there; and people cut out of their background."""
+    """Encode photos with alpha: a partner erased whose pixels are still there, and people without their background."""
     for number, portrait in enumerate(album.portraits):
         partner = album.another(portrait, 5 * number)
         yield from _erased(portrait, partner, number)
@@ -213,7 +217,7 @@ def _erased(portrait: Portrait, partner: Portrait, number: int) -> Iterator[Case
 
 
 def _cut_out(portrait: Portrait, number: int) -> Iterator[Case]:
-    """Head and shoulders on nothing; what lies under the nothing is black, or anything."""
+    """Cut out head and shoulders; the transparent pixels are black or random."""
     bust = portrait.bust(300)
     x, y, w, h = bust.box
     alpha = np.zeros(bust.image.shape[:2], np.uint8)
@@ -228,7 +232,7 @@ def _cut_out(portrait: Portrait, number: int) -> Iterator[Case]:
 
 
 def _with_alpha(image: Image, number: int) -> bytes:
-    """PNG, or every third as WebP that keeps what is under the alpha."""
+    """Encode as PNG, every third as lossless WebP that keeps transparent pixels."""
     if number % 3:
         return as_png(image)
     picture = PillowImage.fromarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
@@ -236,6 +240,7 @@ def _with_alpha(image: Image, number: int) -> bytes:
 
 
 def optional(name: str) -> ModuleType | None:
+    """Import a package; None where it is not installed."""
     try:
         return import_module(name)
     except ImportError:

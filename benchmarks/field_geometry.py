@@ -1,4 +1,4 @@
-"""Kinds of `field_pictures` that move, cut and stretch a photo: an album comes in, files and what is right go out."""
+"""Kinds of `field_pictures` whose photos are turned, cut, scaled or stretched."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.support.pictures import encode_picture
 TURNS = {0: None, 90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 UNDECIDED = ("unclear_orientation", "low_quality")
 TILTS_DEGREES = (-15, -8, 8, 15)
-# What undoes the turn that EXIF asks for, by its number (TIFF 6.0, tag 274).
-LAID = {
+# The transposition that undoes each EXIF orientation (TIFF 6.0, tag 274).
+TO_FILE = {
     2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
     3: PillowImage.Transpose.ROTATE_180,
     4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
@@ -26,7 +26,7 @@ LAID = {
     7: PillowImage.Transpose.TRANSVERSE,
     8: PillowImage.Transpose.ROTATE_270,
 }
-MILD, CUTS = 0.0, (-0.05, 0.0, 0.1, 0.2)  # how deep the border cuts into the face's box, of its side
+MILD, CUTS = 0.0, (-0.05, 0.0, 0.1, 0.2)  # depth of the cut into the face's box, as a fraction of its side
 CUT_SIDES = ("top", "bottom", "left", "right", "all")
 LARGE_PX = (6000, 4000)
 FACES_PX, FIT_FACE_PX = (40, 60, 80, 100, 150, 200, 400), 100
@@ -43,6 +43,7 @@ METHODS = {
 
 
 def untouched(album: Album) -> Iterator[Case]:
+    """Yield the photos' own files; those of several people must be refused."""
     for portrait in album.portraits:
         yield must_store(portrait.file, portrait.content, portrait)
     for group in album.groups:
@@ -50,7 +51,7 @@ def untouched(album: Album) -> Iterator[Case]:
 
 
 def turned(album: Album) -> Iterator[Case]:
-    """Each photo in four positions without a word in EXIF: colour, grey, and tilted."""
+    """Turn each photo into four positions without an EXIF orientation: in colour, grey, and tilted."""
     for number, portrait in enumerate(album.portraits):
         for degrees in (90, 180, 270):
             yield _turned(portrait, portrait.image, degrees, "colour")
@@ -73,25 +74,26 @@ def _tilted(image: Image, degrees: float) -> Image:
 
 
 def exif(album: Album) -> Iterator[Case]:
-    """The pixels laid as a camera held that way lays them, and the tag that says so."""
+    """Encode each photo in two of the eight EXIF orientations, as a camera held that way does."""
     for number, portrait in enumerate(album.portraits):
         for orientation in (1 + number % 8, 1 + (number + 3) % 8):
             name = f"{portrait.file}-exif{orientation}.jpg"
-            yield must_store(name, laid_as_jpeg(portrait.image, orientation), portrait)
+            yield must_store(name, encode_oriented(portrait.image, orientation), portrait)
 
 
-def laid(image: Image, orientation: int) -> Image:
-    """The upright pixels as they lie in a file of this EXIF orientation."""
+def to_orientation(image: Image, orientation: int) -> Image:
+    """Transpose upright pixels to how a file of this EXIF orientation stores them."""
     picture = PillowImage.fromarray(image)
-    return np.asarray(picture.transpose(LAID[orientation]) if orientation in LAID else picture, np.uint8)
+    return np.asarray(picture.transpose(TO_FILE[orientation]) if orientation in TO_FILE else picture, np.uint8)
 
 
-def laid_as_jpeg(image: Image, orientation: int) -> bytes:
-    return encode_picture(laid(image, orientation), orientation=orientation, quality=95)
+def encode_oriented(image: Image, orientation: int) -> bytes:
+    """Encode upright pixels as a JPEG of this EXIF orientation."""
+    return encode_picture(to_orientation(image, orientation), orientation=orientation, quality=95)
 
 
 def tight_crops(album: Album) -> Iterator[Case]:
-    """The border cuts forehead, chin, a cheek or all of them; a mild cut must not cost the face."""
+    """Cut off forehead, chin, a cheek or all of them; after a mild cut the face must still be found."""
     for number, portrait in enumerate(album.portraits):
         for step, depth in enumerate(CUTS):
             side = CUT_SIDES[(number + step) % len(CUT_SIDES)]
@@ -109,7 +111,7 @@ def _cut(portrait: Portrait, side: str, depth: float) -> Portrait:
 
 
 def small_in_large(album: Album) -> Iterator[Case]:
-    """A person far away in a camera's large picture; from 100 px on the face is fit, below either is right."""
+    """Put a distant person into a camera's large picture; a face of FIT_FACE_PX or more must be stored."""
     portraits = iter(album.some(4 * len(FACES_PX)))
     for face_px in FACES_PX:
         for number in range(4):
@@ -125,6 +127,7 @@ def small_in_large(album: Album) -> Iterator[Case]:
 
 
 def strips(album: Album) -> Iterator[Case]:
+    """Put people into very long pictures, upright and lengthwise."""
     portraits = iter(album.some(3 * len(STRIPS_PX) * len(STRIP_FACES), start=5))
     for width, height in STRIPS_PX:
         for share in STRIP_FACES:
@@ -138,7 +141,7 @@ def strips(album: Album) -> Iterator[Case]:
 
 
 def squeezed(album: Album) -> Iterator[Case]:
-    """The width changed and not the height, as a web page's form does."""
+    """Change the width but not the height, as some web forms do."""
     for number, portrait in enumerate(album.portraits):
         for factor in (SQUEEZES[number % 4], SQUEEZES[(number + 1) % 4]):
             image = np.asarray(
@@ -148,7 +151,7 @@ def squeezed(album: Album) -> Iterator[Case]:
 
 
 def enlarged(album: Album) -> Iterator[Case]:
-    """A thumbnail blown up: many pixels, and nothing in them."""
+    """Enlarge a thumbnail to many pixels without detail."""
     for number, portrait in enumerate(album.portraits):
         method = list(METHODS)[number % 4]
         tiny = portrait.bust(TINY_FACE_PX, 4.0)

@@ -1,4 +1,4 @@
-"""What became of each file against what is right for it: a run comes in, verdicts and one row of the table go out."""
+"""Compare what became of each file with what is right for it, and print a row of the table for each kind."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from app.core.vectors import cosine_distance
 from benchmarks.field_album import Album, Case, Floats
 
-MAX_DISTANCE = 0.07  # from the right vector; other people's begin at about 0.08
-FIT_SHARE = 0.95  # of what is fit to be stored
+MAX_DISTANCE = 0.07  # cosine distance from the right vector; other people's begin at about 0.08
+FIT_SHARE = 0.95  # of the fit files that must be stored
 STORED, REFUSED, LOST, WRONG_CODE, WRONG_VECTOR = RESULTS = (
     "stored right",
     "refused right",
@@ -25,7 +24,7 @@ STORED, REFUSED, LOST, WRONG_CODE, WRONG_VECTOR = RESULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the program said of a file: its vector or its code, and whether it called the photo improvable."""
+    """What the program did with a file: its vector or its error code, and whether the report calls it improvable."""
 
     vector: Floats | None = None
     code: str = ""
@@ -35,19 +34,20 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`distance` is the stored vector's from the right one; `fit` says that the file had to be stored."""
+    """The judgement of one file. `distance`: of the stored vector from the right one; `fit`: the file should be stored;
+    `reported`: code and detail of a refusal, or the nearest person."""
 
     file: str
     result: str
     fit: bool = False
     improvable: bool = False
     distance: float | None = None
-    said: str = ""
+    reported: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind's line of the table. `share` of its files may get a wrong vector."""
+    """One kind's row of the table. `share`: of its files that may get a wrong vector."""
 
     kind: str
     verdicts: Sequence[Verdict]
@@ -75,7 +75,7 @@ class Row:
 
     @property
     def failures(self) -> list[str]:
-        """What issue 13 asks for and this row does not reach."""
+        """List the requirements of issue 13 that this row does not meet."""
         found = []
         if self.counts[WRONG_VECTOR] > self.share * len(self.verdicts):
             found.append("wrong vectors")
@@ -85,35 +85,31 @@ class Row:
 
 
 def judge(case: Case, seen: Seen, album: Album) -> Verdict:
-    """Compare what was seen with what is right."""
+    """Compare what the program did with what is right."""
     if seen.vector is not None:
         return _judge_stored(case, seen, seen.vector, album)
     accepted = seen.code in case.codes and re.search(case.detail, seen.detail, re.IGNORECASE) is not None
     result = REFUSED if accepted else LOST if case.fit else WRONG_CODE
-    return Verdict(case.name, result, case.fit, said=f"{seen.code}: {seen.detail}")
+    return Verdict(case.name, result, case.fit, reported=f"{seen.code}: {seen.detail}")
 
 
 def _judge_stored(case: Case, seen: Seen, vector: Floats, album: Album) -> Verdict:
     right = case.photo and is_right(vector, case.photo, album)
     result = STORED if right and (seen.improvable or not case.flagged) else WRONG_VECTOR
-    distance = cosine(vector, album.vectors[case.photo]) if case.photo else None
-    said = f"nearest to {nearest(vector, album)}"
-    return Verdict(case.name, result, case.fit, seen.improvable, distance, said)
+    distance = cosine_distance(vector, album.vectors[case.photo]) if case.photo else None
+    reported = f"nearest to {nearest(vector, album)}"
+    return Verdict(case.name, result, case.fit, seen.improvable, distance, reported)
 
 
 def is_right(vector: Floats, photo: str, album: Album) -> bool:
-    """Close to DeepFace's own vector of that very photo, and to nobody else's more than to this person's."""
-    close = cosine(vector, album.vectors[photo]) <= MAX_DISTANCE
+    """Tell whether the vector is close to DeepFace's own of that photo and nearest to a photo of the same person."""
+    close = cosine_distance(vector, album.vectors[photo]) <= MAX_DISTANCE
     return close and album.person(nearest(vector, album)) == album.person(photo)
 
 
 def nearest(vector: Floats, album: Album) -> str:
-    return min(album.vectors, key=lambda file: cosine(vector, album.vectors[file]))
-
-
-def cosine(one: Floats, other: Floats) -> float:
-    """The cosine distance, 0 to 2."""
-    return 1 - float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+    """Return the photo whose vector is the nearest."""
+    return min(album.vectors, key=lambda file: cosine_distance(vector, album.vectors[file]))
 
 
 TITLES = (*RESULTS, "improvable", "farthest", "fit stored")
@@ -121,7 +117,7 @@ HEAD = f"{'kind':<15}{'files':>6}{''.join(f'{title:>14}' for title in TITLES)}  
 
 
 def line(row: Row) -> str:
-    """A row of the table."""
+    """Format a row of the table."""
     cells = [*(row.counts[result] for result in RESULTS), row.improvable]
     cells += ["" if row.farthest is None else f"{row.farthest:.3f}"]
     cells += [f"{row.fit_stored} of {row.fit}" if row.fit else ""]
@@ -130,13 +126,13 @@ def line(row: Row) -> str:
 
 
 def bad_lines(rows: Iterable[Row], shown: int) -> list[str]:
-    """The first few files of each kind that went wrong."""
+    """Describe the first `shown` files of each kind that went wrong."""
     lines = []
     for row in rows:
         bad = [each for each in row.verdicts if each.result in (LOST, WRONG_CODE, WRONG_VECTOR)]
         for each in bad[:shown]:
             distance = "" if each.distance is None else f" at {each.distance:.3f}"
-            lines.append(f"{row.kind}: {each.file}: {each.result}{distance} ({each.said})")
+            lines.append(f"{row.kind}: {each.file}: {each.result}{distance} ({each.reported})")
         if len(bad) > shown:
             lines.append(f"{row.kind}: and {len(bad) - shown} more")
     return lines

@@ -1,4 +1,4 @@
-"""All kinds of `field_pictures` that one run shows, in the order of its table."""
+"""All kinds of `field_pictures` that take one run each, in the order of its table."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from benchmarks.field_damage import damaged, damaged_others
 from benchmarks.field_drawings import avatars, drawn, grey_and_brown, poor
 from benchmarks.field_formats import odd_files, phones, sound, tiff_pages, transparency
 from benchmarks.field_geometry import enlarged, exif, small_in_large, squeezed, strips, tight_crops, turned, untouched
-from benchmarks.field_scenes import badges_and_forms, roomy, somebody_elses, template
+from benchmarks.field_scenes import badges_and_forms, others_faces, roomy, template
 
-DAMAGED_SHARE = 0.02  # of damaged files, what nothing can notice may get a wrong vector: issue 13
+DAMAGED_SHARE = 0.02  # of damaged files that may get a wrong vector, since some damage cannot be noticed: issue 13
 
 KINDS = (
     Kind("untouched", untouched),
@@ -22,7 +22,7 @@ KINDS = (
     Kind("tiff-pages", tiff_pages),
     Kind("odd-files", odd_files),
     Kind("transparency", transparency),
-    Kind("somebody-else", somebody_elses),
+    Kind("somebody-else", others_faces),
     Kind("roomy", roomy),
     Kind("badges-forms", badges_and_forms),
     Kind("template", template, {"SHARED_PHOTOS": "reject"}),

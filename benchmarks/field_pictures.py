@@ -1,8 +1,8 @@
-"""Photo files as people send them, kind by kind, through the front door: stored right, refused by the right name, or
-wrong.
+"""Run photo files as people send them, kind by kind, through the whole program; count which are stored right, refused
+with the right code, or treated wrong.
 
-`python -m benchmarks.field_pictures --photos DIR`: the folder holds photos and `labels.csv` (file,person); a photo that
-it leaves out shows several people. Without it, each photo is one person's.
+`python -m benchmarks.field_pictures --photos DIR`: the folder holds photos and `labels.csv` (file,person). A photo that
+the labels leave out counts as showing several people; without labels, each photo counts as another person's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchmarks.field_album import Album, Kind, Missing, open_album, read_labels
+from benchmarks.field_album import Album, Kind, Missing, label_photos, open_album
 from benchmarks.field_judge import HEAD, RESULTS, Row, as_document, bad_lines, judge, line
 from benchmarks.field_kinds import KINDS
 from benchmarks.field_runs import Surroundings, corrected, saved_again, show
@@ -28,7 +28,7 @@ from benchmarks.weights import DLIB_MODEL, dlib_home
 
 TWO_RUNS = {"corrected": corrected, "saved-again": saved_again}
 NAMES = (*(kind.name for kind in KINDS), *TWO_RUNS)
-SHOWN = 6  # files of a kind that went wrong; --json has all
+SHOWN = 6  # wrong files printed for each kind; --json has all
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -42,8 +42,8 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def read_album(options: argparse.Namespace, home: Path, folder: Path) -> Album:
-    """The photos with DeepFace's own vectors of them, which are computed unless a file has them."""
-    labels = read_labels(options.photos, options.labels)
+    """Read the photos and DeepFace's vectors of them, from the file of --references or by computing them."""
+    labels = label_photos(options.photos, options.labels)
     kept = options.references
     if kept and kept.exists():
         return open_album(options.photos, labels, json.loads(kept.read_text()))
@@ -54,16 +54,17 @@ def read_album(options: argparse.Namespace, home: Path, folder: Path) -> Album:
 
 
 def compute_references(photos: list[str], home: Path, folder: Path) -> dict[str, Any]:
+    """Compute DeepFace's vectors, boxes and eyes of the photos, in a process of its own; see `field_references`."""
     progress = folder / "progress.txt"
     job = {"model": DLIB_MODEL, "photos": photos, "progress": str(progress)}
-    # Dlib is the same on every engine of DeepFace's.
+    # Dlib does not use DeepFace's engine; ONNX is the one that starts fastest.
     environment = child_environment({"DEEPFACE_HOME": home, "DEEPFACE_BACKEND_ENGINE": "onnx"} | KEEP_MEMORY)
     with following(progress):
         return run_worker("field_references", job, environment, folder)["references"]
 
 
 def measure(kind: Kind, album: Album, around: Surroundings) -> Row:
-    """Build one kind's files and show them to the program; says what could not be built."""
+    """Build one kind's files and run the program on them; print what could not be built."""
     cases = []
     for built in kind.build(album):
         if isinstance(built, Missing):

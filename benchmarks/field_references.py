@@ -1,7 +1,8 @@
-"""DeepFace's own vector and face of each whole photo, in a process of its own: a job (JSON) comes in, results go out.
+"""Compute DeepFace's own vector and face of each photo in a process of its own, as a JSON file asks.
 
-`python -m benchmarks.field_references JOB RESULT`; a job has `model`, `photos` and `progress` (a file to append to).
-The largest face is the photo's: x, y, width and height in pixels of the upright photo, and the eyes, left to right.
+`python -m benchmarks.field_references JOB RESULT`. A job has `model`, `photos` and `progress` (a file to append to).
+The result holds the largest face of each photo: its vector, its box (x, y, width, height in pixels of the upright
+photo) and its eyes, left to right as they are seen.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Runs of the program for `field_pictures`: files come in, what the program said of each goes out; and the kinds that
-take two runs: a photo that was corrected, and one that was only saved again."""
+"""Run the program on the files of `field_pictures`; and the kinds that take two runs: a photo that was corrected, and a
+photo that was only saved again."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from typing import Any
 import cv2
 import numpy as np
 
+from app.core.vectors import cosine_distance
 from app.records import Image
 from app.reports.photo_review import IMPROVE
 from benchmarks.field_album import Album, Case, Floats, Portrait, as_jpeg
-from benchmarks.field_judge import LOST, STORED, WRONG_CODE, WRONG_VECTOR, Seen, Verdict, cosine
+from benchmarks.field_judge import LOST, STORED, WRONG_CODE, WRONG_VECTOR, Seen, Verdict
 from benchmarks.front_door import FrontDoor, ProgramRun
 from benchmarks.weights import DLIB_MODEL
 
-WORDS = ("--all", "--model", DLIB_MODEL, "--allow-mass-change")  # most photos of some kinds fail, which is meant
+WORDS = ("--all", "--model", DLIB_MODEL, "--allow-mass-change")  # most photos of some kinds are meant to fail
 SETTINGS: Mapping[str, object] = {"MULTIPLE_FACES": "dominant", "SHARED_PHOTOS": "report"}
 SAME_VECTOR = 0.01
 SMALL_SIDE_PX = 200
 BARE = "without its metadata"
 SPOILT = ("blurred", "soft", "dark", "light", "small", "another's")
 JPEG_START, COMMENT, SCAN = b"\xff\xd8", 0xFE, 0xDA
-APPLICATION_MARKERS = range(0xE1, 0xEE)  # EXIF, profiles and the like; not JFIF's and Adobe's, which say how to decode
+# EXIF, profiles and the like; not those of JFIF and Adobe, which are needed to decode.
+APPLICATION_MARKERS = range(0xE1, 0xEE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,14 @@ class Surroundings:
     served: Path
 
     def serve(self, files: Mapping[str, bytes]) -> None:
-        """Have the web server show exactly these files."""
+        """Make the web server serve exactly these files."""
         for left in self.served.iterdir():
             left.unlink()
         for name, content in files.items():
             (self.served / name).write_bytes(content)
 
     def enrol(self, files: Mapping[str, bytes]) -> None:
-        """A new database with one crew member for each file."""
+        """Make a new database with one crew member for each file."""
         self.serve(files)
         self.door.enrol(list(files), len(files))
 
@@ -73,12 +75,13 @@ def _seen(member: dict[str, Any], vectors: Mapping[str, Floats], listed: set[tup
 
 
 def _listed(run: ProgramRun) -> set[tuple[str, str]]:
-    """Who is in HR's list, and in which part of it."""
+    """Return who is in HR's report, and in which part of it."""
     return {(entry["crew_id"], entry["kind"]) for entry in run.document["report"]["entries"]}
 
 
 def corrected(album: Album, around: Surroundings) -> Iterator[Verdict]:
-    """A bad file first, then the good one under its name: the vector and HR's list are those of a fresh enrolment."""
+    """Enrol a bad file, then replace it by the good one under its name: vector and HR's report must be those of a first
+    enrolment of the good file."""
     good = {portrait.file: portrait.content for portrait in album.portraits}
     around.enrol(good)
     fresh_list, fresh = _listed(around.run()), around.vectors()
@@ -88,11 +91,11 @@ def corrected(album: Album, around: Surroundings) -> Iterator[Verdict]:
     listed, found = _listed(around.run(PHOTO_RECHECK_HOURS=0)), around.vectors()
     for number, portrait in enumerate(album.portraits):
         what, crew_id = f"{SPOILT[number % len(SPOILT)]}, then {portrait.file}", str(number)
-        distance = cosine(found[crew_id], fresh[crew_id]) if crew_id in found and crew_id in fresh else None
+        distance = cosine_distance(found[crew_id], fresh[crew_id]) if crew_id in found and crew_id in fresh else None
         entries = {entry for entry in listed - fresh_list if entry[0] == crew_id}
         result = WRONG_VECTOR if distance and distance > SAME_VECTOR else WRONG_CODE if entries else STORED
-        said = f"in HR's list: {sorted(kind for _, kind in entries)}" if entries else "the row of before"
-        yield Verdict(what, LOST if distance is None else result, True, distance=distance, said=said)
+        reported = f"in HR's list: {sorted(kind for _, kind in entries)}" if entries else "the row of before"
+        yield Verdict(what, LOST if distance is None else result, True, distance=distance, reported=reported)
 
 
 def _spoilt(portrait: Portrait, album: Album, number: int) -> bytes:
@@ -110,20 +113,20 @@ def _spoilt(portrait: Portrait, album: Album, number: int) -> bytes:
 
 
 def saved_again(album: Album, around: Surroundings) -> Iterator[Verdict]:
-    """Every file saved again without a change of its picture: no row is rewritten, no exit code changes."""
+    """Save every file again without changing its picture: no row may be rewritten, the exit code must not change."""
     for what, files in _copies(album).items():
         around.enrol({portrait.file: portrait.content for portrait in album.portraits})
         first, before = around.run(), around.door.rows()
         around.serve(files)
         again, after = around.run(PHOTO_RECHECK_HOURS=0), around.door.rows()
-        # Compressed once more the pixels are others, and the vector is not wrong when it is written.
+        # Compressed once more, the pixels change: a rewritten vector is then unnecessary, but not wrong.
         rewritten = WRONG_VECTOR if what == BARE else LOST
         for number, portrait in enumerate(album.portraits):
             same = before.get(str(number)) == after.get(str(number)) is not None
-            result, said = (STORED, "kept") if same else (rewritten, "the row was rewritten")
-            yield Verdict(f"{portrait.file} {what}", result, True, said=said)
+            result, reported = (STORED, "kept") if same else (rewritten, "the row was rewritten")
+            yield Verdict(f"{portrait.file} {what}", result, True, reported=reported)
         if again.process.exit_code != first.process.exit_code:
-            yield Verdict(what, WRONG_CODE, said=f"exit code {again.process.exit_code}")
+            yield Verdict(what, WRONG_CODE, reported=f"exit code {again.process.exit_code}")
 
 
 def _copies(album: Album) -> dict[str, dict[str, bytes]]:
@@ -136,7 +139,7 @@ def _copies(album: Album) -> dict[str, dict[str, bytes]]:
 
 
 def without_metadata(content: bytes) -> bytes:
-    """The same compressed picture in a JPEG without EXIF, profiles and comments; other formats as they are."""
+    """Remove EXIF, profiles and comments from a JPEG without encoding it again; return other formats unchanged."""
     if not content.startswith(JPEG_START):
         return content
     kept, place = bytearray(JPEG_START), 2

@@ -1,4 +1,4 @@
-"""Kinds of `field_pictures` about what else is in a picture: an album comes in, files and what is right go out."""
+"""Kinds of `field_pictures` with other things in the picture: posters, rooms, badges, forms, templates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POSTER_FACES_PX = (90, 110, 130)  # high
 OWN_FACE_PX = 380
 NOT_THEIRS = {"not_a_portrait", "no_face", "low_quality", "face_too_small"}
 COVERS = ("grey", "hair", "white")
-CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 0.4), (1.0, 0.4))  # of the room that the poster has, from its left and top
+CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 0.4), (1.0, 0.4))  # places of the poster: fractions of the free space
 ROOMY_FACES, ROOMY_PLACES = (0.14, 0.2, 0.3), (0.3, 0.5, 0.7)  # of the picture's width
 ROOMY_HEIGHT = 0.38  # where the face is, of the picture's height
 BADGE_FACES = (0.2, 0.25, 0.3)  # of the card's height
@@ -27,8 +27,8 @@ COLOURS = ((150, 70, 20), (40, 110, 40), (30, 30, 140))
 PEOPLE_ON_A_FORM, SHARED_PAIRS, PLACEHOLDERS = 8, 2, 5
 
 
-def somebody_elses(album: Album) -> Iterator[Case]:
-    """One's own face covered, turned away or over-exposed, and another one on the poster behind."""
+def others_faces(album: Album) -> Iterator[Case]:
+    """Cover or over-expose the person's own face and put another one on a poster behind."""
     for number, portrait in enumerate(album.portraits):
         for step in range(2):
             cover = COVERS[(number + step) % len(COVERS)]
@@ -65,7 +65,7 @@ def _covered(bust: Portrait, cover: str, seed: int) -> Image:
 
 
 def _hang(scene: Image, other: Portrait, number: int) -> None:
-    """Hang a poster with somebody's face near a corner, beside the head of the one who stands there."""
+    """Put a poster with another person's face near a corner, beside the standing person's head."""
     poster = other.bust(POSTER_FACES_PX[number % len(POSTER_FACES_PX)], 1.8).image
     framed = cv2.copyMakeBorder(poster, 8, 8, 8, 8, cv2.BORDER_CONSTANT, value=(235, 240, 245))
     across, down = CORNERS[number % len(CORNERS)]
@@ -74,7 +74,7 @@ def _hang(scene: Image, other: Portrait, number: int) -> None:
 
 
 def roomy(album: Album) -> Iterator[Case]:
-    """Portraits whose face is anywhere reasonable, with much room around it."""
+    """Make portraits with much room around the face, which is anywhere reasonable."""
     for number, portrait in enumerate(album.portraits):
         for step in range(2):
             share, place = ROOMY_FACES[(number + step) % 3], ROOMY_PLACES[(number // 3 + step) % 3]
@@ -83,7 +83,7 @@ def roomy(album: Album) -> Iterator[Case]:
 
 
 def _with_room(portrait: Portrait, share: float, place: float) -> Image:
-    """The photo at another scale and place; what it does not reach is its border, drawn out and out of focus."""
+    """Scale and move the photo; its blurred border pixels fill what it does not cover."""
     width, height = SCENE_PX
     small = portrait.resized(share * width / portrait.box[2])
     x, y, w, h = small.box
@@ -96,7 +96,7 @@ def _with_room(portrait: Portrait, share: float, place: float) -> Image:
 
 
 def badges_and_forms(album: Album) -> Iterator[Case]:
-    """Cards with the photo at the left, and white pages with a passport photo in the corner."""
+    """Make cards with the photo at the left, and white pages with a passport photo in the corner."""
     for number, portrait in enumerate(album.portraits):
         share = BADGE_FACES[number % 3]
         card = _badge(portrait, share, COLOURS[number // 3 % 3])
@@ -115,7 +115,7 @@ def _form(portrait: Portrait, share: float, heads: float = 2.4) -> Image:
 
 
 def template(album: Album) -> Iterator[Case | Missing]:
-    """Many people in one frame, one photo in two frames or qualities, and a picture that stands for no photo."""
+    """Put many people into the same frame, one photo into two frames or qualities, and use a placeholder picture."""
     frames = {"page": _page_with_head, "form": _digital_form, "badge": _large_badge}
     needed = len(frames) * PEOPLE_ON_A_FORM + 2 * SHARED_PAIRS
     if len(album.portraits) < needed:
@@ -132,7 +132,7 @@ def template(album: Album) -> Iterator[Case | Missing]:
 
 
 def _shared(portraits: Sequence[Portrait]) -> Iterator[Case]:
-    """Each photo under two members: the first ones saved in two qualities, the others in two frames."""
+    """Give each photo to two members: the first photos saved in two qualities, the others in two frames."""
     for portrait in portraits[:SHARED_PAIRS]:
         for quality in (60, 95):
             content = as_jpeg(portrait.image, quality)
@@ -144,12 +144,12 @@ def _shared(portraits: Sequence[Portrait]) -> Iterator[Case]:
 
 
 def _large_badge(portrait: Portrait) -> Image:
-    """The face is nearly half of the card's height."""
+    """Make a badge whose face is nearly half of the card's height."""
     return badge(portrait.bust(0.45 * CARD_PX[1], 1.5).image, portrait.file, *CARD_PX, COLOURS[0])
 
 
 def _page_with_head(portrait: Portrait) -> Image:
-    """A small photo on a page with a dark head: nearly all of the page is the same for everybody."""
+    """Make a page with a small photo and dark bars: nearly all of the page is the same for every member."""
     page = _form(portrait, FORM_FACES[0], 1.6)
     page[PAGE_PX[1] // 3 : PAGE_PX[1] // 2] = COLOURS[0]
     page[-PAGE_PX[1] // 10 :] = COLOURS[0]
@@ -157,5 +157,5 @@ def _page_with_head(portrait: Portrait) -> Image:
 
 
 def _digital_form(portrait: Portrait, frame: int = 0) -> Image:
-    """The face is a quarter of the page's height."""
+    """Make a digital form whose face is a quarter of the page's height."""
     return digital_form(portrait.bust(225, 2.1).image, portrait.file, frame)

@@ -1,7 +1,7 @@
-"""Faces found in photos made worse on purpose, and false ones in pictures without a face: plain MTCNN, DeepFace, ours.
+"""Count the faces found in photos made worse, and false faces in pictures without one: plain MTCNN, DeepFace, ours.
 
-`python -m benchmarks.finding --photos DIR`. All three get the same copies, whose longer side is at most 640 pixels
-before they are made worse; DeepFace is its own `mtcnn` detector, called as DeepFace calls it.
+`python -m benchmarks.finding --photos DIR`. All three sides get the same copies, whose longer side is at most 640
+pixels before they are made worse. DeepFace's side is its own `mtcnn` detector, called as DeepFace calls it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import numpy as np
 
 from app.faces.deepface_api import Detector, FacialAreaRegion
 from app.faces.detector import LIBRARY_MTCNN, DetectionOptions, build_detector
-from app.faces.face_search import FACE, look, turn_back
+from app.faces.face_search import FACE, FaceSearch
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import OrientationJudge
+from app.faces.regions import turn_points_back
 from app.records import Image
 from benchmarks.machine import describe_machine
 from benchmarks.perturbations import PERTURBATIONS, Box, carry_box, faceless_pictures
@@ -34,11 +35,10 @@ PLAIN, DEEPFACE, OURS = "plain", "DeepFace", "ours"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a side found in one copy: boxes in its pixels, how often the side turned it, and by which attempt."""
+    """The boxes that a side found in one copy, in the copy's pixels, and by which search variant (ours only)."""
 
     boxes: list[Box]
-    attempt: str = ""
-    quarter_turns: int = 0
+    variant: str = ""
 
 
 Find = Callable[[Image], Found]
@@ -53,23 +53,27 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def build_sides(*, deepface: bool) -> dict[str, Find]:
+    """Load the nets of each side to compare."""
     mtcnn = build_detector(DetectionOptions(), Mtcnn())
-    sides = {PLAIN: with_detector(mtcnn), OURS: with_attempts(mtcnn, OrientationJudge(Mtcnn()))}
+    sides = {PLAIN: with_detector(mtcnn), OURS: with_search(FaceSearch(mtcnn, OrientationJudge(Mtcnn())))}
     if deepface:
         sides[DEEPFACE] = with_detector(build_detector(DetectionOptions(LIBRARY_MTCNN), Mtcnn()))
     return sides
 
 
 def with_detector(detector: Detector) -> Find:
+    """Find faces by one pass of a detector."""
     return lambda image: Found([box_of(region) for region in detector.detect_faces(image)])
 
 
-def with_attempts(detector: Detector, judge: OrientationJudge) -> Find:
+def with_search(search: FaceSearch) -> Find:
+    """Find faces by all search variants, as the program does."""
+
     def find(image: Image) -> Found:
-        seen = look(detector, judge, image)
+        seen = search.search(image)
         regions = [] if seen.doubt == FACE else seen.regions
         boxes = [unturned(box_of(region), seen.quarter_turns, image) for region in regions]
-        return Found(boxes, seen.attempt if boxes else "none", seen.quarter_turns)
+        return Found(boxes, seen.variant if boxes else "none")
 
     return find
 
@@ -79,12 +83,13 @@ def box_of(region: FacialAreaRegion) -> Box:
 
 
 def unturned(box: Box, quarter_turns: int, image: Image) -> Box:
-    corners = turn_back(box.reshape(2, 2), quarter_turns, image.shape)
+    """Return the box in pixels of the image before it was turned."""
+    corners = turn_points_back(box.reshape(2, 2), quarter_turns, image.shape)
     return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
+    """Compute intersection over union."""
     shared = np.prod(np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0))
     areas = [np.prod(box[2:] - box[:2]) for box in (one, other)]
     return float(shared / (sum(areas) - shared))
@@ -95,6 +100,7 @@ def read_bounded(path: Path) -> Image:
 
 
 def bounded(image: Image) -> Image:
+    """Reduce the image until its longer side is at most MAX_SIDE_PX."""
     scale = MAX_SIDE_PX / max(image.shape[:2])
     if scale >= 1:
         return image
@@ -106,7 +112,7 @@ def largest(boxes: Sequence[Box]) -> Box:
 
 
 def measure_found(photos: Sequence[Path], sides: dict[str, Find]) -> dict[str, Any]:
-    """By perturbation and side: of how many photos the largest face was found, and by which attempts."""
+    """Count, for each perturbation and side, the photos whose largest face was found, and by which search variants."""
     images = [read_bounded(photo) for photo in photos]
     truths = [largest(sides[PLAIN](image).boxes) for image in images]
     rows: dict[str, Any] = {}
@@ -119,6 +125,7 @@ def measure_found(photos: Sequence[Path], sides: dict[str, Find]) -> dict[str, A
 
 
 def count_found(find: Find, images: Sequence[Image], faces: Sequence[Box]) -> dict[str, Any]:
+    """Count in how many images one side finds the face, and time it."""
     started = time.perf_counter()
     all_found = [find(image) for image in images]
     seconds = time.perf_counter() - started
@@ -126,16 +133,16 @@ def count_found(find: Find, images: Sequence[Image], faces: Sequence[Box]) -> di
         any(overlap(box, face) >= MIN_OVERLAP for box in found.boxes)
         for found, face in zip(all_found, faces, strict=True)
     ]
-    attempts = [found.attempt for found in all_found if found.attempt]
+    variants = [found.variant for found in all_found if found.variant]
     return {
         "found": sum(hits),
         "ms_a_photo": round(seconds / len(images) * 1000, 1),
-        "attempts": {attempt: attempts.count(attempt) for attempt in sorted({*attempts})},
+        "variants": {variant: variants.count(variant) for variant in sorted({*variants})},
     }
 
 
 def measure_false(sides: dict[str, Find]) -> dict[str, Any]:
-    """By side: the pictures without a face in which one was found."""
+    """List, for each side, the pictures without a face in which it found one."""
     pictures = [(name, bounded(image)) for name, image in faceless_pictures()]
     false = {side: [name for name, image in pictures if find(image).boxes] for side, find in sides.items()}
     print(f"{f'false faces, of {len(pictures)} pictures':<32}" + "".join(f"{len(false[side]):>10}" for side in sides))

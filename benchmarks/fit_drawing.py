@@ -1,8 +1,8 @@
-"""Fits `app/faces/drawing_table.py`: faces of photographs and of drawings come in, the table goes out.
+"""Fit the table of `app/faces/drawing_table.py` to faces of photographs and of drawings, and print it.
 
 `python -m benchmarks.fit_drawing --photographs DIR --flat DIR --sketches DIR --cartoons DIR`: PNG or JPEG files, each
-one face in MTCNN's box. A name is `SOURCE--VARIANT.ext`: all variants of one source are left out together, and the
-highest score that a photograph gets where its source was left out says where the line belongs.
+one face cut out by MTCNN's box and named `SOURCE--VARIANT.ext`. The limits of drawing.py come from the highest score
+that a photograph gets from a fit without its source; all variants of one source are left out together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.drawing import FURTHEST, look_at
+from app.faces.drawing import FURTHEST, prepare_face
 from app.faces.drawing_traits import measure_traits
 
 Floats = NDArray[np.float64]
@@ -25,21 +25,21 @@ Face = tuple[str, dict[str, float]]
 
 KINDS = ("flat", "sketches", "cartoons")
 FOLDS = 5
-PHOTOGRAPH = 10.0  # what a photograph weighs against a drawing
+PHOTOGRAPH = 10.0  # weight of a photograph against a drawing's 1
 PENALTY = 3.3  # on the squared weights, halved
-STEPS = 30  # of Newton's; it is still after ten
+STEPS = 30  # of Newton's method, which converges within ten
 
 
 def read_faces(folder: Path) -> Iterator[Face]:
-    """Each face's source and traits."""
+    """Yield each face's source and traits."""
     for path in sorted(folder.iterdir()):
         face = cv2.imread(str(path))
         if face is not None:
-            yield path.stem.partition("--")[0], measure_traits(*look_at(np.asarray(face, np.uint8)))
+            yield path.stem.partition("--")[0], measure_traits(*prepare_face(np.asarray(face, np.uint8)))
 
 
 def fit_line(places: Floats, drawn: Floats) -> tuple[Floats, float]:
-    """The weights and the bias of a logistic regression."""
+    """Fit a logistic regression; return its weights and its bias."""
     with_one = np.hstack([places, np.ones((len(places), 1))])
     counts = np.where(drawn > 0, 1.0, PHOTOGRAPH)
     penalty = np.diag([PENALTY] * places.shape[1] + [1e-6])
@@ -53,7 +53,7 @@ def fit_line(places: Floats, drawn: Floats) -> tuple[Floats, float]:
 
 
 def score_left_out(places: Floats, drawn: Floats, sources: list[str]) -> Floats:
-    """Everyone's score by a line that was fitted without their source."""
+    """Score each face by a regression that was fitted without its source."""
     folds = np.array([zlib.crc32(source.encode()) % FOLDS for source in sources])
     scores = np.zeros(len(places))
     for fold in range(FOLDS):

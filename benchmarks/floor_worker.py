@@ -1,7 +1,7 @@
-"""The floor, in a process of its own: nothing but Facenet512 on ONNX Runtime, on batches that are ready.
+"""Measure the lower bound in a process of its own: nothing but Facenet512 on ONNX Runtime, on prepared batches.
 
-`python -m benchmarks.floor_worker JOB RESULT`; a job has `weights` (the .onnx), `threads`, `batch`, `batches` and
-`passes`. Every way of using the cores is measured; the caller takes the fastest.
+`python -m benchmarks.floor_worker JOB RESULT`. A job has `weights` (the .onnx), `threads`, `batch`, `batches` and
+`passes`. Each way of using the cores is measured; the caller takes the fastest.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def forward(session: ort.InferenceSession, batch: NDArray[np.float32]) -> NDArra
 
 
 def measure(run: Callable[[Batches], object], job: dict[str, Any], batches: Batches) -> list[float]:
-    """Milliseconds a face, for each pass."""
+    """Measure the milliseconds per face of each pass."""
     run(batches[: job["threads"]])
     faces = len(batches) * job["batch"]
     taken = []

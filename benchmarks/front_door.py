@@ -1,4 +1,4 @@
-"""This program through its real front door: a roster in MariaDB and photos on a web server come in, a run goes out."""
+"""Run the whole program from its command line, with a roster in MariaDB and photos on a web server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.support.mariadb import MariaDb, missing_programs, running_mariadb
 PROGRAM = ("generate_face_embeddings.py",)
 DATABASE = "medida"
 ROSTER = "tripulantes"
-LOG_MB = 2000  # one log file for the whole run: the steady rate is read from it
+LOG_MB = 2000  # so that one log file holds the whole run: the steady rate is read from it
 LOG_TIME = "%Y-%m-%d %H:%M:%S,%f"
 LOG_TIME_CHARACTERS = len("2025-01-31 23:59:59,999")
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramRun:
-    """One run: the process as a whole, and what the program itself says in `--json` and in its log."""
+    """One run: figures of its process, the document of `--json`, and the times of storing from its log."""
 
     process: Finished
     document: dict[str, Any]
@@ -47,11 +47,12 @@ class ProgramRun:
 
     @property
     def ms_each(self) -> float:
-        """Of the whole process, start and end included."""
+        """Milliseconds per member of the whole process, start and end included."""
         return self.process.wall_s * 1000 / self.members
 
     def steady_ms_each(self, batch: int) -> float | None:
-        """From the end of the first batch to the end of the last one: no start, no loading. None for one batch."""
+        """Compute the milliseconds per member from the end of the first batch to the end of the last, without start and
+        loading; None with one batch only."""
         times = sorted(self.stored_at_s)
         if len(times) <= batch:
             return None
@@ -59,7 +60,7 @@ class ProgramRun:
 
 
 class FrontDoor:
-    """The program's surroundings: a database server, a photo server, a DeepFace home, a folder for its files."""
+    """What a run needs: a database server, a photo server, a DeepFace home, a folder for its files."""
 
     def __init__(self, server: MariaDb, base_url: str, folder: Path, home: Path) -> None:
         self._server = server
@@ -74,17 +75,17 @@ class FrontDoor:
                 "LOG_DIR": folder / "logs",
                 "LOG_MAX_MB": LOG_MB,
                 "TEMP_DIR": folder / "temp_uploads",
-                "SHARED_PHOTOS": "report",  # a few photos go round among many members
-                "MULTIPLE_FACES": "largest",  # as DeepFace's side takes them
+                "SHARED_PHOTOS": "report",  # many members share a few photos
+                "MULTIPLE_FACES": "largest",  # as DeepFace's side chooses
             }
         )
 
     def enrol(self, photo_names: Sequence[str], members: int) -> None:
-        """A new database whose roster has that many members; the photos go round."""
+        """Make a new database whose roster has that many members, who share these photos in turn."""
         self.enrol_as([str(number) for number in range(members)], photo_names)
 
     def enrol_as(self, crew_ids: Sequence[str], photo_names: Sequence[str]) -> None:
-        """The same, with members of these ids."""
+        """Make a new database whose roster has members of these ids, who share these photos in turn."""
         self._server.execute(f"CREATE OR REPLACE DATABASE {DATABASE} CHARACTER SET utf8mb4")
         names = ("crew_id", "imagen", "nombres", "apellidos")
         id_column = Column(names[0], String(10), primary_key=True)
@@ -103,7 +104,7 @@ class FrontDoor:
     def run(
         self, *words: str, program: Sequence[str] = PROGRAM, tree: Path = PROJECT_DIR, **settings: object
     ) -> ProgramRun:
-        """Run the program of a source tree with these arguments. Raises RuntimeError when it did not do its work."""
+        """Run the program of a source tree with these arguments. Raises RuntimeError when the run failed as a whole."""
         document, output = self._folder / "run.json", self._folder / "run.txt"
         for left in (document, self._log):
             left.unlink(missing_ok=True)
@@ -114,16 +115,16 @@ class FrontDoor:
         return ProgramRun(finished, json.loads(document.read_text()), self._stored_at_s())
 
     def rows(self) -> dict[str, tuple[str, datetime]]:
-        """The active rows by crew_id: the vector's text, and when the row was last written."""
+        """Read the active rows by crew_id: the vector's text, and when the row was last written."""
         sql = "SELECT crew_id, embedding, updated_at FROM face_embeddings WHERE active"
         return {str(crew_id): (text, written) for crew_id, text, written in self._server.execute(sql, DATABASE)}
 
     def requests(self) -> Counter[str]:
-        """How often the photo server was asked so far, by method and status."""
+        """Count the photo server's answers so far, by method and status."""
         return count_requests(self._base_url)
 
     def _stored_at_s(self) -> list[float]:
-        """When each member was stored (seconds since 1970), from the run's log."""
+        """Read from the run's log when each member was stored (seconds since 1970)."""
         if not self._log.exists():
             return []
         with self._log.open(encoding="utf-8") as lines:
@@ -133,7 +134,8 @@ class FrontDoor:
 
 @contextmanager
 def open_front_door(folder: Path, photos: Path, home: Path) -> Iterator[FrontDoor]:
-    """Servers of our own, while inside; `photos` is the folder that the web server serves."""
+    """Start our own servers and stop them on leaving; `photos` is the folder that the web server serves. Ends the
+    program where MariaDB is not installed."""
     missing = missing_programs()
     if missing:
         raise SystemExit(f"{', '.join(missing)} not found: apt-get install mariadb-server-core mariadb-client-core")

@@ -1,6 +1,7 @@
-"""Draws `app/faces/golden.jpg`, the face of nobody by which a run tells that it still computes what it did.
+"""Draw `app/faces/golden.jpg`, an invented face; a run embeds it to check that vectors still come out the same.
 
-`python -m benchmarks.golden_face FILE`. The file in the program is never drawn anew: recorded vectors are of its bytes.
+`python -m benchmarks.golden_face FILE`. The program's file must not be drawn again: galleries hold the vector of its
+bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ QUALITY = 92
 
 @dataclass
 class Canvas:
-    """Soft ellipses over each other; units are pixels of the finished picture, colours BGR."""
+    """A picture of soft ellipses. Units are pixels of the finished picture, colours BGR."""
 
     pixels: NDArray[np.float32] = field(
         default_factory=lambda: np.full((SIDE_PX * OVERSAMPLING,) * 2 + (3,), BACKGROUND, np.float32)
@@ -38,7 +39,7 @@ class Canvas:
 
 
 def draw() -> NDArray[np.uint8]:
-    """BGR uint8 (160, 160, 3)."""
+    """Draw the face: BGR uint8 (160, 160, 3)."""
     canvas = Canvas()
     canvas.ellipse((80, 170), (70, 40), SHIRT)
     canvas.ellipse((80, 128), (20, 26), SHADE)

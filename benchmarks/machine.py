@@ -1,9 +1,10 @@
-"""What the figures were measured on, and the environment that all measured processes share."""
+"""Describe the machine that figures are measured on, and set the environment that all measured processes share."""
 
 from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,21 +13,33 @@ from app.core.config import PROJECT_DIR, Settings
 
 # Some machines set these for OpenBLAS; they slow numpy down. Unset for every side alike.
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-# Chosen by the benchmark itself, or found out by it: not left to whoever starts it.
+# Set or found by the benchmark itself, so not taken from the caller's environment.
 CHOSEN_HERE = ("DEEPFACE_BACKEND_ENGINE", "DEEPFACE_ONNX_PROVIDERS", "TF_USE_LEGACY_KERAS", "DEEPFACE_HOME")
-# ... nor settings of the C library's allocator.
-ALLOCATOR = "MALLOC_"
+ALLOCATOR = "MALLOC_"  # prefix of the C library's allocator settings, which are not taken over either
 PACKAGES = ("deepface", "tensorflow", "mtcnn", "onnxruntime", "opencv-contrib-python-headless", "numpy", "Pillow")
 QUIET_LOAD = 0.5  # processes that wanted a core, on average over the last minute
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def say(line: str) -> None:
+    """Print a line with the time of day."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+def check_machine() -> dict[str, object]:
+    """Describe the machine before anything is measured, and warn if other programs use it."""
+    machine = describe_machine()
+    if float(str(machine["load_at_start"])) > QUIET_LOAD:
+        say(f"the machine is not quiet: load {machine['load_at_start']}")
+    return machine
+
+
 def describe_machine() -> dict[str, object]:
-    """Processor, cores, system and versions, for the table and the JSON file."""
+    """Return processor, cores, system and versions, for the table and the JSON file."""
     return {
         "processor": _processor(),
         "cores": cores(),
@@ -39,7 +52,7 @@ def describe_machine() -> dict[str, object]:
 
 
 def child_environment(values: Mapping[str, object]) -> dict[str, str]:
-    """This environment with our settings at their defaults, whatever `.env` says, and `values` over them."""
+    """Return this environment with our settings at their defaults, not those of `.env`, overridden by `values`."""
     environment = {name: value for name, value in os.environ.items() if not _is_left_out(name)}
     environment |= _default_settings()
     environment |= {"PYTHONPATH": str(PROJECT_DIR), "TF_CPP_MIN_LOG_LEVEL": "3", "DEEPFACE_LOG_LEVEL": "40"}
@@ -48,7 +61,7 @@ def child_environment(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _default_settings() -> dict[str, str]:
-    """Those that have one, as text."""
+    """Return as text the settings that have a default."""
     defaults = {name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()}
     return {name: str(value) for name, value in defaults.items() if value is not None and str(value)}
 

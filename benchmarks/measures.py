@@ -1,4 +1,4 @@
-"""The measures of `compare`: each takes the workbench and gives back figures."""
+"""The measures of `compare`: each runs on the workbench and returns figures."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from benchmarks.processes import following, run_worker
 from benchmarks.weights import ENGINE_FILES, Home
 
 MODEL = "Facenet512"
-BATCH = 8  # the best of 1 to 32 on two cores, and the program's own
+BATCH = 8  # the fastest of 1 to 32 on two cores, and the program's own
 SHRUNK_SIDE_PX = 640
 LARGE_MEGAPIXELS = 20.0
 LARGE_MEMBERS = 128  # at least: several batches
 FLOOR_BATCHES = 8  # in each pass
 TRIAL_PASSES = 2  # to find DeepFace's best settings
 COLD_STARTS = 5
-# The C library gives large arrays back to the system at once and asks for new ones. Where page faults are dear, as on
-# many virtual machines, that is half of DeepFace's time: with these settings it keeps them.
+# By default the C library returns large arrays to the system at once and requests new ones. Where page faults are slow,
+# as on many virtual machines, that takes half of DeepFace's time. With these settings it keeps the memory.
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": "4000000000",
     "MALLOC_TRIM_THRESHOLD_": "8000000000",
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Milliseconds a photo (one value for each repetition), and what else was seen."""
+    """One measure: milliseconds per photo of each repetition, peak memory, and details."""
 
     key: str
     title: str
@@ -54,8 +54,8 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """What all measures share. `photos` each hold a face; `small` is the one for cold starts; `served` is the web
-    server's folder; `way` is DeepFace's fastest, by its name in `deepface_ways`."""
+    """What all measures share. `photos`: each with a face; `small`: the photo for cold starts; `served`: the web
+    server's folder; `way`: the fastest of `deepface_ways`."""
 
     photos: list[Path]
     small: Path
@@ -74,18 +74,18 @@ class Workbench:
 
     @property
     def progress(self) -> Path:
-        """Where a process of DeepFace's says how far it is."""
+        """The file to which DeepFace's process appends its progress."""
         return self.folder / "progress.txt"
 
 
 def deepface_ways(engines: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The settings of DeepFace's that are tried, as environments."""
+    """Return the ways of running DeepFace that are tried, each as environment variables."""
     plain = {engine: {"DEEPFACE_BACKEND_ENGINE": engine} for engine in engines}
     return plain | {f"{engine}, memory kept": values | KEEP_MEMORY for engine, values in plain.items()}
 
 
 def run_deepface(bench: Workbench, photos: Sequence[Path], way: str, **job: Any) -> dict[str, Any]:
-    """A process of DeepFace's on these photos; see deepface_worker."""
+    """Run DeepFace on these photos in a process of its own; see `deepface_worker`."""
     given = {"model": MODEL, "warm_up": str(bench.small), "photos": [str(photo) for photo in photos], "passes": 1}
     given |= {"as_list": False, "keep_vectors": False, "progress": str(bench.progress)} | job
     values = {"DEEPFACE_HOME": bench.home.folder} | deepface_ways(bench.home.engines)[way]
@@ -93,7 +93,7 @@ def run_deepface(bench: Workbench, photos: Sequence[Path], way: str, **job: Any)
 
 
 def try_ways(bench: Workbench) -> dict[str, float]:
-    """Milliseconds a photo of each way of running DeepFace, on a small, a middling and a median photo."""
+    """Measure the milliseconds per photo of each way of running DeepFace, on a small, a middling and a median photo."""
     ordered = sorted(bench.photos, key=megapixels)
     photos = [ordered[0], ordered[len(ordered) // 4], ordered[len(ordered) // 2]]
     taken = {}
@@ -128,14 +128,14 @@ def _measure_deepface(
 
 
 def measure_program(bench: Workbench) -> Measure:
-    """The whole program, each time on an empty gallery."""
+    """Measure the whole program, each time on an empty gallery."""
     runs = [_enrol_and_run(bench, bench.names, bench.members) for _ in range(bench.repeat)]
     steady = [ms for run in runs if (ms := run.steady_ms_each(BATCH)) is not None]
     details = {
         "members": bench.members,
         "failed": runs[-1].document["summary"]["failed"],
         "steady_ms_each": steady,
-        "stages_ms": middle_of_stages(runs),
+        "stages_ms": median_of_stages(runs),
     }
     title = "this program: web server, MariaDB, files and all"
     return Measure("d", title, [run.ms_each for run in runs], max(run.process.peak_mb for run in runs), details)
@@ -148,11 +148,12 @@ def _enrol_and_run(bench: Workbench, names: Sequence[str], members: int) -> Prog
     return run
 
 
-def middle_of_stages(runs: Sequence[ProgramRun]) -> dict[str, float]:
+def median_of_stages(runs: Sequence[ProgramRun]) -> dict[str, float]:
     return {stage: round(median(run.stages_ms[stage] for run in runs), 2) for stage in runs[0].stages_ms}
 
 
 def measure_floor(bench: Workbench) -> Measure:
+    """Measure the network alone: the lower bound of any program."""
     job = {"weights": str(bench.home.weights / ENGINE_FILES["onnx"]), "threads": cores(), "batch": BATCH}
     job |= {"batches": FLOOR_BATCHES * cores(), "passes": bench.repeat}
     result = run_worker("floor_worker", job, child_environment({}), bench.folder)
@@ -163,9 +164,10 @@ def measure_floor(bench: Workbench) -> Measure:
 
 
 def measure_cold_starts(bench: Workbench) -> dict[str, list[float]]:
-    """Seconds: of the program from process start to its exit with the row stored; of DeepFace to its first vector."""
+    """Measure seconds from process start: of the program to its exit with the row stored, of DeepFace to its first
+    vector."""
     bench.door.enrol([bench.small.name], 1)
-    bench.door.run("--crew-id", "0", "--force")  # table and weights' hash are in place
+    bench.door.run("--crew-id", "0", "--force")  # makes the tables and records the weights' hash
     ours = [bench.door.run("--crew-id", "0", "--force") for _ in range(COLD_STARTS)]
     assert all(run.document["summary"]["stored"] == 1 for run in ours)
     taken = {"program": [run.process.wall_s for run in ours], "deepface": []}
@@ -177,7 +179,7 @@ def measure_cold_starts(bench: Workbench) -> dict[str, list[float]]:
 
 
 def measure_large(bench: Workbench) -> Measure:
-    """The program with every second photo of 20 megapixels: what it needs at the worst."""
+    """Measure the program with every second photo of 20 megapixels: its highest memory."""
     largest = max(bench.photos, key=lambda photo: photo.stat().st_size)
     large = enlarge(largest, bench.served / "large.jpg", LARGE_MEGAPIXELS)
     names = [name for photo in bench.names for name in (large.name, photo)]

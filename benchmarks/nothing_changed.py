@@ -1,8 +1,8 @@
-"""What a run costs when nothing has changed: the every-hour, every-night case.
+"""Measure a run in which nothing has changed, the usual case of every hour and every night.
 
 `python -m benchmarks.nothing_changed`: 10,000 members stored already, real MariaDB, a real web server with ETags in a
-process of its own. Told are seconds, peak memory and what the server was asked: by a run whose checks are not due, by
-one that asks about every photo, by one that compares every photo's content, and by `--plan`.
+process of its own. Printed are seconds, peak memory and the requests to the server of a run whose checks are not due,
+of one that asks about every photo, of one that compares every photo's content, and of `--plan`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.scale import PHOTO, STAND_INS, write_small_portrait
 from benchmarks.weights import facenet_home
 
-MAX_IDLE_S = 3.0  # what issue 5 asks for
+MAX_IDLE_S = 3.0  # limit of issue 5
 CASES: dict[str, tuple[Sequence[str], Sequence[str], float]] = {  # program, arguments, PHOTO_RECHECK_HOURS
     "checks not due": (PROGRAM, ("--all",), 20),
     "all photos asked about": (PROGRAM, ("--all",), 0),
@@ -29,7 +29,7 @@ CASES: dict[str, tuple[Sequence[str], Sequence[str], float]] = {  # program, arg
 
 
 def measure(door: FrontDoor, case: str, repeat: int) -> tuple[float, float, Counter[str]]:
-    """(median seconds, most megabytes, requests of one run)."""
+    """Run one case; return the median seconds, the peak megabytes and the requests of the last run."""
     program, words, recheck = CASES[case]
     seconds, peaks, asked = [], [], Counter[str]()
     for _ in range(repeat):
@@ -53,11 +53,11 @@ def main() -> None:
         with open_front_door(folder, folder / "served", facenet_home(folder).folder) as door:
             door.enrol([PHOTO], options.members)
             door.run("--all", program=STAND_INS)
-            print(f"{'':<26}{'s':>8}{'peak MB':>9}  asked")
+            print(f"{'':<26}{'s':>8}{'peak MB':>9}  requests")
             for case in CASES:
                 seconds, peak_mb, asked = measure(door, case, options.repeat)
-                told = ", ".join(f"{number} {what}" for what, number in sorted(asked.items())) or "nothing"
-                print(f"{case:<26}{seconds:>8.2f}{peak_mb:>9.0f}  {told}", flush=True)
+                listed = ", ".join(f"{number} {what}" for what, number in sorted(asked.items())) or "none"
+                print(f"{case:<26}{seconds:>8.2f}{peak_mb:>9.0f}  {listed}", flush=True)
                 if case == "checks not due":
                     print(f"{'':<26}at most {MAX_IDLE_S:g}: {'reached' if seconds <= MAX_IDLE_S else 'NOT REACHED'}")
 

@@ -1,7 +1,7 @@
-"""Our MTCNN against the `mtcnn` library on every photo of a folder: the same faces to a pixel?
+"""Compare our MTCNN with the `mtcnn` library on every photo of a folder.
 
 `python -m benchmarks.parity --photos DIR`: prints the largest differences, on the copy that the program looks at and at
-full size; exit code 1 when any exceeds what issue 3 allows. On package portraits it is a test (test_faces_mtcnn.py).
+full size; exit code 1 when any exceeds the limits of issue 3. tests/faces/test_mtcnn.py does the same on two portraits.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ MAX_PIXELS, MAX_CONFIDENCE = 1.0, 1e-3
 
 def load_library() -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TensorFlow's own
-        from mtcnn import MTCNN  # noqa: PLC0415  # seconds, and hundreds of megabytes
+        warnings.simplefilter("ignore")  # warnings of TensorFlow
+        from mtcnn import MTCNN  # noqa: PLC0415  # takes seconds and hundreds of megabytes
 
         return MTCNN()
 
 
 def differences(ours: Mtcnn, library: Any, image: Image) -> tuple[float, float] | None:
-    """The largest difference in pixels (boxes and landmarks) and in confidence; None when the faces are not as many."""
+    """Return the largest difference in pixels (boxes and landmarks) and in confidence; None for unequal counts."""
     expected = library.detect_faces(image[:, :, ::-1], fit_to_image=False)
     found = ours.detect(image)
     if len(found) != len(expected):

@@ -1,22 +1,21 @@
-"""Photos made worse on purpose: a photo comes in, its copy and the way of its points go out; pictures without a face.
+"""Make photos worse, knowing where each of their points lies in the copy; and collect pictures without a face.
 
-All of it by arithmetic and by seed: the same photo always gives the same copy.
+Everything is computed from fixed seeds: the same photo always gives the same copy.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from app.records import Image
+from tests.support.pictures import package_file, read_picture
 
 Matrix = NDArray[np.float64]  # (2, 3): where a point of the photo lies in the copy
 Box = NDArray[np.float64]  # x1, y1, x2, y2
@@ -45,14 +44,14 @@ SAMPLES = {  # pictures of these packages that show no human face: textures, thi
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A perturbed copy, and where the photo's points lie in it."""
+    """A perturbed copy, and the matrix that maps the photo's points into it."""
 
     image: Image
     matrix: Matrix
 
 
 def _keeping_places(change: Callable[[Image], NDArray[np.generic]]) -> Callable[[Image], Copy]:
-    """A perturbation that moves nothing; `change` may leave the range of grey levels."""
+    """Build a perturbation that moves no point; the result of `change` may exceed the range of grey levels."""
 
     def perturb(image: Image) -> Copy:
         changed = np.clip(np.rint(change(image)), 0, GREY_LEVELS).astype(np.uint8)
@@ -62,7 +61,7 @@ def _keeping_places(change: Callable[[Image], NDArray[np.generic]]) -> Callable[
 
 
 def _turned(degrees: float) -> Callable[[Image], Copy]:
-    """Anticlockwise, on a canvas that holds all of it; black where the photo does not reach."""
+    """Build a turn anticlockwise onto a canvas that holds the whole photo, black where the photo does not reach."""
 
     def perturb(image: Image) -> Copy:
         height, width = image.shape[:2]
@@ -132,30 +131,23 @@ PERTURBATIONS: dict[str, Callable[[Image], Copy]] = {
 
 
 def carry_box(box: Box, matrix: Matrix) -> Box:
-    """A face's box in the copy: the centre goes along; the sides are exact for quarter turns and kept when tilted."""
+    """Map a face's box into the copy: the centre exactly, the sides exactly for quarter turns, unchanged if tilted."""
     centre = matrix[:, :2] @ ((box[:2] + box[2:]) / 2) + matrix[:, 2]
     half = np.hypot(*(matrix[:, :2] * (box[2:] - box[:2])).T) / 2
     return np.concatenate([centre - half, centre + half])
 
 
 def faceless_pictures() -> Iterator[tuple[str, Image]]:
-    """Pictures without a face by name: samples of packages (requirements-demo.txt), and ones drawn here."""
+    """Yield pictures without a face by name: samples of packages (requirements-demo.txt), and ones drawn here."""
     for package, (folder, names) in SAMPLES.items():
         for name in names:
-            yield f"{package} {name}", np.asarray(cv2.imread(str(_package_file(package, folder, name))), np.uint8)
+            yield f"{package} {name}", read_picture(package_file(package, folder, name))
     yield from _textures()
     yield from _avatars()
 
 
-def _package_file(package: str, folder: str, name: str) -> Path:
-    """Nothing is imported: these packages are installed without what they require."""
-    spec = importlib.util.find_spec(package)
-    assert spec and spec.submodule_search_locations, "pip install --no-deps -r requirements-demo.txt"
-    return Path(spec.submodule_search_locations[0], folder, name)
-
-
 def _textures() -> Iterator[tuple[str, Image]]:
-    """Noise from coarse to fine (clouds, foliage, grain), stripes, a gradient and plain colours."""
+    """Draw noise from coarse to fine (clouds, foliage, grain), stripes, a gradient and plain colours."""
     generator = np.random.default_rng(0)
     shape = (TEXTURE_SIDE_PX, TEXTURE_SIDE_PX)
     for cells in (4, 8, 16, 32, 64, 128, TEXTURE_SIDE_PX):
@@ -169,7 +161,7 @@ def _textures() -> Iterator[tuple[str, Image]]:
 
 
 def _avatars() -> Iterator[tuple[str, Image]]:
-    """What servers show for a missing photo: a head and shoulders without features, or initials."""
+    """Draw what servers show for a missing photo: head and shoulders without features, or initials."""
     for name, ground, figure in (("light", 225, 160), ("dark", 40, 110), ("inverse", 130, 255)):
         canvas = np.full((TEXTURE_SIDE_PX, TEXTURE_SIDE_PX, 3), ground, np.uint8)
         cv2.circle(canvas, (240, 180), 90, (figure,) * 3, cv2.FILLED, cv2.LINE_AA)

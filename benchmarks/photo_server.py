@@ -1,7 +1,7 @@
-"""The web server of photos, in a process of its own: `/<any crew id>/<photo>` is the folder's file of that name.
+"""Serve a folder's photos to a roster of any length, in a process of its own.
 
-`python -m benchmarks.photo_server FOLDER` prints its port. So one folder serves a roster of any length. Each photo has
-an ETag, as Apache makes it of date and size; `/requests` says how many answers of each method and status there were.
+`python -m benchmarks.photo_server FOLDER` prints its port. `/<any crew id>/<photo>` is the folder's file of that name.
+Each photo has an ETag of date and size, as Apache's; `/requests` returns the number of answers by method and status.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REQUESTS = "/requests"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection's requests, which stays open, as with the servers out there."""
+    """Answer the requests of one connection, which stays open, as with real servers."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # else a photo's last packet may wait 40 ms for an acknowledgement
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """The console belongs to the benchmark."""
+        """Print nothing: the console belongs to the benchmark."""
 
 
 class Server(ThreadingHTTPServer):
@@ -74,13 +74,13 @@ class Server(ThreadingHTTPServer):
 
 
 def count_requests(base_url: str) -> Counter[str]:
-    """Answers so far, by method and status: `HEAD 304`."""
+    """Count the answers so far by method and status, such as `HEAD 304`."""
     return Counter(requests.get(f"{base_url}{REQUESTS}", timeout=10).json())
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """The base URL of a server that runs while inside."""
+    """Start a server, give its base URL, and stop it on leaving."""
     words = [sys.executable, "-m", "benchmarks.photo_server", str(folder)]
     with subprocess.Popen(words, cwd=PROJECT_DIR, stdout=subprocess.PIPE, text=True) as process:
         try:

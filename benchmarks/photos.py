@@ -1,7 +1,8 @@
-"""The photos to measure with: a folder comes in, copies of other sizes go out."""
+"""The photos to measure with: their list, their labels, and copies of other sizes."""
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +16,17 @@ PIXELS_PER_MEGAPIXEL = 1_000_000
 
 
 def list_photos(folder: Path) -> list[Path]:
-    """The folder's photos by name; ends the program when there is none."""
+    """List the folder's photos by name. Ends the program when there is none."""
     photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
     if not photos:
         raise SystemExit(f"no photos in {folder}")
     return photos
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """Read from a CSV file (file,person) who is on each photo."""
+    with path.open(newline="") as rows:
+        return {row["file"]: row["person"] for row in csv.DictReader(rows)}
 
 
 def megapixels(photo: Path) -> float:
@@ -28,7 +35,7 @@ def megapixels(photo: Path) -> float:
 
 
 def write_resized(photo: Path, target: Path, scale: float) -> Path:
-    """The photo, upright, at another size, as JPEG."""
+    """Write the photo, upright and scaled, as a JPEG; return its path."""
     image = cv2.imread(str(photo))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=method)
@@ -38,7 +45,7 @@ def write_resized(photo: Path, target: Path, scale: float) -> Path:
 
 
 def shrink_all(photos: Sequence[Path], folder: Path, longer_side_px: int) -> list[Path]:
-    """Copies whose longer side is at most that; smaller photos are taken as they are."""
+    """Write copies whose longer side is at most that long; smaller photos are returned as they are."""
     return [_shrink(photo, folder / f"{photo.stem}.jpg", longer_side_px) for photo in photos]
 
 
@@ -49,5 +56,5 @@ def _shrink(photo: Path, target: Path, longer_side_px: int) -> Path:
 
 
 def enlarge(photo: Path, target: Path, wanted_megapixels: float) -> Path:
-    """A copy of that many megapixels."""
+    """Write a copy of that many megapixels; return its path."""
     return write_resized(photo, target, math.sqrt(wanted_megapixels / megapixels(photo)))

@@ -1,4 +1,4 @@
-"""The comparison as a picture for the README: photos a second, on a logarithmic scale."""
+"""Draw the comparison for docs/rendimiento.md: photos a second, on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Photos a second -> pixels, from one power of ten to another."""
+    """Convert photos a second to pixels, between two powers of ten."""
 
     low: int
     high: int
@@ -55,7 +55,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a text looks."""
+    """Size, colour and font of a text."""
 
     size_px: int
     colour: str = INK
@@ -66,14 +66,14 @@ HEADING, PLAIN, VALUE, SMALL = Style(25, font=BOLD_FONT), Style(18), Style(20, f
 
 
 class Canvas:
-    """Pillow's drawing in the picture's own pixels, whatever the sharpness."""
+    """Draw with Pillow in the finished picture's pixels; the image itself is SHARPNESS times as large."""
 
     def __init__(self) -> None:
         self.image = Image.new("RGB", (WIDTH_PX * SHARPNESS, HEIGHT_PX * SHARPNESS), PAPER)
         self._draw = ImageDraw.Draw(self.image)
 
     def text(self, x: float, y: float, text: str, style: Style = PLAIN, anchor: str = "lm") -> float:
-        """Write the text; returns where it ends."""
+        """Write the text; return the x at which it ends."""
         font = ImageFont.truetype(style.font, style.size_px * SHARPNESS)
         self._draw.text((x * SHARPNESS, y * SHARPNESS), text, style.colour, font, anchor)
         return x + self._draw.textlength(text, font) / SHARPNESS
@@ -91,7 +91,7 @@ class Canvas:
 
 
 def draw_comparison(per_second: dict[str, float], subtitle: str, path: Path) -> None:
-    """Write the picture; `per_second` by the measures' keys."""
+    """Write the picture; `per_second` holds photos a second by the measures' keys."""
     canvas, scale = Canvas(), Scale.around([*per_second.values()])
     canvas.text(24, 34, TITLE, HEADING)
     canvas.text(24, 66, subtitle, SMALL)
@@ -119,6 +119,6 @@ def _draw_row(canvas: Canvas, scale: Scale, place: tuple[float, float], row: tup
 
 
 def spanish(value: float, digits: int = 2) -> str:
-    """That many digits that count, with a decimal comma."""
+    """Format a number with that many significant digits and a decimal comma."""
     decimals = max(0, digits - 1 - math.floor(math.log10(value)))
     return f"{value:.{decimals}f}".replace(".", ",")

@@ -1,4 +1,4 @@
-"""Runs a program as its own process: words come in; time, peak memory of the whole process tree, exit code go out."""
+"""Run programs as processes of their own; measure time, CPU time and the peak memory of the whole process tree."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SHOWN_LINES = 20  # of a program that failed
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a process went. `started_at` is the wall clock's (seconds since 1970) just before it began; `cpu_s` is the
-    time on all cores, of the children that it waited for as well."""
+    """Figures of a finished process. `started_at`: wall clock (seconds since 1970) just before it began; `cpu_s`: time
+    on all cores, with that of the children that it waited for."""
 
     started_at: float
     wall_s: float
@@ -35,10 +35,10 @@ class Finished:
 
 
 class PeakMemory:
-    """Follows a process and all its descendants while inside.
+    """Sample the memory of a process and all its descendants, as a context manager.
 
-    The most that the tree was seen to hold together; for the process itself the kernel keeps the high-water mark, so
-    that no peak of its own falls between two samples.
+    `peak_mb` is the highest sum over the tree. For the process itself it takes the kernel's high-water mark, so that
+    none of its peaks falls between two samples.
     """
 
     def __init__(self, pid: int) -> None:
@@ -66,7 +66,7 @@ class PeakMemory:
 
     def _sample(self) -> None:
         tree = process_tree(self._pid)
-        # A child counts from its second sample on: until it starts its own program it shows its parent's memory.
+        # A child counts from its second sample on: until it starts its own program it shares its parent's memory.
         grown_up = [pid for pid in tree[1:] if pid in self._known]
         self._known = set(tree)
         own_kb, children_kb = memory_kb(self._pid), [memory_kb(pid)["VmRSS"] for pid in grown_up]
@@ -74,7 +74,7 @@ class PeakMemory:
 
 
 def process_tree(pid: int) -> list[int]:
-    """The process and its descendants that are alive."""
+    """List the process and its living descendants."""
     found = [pid]
     for parent in found:  # grows while it is walked
         for thread in _threads(parent):
@@ -83,7 +83,7 @@ def process_tree(pid: int) -> list[int]:
 
 
 def memory_kb(pid: int) -> dict[str, int]:
-    """What a process holds (VmRSS) and the most that it ever held (VmHWM), in KiB; zeros when it is gone."""
+    """Read a process's memory now (VmRSS) and its highest so far (VmHWM), in KiB; zeros when it has ended."""
     found = {"VmRSS": 0, "VmHWM": 0}
     for line in _read(Path(f"/proc/{pid}/status")).splitlines():
         name, _, value = line.partition(":")
@@ -95,7 +95,7 @@ def memory_kb(pid: int) -> dict[str, int]:
 def _threads(pid: int) -> list[str]:
     try:
         return [path.name for path in Path(f"/proc/{pid}/task").iterdir()]
-    except OSError:  # the process ended in this moment
+    except OSError:  # the process has just ended
         return []
 
 
@@ -109,23 +109,23 @@ def _read(path: Path) -> str:
 def run_process(
     words: Sequence[str], environment: Mapping[str, str], output: Path, folder: Path = PROJECT_DIR
 ) -> Finished:
-    """Run `python WORDS` in a folder to its end; stdout goes to a file, stderr too."""
+    """Run `python WORDS` in a folder to its end; stdout and stderr go to a file."""
     with output.open("wb") as target:
         started_at, started = time.time(), time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, *words], env=dict(environment), cwd=folder, stdout=target, stderr=subprocess.STDOUT
         )
         with PeakMemory(process.pid) as memory:
-            _, status, usage = os.wait4(process.pid, 0)  # as process.wait(), and says what it used
+            _, status, usage = os.wait4(process.pid, 0)  # like process.wait(), but with resource usage
             wall_s = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
     return Finished(started_at, wall_s, usage.ru_utime + usage.ru_stime, memory.peak_mb, process.returncode)
 
 
 def run_worker(module: str, job: Mapping[str, Any], environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    """Run one of the benchmark's own programs on a job; its result, with `peak_mb`, `started_at` and `wall_s`.
+    """Run one of the benchmark's own programs on a job; return its result with `peak_mb`, `started_at` and `wall_s`.
 
-    Raises RuntimeError with the end of what it printed when it failed.
+    Raises RuntimeError with the end of its output when it failed.
     """
     request, result, output = (folder / f"{module}.{ending}" for ending in ("job.json", "result.json", "txt"))
     request.write_text(json.dumps(job))
@@ -138,13 +138,13 @@ def run_worker(module: str, job: Mapping[str, Any], environment: Mapping[str, st
 
 
 def tail(output: Path) -> str:
-    """The end of what a program printed."""
+    """Return the last lines of a program's output."""
     return "\n".join(output.read_text(errors="replace").splitlines()[-SHOWN_LINES:])
 
 
 @contextmanager
 def following(file: Path) -> Iterator[None]:
-    """Print the lines that another process appends to a file, while inside."""
+    """Print the lines that another process appends to a file, until the context is left."""
     file.write_text("")
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""How well vectors tell people apart: labelled vectors come in, rates go out. Arithmetic only."""
+"""Compute how well vectors distinguish people: rank-1, and TAR at a FAR. Pure arithmetic on labelled vectors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """`rank_1`: how often the nearest other photo is of the same person; `tar`: genuine pairs accepted at the
-    threshold (cosine distance) at which at most `far` of the impostor pairs are."""
+    """Rates of recognition. `rank_1`: fraction of photos whose nearest other photo is of the same person; `tar`:
+    fraction of genuine pairs accepted at `threshold`, the cosine distance that accepts at most `far` of the impostor
+    pairs."""
 
     rank_1: float
     tar: float
@@ -25,12 +26,12 @@ class Rates:
 
 
 def cosine_distances(one: Floats, other: Floats) -> Floats:
-    """Pairwise (n, m) of two sets of vectors (n, d) and (m, d)."""
+    """Compute the pairwise cosine distances (n, m) of vectors (n, d) and (m, d)."""
     return np.asarray(1 - _unit(one) @ _unit(other).T)
 
 
 def drift(one: Floats, other: Floats) -> Floats:
-    """Cosine distance of each vector to the one in the same place (n,)."""
+    """Compute the cosine distance (n,) of each vector to the one in the same place."""
     return np.asarray(1 - (_unit(one) * _unit(other)).sum(axis=1))
 
 
@@ -39,7 +40,7 @@ def _unit(vectors: Floats) -> Floats:
 
 
 def rates(vectors: Floats, people: Sequence[str], far: float) -> Rates:
-    """Every photo against every other one."""
+    """Compare every photo with every other one."""
     distances = cosine_distances(vectors, vectors)
     same = np.equal.outer(np.array(people), np.array(people))
     pairs = np.triu_indices(len(people), k=1)
@@ -50,7 +51,7 @@ def rates(vectors: Floats, people: Sequence[str], far: float) -> Rates:
 
 
 def threshold_at(impostor: Floats, far: float) -> float:
-    """The largest distance at which no more than `far` of the impostor pairs are accepted."""
+    """Return the largest distance that accepts at most `far` of the impostor pairs."""
     allowed = int(len(impostor) * far)
     return float(np.nextafter(np.sort(impostor)[allowed], -np.inf))
 
@@ -58,6 +59,6 @@ def threshold_at(impostor: Floats, far: float) -> float:
 def _rank_1(distances: Floats, same: NDArray[np.bool_]) -> float:
     others = distances + np.diag(np.full(len(distances), np.inf))
     nearest = others.argmin(axis=1)
-    # Somebody with one photo only cannot be found.
+    # A person with a single photo cannot be found.
     findable = same.sum(axis=1) > 1
     return float(same[np.arange(len(same)), nearest][findable].mean())

@@ -1,4 +1,4 @@
-"""The comparison in words: measures come in, the table and the document (JSON) go out."""
+"""The results of `compare` as a table and as a document (JSON)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 
 from benchmarks.measures import Measure
 
-# What issue 3 asks for.
+# Limits of issue 3.
 TIMES_LOOP, TIMES_SHRUNK, TIMES_FLOOR = 100, 20, 2.5
 COLD_START_S, COLD_START_SHARE, LARGE_PEAK_MB = 2.5, 0.25, 1000
 
 
 @dataclass(slots=True)
 class Report:
-    """All that was measured. `measures` by key; `cold_s` by side; what was not asked for is missing, what went
-    wrong is in `failures`."""
+    """All results: `measures` by key, `cold_s` by side, `failures` by part; without the parts not asked for."""
 
     machine: dict[str, Any]
     setting: dict[str, Any]
@@ -26,7 +25,7 @@ class Report:
     failures: dict[str, str] = field(default_factory=dict)
 
     def ratio(self, numerator: str, denominator: str) -> float | None:
-        """How many times as long one takes as the other; None where one was not measured."""
+        """Return how many times as long one measure takes as the other; None where one was not measured."""
         if numerator not in self.measures or denominator not in self.measures:
             return None
         return self.measures[numerator].ms / self.measures[denominator].ms
@@ -47,7 +46,7 @@ class Report:
         }
 
     def targets(self) -> list[Target]:
-        """The figures to reach, as far as they were measured."""
+        """Return the figures to reach that were measured."""
         found = [
             Target("photos a second, against (a)", self.ratio("a", "d"), TIMES_LOOP, at_least=True),
             Target("photos a second, against (b)", self.ratio("b", "d"), TIMES_SHRUNK, at_least=True),

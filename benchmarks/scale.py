@@ -1,7 +1,7 @@
-"""What a long roster costs: time per member, a run with nothing to do, and memory.
+"""Measure how time and memory grow with the roster's length: time per member, a run with nothing to do, memory.
 
-`python -m benchmarks.scale`: real MariaDB, real web server, small photos. Time is measured with stand-ins for the
-nets that take no time (see without_nets); memory also with the real ones.
+`python -m benchmarks.scale`: real MariaDB, real web server, small photos. Time is measured with stand-ins for the nets
+that take no time (see without_nets), memory with the real nets.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from typing import Any
 import cv2
 
 from benchmarks.front_door import PROGRAM, FrontDoor, ProgramRun, open_front_door
-from benchmarks.machine import QUIET_LOAD, describe_machine
+from benchmarks.machine import check_machine, say
 from benchmarks.measures import BATCH
 from benchmarks.weights import facenet_home
 from tests.support.pictures import package_file, read_picture, write_picture
@@ -27,13 +26,13 @@ from tests.support.pictures import package_file, read_picture, write_picture
 STAND_INS = ("-m", "benchmarks.without_nets")
 PHOTO, SMALL_SIDE_PX = "foto.jpg", 160
 FACE_ROWS, FACE_COLUMNS = slice(0, 330), slice(60, 390)  # of the astronaut's portrait
-MAX_TIMES, MAX_GROWTH, MAX_IDLE_S = 1.1, 1.05, 10  # what issue 3 asks for; "seconds"
+MAX_TIMES, MAX_GROWTH, MAX_IDLE_S = 1.1, 1.05, 10  # limits of issue 3
 PARTS = ("time", "memory")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run, or the middle one of several."""
+    """The figures of one run, or of the middle one of several."""
 
     what: str
     members: int
@@ -54,12 +53,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def say(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
-
-
 def write_small_portrait(folder: Path) -> None:
-    """The one photo of everybody."""
+    """Write the small portrait that is every member's photo."""
     face = read_picture(package_file("skimage", "data", "astronaut.png"))[FACE_ROWS, FACE_COLUMNS]
     small = cv2.resize(face, (SMALL_SIDE_PX, SMALL_SIDE_PX), interpolation=cv2.INTER_AREA)
     write_picture(folder / PHOTO, small)
@@ -67,7 +62,7 @@ def write_small_portrait(folder: Path) -> None:
 
 @contextmanager
 def open_door() -> Iterator[FrontDoor]:
-    """The program's surroundings, with one small portrait for everybody."""
+    """Start the servers, with one small portrait for all members; stop them on leaving."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         write_small_portrait(folder / "served")
@@ -83,7 +78,7 @@ def describe(what: str, run: ProgramRun) -> Row:
 
 
 def run_new(door: FrontDoor, members: int, program: Sequence[str], what: str) -> Row:
-    """A run in which everybody is new."""
+    """Run the program on a new roster of so many members."""
     door.enrol([PHOTO], members)
     run = door.run("--all", program=program)
     assert run.document["summary"]["stored"] == members
@@ -91,7 +86,7 @@ def run_new(door: FrontDoor, members: int, program: Sequence[str], what: str) ->
 
 
 def run_again(door: FrontDoor, program: Sequence[str]) -> Row:
-    """A run right after another: everybody is stored already."""
+    """Run the program again on a roster whose members are all stored already."""
     run = door.run("--all", program=program)
     assert run.document["summary"]["skipped"] == run.members
     return describe("all stored already", run)
@@ -119,7 +114,7 @@ MEASURES: dict[str, Callable[[FrontDoor, argparse.Namespace], list[Row]]] = {
 
 
 def figures(rows: dict[str, list[Row]]) -> dict[str, tuple[float, float]]:
-    """Each figure that the issue asks for: measured, at most."""
+    """Return each figure of issue 3 as (measured, limit)."""
     found = {}
     if "time" in rows:
         few, many, again = rows["time"]
@@ -154,9 +149,7 @@ def as_document(machine: dict[str, object], rows: dict[str, list[Row]]) -> dict[
 
 
 def main() -> None:
-    options, machine = parse_arguments(), describe_machine()
-    if float(str(machine["load_at_start"])) > QUIET_LOAD:
-        say(f"the machine is not quiet: load {machine['load_at_start']}")
+    options, machine = parse_arguments(), check_machine()
     with open_door() as door:
         rows = {part: MEASURES[part](door, options) for part in PARTS if options.only in (None, part)}
     print_result(rows)

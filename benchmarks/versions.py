@@ -1,8 +1,8 @@
-"""Speed and memory against an earlier commit of this program, in turns in one run.
+"""Compare speed and memory with an earlier commit of this program, in turns in one run.
 
 `python -m benchmarks.versions --against COMMIT --photos DIR`: the commit is checked out into a temporary folder and
-runs with this installation's libraries. Each round runs both versions one after the other, the earlier one first in
-every second round. Printed are the medians of the rounds and of their ratios, this version to the earlier one.
+runs with this installation's libraries. Each round runs both versions, the earlier one first in every second round.
+Printed are the medians over the rounds, and the ratios of this version to the earlier one.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--against", required=True, metavar="COMMIT")
     parser.add_argument("--photos", type=Path, required=True, metavar="DIR")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds; default: 3")
-    parser.add_argument("--members", type=int, default=280, metavar="N", help="who are new, in one run; default: 280")
+    parser.add_argument("--members", type=int, default=280, metavar="N", help="new members of one run; default: 280")
     parser.add_argument(
-        "--unchanged", type=int, default=5000, metavar="N", help="who are stored; 0: none; default: 5000"
+        "--unchanged", type=int, default=5000, metavar="N", help="who are stored, 0: none; default: 5000"
     )
     return parser.parse_args()
 
 
 @contextmanager
 def checked_out(commit: str, folder: Path) -> Iterator[Path]:
-    """A source tree of that commit, while inside."""
+    """Check a commit out into a source tree, and remove it on leaving."""
     tree = folder / "earlier"
     subprocess.run([GIT, "worktree", "add", "--detach", "-q", str(tree), commit], cwd=PROJECT_DIR, check=True)
     try:
@@ -57,14 +57,14 @@ def checked_out(commit: str, folder: Path) -> Iterator[Path]:
 
 
 def run_new(door: FrontDoor, tree: Path, names: list[str], members: int) -> Iterator[tuple[str, ProgramRun]]:
-    """A first run over all, and a cold start for one member."""
+    """Run over a new roster, then once for a single member (a cold start)."""
     door.enrol(names, members)
     yield f"{members} new members", door.run("--all", tree=tree)
     yield "one member, again", door.run("--crew-id", ONE_MEMBER, "--force", tree=tree)
 
 
 def run_unchanged(door: FrontDoor, tree: Path, members: int) -> tuple[str, ProgramRun]:
-    """A run over many who are stored already, by the same version."""
+    """Run over many members whom the same version has stored already."""
     door.enrol([PHOTO], members)
     door.run("--all", tree=tree, program=STAND_INS)
     return f"{members} unchanged members", door.run("--all", tree=tree)
@@ -74,7 +74,7 @@ Rounds = dict[str, list[dict[Path, ProgramRun]]]
 
 
 def measure(door: FrontDoor, options: argparse.Namespace, names: list[str], earlier: Path) -> Rounds:
-    """By case, each round's runs by the tree whose program ran."""
+    """Run all cases; return for each case the rounds, each with a run by source tree."""
     found: Rounds = defaultdict(list)
     for number in range(options.repeat):
         both: dict[str, dict[Path, ProgramRun]] = defaultdict(dict)

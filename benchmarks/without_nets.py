@@ -1,4 +1,4 @@
-"""The program with stand-ins for its nets that take no time: what is left is what every member costs besides.
+"""Run the program with stand-ins for its nets that take no time, to measure everything else that a member costs.
 
 `python -m benchmarks.without_nets ARGUMENTS`: the arguments of `generate_face_embeddings.py`. Roster, download,
 decoding, pipeline, database, logs and reports are the real ones.
@@ -24,16 +24,16 @@ VECTOR = np.random.default_rng(512).normal(size=512).astype(np.float32)
 
 
 class NoFinder:
-    """Finds a face in every portrait without looking."""
+    """Return a black face for every portrait, without any computation."""
 
     def find(self, portrait: Portrait) -> Face:
         return Face(portrait.photo, PIXELS, portrait.analysis)
 
-    find_anyhow = find
+    find_unchecked = find
 
 
 class NoEmbedder:
-    """Gives everybody the same vector."""
+    """Return the same vector for every face."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -43,6 +43,7 @@ class NoEmbedder:
 
 
 def build_stand_ins(settings: Settings, *_: object, **__: object) -> FaceExtractor:
+    """Build what `open_face_extractor` builds, with the stand-ins."""
     options = DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE)
     return FaceExtractor(options, NoFinder(), NoEmbedder(settings.FACE_MODEL), Sandbox())  # type: ignore[arg-type]
 

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from app.checkup.finding import MODEL, RUNS, Finding
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.spanish import say_ago
 from app.core.vectors import cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
 from app.faces.embedding_spec import describe_spec
@@ -93,7 +94,7 @@ def _check_lock(database: Database, now: datetime) -> Finding:
     run = run_under_way(database, now)
     if run is None:
         return RUNS.ok("lock", "hay una ejecución en marcha")
-    text = f"hay una ejecución en marcha en {run.host} (proceso {run.pid}), {_ago(now - run.started_at)}"
+    text = f"hay una ejecución en marcha en {run.host} (proceso {run.pid}), {say_ago(now - run.started_at)}"
     return RUNS.ok("lock", text)
 
 
@@ -103,7 +104,7 @@ def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:
         yield RUNS.ok("last", "todavía no hay ninguna")
         return
     last, age = runs[0], now - (runs[0].ended_at or runs[0].started_at)
-    ago = _ago(age)
+    ago = say_ago(age)
     if last.alive:
         yield RUNS.ok("last", f"hay una en marcha en {last.host} desde {ago}")
     elif last.exit_code is None:
@@ -119,10 +120,3 @@ def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:
     dead = [run for run in runs[1:] if run.exit_code is None and not run.alive and now - run.started_at < RECENT]
     if dead:
         yield RUNS.warning("dead", f"murieron sin terminar en los últimos {RECENT.days} días: {len(dead)}", NO_LOG)
-
-
-def _ago(age: timedelta) -> str:
-    hours = age.total_seconds() / 3600
-    if hours < 1:
-        return f"hace {max(0, round(hours * 60))} min"
-    return f"hace {round(hours)} h" if age <= LATE_AFTER else f"hace {age.days} días"

@@ -12,6 +12,7 @@ from app.checkup.check_tables import Shape
 from app.checkup.finding import ROSTER, Finding
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.spanish import inflect, say_some
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
 from app.gallery.embeddings_table import TABLE
 from app.photos.urls import photo_url
@@ -21,6 +22,7 @@ from app.roster.database import open_roster
 
 ASK_ADMINISTRATOR = "Pida a quien administra la base, si ya existe la tabla:"
 SHOWN = 5  # ids, or values of the status
+PEOPLE, CHARACTERS = "# persona[s] activa[s]", "# [carácter|caracteres]"
 SHORTEN = {
     "id_length": "Acorte esos identificadores, que son el nombre de su carpeta si las fotos están en una.",
     "url_length": "Acorte el nombre del archivo de esas fotos, o IMAGE_BASE_URL.",
@@ -72,18 +74,20 @@ def check_entries(entries: Sequence[RosterEntry], base_url: str, shape: Shape | 
     """Count the entries, and report those that will fail for what the roster holds or do not fit into the gallery."""
     if not entries:
         return
-    yield ROSTER.ok("active", _people(len(entries)))
+    yield ROSTER.ok("active", inflect(len(entries), PEOPLE))
     for kind, (name, words) in ROSTER_ERRORS.items():
-        ids = [entry.member.crew_id for entry in entries if isinstance(entry, Failed) and entry.code == kind.code]
+        ids = [entry.crew_id for entry in entries if isinstance(entry, Failed) and entry.code == kind.code]
         if ids:
-            message = f"{_people(len(ids))} {words}: {_some(ids)}"
+            message = f"{inflect(len(ids), PEOPLE)} {words}: {say_some(ids, SHOWN)}"
             # A roster always has members without a photo, and HR's page lists them: a warning would come every week.
             yield ROSTER.ok(name, message) if kind is NoPhoto else ROSTER.warning(name, message, kind.advice)
     members = [entry for entry in entries if isinstance(entry, CrewMember)]
     urls = dict(_urls(members, base_url))
     bad = [member.crew_id for member in members if member.crew_id not in urls]
     if bad:
-        message = f"{_people(len(bad))} con nombre de archivo o identificador no permitido: {_some(bad)}"
+        message = (
+            f"{inflect(len(bad), PEOPLE)} con nombre de archivo o identificador no permitido: {say_some(bad, SHOWN)}"
+        )
         yield ROSTER.warning("bad_names", message, BadName.advice)
     if shape is not None:
         yield from _check_lengths(urls, shape)
@@ -106,14 +110,15 @@ def _check_lengths(urls: dict[str, str], shape: Shape) -> Iterator[Finding]:
         if room is None or longest <= room:
             continue
         ids = [crew_id for crew_id, value in values.items() if len(value) > room]
-        message = f"{TABLE}.{column} admite {_characters(room)} y no basta para {_people(len(ids))}: {_some(ids)}"
+        short_for = f"{inflect(len(ids), PEOPLE)}: {say_some(ids, SHOWN)}"
+        message = f"{TABLE}.{column} admite {inflect(room, CHARACTERS)} y no basta para {short_for}"
         charset = f" CHARACTER SET {shape.charset} COLLATE {shape.collation}" if shape.charset else ""
         kind = f"VARCHAR({longest}){charset} NOT NULL" if column == "crew_id" else f"VARCHAR({longest})"
         larger = f"{ASK_ADMINISTRATOR}\nALTER TABLE {TABLE} MODIFY {column} {kind};"
         yield ROSTER.warning(name, message, larger if shape.changeable else SHORTEN[name])
     longest = max(map(len, urls), default=0)
     if shape.id_characters is None or longest <= shape.id_characters:
-        yield ROSTER.ok("id_length", f"el más largo tiene {_characters(longest)}")
+        yield ROSTER.ok("id_length", f"el más largo tiene {inflect(longest, CHARACTERS)}")
 
 
 def check_ids(database: Database, settings: Settings, shape: Shape, longest: int) -> Iterator[Finding]:
@@ -164,16 +169,3 @@ def _quoted(name: str, target: Connection | Database) -> str:
     engine = target.engine
     quoted = str(engine.dialect.identifier_preparer.quote_identifier(name))
     return quoted.replace("%", "%%") if engine.dialect.name != "sqlite" else quoted
-
-
-def _people(number: int) -> str:
-    return "1 persona activa" if number == 1 else f"{number} personas activas"
-
-
-def _characters(number: int) -> str:
-    return "1 carácter" if number == 1 else f"{number} caracteres"
-
-
-def _some(ids: Sequence[str]) -> str:
-    more = len(ids) - SHOWN
-    return ", ".join(ids[:SHOWN]) + (f" y {more} más" if more > 0 else "")

@@ -119,9 +119,7 @@ def _check_roster(
         entries = yield from read_roster(settings, database)
     yield from check_entries(entries or [], settings.IMAGE_BASE_URL, shape)
     if entries and subject.folder is None and database is not None and shape is not None and shape.collation:
-        longest = max(
-            len(entry.crew_id if isinstance(entry, CrewMember) else entry.member.crew_id) for entry in entries
-        )
+        longest = max(len(entry.crew_id) for entry in entries)
         yield from check_ids(database, settings, shape, longest)
     return entries
 

@@ -9,9 +9,10 @@ from typing import Any
 from rich.cells import set_cell_size
 
 from app.checkup.finding import BROKEN, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
+from app.core.spanish import inflect, say_all
 from app.core.text import as_utf8, printable
 from app.errors import EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED
-from app.reports.columns import fold
+from app.reports.console import fold
 
 MARKS = {OK: "🟢 bien", WARNING: "🟡 aviso", BROKEN: "🔴 falla", UNCHECKED: "⚪ sin ver"}
 AREAS = {
@@ -113,29 +114,21 @@ def _advice(advice: str, width: int | None) -> Iterator[str]:
 def closing_lines(findings: Sequence[Finding], width: int | None) -> list[str]:
     """Return the closing sentence, which says whether a run can start."""
     counts = Counter(finding.level for finding in findings)
-    notes = [_number(counts[WARNING], "aviso", "avisos")] if counts[WARNING] else []
+    notes = [inflect(counts[WARNING], "# aviso[s]")] if counts[WARNING] else []
     notes += [f"{counts[UNCHECKED]} sin comprobar"] if counts[UNCHECKED] else []
     interrupted = [AREAS[finding.area] for finding in findings if finding.name == INTERRUPTED]
     if interrupted:
         verb = "falta" if len(interrupted) == 1 else "faltan"
-        sentence = f"⚪ Comprobación interrumpida: {verb} {_listed(interrupted)}."
+        sentence = f"⚪ Comprobación interrumpida: {verb} {say_all(interrupted)}."
     elif counts[BROKEN]:
-        summary = _listed([_number(counts[BROKEN], "falla", "fallas"), *notes])
+        summary = say_all([inflect(counts[BROKEN], "# falla[s]"), *notes])
         sentence = f"🔴 Así no se puede ejecutar: {summary}. Empiece por la primera 🔴 y repita --check."
     elif counts[WARNING]:
-        sentence = f"🟡 Se puede ejecutar, con {_listed(notes)}. Conviene atenderlos."
+        sentence = f"🟡 Se puede ejecutar, con {say_all(notes)}. Conviene atenderlos."
     else:
-        summary = _listed([_number(counts[OK], "comprobación", "comprobaciones"), *notes])
+        summary = say_all([inflect(counts[OK], "# [comprobación|comprobaciones]"), *notes])
         sentence = f"🟢 Todo listo para ejecutar: {summary}."
     return ["", *fold(sentence, width and width - WIDE_MARK, "   ")]
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " y ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def _number(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def decide_check_exit_code(findings: Sequence[Finding]) -> int:

@@ -1,4 +1,4 @@
-"""The command line's words: `parse_arguments` turns them into options, or complains in Spanish.
+"""The command line's options, their help, and complaints about them in Spanish.
 
 Imports nothing heavy, so that `--help` answers at once.
 """
@@ -9,23 +9,23 @@ import argparse
 import math
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from app.core.streams import STDOUT
 from app.errors import EXIT_NOT_STARTED
 
 PROGRAM = "./run_embeddings.sh"
 HELP_WIDTH = 96
 MAX_MINUTES = 60 * 24 * 366
-STDOUT = "-"
 INSTEAD = ("--check", "--history", "--forget", "--print-schema")
 WHO = ("--all", "--crew-id", "--retry-failed", "--migrate", "--demo")
 HOW = (
     *("--plan", "--force", "--refresh", "--purge-after", "--allow-mass-change", "--accept-low-quality"),
     "--max-minutes",
 )
-# What makes no sense together: none of the first with any of the second.
+# Contradictions: no option of the first tuple goes with any of the second.
 EXCLUDED = (
     (INSTEAD, (*INSTEAD, *WHO, *HOW)),
     (("--print-schema",), ("--json",)),
@@ -46,8 +46,114 @@ TRANSLATIONS = (
 )
 
 
+def _given(text: str) -> str:
+    """Refuse an empty value: `--forget "$ID"` with nothing in the variable must not become a run for all members."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected one argument")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_given(text))
+
+
+def _plain_file(text: str) -> str:
+    """Refuse pipes, devices and standard output: the metrics' file is read again, and replaced."""
+    path = Path(_given(text))
+    if text == STDOUT or (path.exists() and not path.is_file()):
+        raise argparse.ArgumentTypeError("debe ser un archivo")
+    return text
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(_given(text).replace(",", "."))
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes <= MAX_MINUTES:
+        raise argparse.ArgumentTypeError(f"debe ser un número de minutos mayor que 0, hasta {MAX_MINUTES}")
+    return minutes
+
+
+def _days(text: str) -> int:
+    if not _given(text).isdecimal():
+        raise argparse.ArgumentTypeError("debe ser un número de días")
+    return int(text)
+
+
+def _value(metavar: str, of: Callable[[str], Any]) -> dict[str, Any]:
+    """Return argparse's settings of an option with a value."""
+    return {"metavar": metavar, "type": of}
+
+
+FLAG = {"action": "store_true"}
+EXCLUSIVE = "a quién procesar"  # at most one of this group
+# The options by group, as the help shows them: names, help, and argparse's other settings.
+GROUPS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
+    EXCLUSIVE: (
+        ("--all", "todos los tripulantes activos sin embedding al día", FLAG),
+        ("--crew-id", "solo este tripulante", _value("ID", _given)),
+        ("--retry-failed", "solo los que fallaron, ahora mismo", FLAG),
+        (
+            "--migrate",
+            "cambia de modelo sin mezclar: prepara los vectores aparte, los comprueba y cambia de una vez",
+            FLAG,
+        ),
+        ("--demo", "demostración completa, sin configurar nada", FLAG),
+    ),
+    "cómo": (
+        ("--plan", "dice qué haría y por qué; no escribe nada", FLAG),
+        ("--force", "regenera también los que están al día", FLAG),
+        (
+            "--refresh",
+            "full: descarga todas las fotos y compara su contenido",
+            {"choices": ["full"], "metavar": "full"},
+        ),
+        (
+            "--purge-after",
+            "borra los vectores de quienes faltan en el padrón desde hace más días",
+            _value("DÍAS", _days),
+        ),
+        (
+            "--allow-mass-change",
+            "permite desactivar o borrar a muchos a la vez, y no se detiene ante lo sospechoso",
+            FLAG,
+        ),
+        ("--accept-low-quality", "guarda también las fotos de calidad insuficiente, marcadas en face_photos", FLAG),
+        ("--max-minutes", "termina en orden a los N minutos; la ejecución siguiente continúa", _value("N", _minutes)),
+    ),
+    "con qué": (
+        (
+            "--photos",
+            "sin MySQL ni servidor web: fotos en DIR/<crew_id>/<foto>, embeddings en DIR/embeddings.db",
+            _value("DIR", _path),
+        ),
+        ("--model", "modelo de DeepFace (por omisión, FACE_MODEL: Facenet512)", _value("NOMBRE", _given)),
+        ("--detector", "detector de rostros (por omisión, FACE_DETECTOR: mtcnn)", _value("NOMBRE", _given)),
+    ),
+    "en lugar de procesar": (
+        ("--check", "comprueba todo lo que hace falta para ejecutar y dice qué hacer; no escribe nada", FLAG),
+        ("--history", "muestra las últimas ejecuciones", FLAG),
+        ("--forget", "borra todo lo que se guarda de esta persona", _value("ID", _given)),
+        ("--print-schema", "escribe el SQL de las tablas que faltan", FLAG),
+    ),
+    "qué mostrar": (
+        ("--json", "escribe la ejecución como JSON («-»: salida estándar)", _value("ARCHIVO", _given)),
+        (
+            "--metrics",
+            "escribe métricas para Prometheus (textfile collector de node exporter)",
+            _value("ARCHIVO", _plain_file),
+        ),
+        ("--quiet", "solo habla si hay algo nuevo que atender: para cron", FLAG),
+        ("--no-thumbnails", "el informe logs/report.html no lleva fotos", FLAG),
+        ("--debug", "registro detallado y tiempos de cada etapa", FLAG),
+        ("-h --help", "muestra esta ayuda y termina", {"action": "help"}),
+    ),
+}
+
+
 class SpanishFormatter(argparse.RawDescriptionHelpFormatter):
-    """A fixed width, so that the README can hold the text; `uso` instead of `usage`."""
+    """Writes lines of a fixed width, so that docs/uso.md can hold the text, and `uso` instead of `usage`."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=HELP_WIDTH, max_help_position=28)
@@ -71,7 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         formatter_class=SpanishFormatter,
         add_help=False,
-        allow_abbrev=False,  # run_embeddings.sh looks for --demo as it is written
+        allow_abbrev=False,  # run_embeddings.sh looks for the word --demo, unabbreviated
         description="Genera los embeddings faciales de los tripulantes activos y los guarda en face_embeddings.",
         epilog=(
             "Sin opciones hace lo mismo que --all. Códigos de salida: 0 todo bien; 1 algunos tripulantes con error,\n"
@@ -81,111 +187,16 @@ def build_parser() -> argparse.ArgumentParser:
             "Con --check: 0 todo bien, 1 hay avisos, 2 no se puede ejecutar."
         ),
     )
-    for add in (_add_who, _add_how, _add_with_what, _add_instead, _add_what):
-        add(parser)
+    for title, options in GROUPS.items():
+        group = parser.add_argument_group(title)
+        target = group.add_mutually_exclusive_group() if title == EXCLUSIVE else group
+        for names, help_text, settings in options:
+            target.add_argument(*names.split(), help=help_text, **settings)
     return parser
 
 
-def _add_who(parser: argparse.ArgumentParser) -> None:
-    who = parser.add_argument_group("a quién procesar").add_mutually_exclusive_group()
-    who.add_argument("--all", action="store_true", help="todos los tripulantes activos sin embedding al día")
-    who.add_argument("--crew-id", metavar="ID", type=_given, help="solo este tripulante")
-    who.add_argument("--retry-failed", action="store_true", help="solo los que fallaron, ahora mismo")
-    who.add_argument(
-        "--migrate",
-        action="store_true",
-        help="cambia de modelo sin mezclar: prepara los vectores aparte, los comprueba y cambia de una vez",
-    )
-    who.add_argument("--demo", action="store_true", help="demostración completa, sin configurar nada")
-
-
-def _add_how(parser: argparse.ArgumentParser) -> None:
-    how = parser.add_argument_group("cómo")
-    how.add_argument("--plan", action="store_true", help="dice qué haría y por qué; no escribe nada")
-    how.add_argument("--force", action="store_true", help="regenera también los que están al día")
-    how.add_argument(
-        "--refresh",
-        choices=["full"],
-        metavar="full",
-        help="full: descarga todas las fotos y compara su contenido",
-    )
-    how.add_argument(
-        "--purge-after",
-        metavar="DÍAS",
-        type=_days,
-        help="borra los vectores de quienes faltan en el padrón desde hace más días",
-    )
-    how.add_argument(
-        "--allow-mass-change",
-        action="store_true",
-        help="permite desactivar o borrar a muchos a la vez, y no se detiene ante lo sospechoso",
-    )
-    how.add_argument(
-        "--accept-low-quality",
-        action="store_true",
-        help="guarda también las fotos de calidad insuficiente, marcadas en face_photos",
-    )
-    how.add_argument(
-        "--max-minutes",
-        metavar="N",
-        type=_minutes,
-        help="termina en orden a los N minutos; la ejecución siguiente continúa",
-    )
-
-
-def _add_with_what(parser: argparse.ArgumentParser) -> None:
-    means = parser.add_argument_group("con qué")
-    means.add_argument(
-        "--photos",
-        metavar="DIR",
-        type=_path,
-        help="sin MySQL ni servidor web: fotos en DIR/<crew_id>/<foto>, embeddings en DIR/embeddings.db",
-    )
-    for name, what in (
-        ("--model", "modelo de DeepFace (por omisión, FACE_MODEL: Facenet512)"),
-        ("--detector", "detector de rostros (por omisión, FACE_DETECTOR: mtcnn)"),
-    ):
-        means.add_argument(name, metavar="NOMBRE", type=_given, help=what)
-
-
-def _add_instead(parser: argparse.ArgumentParser) -> None:
-    instead = parser.add_argument_group("en lugar de procesar")
-    instead.add_argument(
-        "--check",
-        action="store_true",
-        help="comprueba todo lo que hace falta para ejecutar y dice qué hacer; no escribe nada",
-    )
-    instead.add_argument("--history", action="store_true", help="muestra las últimas ejecuciones")
-    instead.add_argument("--forget", metavar="ID", type=_given, help="borra todo lo que se guarda de esta persona")
-    instead.add_argument("--print-schema", action="store_true", help="escribe el SQL de las tablas que faltan")
-
-
-def _add_what(parser: argparse.ArgumentParser) -> None:
-    what = parser.add_argument_group("qué mostrar")
-    what.add_argument(
-        "--json",
-        metavar="ARCHIVO",
-        type=_given,
-        help="escribe la ejecución como JSON («-»: salida estándar)",
-    )
-    what.add_argument(
-        "--metrics",
-        metavar="ARCHIVO",
-        type=_plain_file,
-        help="escribe métricas para Prometheus (textfile collector de node exporter)",
-    )
-    what.add_argument(
-        "--quiet",
-        action="store_true",
-        help="solo habla si hay algo nuevo que atender: para cron",
-    )
-    what.add_argument("--no-thumbnails", action="store_true", help="el informe logs/report.html no lleva fotos")
-    what.add_argument("--debug", action="store_true", help="registro detallado y tiempos de cada etapa")
-    what.add_argument("-h", "--help", action="help", help="muestra esta ayuda y termina")
-
-
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options. Ends the process with exit code 2 when they make no sense, and with 0 after `--help`."""
+    """Return the options. Ends the process with exit code 2 when they make no sense, and with 0 after `--help`."""
     options = build_parser().parse_args(words)
     for one, other in _contradictions(options):
         build_parser().error(f"argument {other}: not allowed with argument {one}")
@@ -193,44 +204,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _contradictions(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    values = vars(options).items()  # 0 is a value
+    values = vars(options).items()  # 0 is a value, too
     given = {f"--{name.replace('_', '-')}" for name, value in values if value is not None and value is not False}
     for words, excluded in EXCLUDED:
         for word in words:
             if word in given:
                 yield from ((word, other) for other in excluded if other in given and other != word)
-
-
-def _given(text: str) -> str:
-    """A value: `--forget "$ID"` with nothing in the variable must not become a run of everybody."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("expected one argument")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(_given(text))
-
-
-def _plain_file(text: str) -> str:
-    """It is read, replaced and found by its name: no pipe, no device, no standard output."""
-    path = Path(_given(text))
-    if text == STDOUT or (path.exists() and not path.is_file()):
-        raise argparse.ArgumentTypeError("debe ser un archivo")
-    return text
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(_given(text).replace(",", "."))
-    except ValueError:
-        minutes = math.nan
-    if not 0 < minutes <= MAX_MINUTES:
-        raise argparse.ArgumentTypeError(f"debe ser un número de minutos mayor que 0, hasta {MAX_MINUTES}")
-    return minutes
-
-
-def _days(text: str) -> int:
-    if not _given(text).isdecimal():
-        raise argparse.ArgumentTypeError("debe ser un número de días")
-    return int(text)

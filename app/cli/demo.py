@@ -1,10 +1,11 @@
-"""The demonstration: lays out a small roster, its photos and a web server under `demo/`, and gives the settings.
+"""`--demo`: the real program on a small roster under `demo/`, whose photos a web server of this process serves.
 
-What runs on it is the real program. Portraits: two public-domain NASA and US Navy photographs out of packages.
+Portraits: two public-domain NASA and US Navy photographs that Python packages contain.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import shutil
@@ -18,21 +19,25 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image as PillowImage
+from rich.console import Console
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert
 
+from app.cli.commands.run import carry_out
+from app.cli.settings import read_settings
 from app.core.config import PROJECT_DIR
-from app.errors import MissingDependency, WeightsUnavailable
+from app.errors import EXIT_OK, EXIT_SOME_FAILED, MissingDependency, WeightsUnavailable
 from app.faces.embedder import load_network
 from app.faces.onnx_sessions import SessionOptions
 from app.faces.weights import WeightsOptions, WeightsStore, copy_weights, describe_weights
 from app.records import Image
+from app.runs.run import LoadFaces
 
 DEMO_DIR = PROJECT_DIR / "demo"
 FALLBACK_MODEL = "Dlib"
 SMALL_SIDE_PX, LARGE_FACTOR = 240, 11
 EXIF_ORIENTATION, TURNED_RIGHT = 0x0112, 6  # "the camera was turned": viewers turn it 90 degrees clockwise
 
-# What the photos are made to show; see _pictures. crew_id, imagen, nombres, apellidos
+# crew_id, imagen, nombres, apellidos; the photos are made in _pictures
 CREW = [
     ("100001", "FAED(1).jpg", "Eileen", "Collins"),
     ("100002", "retrato.jpg", "Grace", "Hopper"),
@@ -58,12 +63,23 @@ Qué sigue:
      ./run_embeddings.sh --check dice si falta algo.
   2. Pruebe con una persona:  ./run_embeddings.sh --crew-id SU_ID
   3. Y después con todas:     ./run_embeddings.sh --all
-  4. El README explica cada mensaje de error y la línea de cron."""
+  4. docs/errores.md explica cada mensaje de error, y el README la línea de cron."""
+
+
+def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
+    """Carry out a run on the demonstration's roster. The errors that it shows on purpose do not make it a failure."""
+    with open_demo(console.print) as values:
+        exit_code, counts = carry_out(options, read_settings(options, **values), console, load_faces)
+    if (counts.stored, dict(counts.by_code)) != (EXPECTED_STORED, EXPECTED_ERRORS):
+        console.print("\n❌ La demostración no salió como debía: los errores de arriba dicen por qué.")
+        return exit_code or EXIT_SOME_FAILED
+    console.print(NEXT_STEPS)
+    return EXIT_OK
 
 
 @contextmanager
 def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
-    """Prepare everything and serve the photos while inside; yields the settings for the run."""
+    """Make the roster and the photos, and serve these while the context lasts; yield the run's settings."""
     shutil.rmtree(DEMO_DIR, ignore_errors=True)
     photos = DEMO_DIR / "fotos"
     lay_out_photos(photos)
@@ -72,13 +88,13 @@ def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
     say(f"Demostración con {len(CREW)} tripulantes inventados, en {DEMO_DIR.name}/\n")
     with _serving(photos) as base_url:
         files = {"LOG_DIR": str(DEMO_DIR / "logs"), "TEMP_DIR": str(DEMO_DIR / "temp_uploads")}
-        # Its people are two, cut out in many ways: that is one photo under several ids, which is refused otherwise.
+        # Two people, cut out in many ways: a run refuses one photo under several ids by default.
         shared = {"SHARED_PHOTOS": "report"}
         yield {"DB_URL": database_url, "IMAGE_BASE_URL": base_url} | shared | files | _choose_model(say)
 
 
 def _pictures() -> dict[str, Image]:
-    """By crew id."""
+    """Return the photos by crew id."""
     astronaut = _read(_package_file("skimage", "data", "astronaut.png"))
     admiral = _read(_package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
     coffee = _read(_package_file("skimage", "data", "coffee.png"))
@@ -115,7 +131,7 @@ def lay_out_photos(folder: Path) -> None:
 
 
 def _package_file(package: str, *parts: str) -> Path:
-    """A data file of a package, which need not be importable for that."""
+    """Return the path of a package's data file without importing the package. Raises MissingDependency."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependency(
@@ -148,14 +164,14 @@ def _create_roster(database_url: str) -> None:
 
 class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """The console belongs to the program."""
+        """Log no requests: the console belongs to the program."""
 
 
 @contextmanager
 def _serving(folder: Path) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    # Where the network asks for a proxy, this machine's own server is still to be asked directly.
+    # Where the environment names a proxy, this machine's own server must still be asked directly.
     os.environ["no_proxy"] = f"127.0.0.1,{os.environ.get('no_proxy') or os.environ.get('NO_PROXY', '')}"
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -165,7 +181,7 @@ def _serving(folder: Path) -> Iterator[str]:
 
 
 def _choose_model(say: Callable[[str], None]) -> dict[str, object]:
-    """Facenet512 when its weights are here or can be had; else, and said so, the model that comes in a package."""
+    """Return Facenet512 if its weights are here or can be downloaded, else the model whose weights a package has."""
     try:
         mirror = os.environ.get("WEIGHTS_MIRROR", "")
         load_network("Facenet512", WeightsStore(WeightsOptions(mirror=mirror)).ensure, SessionOptions())

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 STDERR = 2
+STDOUT = "-"  # the name by which an option asks for standard output instead of a file
 
 
 class SteadyStream:

@@ -1,16 +1,16 @@
-"""DeepFace's modules, imported with the engine that this program runs on.
+"""The only door to DeepFace: its modules, imported with the engine that this program runs on.
 
-DeepFace reads its environment once, at import: every import of it goes through here.
+DeepFace reads its environment variables once, at import; so every other module imports it from here.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault("DEEPFACE_BACKEND_ENGINE", "onnx")  # half a second to import, and no TensorFlow
+os.environ.setdefault("DEEPFACE_BACKEND_ENGINE", "onnx")  # imports in half a second, without TensorFlow
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # its TensorFlow detectors are written for Keras 2
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("DEEPFACE_LOG_LEVEL", "40")  # errors only: stdout is ours
+os.environ.setdefault("DEEPFACE_LOG_LEVEL", "40")  # errors only: stdout carries our own result
 
 from deepface.commons import folder_utils
 from deepface.models.Detector import Detector, FacialAreaRegion
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def recognition_model(name: str) -> type:
-    """DeepFace's client class of that model. Raises UnknownModel."""
+    """Return DeepFace's client class for a recognition model. Raises UnknownModel."""
     try:
         client: type = modeling.get_model_class("facial_recognition", name)
     except UnimplementedError as error:

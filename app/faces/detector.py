@@ -1,7 +1,7 @@
-"""Finds faces: a BGR image comes in, regions with landmarks go out.
+"""Face detectors: MTCNN on a reduced copy of the photo, and DeepFace's own detectors.
 
-Detectors have DeepFace's interface (`detect_faces`: BGR image -> regions), so that ours and all of DeepFace's
-serve alike.
+All have DeepFace's interface, `detect_faces`: BGR uint8 (h, w, 3) -> regions in its pixels, with landmarks where the
+detector gives them.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from app.core.image_scaling import reduce
 from app.errors import UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import Detector, FacialAreaRegion, UnimplementedError, modeling
 from app.faces.mtcnn import PYRAMID_FACTOR, Detection, Mtcnn
+from app.faces.regions import Point, map_landmarks
 from app.records import Image
 
-LIBRARY_MIN_FACE_PX = 20.0  # the `mtcnn` package's default, at which DeepFace uses it
-STRIP_SHARE = 0.375  # of `max_side_px`: the copy's shorter side is not made smaller, however long the photo is
+LIBRARY_MIN_FACE_PX = 20.0  # the `mtcnn` package's default, which DeepFace keeps
+STRIP_SHARE = 0.375  # of `max_side_px`: the least that the shorter side of a long photo's copy has
 DEEPFACE_BORDER = 0.5  # DeepFace pads the photo by this much of its size on each side before detection
-DECORATION = r"^\W+"  # DeepFace begins some of its messages with emojis
+DECORATION = r"^\W+"  # DeepFace begins some messages with emojis
 OWN_MTCNN = "mtcnn"
-LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 LIBRARY_MTCNN = "mtcnn-tensorflow"  # the reference: DeepFace's own way of calling the package
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionOptions:
-    """Which detector; the longer side (pixels) of the copy it looks at; the smallest face, as a fraction of the
-    photo's shorter side, but never less than `min_face_px` of the copy."""
+    """How to detect. `max_side_px`: the longer side of the copy that MTCNN looks at; `min_face_ratio`: the smallest
+    face as a fraction of the photo's shorter side, but never less than `min_face_px` pixels of the copy."""
 
     detector: str = OWN_MTCNN
     max_side_px: int = 640
@@ -41,7 +41,7 @@ class DetectionOptions:
 
 
 class BoundedMtcnn(Detector):  # type: ignore[misc]  # deepface has no type information
-    """MTCNN on a copy of bounded size, its pyramid on the levels that it would have on the whole image."""
+    """MTCNN on a copy of bounded size, with a pyramid of the levels that it would have on the whole image."""
 
     def __init__(self, options: DetectionOptions, nets: Mtcnn) -> None:
         self._options = options
@@ -56,15 +56,16 @@ class BoundedMtcnn(Detector):  # type: ignore[misc]  # deepface has no type info
 
 
 def choose_reduction(shape: tuple[int, ...], max_side_px: int) -> int:
-    """How many pixels of an image (h, w, ...) make one of the copy that the nets look at, in each direction."""
+    """Return by which whole factor to reduce an image (h, w, ...) in each direction for the nets; at least 1."""
     shorter, longer = sorted(shape[:2])
     return max(1, min(math.ceil(longer / max_side_px), int(shorter / (STRIP_SHARE * max_side_px))))
 
 
 def smallest_face(wanted_px: float, scale: float) -> float:
-    """The pyramid's smallest face near `wanted_px`, from the levels that the unscaled image would have.
+    """Choose the pyramid's smallest face (pixels): the first level of the unscaled image's pyramid that is at least
+    `wanted_px` in a copy scaled by `scale`.
 
-    On the same levels P-Net sees the same pixels as DeepFace's run at full size does, and proposes the same boxes.
+    On those levels P-Net sees the same pixels as in DeepFace's run at full size, and proposes the same boxes.
     """
     base = LIBRARY_MIN_FACE_PX * scale
     levels = math.ceil(math.log(wanted_px / base) / -math.log(PYRAMID_FACTOR))
@@ -72,8 +73,9 @@ def smallest_face(wanted_px: float, scale: float) -> float:
 
 
 def _region(face: Detection, scale: float) -> FacialAreaRegion:
+    """Return MTCNN's detection as DeepFace's region, `scale` times as large."""
     x1, y1, x2, y2 = (round(float(value)) for value in face.box * scale)
-    # DeepFace names the eyes from the person's side, MTCNN from the onlooker's.
+    # DeepFace names eyes and mouth from the person's side, MTCNN from the onlooker's.
     right, left, nose, mouth_right, mouth_left = (tuple(map(float, point)) for point in face.landmarks * scale)
     return FacialAreaRegion(
         x=x1,
@@ -90,10 +92,10 @@ def _region(face: Detection, scale: float) -> FacialAreaRegion:
 
 
 class DeepFaceDetector(Detector):  # type: ignore[misc]
-    """One of DeepFace's detectors, on the photo padded as DeepFace pads it."""
+    """One of DeepFace's detectors, on the photo padded as DeepFace pads it. Raises UnknownModel, WeightsUnavailable."""
 
     def __init__(self, name: str) -> None:
-        # Some keep the photo of the moment in the net itself: two at once would get each other's boxes.
+        # Some detectors keep the current photo in the net itself: two threads would get each other's boxes.
         self._one_at_a_time = threading.Lock()
         registered = "mtcnn" if name == LIBRARY_MTCNN else name
         try:
@@ -108,27 +110,24 @@ class DeepFaceDetector(Detector):  # type: ignore[misc]
             ) from error
 
     def detect_faces(self, img: Image) -> list[FacialAreaRegion]:
-        with self._one_at_a_time:
-            return self._detect(img)
-
-    def _detect(self, img: Image) -> list[FacialAreaRegion]:
         top, left = int(DEEPFACE_BORDER * img.shape[0]), int(DEEPFACE_BORDER * img.shape[1])
         padded = cv2.copyMakeBorder(img, top, top, left, left, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-        return [_move(region, -left, -top) for region in self._client.detect_faces(padded)]
+        with self._one_at_a_time:
+            regions = self._client.detect_faces(padded)
+        return [_move(region, -left, -top) for region in regions]
 
 
 def build_detector(options: DetectionOptions, nets: Mtcnn) -> Detector:
-    """The detector of that name; ours works with these nets. Raises UnknownModel, WeightsUnavailable."""
+    """Build the detector that the options name; ours uses these nets. Raises UnknownModel, WeightsUnavailable."""
     if options.detector == OWN_MTCNN:
         return BoundedMtcnn(options, nets)
     return DeepFaceDetector(options.detector)
 
 
 def _move(region: FacialAreaRegion, dx: int, dy: int) -> FacialAreaRegion:
-    """The region in another frame."""
+    """Return the region moved by so many pixels."""
 
-    def moved(point: tuple[float, float] | None) -> tuple[float, float] | None:
-        return None if point is None else (point[0] + dx, point[1] + dy)
+    def move(point: Point) -> Point:
+        return point[0] + dx, point[1] + dy
 
-    points = {name: moved(getattr(region, name)) for name in LANDMARKS}
-    return dataclasses.replace(region, x=region.x + dx, y=region.y + dy, **points)
+    return dataclasses.replace(region, x=region.x + dx, y=region.y + dy, **map_landmarks(region, move))

@@ -1,6 +1,6 @@
-"""How much each trait of `app/faces/drawing_traits.py` counts, as `benchmarks/fit_drawing.py` found it."""
+"""Weights of the traits of `drawing_traits.py`, as fitted by `benchmarks/fit_drawing.py`."""
 
-# Mean and standard deviation over the faces it was fitted on; weights for a flat drawing, a sketch, a cartoon.
+# Of each trait: mean and standard deviation over the fitted faces; weights for a flat drawing, a sketch, a cartoon.
 TABLE: dict[str, tuple[float, float, float, float, float]] = {
     "lightest": (0.8592, 0.1457, -0.06438, 2.309, -1.066),
     "darkest": (0.1581, 0.16, -0.2886, -0.3652, -2.96),

@@ -1,7 +1,7 @@
-"""Measures what sets a drawn face apart from a photographed one: a face comes in, its traits go out.
+"""Measure the traits in which drawn and photographed faces differ.
 
-A flat drawing is even almost everywhere and changes at a few hard edges; a sketch is light ground with thin dark
-strokes, its shade divided away; a cartoon is even patches with black outlines.
+A flat drawing is even almost everywhere and changes at a few hard edges; a sketch has thin dark strokes on light ground
+and no shading; a cartoon has even patches with black outlines.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from app.records import Image
 Traits = dict[str, float]
 Plane = NDArray[np.float32]
 
-TONES = (0.03, 0.9, 0.97)  # of the pixels: the darkest and lightest span the contrast
+TONES = (0.03, 0.9, 0.97)  # quantiles of the grey levels; the first and the last span the contrast
 WHITE, LIGHT = 247, 225  # grey levels
-STRONG = 0.3  # of the face's contrast: what a line or a light spot differs from its surroundings
-SMOOTH, SHADED = 0.06, 0.25  # of the contrast: what changes less in 5 x 5 is even, what changes more is an edge
-STILL = 0.08  # the same in 9 x 9
-INK, PAPER = 0.4, 0.15  # of the contrast above the darkest, below the lightest
-BLURS = (3, 5, 11, 21)  # sides of the boxes, one after the other: between two of them lies a band of detail
-HARDEST = 0.1  # of the pixels: those with the strongest edges
-COLOUR_STILL, COLOUR_EDGE = 2, 13  # levels of the red difference in 5 x 5: at most, at least
-LEVEL = 3  # levels in 5 x 5: even after JPEG
-FAINT = 0.002  # of the contrast: less than rounding leaves
-STEEPEST = 4  # gradients are counted in steps of so many units of Sobel's
+STRONG = 0.3  # of the face's contrast: by how much a strong line or light spot differs from its surroundings
+SMOOTH, SHADED = 0.06, 0.25  # of the contrast: 5 x 5 pixels that vary less are even, that vary more hold an edge
+STILL = 0.08  # of the contrast: 9 x 9 pixels that vary less are even
+INK, PAPER = 0.4, 0.15  # of the contrast: ink is so near the darkest tone, paper so near the lightest
+BLURS = (3, 5, 11, 21)  # sides of the boxes of successive blurs: each takes away one band of detail
+HARDEST = 0.1  # of the pixels: the part with the strongest edges
+COLOUR_STILL, COLOUR_EDGE = 2, 13  # levels of Cr in 5 x 5 pixels: even up to the first, an edge from the second on
+LEVEL = 3  # levels in 5 x 5 pixels: as much as JPEG adds to an even patch
+FAINT = 0.002  # of the contrast, less than rounding leaves: keeps logarithms finite
+STEEPEST = 4  # units of Sobel's gradient that make one step of the histogram
 
 
 def measure_traits(face: Image, grey: Image) -> Traits:
-    """The traits of a face (BGR uint8) and of its grey levels, both as small as drawings are looked at; each a number
-    of about 0 to 10."""
+    """Measure the traits of a face (BGR uint8) and its grey levels, both from `drawing.prepare_face`; each a number of
+    about -5 to 10."""
     counts = np.cumsum(_histogram(grey)) / grey.size
     lowest, light_tenth, highest = (int(np.searchsorted(counts, part)) for part in TONES)
     contrast = max(1, highest - lowest)
@@ -47,12 +47,12 @@ def measure_traits(face: Image, grey: Image) -> Traits:
 
 
 def measure_contrast(grey: Image) -> int:
-    """Levels between the darkest and the lightest, a few pixels apart."""
+    """Return the grey levels between the darkest and the lightest tone, a few outlying pixels apart."""
     return _level(grey, TONES[-1]) - _level(grey, TONES[0])
 
 
 def _ground(grey: Image, lowest: int, highest: int) -> Traits:
-    """How much lies near ink and near paper."""
+    """Measure which part of the face lies near ink, and near paper."""
     contrast = max(1, highest - lowest)
     near, far = (np.asarray(cv2.erode(grey, _box(side)), np.uint8) for side in (5, 15))
     wide = np.asarray(cv2.dilate(grey, _box(15)), np.uint8)
@@ -65,7 +65,7 @@ def _ground(grey: Image, lowest: int, highest: int) -> Traits:
 
 
 def _lines(grey: Image, contrast: int) -> Traits:
-    """Thin dark on light against thin light on dark."""
+    """Compare thin dark lines on light ground with thin light lines on dark ground."""
     fine_dark, fine_light = _hats(grey, 5)
     wide_dark, wide_light = _hats(grey, 9)
     dark, light = _hats(grey, 7)
@@ -81,11 +81,12 @@ def _lines(grey: Image, contrast: int) -> Traits:
 
 
 def _against(dark: Image, light: Image, contrast: int) -> float:
+    """Return the logarithm of how many times as strong the dark lines are as the light ones."""
     return float(np.log((cv2.mean(dark)[0] / contrast + FAINT) / (cv2.mean(light)[0] / contrast + FAINT)))
 
 
 def _spreads(grey: Image, contrast: int) -> Traits:
-    """What changes within 3, 5 and 9 pixels."""
+    """Measure how much the grey levels vary within 3, 5 and 9 pixels."""
     three, five, nine = (_spread(grey, side) for side in (3, 5, 9))
     return {
         "calmest in 3": float(np.log((_level(three, 0.1) + 0.5) / contrast)),
@@ -99,7 +100,7 @@ def _spreads(grey: Image, contrast: int) -> Traits:
 
 
 def _bands(grey: Image) -> Traits:
-    """How lopsided and how peaked the detail of each size is, and how much shade is left without it."""
+    """Measure the skewness and the kurtosis of each band of detail, and how much shade is left without detail."""
     left: Plane = grey.astype(np.float32)
     whole = _deviation(left) + 1
     traits: Traits = {}
@@ -111,6 +112,7 @@ def _bands(grey: Image) -> Traits:
 
 
 def _shape(band: Plane) -> tuple[float, float]:
+    """Return the cube root of the band's skewness and the logarithm of its kurtosis."""
     mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(band))
     away = (band - mean) / (deviation + 0.3)
     squares = away * away
@@ -131,7 +133,7 @@ def _colours(face: Image) -> Traits:
 
 
 def _concentration(grey: Image) -> float:
-    """The hardest edges' share of the energy of all gradients."""
+    """Return the fraction of all gradients' energy that lies in the hardest edges."""
     dx, dy = (cv2.Sobel(grey, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     steep = np.asarray(cv2.convertScaleAbs(cv2.magnitude(dx, dy), alpha=1 / STEEPEST), np.uint8)
     counts = _histogram(steep)[::-1]
@@ -142,13 +144,13 @@ def _concentration(grey: Image) -> float:
 
 
 def _hats(grey: Image, side: int) -> tuple[Image, Image]:
-    """By how much thin dark is darker, and thin light lighter, than its surroundings."""
+    """Return by how much thin dark lines are darker, and thin light ones lighter, than their surroundings."""
     dark, light = (cv2.morphologyEx(grey, hat, _box(side)) for hat in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT))
     return np.asarray(dark, np.uint8), np.asarray(light, np.uint8)
 
 
 def _spread(plane: Image, side: int) -> Image:
-    """Between the lightest and the darkest of each neighbourhood."""
+    """Return the levels between the lightest and the darkest pixel of each neighbourhood."""
     return np.asarray(cv2.morphologyEx(plane, cv2.MORPH_GRADIENT, _box(side)), np.uint8)
 
 
@@ -157,6 +159,7 @@ def _box(side: int) -> Image:
 
 
 def _share(values: Image, lowest: float, highest: float) -> float:
+    """Return the fraction of the values within the bounds, both included."""
     return cv2.countNonZero(cv2.inRange(values, lowest, highest)) / values.size
 
 
@@ -165,7 +168,7 @@ def _deviation(plane: Plane) -> float:
 
 
 def _level(values: Image, part: float) -> int:
-    """The smallest level that this part of the pixels does not exceed."""
+    """Return the smallest level that this fraction of the pixels does not exceed."""
     counts = np.cumsum(_histogram(values))
     return int(np.searchsorted(counts, part * counts[-1]))
 

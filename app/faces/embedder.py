@@ -1,4 +1,4 @@
-"""Faces as vectors: a batch of network inputs comes in, one float32 vector for each goes out."""
+"""Compute the vectors of faces with one of DeepFace's recognition models."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from app.faces.weights import Provide, describe_weights
 from app.records import Embedding, Face
 
 CHANNELS = 3
+OUTPUT_AXES = 2  # faces, dimensions
 
 Floats = NDArray[np.float32]
 
@@ -27,16 +28,16 @@ class Network(Protocol):
     dimensions: int
 
     def forward(self, batch: Floats) -> Floats:
-        """(n, height, width, 3) BGR in [0, 1] -> (n, dimensions)."""
+        """Compute the vectors (n, dimensions) of network inputs (n, height, width, 3), BGR in [0, 1]."""
 
 
 class OnnxNetwork:
-    """One of DeepFace's ONNX graphs, in a session of ours. Raises ValueError when it has other shapes."""
+    """One of DeepFace's ONNX graphs in a session of ours. Raises ValueError when the graph has other shapes."""
 
     def __init__(self, path: Path, options: SessionOptions) -> None:
         self._session = open_session(path, options)
         source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        if source.shape[3:] != [CHANNELS] or len(target.shape) != len(("faces", "dimensions")):
+        if source.shape[3:] != [CHANNELS] or len(target.shape) != OUTPUT_AXES:
             raise ValueError(f"{path.name}: entrada {source.shape}, salida {target.shape}")
         self._name = source.name
         self.input_size = (int(source.shape[1]), int(source.shape[2]))
@@ -47,7 +48,7 @@ class OnnxNetwork:
 
 
 class DeepFaceNetwork:
-    """A model that DeepFace runs in its own way (Dlib, SFace, Buffalo_L)."""
+    """A model that only DeepFace's own client can run (Dlib, SFace, Buffalo_L)."""
 
     def __init__(self, model: str) -> None:
         self._client = modeling.build_model("facial_recognition", model)
@@ -68,7 +69,7 @@ def load_network(model: str, provide: Provide, options: SessionOptions) -> Netwo
 
 
 def _runs_as_plain_graph(client: type) -> bool:
-    # SFace comes as a graph, too, but its client prepares the input in a way of its own.
+    # SFace comes as a graph too, but its client prepares the input in its own way.
     base = client.__mro__[1]
     return base.__name__ == "OnnxFacialRecognition" and "predict" not in vars(client)
 
@@ -85,7 +86,7 @@ def _load_graph(model: str, provide: Provide, options: SessionOptions) -> Networ
 def _load_client(model: str, provide: Provide, options: SessionOptions) -> Network:
     file = describe_weights(model)
     if file is not None:
-        provide(file, lambda path: _load_alone(path, file.name, options))
+        provide(file, lambda path: _check_loads(path, file.name, options))
     try:
         return DeepFaceNetwork(model)
     except (ValueError, ImportError, OSError, RuntimeError) as error:
@@ -93,18 +94,18 @@ def _load_client(model: str, provide: Provide, options: SessionOptions) -> Netwo
         raise WeightsUnavailable(f"No se pudo preparar el modelo {model}: {error}", advice) from error
 
 
-def _load_alone(path: Path, name: str, options: SessionOptions) -> None:
-    """Whether the file loads at all; its shapes are DeepFace's client's affair."""
+def _check_loads(path: Path, name: str, options: SessionOptions) -> None:
+    """Raise the library's own error when the file does not load; DeepFace's client checks the shapes."""
     if name.endswith(".onnx"):
         open_session(path, options)
     elif name.endswith(".dat"):
-        import dlib  # noqa: PLC0415  # optional, and only here
+        import dlib  # noqa: PLC0415  # an optional package
 
         dlib.face_recognition_model_v1(str(path))
 
 
 class Embedder:
-    """Computes embeddings with one network."""
+    """Compute embeddings with one network. Safe to use from several threads if the network is."""
 
     def __init__(self, model: str, network: Network) -> None:
         self.model = model
@@ -112,7 +113,7 @@ class Embedder:
         self._network = network
 
     def embed(self, faces: Sequence[Face]) -> list[Embedding]:
-        """One embedding for each face, in order. Raises BadVector when any is not finite, or nothing but zeros."""
+        """Compute one embedding for each face, in order. Raises BadVector when any is not finite or all zeros."""
         vectors = self._network.forward(np.stack([face.pixels for face in faces]))
         if vectors.shape != (len(faces), self._network.dimensions):
             raise BadVector(f"forma {vectors.shape}")

@@ -1,7 +1,7 @@
-"""What makes this program's vectors what they are: model, detector and weights come in, a `EmbeddingSpec` goes out.
+"""Describe how this installation makes its vectors: model, weights, detector, alignment and preprocessing.
 
-Sizes (DECODE_MIN_SIDE, DETECTION_MAX_SIDE, MIN_FACE_RATIO) are not part of it: they move a vector by less than two
-photos of one person differ, and whoever tunes them does not want all of the gallery made anew.
+The sizes DECODE_MIN_SIDE, DETECTION_MAX_SIDE and MIN_FACE_RATIO are not part of the embedding spec: they move a vector
+by less than two photos of one person differ, and tuning them must not make the whole gallery be computed again.
 """
 
 from __future__ import annotations
@@ -14,26 +14,36 @@ from app.records import EmbeddingSpec
 
 ALIGNMENT = "eyes level, box of the detector, letterbox"  # as DeepFace's align=True, expand_percentage=0
 NORMALISATION, COLOUR_ORDER = "base", "BGR"
-# Counts up with every change of ours that moves vectors. 2: which way up a face is, is told by the nets' scores; some
-# were embedded upside down before.
+# Version of our own steps before the network; raised with every change that moves vectors. 2: the nets' scores decide
+# which way up a face is; before, some faces were embedded upside down.
 PREPROCESSING = 2
-OWN_DETECTOR = 1  # likewise, of the detector
-# Lengths of DeepFace's models, from their published architectures.
+OWN_DETECTOR = 1  # version of our own detector, likewise
+# Lengths of the vectors of DeepFace's models, from their published architectures.
 DIMENSIONS = {
-    **{"Facenet512": 512, "ArcFace": 512, "GhostFaceNet": 512, "Buffalo_L": 512, "Facenet": 128, "Dlib": 128},
-    **{"OpenFace": 128, "SFace": 128, "DeepID": 160, "VGG-Face": 4096, "DeepFace": 4096},
+    "Facenet512": 512,
+    "ArcFace": 512,
+    "GhostFaceNet": 512,
+    "Buffalo_L": 512,
+    "Facenet": 128,
+    "Dlib": 128,
+    "OpenFace": 128,
+    "SFace": 128,
+    "DeepID": 160,
+    "VGG-Face": 4096,
+    "DeepFace": 4096,
 }
 
 
 def describe_spec(model: str, detector: str, weights: WeightsStore) -> EmbeddingSpec:
-    """The contract of this installation; its weights' hash is empty while they are not there. Raises UnknownModel."""
+    """Return this installation's embedding spec; the hash is empty while there are no weights. Raises UnknownModel."""
     file = describe_weights(model)
-    # A model of several files is known by the library that fetches them.
+    # DeepFace fetches a model of several files in its own way: its version stands for their hash.
     digest = f"deepface {version('deepface')}" if file is None else weights.recorded_digest(file)
-    return EmbeddingSpec(model, digest, _detector(detector), ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)
+    return EmbeddingSpec(model, digest, _name_detector(detector), ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)
 
 
-def _detector(name: str) -> str:
+def _name_detector(name: str) -> str:
+    """Name a detector with the versions of what it is made of."""
     if name == OWN_MTCNN:
         return f"{name} {version('mtcnn')}/{OWN_DETECTOR}"
     return f"{name} (deepface {version('deepface')})"

@@ -1,4 +1,4 @@
-"""From a portrait to the face to enrol: found, chosen, judged and cut out as the network wants it."""
+"""Find the face to enrol in a portrait, check that it may be enrolled, and cut it out for the network."""
 
 from __future__ import annotations
 
@@ -8,32 +8,31 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.errors import ItemError, LowQuality, NoFace, NotAPhoto, UnclearOrientation
 from app.faces.alignment import align_face, find_eyes, letterbox
-from app.faces.choice import Policy, area, by_size, check_dominance, check_place, check_size
+from app.faces.choice import Policy, check_dominance, check_place, check_size
 from app.faces.deepface_api import Detector, FacialAreaRegion
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.drawing import is_drawing
-from app.faces.face_search import FACE, PLAIN, POSITION, SearchResult, look, look_closer, turn_back
+from app.faces.face_search import FACE, PLAIN, POSITION, FaceSearch, SearchResult
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import OrientationJudge
 from app.faces.quality import REJECT, Limits, Values, grade, note_quality, worst
 from app.faces.quality_measures import FaceView, measure
+from app.faces.regions import area, box_of, landmarks_of, sort_by_size, turn_box_back, turn_points_back
 from app.records import Face, Image, PhotoAnalysis, Portrait
 
 log = logging.getLogger(__name__)
 
-# For small faces in large photos: 40 of 6000 original pixels.
+# For small faces in large photos: down to 40 of 6000 original pixels.
 CLOSER = DetectionOptions(max_side_px=3000, min_face_ratio=0.005, min_face_px=14)
-
-Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class FindOptions:
-    """What to do with several faces, and with a face of too low a quality (`limits`: scores, see quality.py)."""
+    """Which faces to accept. `max_second_face`: the second face's area as a fraction of the first one's, for the policy
+    `dominant`; `limits`: quality scores, see quality.py."""
 
     multiple_faces: Policy
     max_second_face: float
@@ -42,44 +41,43 @@ class FindOptions:
 
 
 class FaceFinder:
-    """Finds a portrait's face and cuts it out as the network wants it, `input_size` (height, width). `nets` tell which
-    way up a face is, whatever the detector, and look closer."""
+    """Find a portrait's face and cut it out for a network of `input_size` (height, width). `nets` decide which way up
+    a face is, whatever the detector, and look for small faces. Safe to use from several threads."""
 
     def __init__(self, detector: Detector, nets: Mtcnn, input_size: tuple[int, int], options: FindOptions) -> None:
         self._detector = detector
-        self._closer = BoundedMtcnn(CLOSER, nets)
-        self._judge = OrientationJudge(nets)
+        judge = OrientationJudge(nets)
+        self._search = FaceSearch(detector, judge)
+        self._closer_search = FaceSearch(BoundedMtcnn(CLOSER, nets), judge)
         self._input_size = input_size
         self._options = options
         self._eyes_lock = threading.Lock()
 
     def find(self, portrait: Portrait) -> Face:
-        """The member's face. Raises NoFace, SeveralFaces, NotAPhoto, FaceTooSmall, NotAPortrait, UnclearOrientation,
-        LowQuality, each with what was seen."""
-        return self._choose(portrait, look(self._detector, self._judge, portrait.image))
+        """Return the member's face. Raises NoFace, SeveralFaces, NotAPhoto, FaceTooSmall, NotAPortrait,
+        UnclearOrientation or LowQuality, each with the analysis of the photo."""
+        return self._accept(portrait, self._search.search(portrait.image))
 
     def find_small(self, portrait: Portrait) -> Face:
-        """The same of a photo in which `find` saw no face, by looking for smaller ones."""
-        return self._choose(portrait, look_closer(self._closer, self._judge, portrait.image))
+        """Return a face too small for `find`, in a photo in which `find` found none. Raises what `find` does."""
+        return self._accept(portrait, self._closer_search.search_once(portrait.image))
 
-    def find_anyhow(self, portrait: Portrait) -> Face:
-        """The largest face, whatever its quality; the whole picture where the detector sees none."""
-        regions = by_size(self._detector.detect_faces(portrait.image))
+    def find_unchecked(self, portrait: Portrait) -> Face:
+        """Return the largest face without any check; the whole picture where the detector finds none."""
+        regions = sort_by_size(self._detector.detect_faces(portrait.image))
         pixels = self._align(portrait.image, regions[0]) if regions else portrait.image
         return Face(portrait.photo, letterbox(pixels, self._input_size), portrait.analysis)
 
-    def _choose(self, portrait: Portrait, found: SearchResult) -> Face:
-        regions = by_size(found.regions)
+    def _accept(self, portrait: Portrait, found: SearchResult) -> Face:
+        """Cut the largest face out if it may be enrolled; raises what `find` does."""
+        regions = sort_by_size(found.regions)
         if not regions:
             raise NoFace(analysis=dataclasses.replace(portrait.analysis, faces_seen=0))
         quality = self._measure(portrait, found, regions)
-        analysis = dataclasses.replace(
-            _describe(portrait, found, regions),
-            quality=quality,
-            quality_note=note_quality(quality, self._options.limits),
-        )
-        if found.attempt != PLAIN:
-            log.info("%s: rostro hallado con otro intento: %s", portrait.member.crew_id, found.attempt)
+        note = note_quality(quality, self._options.limits)
+        analysis = dataclasses.replace(_describe(portrait, found, regions), quality=quality, quality_note=note)
+        if found.variant != PLAIN:
+            log.info("%s: rostro hallado con otro intento: %s", portrait.member.crew_id, found.variant)
         try:
             self._check(portrait, found, regions, quality)
         except ItemError as error:
@@ -91,12 +89,12 @@ class FaceFinder:
         return Face(portrait.photo, letterbox(pixels, self._input_size), analysis)
 
     def _check(self, portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion], quality: Values) -> None:
-        """Raises the first reason not to enrol the face."""
+        """Raise the first reason not to enrol the largest face."""
         if found.doubt == FACE:
-            self._check_quality(quality)  # says more of a blurred face than that there is none
+            self._check_quality(quality)  # of a blurred face, low quality says more than no face
             raise NoFace
         check_dominance(regions, self._options.multiple_faces, self._options.max_second_face)
-        if is_drawing(found.image, (regions[0].x, regions[0].y, regions[0].w, regions[0].h)):
+        if is_drawing(found.image, box_of(regions[0])):
             raise NotAPhoto
         check_size(regions[0], found.image, portrait.reduction)
         check_place(regions[0], found.image)
@@ -105,53 +103,38 @@ class FaceFinder:
         self._check_quality(quality)
 
     def _measure(self, portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion]) -> Values:
-        first = regions[0]
-        box = (int(first.x), int(first.y), int(first.w), int(first.h))
+        """Measure the quality of the largest face."""
         areas = tuple(area(region) for region in regions)
-        return measure(FaceView(found.image, box, landmarks_of(first), portrait.reduction, areas))
+        landmarks = landmarks_of(regions[0])
+        return measure(FaceView(found.image, box_of(regions[0]), landmarks, portrait.reduction, areas))
 
     def _check_quality(self, quality: Values) -> None:
+        """Raise LowQuality, with the worst component and what to do about it."""
         lowest = worst(grade(quality, self._options.limits))
         if lowest.verdict == REJECT and not self._options.accept_low_quality:
             component = lowest.component
             raise LowQuality(f"{component.defect} ({component.name}: {lowest.score} de 100). {component.advice}")
 
     def _align(self, image: Image, region: FacialAreaRegion) -> Image:
+        """Cut the face out with its eyes level, BGR uint8."""
         if region.left_eye is None or region.right_eye is None:
             with self._eyes_lock:  # DeepFace's net for eyes is shared by all threads
                 region = find_eyes(image, region)
         return align_face(image, region, max(self._input_size))
 
 
-def landmarks_of(region: FacialAreaRegion) -> Points | None:
-    """(5, 2) in the order of `PhotoAnalysis.landmarks`; None unless all are known."""
-    # DeepFace names both sides from the person's point of view.
-    points = (region.right_eye, region.left_eye, region.nose, region.mouth_right, region.mouth_left)
-    return None if any(point is None for point in points) else np.array(points, np.float32)
-
-
-def _in_photo(points: Points, found: SearchResult, portrait: Portrait) -> Points:
-    """Points of the image that was looked at, in pixels of the upright original."""
-    back = turn_back(points, found.quarter_turns, portrait.image.shape[:2])
-    return np.asarray(back * portrait.reduction, np.float32)
-
-
-def _box_in_photo(region: FacialAreaRegion, found: SearchResult, portrait: Portrait) -> tuple[int, int, int, int]:
-    # By its first and last pixel: points are the middles of pixels, a box lies between their edges.
-    corners = np.array([[region.x, region.y], [region.x + region.w - 1, region.y + region.h - 1]], np.float32)
-    back = turn_back(corners, found.quarter_turns, portrait.image.shape[:2])
-    first, size = back.min(axis=0), np.ptp(back, axis=0) + 1
-    x, y, width, height = (int(side) * portrait.reduction for side in (*first.round(), *size.round()))
-    return x, y, width, height
-
-
 def _describe(portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion]) -> PhotoAnalysis:
-    landmarks = landmarks_of(regions[0])
+    """Complete the photo's analysis; box and landmarks in pixels of the upright original."""
+    landmarks, shape = landmarks_of(regions[0]), portrait.image.shape
+    x, y, width, height = (side * portrait.reduction for side in turn_box_back(regions[0], found.quarter_turns, shape))
+    if landmarks is not None:
+        turned_back = turn_points_back(landmarks, found.quarter_turns, shape)
+        landmarks = np.asarray(turned_back * portrait.reduction, np.float32)
     return dataclasses.replace(
         portrait.analysis,
         faces_seen=len(regions),
-        box=_box_in_photo(regions[0], found, portrait),
-        landmarks=None if landmarks is None else _in_photo(landmarks, found, portrait),
+        box=(x, y, width, height),
+        landmarks=landmarks,
         confidence=min(1.0, max(0.0, float(regions[0].confidence or 0.0))),
-        attempt=found.attempt,
+        attempt=found.variant,
     )

@@ -1,8 +1,8 @@
-"""MTCNN's three nets as ONNX graphs: the `mtcnn` wheel's weight arrays come in, serialised graphs go out.
+"""Build MTCNN's three nets as serialised ONNX graphs from the weights in the `mtcnn` wheel.
 
 The wheel holds, for each net, the list of Keras arrays in the order of the layers (convolution kernels HWIO,
-dense kernels IO, PReLU slopes). R-Net and O-Net get their patches cut out of the image inside the graph
-(`RoiAlign`), so that cutting, too, runs in native code with the interpreter released.
+dense kernels IO, PReLU slopes). R-Net and O-Net cut their patches out of the image inside the graph (`RoiAlign`), so
+that cutting runs in native code too, without Python's lock.
 Architecture: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded CNNs", 2016.
 """
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
-IR_VERSION = 10  # understood by every onnxruntime in the tested range
+IR_VERSION = 10  # every onnxruntime in the tested range reads it
 FACE_CLASS = 1  # the nets' softmax is (no face, face)
 
 Array = NDArray[np.float32]
@@ -28,7 +28,7 @@ Tensors = dict[str, tuple[int, list[str | int]]]  # name -> element type, shape
 
 
 class GraphBuilder:
-    """Collects nodes and initialisers; each method adds one layer behind the last and takes its weights."""
+    """Collect a graph's nodes and constants. A layer's method adds it behind the last one and consumes its weights."""
 
     def __init__(self, weights: list[Array], first: str) -> None:
         self._weights: Iterator[Array] = iter(weights)
@@ -37,11 +37,13 @@ class GraphBuilder:
         self.last = first
 
     def constant(self, array: NDArray[np.generic]) -> str:
+        """Add a constant; return its name."""
         name = f"w{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def add(self, kind: str, *others: str, output: str = "", **attributes: Any) -> None:
+        """Add a node whose first input is the last output and whose other inputs are `others`."""
         name = output or f"x{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, [self.last, *others], [name], **attributes))
         self.last = name
@@ -51,8 +53,8 @@ class GraphBuilder:
         self.add("Conv", self.constant(kernel.transpose(3, 2, 0, 1)), self.constant(bias))
 
     def prelu(self, per_channel: tuple[int, ...] = (-1, 1, 1)) -> None:
-        """max(x, 0) + slope * min(x, 0): to the last bit what ONNX Runtime's own PRelu gives, which takes three times
-        as long and was a third of P-Net."""
+        """Add max(x, 0) + slope * min(x, 0): bit for bit what ONNX Runtime's own PRelu gives in three times the time,
+        which was a third of P-Net's."""
         slope, source = next(self._weights).reshape(per_channel), self.last
         self.add("Relu")
         positive, self.last = self.last, source
@@ -82,15 +84,16 @@ class GraphBuilder:
         self.prelu(per_channel=(-1,))
 
     def face_score(self) -> None:
-        """Softmax over the two classes, of which only the face's score leaves the graph.
+        """Add a softmax over the two classes and output the face's score.
 
-        The sigmoid of their difference is the same number, and faster, but not to the last bit: among scores near 1
-        suppression would then keep other boxes than the library's.
+        The sigmoid of their difference is faster, but not equal to the last bit: among scores near 1, suppression
+        would then keep other boxes than the library does.
         """
         self.add("Softmax", axis=1)
         self.add("Gather", self.constant(np.array(FACE_CLASS)), output="score", axis=1)
 
     def build(self, inputs: Tensors, outputs: Tensors) -> bytes:
+        """Check the graph and serialise it."""
         ends = [
             [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in tensors.items()]
             for tensors in (inputs, outputs)
@@ -103,7 +106,7 @@ class GraphBuilder:
 
 
 def read_weights(net: str) -> list[Array]:
-    """The arrays of `pnet`, `rnet` or `onet` out of the installed `mtcnn` package (TensorFlow stays out)."""
+    """Read the arrays of `pnet`, `rnet` or `onet` from the installed `mtcnn` package, without importing TensorFlow."""
     # Finding a package does not run it: importing `mtcnn` would import TensorFlow.
     spec = importlib.util.find_spec("mtcnn")
     if spec is None or not spec.submodule_search_locations:
@@ -113,7 +116,7 @@ def read_weights(net: str) -> list[Array]:
 
 
 def build_pnet() -> bytes:
-    """P-Net: image (1, 3, h, w) -> offsets (1, 4, h', w'), score (1, h', w')."""
+    """Build P-Net: image (1, 3, h, w) -> offsets (1, 4, h', w'), score (1, h', w')."""
     net = GraphBuilder(read_weights("pnet"), "image")
     net.conv_prelu()
     net.pool(2, same=True)
@@ -133,7 +136,7 @@ def build_pnet() -> bytes:
 
 
 def build_rnet() -> bytes:
-    """R-Net: image, regions, batch, inside -> offsets (n, 4), score (n,). Patches of 24 x 24."""
+    """Build R-Net: image, regions, batch, inside -> offsets (n, 4), score (n,). Patches of 24 x 24."""
     net = _patch_net("rnet", side=24)
     net.conv_prelu()
     net.pool(3, same=True)
@@ -146,7 +149,7 @@ def build_rnet() -> bytes:
 
 
 def build_onet() -> bytes:
-    """O-Net: image, regions, inside -> offsets (n, 4), landmarks (n, 10), score (n,). Patches of 48 x 48."""
+    """Build O-Net: as R-Net -> offsets (n, 4), landmarks (n, 10), score (n,). Patches of 48 x 48."""
     net = _patch_net("onet", side=48)
     net.conv_prelu()
     net.pool(3, same=True)
@@ -161,6 +164,7 @@ def build_onet() -> bytes:
 
 
 def _patch_net(name: str, side: int) -> GraphBuilder:
+    """Begin R-Net or O-Net: cut the patches out of the image, black outside of it."""
     net = GraphBuilder(read_weights(name), "image")
     net.add(
         "RoiAlign",
@@ -176,6 +180,7 @@ def _patch_net(name: str, side: int) -> GraphBuilder:
 
 
 def _finish_patch_net(net: GraphBuilder, heads: dict[str, int]) -> bytes:
+    """Add the outputs (name -> numbers a patch) and the score, and build the graph."""
     trunk = net.last
     for head in heads:
         net.last = trunk

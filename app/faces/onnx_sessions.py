@@ -1,7 +1,4 @@
-"""ONNX Runtime sessions: a graph on disk or in memory comes in, a checked `InferenceSession` goes out.
-
-The one place that decides on execution providers and threads.
-"""
+"""Open ONNX Runtime sessions: the one place that decides on execution providers, threads and batch size."""
 
 from __future__ import annotations
 
@@ -14,17 +11,17 @@ import onnxruntime as ort
 from app.errors import SettingsError
 
 LOG_ERRORS_ONLY = 3  # onnxruntime's severity scale: 0 verbose .. 4 fatal
-# In this order when the setting says `auto`: the first ones that the installed onnxruntime offers.
 CPU = "CPUExecutionProvider"
 AUTOMATIC = "auto"  # of ONNX_PROVIDERS
+# With ONNX_PROVIDERS=auto: those of these that the installed onnxruntime offers, in this order.
 AUTO_PROVIDERS = ("CUDAExecutionProvider", CPU)
-# Faces at a time. With more, a layer's values no longer fit a processor's cache; a card is idle with less.
+# Faces in a batch. With more, a layer's values no longer fit a processor's cache; with fewer, a GPU is idle.
 CPU_BATCH, ACCELERATOR_BATCH = 8, 128
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What a session may use: `providers` by ONNX Runtime's names (empty: automatic), CPU `threads`."""
+    """Resources of a session: `providers` by ONNX Runtime's names (empty: automatic), CPU `threads`."""
 
     providers: tuple[str, ...] = ()
     threads: int = 1
@@ -38,32 +35,30 @@ def parse_providers(setting: str) -> tuple[str, ...]:
 
 
 def choose_batch_size(wanted: Sequence[str]) -> int:
-    """How many faces the provider that will be used likes at a time."""
+    """Return the batch size (faces) that suits the provider that sessions will use. Raises SettingsError."""
     on_processor = choose_providers(wanted, ort.get_available_providers())[0] == CPU
     return CPU_BATCH if on_processor else ACCELERATOR_BATCH
 
 
 def choose_providers(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
-    """The providers to ask for, best first; the CPU always closes the list.
-
-    Raises SettingsError when one was named that the installed onnxruntime does not offer.
-    """
+    """Return the providers to ask for, best first and the CPU last. Raises SettingsError when `wanted` names one that
+    the installed onnxruntime does not offer."""
     missing = [name for name in wanted if name not in available]
     if missing:
         raise SettingsError(
             f"ONNX_PROVIDERS: {', '.join(missing)} no está disponible (instalados: {', '.join(available)})",
-            "Use auto, o vea en el README cómo instalar onnxruntime-gpu.",
+            "Use auto, o vea en docs/instalacion.md cómo instalar onnxruntime-gpu.",
         )
     chosen = list(wanted) or [name for name in AUTO_PROVIDERS if name in available]
-    return [*dict.fromkeys([*chosen, CPU])]
+    return list(dict.fromkeys([*chosen, CPU]))
 
 
 def open_session(model: Path | bytes, options: SessionOptions) -> ort.InferenceSession:
-    """Load a graph (a file, or the serialised bytes). Raises onnxruntime's own errors when it is none."""
+    """Load a graph from a file or from its serialised bytes. Raises onnxruntime's own errors when it is not a graph."""
     config = ort.SessionOptions()
     config.log_severity_level = LOG_ERRORS_ONLY
     config.intra_op_num_threads = options.threads
-    # A spinning pool takes the core away from the threads that decode and detect meanwhile.
+    # A spinning pool would take the core away from the threads that decode and detect meanwhile.
     config.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = choose_providers(options.providers, ort.get_available_providers())
     source = model if isinstance(model, bytes) else str(model)

@@ -1,65 +1,62 @@
-"""Tells which way up a face lies in its image.
+"""Decide which way up a face lies in its image.
 
-MTCNN also finds faces on their head or on their side, with landmarks that look upright, and its confidence is the same.
-Its second and third nets rate the face itself: the mean logit over slightly shifted boxes is several times higher for
-the upright position than for any other. Thresholds: measured on the photos of docs/quality.md.
+MTCNN also detects faces on their head or on their side, with landmarks that look upright and the same confidence. Its
+second and third nets rate the face itself: their mean logit over slightly shifted boxes is several times higher for the
+upright position than for any other. Thresholds: measured on the photos of docs/quality.md.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
-from app.faces.alignment import crop_with_black
+from app.faces.cropping import crop_with_black
 from app.faces.mtcnn import Mtcnn
 from app.faces.mtcnn_boxes import Floats
+from app.faces.regions import Box
 from app.records import Image
 
-Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height in pixels
-
 POSITIONS = 4  # quarter turns
-CUT_SIDE_PX = 96  # of the square around the face that is turned: the nets look at 24 and at 48 pixels of it
+CUT_SIDE_PX = 96  # of the square around the face that is turned; R-Net sees 24, O-Net 48 pixels
 CUT_SHARE = 1.6  # the square's side, in sides of the face's box
 BOX_SHARE = 1.1  # of the boxes that the nets rate, in sides of the face's box
 SHIFT_SHARE = 0.08  # between those boxes
-# A first glance by R-Net, which nine in ten good photos pass. On its head, and tilted by 45 degrees besides, a face
-# reached 4.2.
+# First glance, by R-Net: nine in ten good photos pass. A face on its head, tilted by 45 degrees besides, reached 4.2.
 GLANCE_LOGIT, GLANCE_LEAD = 4.8, 1.5
-# The closer look by O-Net. Good photos reach 7.5, with 6.0 more than on their head; poor ones that MTCNN still finds
-# 2.2 and 3.3, their enhanced copies more. Of 928 boxes without a face none reached 1.4, what MTCNN took for one 2.0; a
-# face on its head never led by more than 2.0.
+# Closer look, by O-Net. Good photos reach 7.5 and lead over their opposite by 6.0; poor ones that MTCNN still detects
+# 2.2 and 3.3, their enhanced copies more. Of 928 boxes without a face none reached 1.4; MTCNN's false faces reach 2.0.
+# A face on its head never led by more than 2.0.
 FACE_LOGIT, LEAD = 3.0, 2.5
-TIE = 1.0  # a head tilted by 45 degrees lies as much on its side as upright: then the photo stays as it is
+TIE = 1.0  # a head tilted by 45 degrees scores alike upright and on its side: within this the photo stays as it is
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`quarter_turns` anticlockwise (as `np.rot90` does) make the face upright, None when that cannot be told;
-    `is_face`: the nets take it for a face in some position."""
+    """The judge's decision on one box. `quarter_turns` anticlockwise (as `np.rot90` does) make the face upright, None
+    when that is not clear; `is_face`: the nets take it for a face in some position."""
 
     quarter_turns: int | None
     is_face: bool
 
 
 class OrientationJudge:
-    """Rates a face in its four positions. Safe to use from several threads."""
+    """Rate faces in their four positions. Safe to use from several threads."""
 
     def __init__(self, nets: Mtcnn) -> None:
         self._nets = nets
 
     def is_plainly_upright(self, image: Image, box: Box) -> bool:
-        """Whether a quick look is enough to see that the face is upright. False says nothing."""
+        """Tell by R-Net alone, quickly, whether the face is surely upright. False means only that it is not sure."""
         logits = self._nets.rate_with_rnet(_positions(image, box), BOXES)
         return bool(logits[0] >= GLANCE_LOGIT and logits[0] - logits[1:].max() >= GLANCE_LEAD)
 
     def judge(self, image: Image, box: Box) -> Verdict:
-        """Which position of the face in a BGR uint8 (h, w, 3) image is the upright one."""
+        """Decide by O-Net which position of the face in a BGR uint8 (h, w, 3) image is the upright one."""
         logits = self._nets.rate_with_onet(_positions(image, box), BOXES)
         best = int(logits.argmax())
         if logits[0] >= logits[best] - TIE:
@@ -71,7 +68,7 @@ class OrientationJudge:
 
 
 def _positions(image: Image, box: Box) -> NDArray[np.uint8]:
-    """The square around the face, as it is and after one to three quarter turns: (4, CUT_SIDE_PX, CUT_SIDE_PX, 3)."""
+    """Cut out the square around the face, in 0 to 3 quarter turns anticlockwise: (4, CUT_SIDE_PX, CUT_SIDE_PX, 3)."""
     x, y, width, height = box
     side = max(2, math.ceil(max(width, height) * CUT_SHARE))
     left, top = round(x + (width - side) / 2), round(y + (height - side) / 2)
@@ -81,7 +78,7 @@ def _positions(image: Image, box: Box) -> NDArray[np.uint8]:
 
 
 def _boxes_around(steps: tuple[tuple[int, int], ...]) -> Floats:
-    """Boxes (n, 5) around the middle of the square, shifted by so many steps across and down."""
+    """Return boxes (n, 5) around the middle of the square, each shifted by so many steps across and down."""
     face = CUT_SIDE_PX / CUT_SHARE
     half, middle = face * BOX_SHARE / 2, CUT_SIDE_PX / 2
     centres = middle + np.array(steps) * face * SHIFT_SHARE

@@ -1,8 +1,8 @@
-"""What makes a face fit for enrolment: measured components of ISO/IEC 29794-5 come in, scores from 0 (worst) to 100 and
-verdicts go out, with what to tell people.
+"""Score the measured components of a face's quality from 0 (worst) to 100, and decide whether it is fit for enrolment.
 
-The mappings to scores are those of ISO/IEC 29794-5:2025 as its reference software OFIQ is configured; the four that
-are ours say so. PixelAspectRatio is of ISO/IEC 19794-5, which wants square pixels. docs/quality.md lists them.
+Components and mappings to scores are those of ISO/IEC 29794-5:2025, as its reference software OFIQ is configured; the
+four mappings that are ours say so. PixelAspectRatio is from ISO/IEC 19794-5, which requires square pixels.
+docs/quality.md lists them all.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PASSED, WARN, REJECT, NOT_ASSESSED = "passed", "warn", "reject", "not_assessed"
 SEVERITY = (REJECT, WARN, PASSED, NOT_ASSESSED)
 
 Values = NDArray[np.float32]  # one for each of COMPONENTS, NaN where not assessed
-Limits = Mapping[str, tuple[float, float]]  # component's name -> score below which to warn, and to reject
+Limits = Mapping[str, tuple[float, float]]  # component's name -> (warn below this score, reject below this score)
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One component: its name in ISO/IEC 29794-5, and in Spanish what is wrong when it is low and how to take the
-    photo again."""
+    """One component of quality: its name in the standard, the unit of its value and, in Spanish, what is wrong with the
+    photo when the score is low (`defect`) and how to take the photo again (`advice`)."""
 
     name: str
     unit: str
@@ -36,7 +36,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """A component of one photo: `value` as measured, `score` 0 to 100; both None when it was not assessed."""
+    """One component of one photo. `value` as measured and `score` (0 to 100) are None if not assessed; see SEVERITY."""
 
     component: Component
     value: float | None
@@ -154,7 +154,7 @@ COMPONENTS = (
         "Tome la foto de nuevo con más luz, natural y pareja, y sin filtros.",
     ),
 )
-# What takes more than a box and five landmarks to tell. Never passed: nobody has looked.
+# Components that need more than a box and five landmarks. Their verdict is always NOT_ASSESSED, never PASSED.
 UNASSESSED = (
     "EyesOpen",
     "EyesVisible",
@@ -168,19 +168,19 @@ UNASSESSED = (
     "CompressionArtifacts",
 )
 UNASSESSED_COMPONENTS = tuple(Component(name, "", "", "") for name in UNASSESSED)
-# Ours: 95 on usual photos; 65 where the distance to the person's other photos begins to grow, 14 at half as much again.
+# Ours: 95 on usual photos; 65 where the distance to the person's other photos begins to grow, 14 where it is 1.5 times.
 SHARPNESS = (0.3, 0.05)
-STRETCH = (0.18, 0.028)  # 50 where the proportions are off by a fifth: more than those of any photo as it is
+STRETCH = (0.18, 0.028)  # ours: 50 where the proportions are off by a fifth, more than in any unchanged photo
 
 
 def grade(values: Values, limits: Limits) -> list[Grade]:
-    """Each component's score and verdict, then those that nobody can assess here."""
+    """Grade each of COMPONENTS, then append those that cannot be assessed here."""
     grades = [_grade(component, float(value), limits) for component, value in zip(COMPONENTS, values, strict=True)]
     return grades + [Grade(component, None, None, NOT_ASSESSED) for component in UNASSESSED_COMPONENTS]
 
 
 def worst(grades: Sequence[Grade]) -> Grade:
-    """The one with the most severe verdict; of several the lowest score, and of equals the first."""
+    """Return the grade with the most severe verdict; among equals the lowest score, then the first."""
     return min(grades, key=lambda grade: (SEVERITY.index(grade.verdict), grade.score or 0))
 
 
@@ -198,6 +198,7 @@ def _sigmoid(value: float, middle: float, width: float) -> float:
 
 
 def _rising(middle: float, width: float) -> Callable[[float], float]:
+    """Map a value to a score that rises from 0 to 100 and is 50 at `middle`."""
     return lambda value: 100 * _sigmoid(value, middle, width)
 
 
@@ -206,6 +207,7 @@ def _facing(degrees: float) -> float:
 
 
 def _varied(variance: float) -> float:
+    """Score the luminance's variance: both too little and too much contrast is bad."""
     return 100 * math.sin(60 * variance / (60 * variance + 1) * math.pi)
 
 
@@ -219,7 +221,7 @@ SCORES: Mapping[str, Callable[[float], float]] = {
     "HeadSize": lambda value: 200 * (1 - _sigmoid(abs(value - 0.45), 0, 0.05)),
     "LeftwardCropOfTheFaceImage": _rising(0.9, 0.1),
     "RightwardCropOfTheFaceImage": _rising(0.9, 0.1),
-    # The standard's width, 0.1, gives 0 to every close portrait, with its chin or without.
+    # Ours: the standard's width of 0.1 scores every close portrait 0, with its chin or without.
     "MarginAboveOfTheFaceImage": _rising(1.4, 0.4),
     "MarginBelowOfTheFaceImage": _rising(1.8, 0.4),
     "Sharpness": _rising(*SHARPNESS),

@@ -1,8 +1,6 @@
-"""Measures a face's quality: a photo, the face's box and five landmarks come in, one number for each of
-`quality.COMPONENTS` goes out.
+"""Measure each of `quality.COMPONENTS` of a face, from the photo, the face's box and five landmarks.
 
-Measures are those of ISO/IEC 29794-5:2025 where they need no more than this; where they need a model, a proxy stands in
-and says so.
+The measures are those of ISO/IEC 29794-5:2025. Where the standard needs a model, a proxy stands in and says so.
 """
 
 from __future__ import annotations
@@ -15,22 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
+from app.faces.cropping import crop_inside
 from app.faces.quality import COMPONENTS, Values
 from app.records import Image
 
 Floats = NDArray[np.float32]
 
-# An average head, seen from the front; docs/quality.md says where each comes from.
+# An average head, seen from the front; docs/quality.md names the source of each number.
 CHIN_TO_MOUTH = 1.79  # from the eyes to the chin, in distances from the eyes to the mouth
-NOSE_PROTRUSION = 0.4  # of the nose's tip before the plane of eyes and mouth, in distances between the eyes
-NOSE_HEIGHT = 0.6  # the nose's tip on the way from the eyes to the mouth
-# ln(eyes to mouth / between the eyes) + 1.5 ln(height / width of MTCNN's box): median of the photos, which keep within
-# 0.24 of it. The box follows the proportions more steadily than the landmarks, so it counts for more.
+NOSE_PROTRUSION = 0.4  # of the tip of the nose from the plane of eyes and mouth, in distances between the eyes
+NOSE_HEIGHT = 0.6  # of the tip of the nose, on the way from the eyes to the mouth
+# AVERAGE_FACE: median over the photos of ln(eyes to mouth / between the eyes) + BOX_WEIGHT ln(height / width of MTCNN's
+# box); all keep within 0.24 of it. The box follows the proportions more steadily than the landmarks: it weighs more.
 BOX_WEIGHT, AVERAGE_FACE = 1.5, 0.53
 MAX_ROLL_DEGREES = 15.0
-STRETCH_SEEN = 0.73  # turns it into the factor by which the photos were stretched (0.6 to 1.7 times as wide)
+STRETCH_SEEN = 0.73  # exponent fitted on photos stretched to 0.6 to 1.7 times their width
 
-WORKING_SIDE_PX = 160  # light and sharpness are measured about as large as the networks see the face
+WORKING_SIDE_PX = 160  # of the face when light and sharpness are measured: about what the networks see
 CHEEK_SIDE = 0.3  # of the squares on the cheeks, in distances between the eyes
 LEVELS = 256  # of linear luminance
 DARK_LEVELS, LIGHT_LEVELS = slice(0, 26), slice(247, 256)
@@ -39,20 +38,20 @@ SRGB = np.arange(LEVELS) / 255
 LINEAR = np.where(SRGB <= 0.04045, SRGB / 12.92, ((SRGB + 0.055) / 1.055) ** 2.4).astype(np.float32) * 255  # noqa: PLR2004
 LUMINANCE_OF_BGR = np.array([[0.0722, 0.7152, 0.2126]], np.float32)
 REBLUR_PX = 9
-# A picture that was enlarged has the pixels of its size and the detail of the smaller one. Smoothly enlarged, it hardly
-# changes when it is reduced to that many pixels between the eyes and enlarged again: photos lose 0.149 and more of
-# their contrast at 20 pixels, faces of 20 pixels that were enlarged 0.134 at most. Enlarged by repeating pixels, few
-# steps between its columns or rows hold all differences: they fill 0.6 and more of a photo, 0.4 at most of such a face.
+# An enlarged picture has many pixels and the detail of the smaller one. If it was enlarged smoothly, it hardly changes
+# when it is reduced to DETAIL_PX between the eyes and enlarged again: at 20 pixels, photos lose 0.149 or more of their
+# contrast, enlarged faces of 20 pixels at most 0.134. If its pixels were repeated, few of the steps between columns or
+# rows hold all differences: they fill 0.6 or more of a photo's steps, at most 0.4 of such a face's.
 DETAIL_PX, DETAIL_LOSS, FILLED = (13.0, 20.0), 0.14, 0.5
 MIN_CONTRAST = 2.0  # grey levels: with less there is no detail to count
-INNER = 8  # sharpness leaves out one part in so many on each side: background
+INNER = 8  # sharpness leaves out an eighth on each side, which is background
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceView:
-    """A face in its photo: `image` BGR uint8 with the face upright; `box` (x, y, width, height) and `landmarks` (5, 2)
-    in its pixels, in the order of `PhotoAnalysis`, None when the detector gives none; `reduction` original pixels
-    make one of `image`; `areas` of all faces seen, the chosen one first."""
+    """A face in its photo. `image`: BGR uint8 with the face upright, reduced from the original by `reduction` in each
+    direction; `box` (x, y, width, height) and `landmarks` (5, 2) in its pixels, landmarks in the order of
+    `PhotoAnalysis`, None when the detector gives none; `areas` of all detected faces, the chosen one first."""
 
     image: Image
     box: tuple[int, int, int, int]
@@ -62,10 +61,10 @@ class FaceView:
 
 
 def measure(view: FaceView) -> Values:
-    """Every component's value, NaN where there is nothing to measure it by."""
+    """Measure every component; NaN where the photo or the detector does not allow it."""
     values, detail_px = {"SingleFacePresent": _rivalry(view.areas)}, math.inf
     x, y, width, height = view.box
-    face = view.image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
+    face = crop_inside(view.image, x, y, width, height)
     factor = max(1, max(width, height) // WORKING_SIDE_PX)
     if min(face.shape[:2]) >= INNER * factor:
         face = reduce(face, factor)
@@ -83,12 +82,12 @@ def measure(view: FaceView) -> Values:
 
 
 def _rivalry(areas: tuple[float, ...]) -> float:
-    """The largest other face's side over the chosen one's, at most 1."""
+    """Return the largest other face's side as a fraction of the chosen one's, at most 1."""
     return math.sqrt(min(1.0, max(areas[1:], default=0.0) / max(areas[0], 1.0)))
 
 
 def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
-    """Pose in degrees, sizes and margins. Yaw and pitch are proxies, from where the nose's tip is; so is the chin."""
+    """Measure pose (degrees), sizes and margins. Yaw, pitch (both by the tip of the nose) and the chin are proxies."""
     axes = _Axes.of(landmarks)
     nose = landmarks[2] - axes.eyes
     yaw = math.atan2(nose @ axes.across, NOSE_PROTRUSION * axes.inter_eye)
@@ -110,9 +109,9 @@ def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
 
 
 def _stretch(axes: _Axes, view: FaceView) -> float:
-    """How many times higher than wide the face's pixels must have become: 1 for an average face as it is. A proxy, by
-    the landmarks and by the box, which both follow the picture's proportions; NaN for a tilted head, whose box does
-    not, and for one that the border cuts."""
+    """Estimate how many times higher than wide the photo's pixels are: 1 for an average face in an unchanged photo. A
+    proxy, by the landmarks and the box, which follow the picture's proportions. NaN for a tilted head, whose box does
+    not follow them, and for a face that the photo's border cuts."""
     box, (height, width) = view.box, view.image.shape[:2]
     if abs(axes.across[1]) > math.sin(math.radians(MAX_ROLL_DEGREES)):
         return math.nan
@@ -123,8 +122,8 @@ def _stretch(axes: _Axes, view: FaceView) -> float:
 
 
 def measure_detail(face: Image, landmarks: Floats) -> float:
-    """The distance between the eyes, in pixels, that the picture's detail is worth; infinite where it is worth all of
-    its pixels. BGR uint8 (h, w, 3), landmarks in its pixels."""
+    """Return the distance between the eyes (pixels) at which the picture would still have all its detail; infinite
+    where it was not enlarged. `face` is BGR uint8 (h, w, 3), landmarks in its pixels."""
     grey = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY).astype(np.float32)
     between_eyes = _Axes.of(landmarks).inter_eye
     if float(grey.std()) < MIN_CONTRAST:
@@ -138,13 +137,13 @@ def measure_detail(face: Image, landmarks: Floats) -> float:
 
 
 def _filled(grey: Floats, axis: int) -> float:
-    """The share of the steps from row to row (axis 0) or column to column that the differences are spread over."""
+    """Return over which fraction of the steps between rows (axis 0) or columns (axis 1) the differences are spread."""
     steps = np.abs(np.diff(grey, axis=axis)).mean(axis=1 - axis, dtype=np.float64)
     return float(steps.sum() ** 2 / max(1e-9, (steps**2).sum()) / max(1, len(steps)))
 
 
 def _loss(grey: Floats, scale: float) -> float:
-    """What is lost of the contrast when the face is reduced by that scale and enlarged again."""
+    """Return which fraction of the contrast is lost when the face is reduced by that scale and enlarged again."""
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     again = cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_CUBIC)
     inner = tuple(slice(side // INNER, side - side // INNER) for side in grey.shape)
@@ -153,7 +152,7 @@ def _loss(grey: Floats, scale: float) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Axes:
-    """The face's own directions (unit vectors) and distances in pixels, from the middle of the eyes."""
+    """The face's own directions (unit vectors) and distances (pixels); `eyes` is the middle between the eyes."""
 
     eyes: Floats
     across: Floats
@@ -172,12 +171,12 @@ class _Axes:
 
 
 def linear_luminance(face: Image) -> NDArray[np.uint8]:
-    """Luminance (h, w) in 256 levels, linear in light, of sRGB pixels."""
+    """Compute the luminance (h, w) of sRGB pixels in 256 levels, linear in light."""
     return np.rint(cv2.transform(cv2.LUT(face, LINEAR), LUMINANCE_OF_BGR)).astype(np.uint8)
 
 
 def measure_light(luminance: NDArray[np.uint8]) -> dict[str, float]:
-    """By the histogram within the ellipse that fills the box (a proxy for the face's outline)."""
+    """Measure exposure and contrast by the histogram within the box's ellipse, a proxy for the face's outline."""
     height, width = luminance.shape
     mask = np.zeros_like(luminance)
     cv2.ellipse(mask, (width // 2, height // 2), (width // 2, height // 2), 0, 0, 360, 255, cv2.FILLED)
@@ -195,7 +194,7 @@ def measure_light(luminance: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def compare_cheeks(luminance: NDArray[np.uint8], landmarks: Floats) -> float:
-    """How much of the two cheeks' histograms of luminance coincides, 0 to 1; NaN when a cheek is not in the photo."""
+    """Return how far the two cheeks' histograms of luminance coincide, 0 to 1; NaN when a cheek is not in the photo."""
     axes = _Axes.of(landmarks)
     side = max(1, int(CHEEK_SIDE * axes.inter_eye))
     below = axes.down * (axes.eye_mouth + side) / 2
@@ -210,31 +209,33 @@ def compare_cheeks(luminance: NDArray[np.uint8], landmarks: Floats) -> float:
 
 
 def _square(image: NDArray[np.uint8], centre: Floats, side: int) -> NDArray[np.uint8]:
+    """Cut out a square around a point, as far as it lies in the image."""
     x, y = (round(float(middle) - side / 2) for middle in centre)
-    return image[max(0, y) : max(0, y + side), max(0, x) : max(0, x + side)]
+    return crop_inside(image, x, y, side, side)
 
 
 def _histogram(image: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> NDArray[np.float64]:
-    """Shares (256,) that add up to 1."""
+    """Compute the fraction (256,) of the pixels at each level, within the mask."""
     counts = cv2.calcHist([image], [0], mask, [LEVELS], [0, LEVELS]).ravel().astype(np.float64)
     return np.asarray(counts / max(1.0, counts.sum()))
 
 
 def measure_sharpness(face: Image) -> float:
-    """How much of the face's detail one more blur takes away, 0 to 1: a proxy for the standard's random forest.
+    """Return which fraction of the face's detail one more blur takes away, 0 to 1; a proxy for the standard's random
+    forest.
 
-    After Crete et al., "The blur effect" (2007), on the face as large as the networks see it; contrast and brightness
-    cancel out.
+    After Crete et al., "The blur effect" (2007), at the size at which the networks see the face; contrast and
+    brightness cancel out.
     """
     grey = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
     scale = WORKING_SIDE_PX / max(grey.shape)
     sized = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     rows, columns = (slice(side // INNER, side - side // INNER) for side in sized.shape)
-    inner = cv2.GaussianBlur(sized[rows, columns], (3, 3), 0).astype(np.float32)  # noise is no detail
+    inner = cv2.GaussianBlur(sized[rows, columns], (3, 3), 0).astype(np.float32)  # noise must not count as detail
     blurred = np.asarray(cv2.blur(inner, (REBLUR_PX, REBLUR_PX)), np.float32)
     return 1 - _detail(blurred) / max(_detail(inner), 1e-6)
 
 
 def _detail(grey: Floats) -> float:
-    """The mean step between neighbouring pixels."""
+    """Return the mean step between neighbouring pixels, in grey levels."""
     return float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean())

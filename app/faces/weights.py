@@ -1,6 +1,7 @@
-"""A model's weights on disk: found in DeepFace's folder or downloaded, and never half of them.
+"""Find a model's weights in DeepFace's folder, or download them.
 
-A file is downloaded to a name of its own, checked, and only then renamed; its SHA-256 is kept beside it.
+A file is downloaded under a temporary name, checked, and only then renamed, so that DeepFace never reads half a file;
+its SHA-256 is kept in a file beside it.
 """
 
 from __future__ import annotations
@@ -31,22 +32,22 @@ from app.faces.deepface_api import folder_utils, recognition_model
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
-ABANDONED_S = 24 * 3600
+ABANDONED_S = 24 * 3600  # since the last write to a partial file: its download was killed
 TIMEOUT_S = (10, 60)  # to connect, and between two chunks
-# Where DeepFace's client modules keep the address, when not under this name.
+# Names under which DeepFace's client modules keep the address, where it is not the default one.
 ADDRESS_NAMES = {"Facenet": "FACENET128_WEIGHTS", "Facenet512": "FACENET512_WEIGHTS", "Dlib": "WEIGHT_URL"}
 DEFAULT_ADDRESS_NAME = "WEIGHTS_URL"
-# Megabytes, roughly, of the published files: for the message when there is no network to ask.
+# Approximate megabytes of the published files, for the message when they cannot be downloaded.
 SIZES_MB = {"Facenet512": 94, "Facenet": 92, "Dlib": 22, "ArcFace": 137, "VGG-Face": 580, "SFace": 39}
 
-Progress = Callable[[str, int, int], None]  # file name, bytes so far, bytes in all (0: unknown)
+Progress = Callable[[str, int, int], None]  # (file name, bytes so far, total bytes or 0 if unknown)
 Check = Callable[[Path], object]  # raises when the file is not what it should be
 Provide = Callable[["WeightsFile", Check], Path]  # `ensure` or `verify` of a WeightsStore
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsOptions:
-    """DeepFace's home (empty: its own default), and a mirror (http, https or file URL) asked before its addresses."""
+    """DeepFace's `home` (empty: its default), and a `mirror` (http, https or file URL) tried before its addresses."""
 
     home: str = ""
     mirror: str = ""
@@ -54,7 +55,7 @@ class WeightsOptions:
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """What DeepFace calls the file, and the addresses that it names for it."""
+    """A weights file: the name that DeepFace gives it, and the addresses to download it from."""
 
     model: str
     name: str
@@ -62,16 +63,18 @@ class WeightsFile:
 
     @property
     def packed(self) -> bool:
+        """Whether the published file is compressed with bzip2."""
         return self.addresses[0].endswith(".bz2")
 
     def sources(self, mirror: str) -> list[str]:
+        """Return the URLs to try, in order."""
         suffix = ".bz2" if self.packed else ""
         mirrored = [f"{mirror.rstrip('/')}/{self.name}{suffix}"] if mirror else []
         return [*mirrored, *self.addresses]
 
 
 def describe_weights(model: str) -> WeightsFile | None:
-    """The weights file of a DeepFace model; None for the ones that fetch several files in their own way. Raises
+    """Return the weights file of a DeepFace model; None for a model that DeepFace fetches as several files. Raises
     UnknownModel."""
     client = recognition_model(model)
     module = import_module(client.__module__)
@@ -84,13 +87,13 @@ def describe_weights(model: str) -> WeightsFile | None:
 
 
 class WeightsStore:
-    """DeepFace's weights folder, with downloads that survive interruption and a hash that notices damage."""
+    """DeepFace's weights folder. Interrupted downloads leave nothing behind; a recorded hash detects changed files."""
 
     def __init__(
         self, options: WeightsOptions, progress: Progress | None = None, stop: threading.Event | None = None
     ) -> None:
         if options.home:
-            os.environ["DEEPFACE_HOME"] = options.home  # DeepFace's own loaders read it, too
+            os.environ["DEEPFACE_HOME"] = options.home  # DeepFace's own loaders read it too
         self._folder = Path(folder_utils.get_deepface_home(), ".deepface", "weights")
         self._mirror = options.mirror
         self._stop = stop or threading.Event()
@@ -100,7 +103,7 @@ class WeightsStore:
         return self._folder / file.name
 
     def recorded_digest(self, file: WeightsFile) -> str:
-        """The SHA-256 noted when the file was last checked; empty while there is no file."""
+        """Return the SHA-256 recorded when the file was checked, or computed now; empty while there is no file."""
         path = self.path_of(file)
         if not path.exists():
             return ""
@@ -112,7 +115,7 @@ class WeightsStore:
         return self._hash_path(self.path_of(file)).exists()
 
     def ensure(self, file: WeightsFile, check: Check) -> Path:
-        """The file's path, once it is there and sound. Raises WeightsUnavailable."""
+        """Download the file if it is missing, check it, and return its path. Raises WeightsUnavailable, Interrupted."""
         path = self.path_of(file)
         with _explained(path):
             if not path.exists():
@@ -148,6 +151,7 @@ class WeightsStore:
             )
 
     def _download(self, file: WeightsFile, check: Check) -> None:
+        """Download the file from the first address that gives a sound one. Raises WeightsUnavailable, Interrupted."""
         path = self.path_of(file)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._remove_abandoned(path)
@@ -165,6 +169,7 @@ class WeightsStore:
         raise self._unavailable(file, problems)
 
     def _fetch(self, address: str, target: Path, file: WeightsFile) -> None:
+        """Write the unpacked content of an address to `target`."""
         unpacker = bz2.BZ2Decompressor() if file.packed else None
         with target.open("wb") as out:
             for chunk in self._chunks(address, file.name):
@@ -175,13 +180,14 @@ class WeightsStore:
             raise EOFError(f"{address}: incompleto")
 
     def _remove_abandoned(self, path: Path) -> None:
-        """What a killed download left; a living one has written to its file within a day."""
+        """Delete what killed downloads left; a running one has written to its file within a day."""
         for partial in self._folder.glob(f"{path.name}.*.part"):
-            with suppress(FileNotFoundError):  # another run's, done in this very moment
+            with suppress(FileNotFoundError):  # another run has just finished its download
                 if time.time() - partial.stat().st_mtime > ABANDONED_S:
                     partial.unlink()
 
     def _chunks(self, address: str, name: str) -> Iterator[bytes]:
+        """Yield the content of an address piece by piece, and report the progress of downloads."""
         if address.startswith("file://"):
             with open(url2pathname(urlsplit(address).path), "rb") as source:
                 yield from iter(lambda: source.read(CHUNK_BYTES), b"")
@@ -222,7 +228,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A name of this process's own beside `path`, renamed to it when all went well, else gone."""
+    """Give a temporary path beside `path` to write to; on success it replaces `path`, else it is deleted."""
     partial = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield partial
@@ -237,11 +243,12 @@ def _write_beside(path: Path, content: bytes) -> None:
 
 
 def _check_file(path: Path, check: Check) -> None:
+    """Raise WeightsUnavailable when the check fails."""
     try:
         check(path)
     except RunError:
         raise
-    except Exception as error:  # each engine has its own way of saying that a file is not a model
+    except Exception as error:  # each engine raises its own errors for a file that is not a model
         raise WeightsUnavailable(
             f"El archivo de pesos está dañado o no es del modelo: {path}",
             "Bórrelo: se descargará de nuevo en la próxima ejecución.",
@@ -249,7 +256,7 @@ def _check_file(path: Path, check: Check) -> None:
 
 
 def copy_weights(source: Path, file: WeightsFile, store: WeightsStore) -> None:
-    """Put a file that came with a package where DeepFace looks for it."""
+    """Copy a weights file that came with a package to where DeepFace looks for it."""
     target = store.path_of(file)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(target) as partial:

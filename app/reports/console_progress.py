@@ -1,4 +1,4 @@
-"""What the console shows while a run goes on: one pair of lines for each member, and a bar on a terminal."""
+"""What the console shows while a run goes on: two lines for each member, and a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from app.core.config import BYTES_PER_MB
+from app.core.spanish import inflect
 from app.core.text import printable
 from app.planning.plan import Plan
 from app.planning.rules import Rules
@@ -21,7 +22,7 @@ from app.records import (
 from app.reports.plan_report import plan_notices
 from app.reports.run_summary import reason
 
-# Of those skipped, whose photo was looked at: what came of it.
+# Why a member was skipped after a look at the photo. Members skipped without one are only counted.
 LOOKED_AT = {
     SKIPPED_RENAMED: "solo se anotó su dirección nueva",
     SKIPPED_SAME_FILE: "es el mismo archivo",
@@ -31,9 +32,9 @@ LOOKED_AT = {
 
 
 class ConsoleProgress:
-    """Prints outcomes as they come. Used as a context manager, so that the bar is gone when the run is over.
+    """Prints outcomes as they come. A context manager: the bar is gone when the run is over.
 
-    `notices`: say first what is to be known of the plan; `migrating`: new vectors are laid aside (`--migrate`).
+    `notices`: print first what to know of the plan; `migrating`: new vectors are staged (`--migrate`).
     """
 
     def __init__(self, console: Console, *, notices: bool = True, migrating: bool = False) -> None:
@@ -64,16 +65,15 @@ class ConsoleProgress:
         self._bar.stop()
 
     def checking(self, done: int, total: int) -> None:
-        """Photos that their server was asked about: a bar on a terminal, one line at the end otherwise."""
+        """Show how many photos the server was asked about: a bar on a terminal, one line at the end otherwise."""
         if self._checking is None:
             self._checking = self._bar.add_task("Comprobando fotos")
         self._bar.update(self._checking, completed=done, total=total, visible=done < total)
         if done == total and not self._console.is_terminal:
-            checked = "1 foto comprobada" if total == 1 else f"{total} fotos comprobadas"
-            self._print(f"🔎 {checked} en el servidor")
+            self._print(inflect(total, "🔎 # foto[s] comprobada[s] en el servidor"))
 
     def planned(self, plan: Plan, rules: Rules) -> None:
-        """The plan is made; perhaps not everybody was asked about, when it was interrupted."""
+        """Print what to know of the plan. The bar of an interrupted check is hidden now."""
         if self._checking is not None:
             self._bar.update(self._checking, visible=False)
         for line in plan_notices(plan, rules, migrating=self._migrating) if self._notices else ():
@@ -82,8 +82,8 @@ class ConsoleProgress:
     def begin(self, pending: int, current: int) -> None:
         self._total = pending
         if current:
-            plural = "tripulantes ya tienen" if current > 1 else "tripulante ya tiene"
-            self._print(f"⏭️  {current} {plural} su embedding al día (con --force se regenera)")
+            line = "⏭️  # tripulante[s] ya tiene[n] su embedding al día (con --force se regenera)"
+            self._print(inflect(current, line))
         self._members = self._bar.add_task("Fotos", total=pending, visible=pending > 0)
 
     def outcome(self, outcome: Outcome) -> None:
@@ -106,7 +106,7 @@ class ConsoleProgress:
         self._print(f"↩️  Embedding de {crew_id} retirado: otra persona tiene la misma foto")
 
     def download(self, name: str, done: int, total: int) -> None:
-        """Weights on their way: a bar on a terminal, one line otherwise."""
+        """Show the weights' download: a bar on a terminal, one line otherwise."""
         if self._download is None:
             if not self._console.is_terminal:
                 self._print(f"Descargando los pesos del modelo: {name}")

@@ -17,14 +17,14 @@ GROUPS = {
     TECHNICAL: "para el técnico",
 }
 CHANGES = {NEW: "nueva", OPEN: "sigue pendiente", "": ""}
-SEPARATOR = ";"  # what Excel expects wherever the decimal sign is a comma
-# Where a formula could begin: a cell's start, and after what an Excel set to another separator takes for its end. The
-# signs in all their widths: some programs make the usual ones of them.
+SEPARATOR = ";"  # what Excel expects in countries whose decimal sign is a comma
+# Where a formula could begin: at a cell's start, and after a character that an Excel with other settings takes for the
+# cell's end. Its signs in all widths: some programs turn them into the usual ones.
 FORMULA_START = re.compile(r"""(^|[,;|\t\r\n])([\s"']*)(?=[=+\-@＝＋－＠﹦﹢﹣﹫−])""")
 
 
 def listing(review: Review) -> bytes:
-    """UTF-8 with the mark by which Excel knows it, and lines that end as RFC 4180 says."""
+    """Return the CSV: UTF-8 with the mark by which Excel knows it, and lines that end as RFC 4180 says."""
     file = io.StringIO()
     writer = csv.writer(file, delimiter=SEPARATOR, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(COLUMNS)
@@ -33,7 +33,7 @@ def listing(review: Review) -> bytes:
 
 
 def harmless(cell: str) -> str:
-    """The text with an apostrophe, by which spreadsheets know text, wherever it could begin a formula."""
+    """Return the cell with an apostrophe, by which spreadsheets know text, wherever a formula could begin."""
     return FORMULA_START.sub(r"\1\2'", cell)
 
 

@@ -1,4 +1,4 @@
-"""The history of the runs: past runs come in; lines that people read, or a document, go out."""
+"""The history of the runs as lines for the console and as a document."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from app.core.spanish import inflect, say_exactly
 from app.core.text import as_utf8, printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_AVAILABLE, EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED
 from app.gallery.run_history import PastRun
-from app.reports.columns import in_columns
+from app.reports.console import in_columns
 
 HEADINGS = (" N.º", "Empezó", "Duró", "Hechas", "Errores", "Saltadas", "Qué se pidió", "Cómo terminó")
 COUNTED = ("stored", "failed", "skipped")
@@ -26,23 +27,20 @@ FLAGS = {
     "accept_low_quality": "--accept-low-quality",
 }
 HELD_BACK = "cambio masivo retenido"
-# What it left, of one and of several.
-LEFT = {
-    "switched": ("1 vector nuevo en uso", "{} vectores nuevos en uso"),
-    "reactivated": ("1 reactivada", "{} reactivadas"),
-    "deactivated": ("1 desactivada", "{} desactivadas"),
-    "purged": ("1 borrada", "{} borradas"),
-    "forgotten": ("1 vector borrado", "{} vectores borrados"),
-    "retired": ("1 fila de otro modelo desactivada", "{} filas de otro modelo desactivadas"),
-    "mixed": ("1 fila sigue siendo de otro modelo", "{} filas siguen siendo de otro modelo"),
-    "blocked": (HELD_BACK, HELD_BACK),
+CHANGES = {
+    "switched": "# vector[es] nuevo[s] en uso",
+    "reactivated": "# reactivada[s]",
+    "deactivated": "# desactivada[s]",
+    "purged": "# borrada[s]",
+    "forgotten": "# vector[es] borrado[s]",
+    "retired": "# fila[s] de otro modelo desactivada[s]",
+    "mixed": "# fila[s] [sigue|siguen] siendo de otro modelo",
 }
 NO_RUNS = "Todavía no hay ninguna ejecución anotada."
-SECONDS_PER_MINUTE, SECONDS_PER_HOUR = 60, 3600
 
 
 def history_lines(runs: Sequence[PastRun], width: int | None = None) -> list[str]:
-    """One row for each run, in lines of `width` characters; None: each on one line."""
+    """Return one row for each run, in lines of `width` characters; None: each on one line."""
     rows = [HEADINGS, *map(_row, runs)]
     lines = in_columns(rows[0], rows[1:], width)
     if width is not None and max(map(len, lines)) > width:
@@ -52,7 +50,7 @@ def history_lines(runs: Sequence[PastRun], width: int | None = None) -> list[str
 
 
 def history_document(runs: Sequence[PastRun]) -> dict[str, Any]:
-    """The runs, ready to serialise; times in UTC. Its keys are stable."""
+    """Return the runs, ready to serialise; times in UTC. Its keys are stable."""
     return {
         "runs": [
             {
@@ -79,12 +77,12 @@ def _row(run: PastRun) -> tuple[str, ...]:
     counts = (
         str(run.counts.get(name, "—")).rjust(len(heading)) for name, heading in zip(COUNTED, HEADINGS[3:], strict=False)
     )
-    took = "" if run.seconds is None else _exactly(run.seconds)
+    took = "" if run.seconds is None else say_exactly(run.seconds)
     return (f"{run.run_id:>4}", f"{started:%d/%m/%Y %H:%M}", took, *counts, _what(run.options), "; ".join(_ending(run)))
 
 
 def _what(options: Mapping[str, Any]) -> str:
-    """What was asked for."""
+    """Return what was asked for."""
     if "forget" in options:
         return printable(f"olvidar ({options['forget']})")
     model = printable(f" a {options['model']}") if options.get("model") else ""
@@ -98,16 +96,14 @@ def _what(options: Mapping[str, Any]) -> str:
 
 
 def _ending(run: PastRun) -> Iterator[str]:
-    """How it ended and what it left."""
+    """Yield how it ended, what it changed and what it left."""
     words = _in_words(run)
     yield words + (f": {printable(run.error)}" if run.error else "")
-    for name, (one, many) in LEFT.items():
-        number = run.counts.get(name, 0)
-        told = one if number == 1 else many.format(number)
-        if number and told != words:
-            yield told
+    yield from (inflect(run.counts[name], change) for name, change in CHANGES.items() if run.counts.get(name))
+    if run.counts.get("blocked") and words != HELD_BACK:
+        yield HELD_BACK
     if run.rows_left is not None:
-        yield "queda 1 fila" if run.rows_left == 1 else f"quedan {run.rows_left} filas"
+        yield inflect(run.rows_left, "queda[n] # fila[s]")
 
 
 def _in_words(run: PastRun) -> str:
@@ -118,15 +114,6 @@ def _in_words(run: PastRun) -> str:
     if run.exit_code == EXIT_SOME_FAILED and run.counts.get("blocked") and not run.counts.get("failed"):
         return HELD_BACK
     return ENDINGS.get(run.exit_code, f"código {run.exit_code}")
-
-
-def _exactly(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < SECONDS_PER_MINUTE:
-        return f"{whole} s"
-    if whole < SECONDS_PER_HOUR:
-        return f"{whole // SECONDS_PER_MINUTE} min {whole % SECONDS_PER_MINUTE:02} s"
-    return f"{whole // SECONDS_PER_HOUR} h {whole % SECONDS_PER_HOUR // SECONDS_PER_MINUTE:02} min"
 
 
 def _in_utc(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The review as a page for people: one self-contained HTML file that no network is needed for, and the same as CSV."""
+"""The review as one self-contained HTML file, which needs no network, and the same list as CSV beside it."""
 
 from __future__ import annotations
 
@@ -8,53 +8,48 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.core.files import write_private
 from app.reports.csv_list import listing
-from app.reports.photo_review import IMPROVE, RETAKE, SHARED, TECHNICAL, Entry, Review
-from app.reports.plots import histogram
+from app.reports.photo_review import IMPROVE, RETAKE, SHARED, TECHNICAL, Distribution, Entry, Review
 from app.runs.shared_photos import MAX_THUMBNAIL_BYTES
 
 REPORT = "report"
 TEMPLATES = Path(__file__).parent
 # Characters of base64 for this run's thumbnails and earlier ones' together: a page of 10,000 people is under 20 MB.
 THUMBNAILS_BUDGET = MAX_THUMBNAIL_BYTES * 4 // 3
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the list: its heading and what it is for."""
-
-    kind: str
-    heading: str
-    purpose: str
-
-
+BIN_WIDTH, BEST_SCORE, PLOT_HEIGHT = 5, 100, 50  # score points, and the drawing's units
+# The parts of the list: the kind of entry, the heading, and what the list is for.
 SECTIONS = (
-    Section(
-        RETAKE, "Fotos por corregir", "La foto actual de estas personas no sirve para registrarlas: hay que cambiarla."
-    ),
-    Section(SHARED, "La misma foto en varias personas", "Averigüe de quién es cada foto antes de tomar otra."),
-    Section(IMPROVE, "Fotos mejorables", "Estas personas ya son reconocidas; una foto mejor lo hará más seguro."),
-    Section(TECHNICAL, "Para el equipo técnico", "Nada que corregir en estas fotos: envíe esta lista a sistemas."),
+    (RETAKE, "Fotos por corregir", "La foto actual de estas personas no sirve para registrarlas: hay que cambiarla."),
+    (SHARED, "La misma foto en varias personas", "Averigüe de quién es cada foto antes de tomar otra."),
+    (IMPROVE, "Fotos mejorables", "Estas personas ya son reconocidas; una foto mejor lo hará más seguro."),
+    (TECHNICAL, "Para el equipo técnico", "Nada que corregir en estas fotos: envíe esta lista a sistemas."),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An entry as shown: `reason` numbers its defect, `thumbnail` is base64, empty for none."""
+    """An entry as shown: `reason` is the number of its defect, `thumbnail` is base64, empty for none."""
 
     entry: Entry
     reason: int
     thumbnail: str
 
+    @property
+    def detail(self) -> str:
+        """Return the entry's detail without a clause that its advice repeats: the page shows both."""
+        advice = self.entry.advice.casefold()
+        return "; ".join(each for each in self.entry.detail.split("; ") if not advice.startswith(each.casefold()))
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A choice of the filter: a defect of a section's entries, and of how many."""
+    """A choice of the page's filter: a defect in a section, and how many entries have it."""
 
     kind: str
     number: int
@@ -63,8 +58,8 @@ class Reason:
 
 
 def write_report(review: Review, folder: Path, *, thumbnails: bool, name: str = REPORT) -> Path:
-    """Write the page (its path is returned) and beside it the CSV, each complete or not at all, for nobody but their
-    owner. Raises OSError."""
+    """Write the page and beside it the CSV, each complete or not at all and readable by its owner only; return the
+    page's path. Raises OSError."""
     page = folder / f"{name}.html"
     write_private(page, render(review, thumbnails=thumbnails).encode("utf-8", "replace"))
     write_private(page.with_suffix(".csv"), listing(review))
@@ -72,7 +67,7 @@ def write_report(review: Review, folder: Path, *, thumbnails: bool, name: str = 
 
 
 def render(review: Review, *, thumbnails: bool) -> str:
-    """The page's HTML. Everything of the roster is escaped; scripts and styles but our own do not run."""
+    """Return the page's HTML. All of the roster's text is escaped; only our own script and style are allowed."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -88,22 +83,23 @@ def render(review: Review, *, thumbnails: bool) -> str:
         policy=_policy(style, script),
         style=style,
         script=script,
-        sections=[(section, [row for row in rows if row.entry.kind == section.kind]) for section in SECTIONS],
-        reasons=[(section, [reason for reason in reasons if reason.kind == section.kind]) for section in SECTIONS],
+        sections=[(*section, [row for row in rows if row.entry.kind == section[0]]) for section in SECTIONS],
+        reasons=[(heading, [each for each in reasons if each.kind == kind]) for kind, heading, _ in SECTIONS],
         without_thumbnail=sum(bool(row.entry.thumbnail) and not row.thumbnail for row in rows) if thumbnails else 0,
-        plots=[(distribution, histogram(distribution)) for distribution in review.distributions],
+        bars_of=bars_of,
+        describe_plot=describe_plot,
     )
 
 
 def reasons_of(entries: Sequence[Entry]) -> Iterator[Reason]:
-    """Every defect, section by section, the most frequent first."""
+    """Yield every defect of every section, the most frequent first."""
     counts = Counter((entry.kind, entry.title) for entry in entries)
     for number, ((kind, title), count) in enumerate(counts.most_common()):
         yield Reason(kind, number, title, count)
 
 
 def rows_of(entries: Sequence[Entry], reasons: Sequence[Reason], budget: int) -> Iterator[Row]:
-    """Entries in their order; those whose thumbnail no longer fits into `budget` (characters) go without."""
+    """Yield the entries in their order; those whose thumbnail no longer fits into `budget` (characters) go without."""
     numbers = {(reason.kind, reason.title): reason.number for reason in reasons}
     for entry in entries:
         thumbnail = base64.b64encode(entry.thumbnail).decode() if budget else ""
@@ -113,12 +109,37 @@ def rows_of(entries: Sequence[Entry], reasons: Sequence[Reason], budget: int) ->
         yield Row(entry, numbers[entry.kind, entry.title], thumbnail)
 
 
+def bars_of(distribution: Distribution) -> list[tuple[str, int, float]]:
+    """Return the histogram's bars of five points each: zone, first score, and height in the drawing's units."""
+    counts = Counter(min(int(score), BEST_SCORE - 1) // BIN_WIDTH * BIN_WIDTH for score in distribution.scores)
+    highest = max(counts.values())
+    return [
+        (_zone(distribution, score + BIN_WIDTH / 2), score, PLOT_HEIGHT * count / highest)
+        for score, count in sorted(counts.items())
+    ]
+
+
+def _zone(distribution: Distribution, score: float) -> str:
+    if score < distribution.reject:
+        return "reject"
+    return "warn" if score < distribution.warn else "good"
+
+
+def describe_plot(distribution: Distribution) -> str:
+    """Return the plot in words, for screen readers."""
+    scores = distribution.scores
+    warned = sum(distribution.reject <= score < distribution.warn for score in scores)
+    rejected = sum(score < distribution.reject for score in scores)
+    middle = f"mediana {median(scores):.0f} de {BEST_SCORE}"
+    return f"{distribution.name}: {len(scores)} fotos, {middle}, {warned} mejorables, {rejected} rechazadas"
+
+
 def _own(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704  # a file of ours, not of the roster
 
 
 def _policy(style: str, script: str) -> str:
-    """What a browser may do with the page: show images within it, and apply the style and run the script of ours."""
+    """Return what a browser may do with the page: show images within it, apply our style and run our script."""
     return (
         f"default-src 'none'; img-src data:; style-src '{_fingerprint(style)}'; script-src '{_fingerprint(script)}';"
         " base-uri 'none'; form-action 'none'"

@@ -1,43 +1,49 @@
-"""A run as Prometheus metrics: its end comes in, a file for node exporter's textfile collector goes out."""
+"""A run as Prometheus metrics, in a file for node exporter's textfile collector."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
 
 from app.core.files import write_private
-from app.errors import EXIT_OK, EXIT_SOME_FAILED, item_errors
-from app.reports.run_summary import STAGE_NAMES, Summary
+from app.errors import EXIT_ALREADY_RUNNING, EXIT_OK, EXIT_SOME_FAILED, RunError, item_errors
+from app.gallery.gallery import Gallery
+from app.reports.console import warn_unwritten
+from app.runs.result import RunCounts
 
 PREFIX = "face_embeddings_"
 LAST_SUCCESS = f"{PREFIX}last_success_timestamp_seconds"
-# The exporter runs as somebody else; no person is in it.
-EVERYBODY_READS = 0o644
+READABLE_BY_ALL = 0o644  # the exporter runs as another user, and the file names no person
 MS_PER_S = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class RunMetrics:
-    """How a run ended. `ended_at`: seconds since 1970; `summary` is None when it did not begin, `in_gallery` (people
-    with an active vector) when the database could not say. `changes`: people deactivated, deleted, and the like."""
-
-    exit_code: int
-    ended_at: float
-    summary: Summary | None = None
-    in_gallery: int | None = None
-    changes: Mapping[str, int] = field(default_factory=dict)
-
-
-def write_metrics(metrics: RunMetrics, path: Path) -> None:
-    """Replace the file; what no run has said for long, the last success, is carried over. Raises OSError."""
-    write_private(path, generate_latest(_collect(metrics, _last_success(path))), EVERYBODY_READS)
+def publish(
+    console: Console, target: str, exit_code: int, counts: RunCounts | None = None, gallery: Gallery | None = None
+) -> None:
+    """Write the metrics of a run that has just ended, or print why they could not be written. A run that found another
+    one under way leaves that one's alone."""
+    if exit_code == EXIT_ALREADY_RUNNING:
+        return
+    try:
+        write_metrics(Path(target), exit_code, time.time(), counts, _people_in(gallery))
+    except OSError as error:
+        warn_unwritten(console, target, error)
 
 
-def _collect(metrics: RunMetrics, last_success: float | None) -> CollectorRegistry:
+def write_metrics(
+    path: Path, exit_code: int, ended_at: float, counts: RunCounts | None = None, in_gallery: int | None = None
+) -> None:
+    """Replace the file. A failed run keeps the time of the last success that the old file had. Raises OSError.
+
+    `ended_at`: seconds since 1970; `counts`: None when the run did not begin; `in_gallery`: people with an active
+    vector, None when the database could not say.
+    """
+    last_success = ended_at if exit_code in (EXIT_OK, EXIT_SOME_FAILED) else _last_success(path)
     registry = CollectorRegistry()
 
     def gauge(name: str, what: str, value: float | None) -> None:
@@ -49,42 +55,40 @@ def _collect(metrics: RunMetrics, last_success: float | None) -> CollectorRegist
         for key, value in values.items():
             family.labels(key).set(value)
 
-    succeeded = metrics.exit_code in (EXIT_OK, EXIT_SOME_FAILED)
-    gauge("last_run_exit_code", "Código de salida de la última ejecución", metrics.exit_code)
-    gauge("last_run_timestamp_seconds", "Fin de la última ejecución", metrics.ended_at)
-    last = metrics.ended_at if succeeded else last_success
-    gauge("last_success_timestamp_seconds", "Fin de la última con código 0 o 1", last)
-    gauge("gallery_people", "Personas con un vector activo", metrics.in_gallery)
-    summary = metrics.summary
-    if summary is not None:
-        gauge("last_run_seconds", "Duración", summary.seconds)
-        gauges("last_run_people", "outcome", "Personas por resultado", _outcomes(summary))
-        gauges("last_run_failures", "code", "Personas con error, por código", _by_code(summary))
-        gauges("last_run_stage_seconds", "stage", "Media de cada etapa por foto", dict(_stages(summary)))
-        gauges("last_run_changes", "kind", "Cambios en la galería, y filas que otro modelo conserva", metrics.changes)
-    return registry
+    gauge("last_run_exit_code", "Código de salida de la última ejecución", exit_code)
+    gauge("last_run_timestamp_seconds", "Fin de la última ejecución", ended_at)
+    gauge("last_success_timestamp_seconds", "Fin de la última con código 0 o 1", last_success)
+    gauge("gallery_people", "Personas con un vector activo", in_gallery)
+    if counts is not None:
+        stages_s = {stage: milliseconds / MS_PER_S for stage, milliseconds in counts.stages_ms.items()}
+        gauge("last_run_seconds", "Duración", counts.seconds)
+        gauges("last_run_people", "outcome", "Personas por resultado", _outcomes(counts))
+        gauges("last_run_failures", "code", "Personas con error, por código", _by_code(counts))
+        gauges("last_run_stage_seconds", "stage", "Media de cada etapa por foto", stages_s)
+        gauges("last_run_changes", "kind", "Cambios en la galería, y filas que otro modelo conserva", counts.changes)
+    write_private(path, generate_latest(registry), READABLE_BY_ALL)
 
 
-def _outcomes(summary: Summary) -> dict[str, float]:
-    skipped = summary.skipped - summary.interrupted
+def _outcomes(counts: RunCounts) -> dict[str, float]:
     return {
-        "stored": summary.stored,
-        "failed": summary.failed - summary.recalled,
-        "failed_before": summary.recalled,
-        "skipped": skipped,
-        "interrupted": summary.interrupted,
+        "stored": counts.stored,
+        "failed": counts.failed - counts.recalled,
+        "failed_before": counts.recalled,
+        "skipped": counts.current,
+        "interrupted": counts.interrupted,
     }
 
 
-def _by_code(summary: Summary) -> dict[str, float]:
-    """All codes, so that a graph of one does not begin in the middle."""
-    return {**{kind.code: 0.0 for kind in item_errors()}, **summary.by_code}
+def _by_code(counts: RunCounts) -> dict[str, float]:
+    """Return all codes, so that a graph of one does not begin in the middle."""
+    return {**{kind.code: 0.0 for kind in item_errors()}, **counts.by_code}
 
 
-def _stages(summary: Summary) -> Iterator[tuple[str, float]]:
-    for stage in STAGE_NAMES:
-        if stage in summary.stages_ms:
-            yield stage, summary.stages_ms[stage] / MS_PER_S
+def _people_in(gallery: Gallery | None) -> int | None:
+    try:
+        return None if gallery is None else gallery.people()
+    except RunError:  # the database is away: the run's own error says so
+        return None
 
 
 def _last_success(path: Path) -> float | None:

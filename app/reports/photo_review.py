@@ -1,20 +1,20 @@
-"""A run as HR works through it: outcomes come in; what happened, whose photos need attention and why, and what changed
-since the run before go out. Every text is Spanish and free of control characters."""
+"""A run as HR works through it: what happened, whose photos need attention and why, and what changed since the run
+before. Every text is Spanish and free of control characters."""
 
 from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.core.text import printable
-from app.errors import Audience, LowQuality, RunError, SharedPhoto, kind_of
+from app.errors import Audience, LowQuality, SharedPhoto, kind_of
 from app.faces.quality import COMPONENTS, REJECT, WARN, Component, Grade, Limits, grade
 from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored
-from app.reports.run_summary import Summary, summarise
-from app.reports.sentences import say_what_happened, say_why_cut_short
+from app.reports.run_summary import say_what_happened, say_why_cut_short
+from app.runs.result import RunCounts, RunResult
 
 # Kinds of entries, in the order in which they are shown.
 RETAKE, SHARED, IMPROVE, TECHNICAL = KINDS = ("retake", "shared", "improve", "technical")
@@ -22,30 +22,6 @@ NEW, OPEN = "new", "open"
 
 Scores = defaultdict[Component, "array[int]"]
 Box = tuple[float, float, float, float]  # x, y, width, height as fractions of the photo's width and height
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something to report of a member although nothing failed; `code` is that of an ItemError."""
-
-    member: CrewMember
-    code: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """What the outcomes do not tell. `previous`: the crew_ids that had failed at the end of the run before, None
-    when there was none to compare with; `improvable`: those up to date, with the component that was warned of;
-    `illustrations`: what an earlier run saw of photos that this one did not look at, by crew_id."""
-
-    started_at: datetime
-    seconds: float
-    error: RunError | None = None
-    previous: Collection[str] | None = None
-    notices: Sequence[Notice] = ()
-    improvable: Sequence[tuple[CrewMember, str]] = ()
-    illustrations: Mapping[str, PhotoAnalysis] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +70,28 @@ class Review:
     started_at: datetime
     sentence: str
     error: str
-    summary: Summary
+    counts: RunCounts
     entries: tuple[Entry, ...]
     changes: Changes | None
     distributions: tuple[Distribution, ...]
 
 
-def build_review(outcomes: Sequence[Outcome], facts: RunFacts, limits: Limits) -> Review:
-    """The review of a run. Entries are in the order of KINDS, within it by defect and then by name."""
-    summary = summarise(outcomes, facts.seconds)
-    graded, scores = _grade_all(outcomes, limits)
-    entries = list(_failures(graded, facts))
-    changes = None if facts.previous is None else _changes(outcomes, entries, facts.previous)
-    entries += [_of_notice(notice) for notice in facts.notices]
-    failed = {outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Failed)}
-    entries += [*_improvables(graded), *_still_improvable(facts, failed)]
+def build_review(result: RunResult, limits: Limits) -> Review:
+    """Return the review of a run. Entries are in the order of KINDS, within it by defect and then by name."""
+    counts = result.count()
+    graded, scores = _grade_all(result.outcomes, limits)
+    entries = list(_failures(graded, result))
+    changes = None if result.previous is None else _changes(result.outcomes, entries, result.previous)
+    entries += [
+        _entry(member, SHARED, SharedPhoto.code, _words_of_failure(SharedPhoto.code, detail))
+        for member, detail in result.reported  # in the gallery, although another member has the photo, too
+    ]
+    entries += [*_improvables(graded), *_still_improvable(result)]
     return Review(
-        facts.started_at,
-        say_what_happened(summary, facts.error),
-        say_why_cut_short(summary, facts.error),
-        summary,
+        result.started_at,
+        say_what_happened(counts, result.error),
+        say_why_cut_short(counts, result.error),
+        counts,
         tuple(sorted(entries, key=_place)),
         changes,
         _distributions(scores, limits),
@@ -125,7 +103,7 @@ def _place(entry: Entry) -> tuple[int, str, str, str]:
 
 
 def _grade_all(outcomes: Iterable[Outcome], limits: Limits) -> tuple[list[tuple[Outcome, list[Grade]]], Scores]:
-    """Each outcome with the grades that are to be told of, and all scores: a long roster's good grades are not kept."""
+    """Return each outcome with its bad grades, and all scores: a long roster's good grades would take much memory."""
     graded, scores = [], Scores(lambda: array("B"))
     for outcome in outcomes:
         grades = _grades(outcome, limits)
@@ -142,19 +120,14 @@ def _grades(outcome: Outcome, limits: Limits) -> list[Grade]:
     return grade(outcome.analysis.quality, limits)
 
 
-def _entry(outcome: Outcome, kind: str, code: str, words: tuple[str, str, str]) -> Entry:
-    """`words`: title, detail and advice."""
-    return _illustrated(_plain_entry(outcome.member, kind, code, words), outcome.analysis)
-
-
-def _illustrated(entry: Entry, seen: PhotoAnalysis | None) -> Entry:
-    return entry if seen is None else replace(entry, thumbnail=seen.thumbnail, box=_fractions(seen))
-
-
-def _plain_entry(member: CrewMember, kind: str, code: str, words: tuple[str, str, str]) -> Entry:
+def _entry(
+    member: CrewMember, kind: str, code: str, words: tuple[str, str, str], seen: PhotoAnalysis | None = None
+) -> Entry:
+    """Return an entry; `words`: title, detail and advice; `seen`: the photo that is shown."""
     crew_id, full_name, photo_name = map(printable, (member.crew_id, member.full_name, member.photo_name))
     title, detail, advice = words
-    return Entry(crew_id, full_name, photo_name, kind, code, title, printable(detail), advice)
+    entry = Entry(crew_id, full_name, photo_name, kind, code, title, printable(detail), advice)
+    return entry if seen is None else replace(entry, thumbnail=seen.thumbnail, box=_fractions(seen))
 
 
 def _fractions(seen: PhotoAnalysis) -> Box | None:
@@ -164,36 +137,33 @@ def _fractions(seen: PhotoAnalysis) -> Box | None:
     return x / width, y / height, box_width / width, box_height / height
 
 
-def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], facts: RunFacts) -> Iterator[Entry]:
+def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], result: RunResult) -> Iterator[Entry]:
     for outcome, grades in graded:
         if isinstance(outcome, Failed):
             rejected = _worst_first(grades, REJECT) if outcome.code == LowQuality.code else []
             words = _words_of(rejected) if rejected else _words_of_failure(outcome.code, outcome.detail)
-            entry = _entry(outcome, _kind(outcome.code), outcome.code, words)
-            if outcome.recalled and not entry.thumbnail:
-                entry = _illustrated(entry, facts.illustrations.get(outcome.member.crew_id))
-            yield replace(entry, change=_change(outcome, facts.previous))
+            seen = outcome.analysis
+            if outcome.recalled and not (seen and seen.thumbnail):
+                seen = result.illustrations.get(outcome.member.crew_id, seen)
+            entry = _entry(outcome.member, _kind(outcome.code), outcome.code, words, seen)
+            yield replace(entry, change=_change(outcome, result.previous))
 
 
 def _improvables(graded: Iterable[tuple[Outcome, list[Grade]]]) -> Iterator[Entry]:
-    """Those in the gallery whose photo was looked at, is good enough and could be better."""
+    """List members in the gallery whose photo was looked at, is good enough and could be better."""
     for outcome, grades in graded:
         warned = [*_worst_first(grades, REJECT), *_worst_first(grades, WARN)]
         if not isinstance(outcome, Failed) and warned:
-            yield _entry(outcome, IMPROVE, warned[0].component.name, _words_of(warned))
+            yield _entry(outcome.member, IMPROVE, warned[0].component.name, _words_of(warned), outcome.analysis)
 
 
-def _still_improvable(facts: RunFacts, failed: Collection[str]) -> Iterator[Entry]:
+def _still_improvable(result: RunResult) -> Iterator[Entry]:
+    """List members whose photo an earlier run found good enough and improvable."""
     known = {component.name: component for component in COMPONENTS}
-    for member, name in facts.improvable:
-        if name in known and member.crew_id not in failed:
-            entry = _plain_entry(member, IMPROVE, name, (known[name].defect, "", known[name].advice))
-            yield _illustrated(entry, facts.illustrations.get(member.crew_id))
-
-
-def _of_notice(notice: Notice) -> Entry:
-    words = _words_of_failure(notice.code, notice.detail)
-    return _plain_entry(notice.member, _kind(notice.code), notice.code, words)
+    for member, name in result.improvable:
+        if name in known:
+            words = (known[name].defect, "", known[name].advice)
+            yield _entry(member, IMPROVE, name, words, result.illustrations.get(member.crew_id))
 
 
 def _kind(code: str) -> str:
@@ -208,7 +178,7 @@ def _words_of_failure(code: str, detail: str) -> tuple[str, str, str]:
 
 
 def _words_of(grades: Sequence[Grade]) -> tuple[str, str, str]:
-    """The worst component says what is wrong and what to do; the others are named."""
+    """Return title, detail and advice: the worst component's, and the names of the others' defects."""
     worst, *others = [found.component for found in grades]
     return worst.defect, "; ".join(component.defect for component in others), worst.advice
 
@@ -233,7 +203,7 @@ def _changes(outcomes: Iterable[Outcome], failures: Sequence[Entry], previous: C
 
 
 def _is_kept(outcome: Outcome) -> bool:
-    """Whether the photo was looked at and is the one that was enrolled: a failure in between is over."""
+    """Return whether the photo was looked at and is the one that was enrolled: a failure in between is over."""
     return isinstance(outcome, Skipped) and outcome.photo is not None
 
 
@@ -242,7 +212,7 @@ def _shown_name(member: CrewMember) -> str:
 
 
 def _distributions(scores: Scores, limits: Limits) -> tuple[Distribution, ...]:
-    """One for each component that was assessed on some photo."""
+    """Return one for each component that was assessed on some photo."""
     return tuple(
         Distribution(component.name, component.defect, tuple(values), *limits[component.name])
         for component, values in scores.items()

@@ -1,10 +1,11 @@
-"""What a run would do, or is about to do: a plan comes in; lines that people read, or a document, go out."""
+"""What a run would do, or is about to do, as lines for the console and as a document."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from app.core.spanish import inflect, say_about
 from app.core.text import as_utf8, printable
 from app.errors import kind_of
 from app.planning.decisions import (
@@ -28,7 +29,7 @@ from app.planning.decisions import (
 )
 from app.planning.plan import Plan
 from app.planning.rules import Rules
-from app.reports.columns import fold, in_columns
+from app.reports.console import fold, in_columns
 
 SHOWN_DECISIONS = 200  # of each kind; the document has all of them
 # Each kind of decision: when counted, and beside a person's name.
@@ -49,12 +50,22 @@ WORDS = {
 }
 HEADINGS = ("ID", "Nombre", "Qué haría", "Por qué")
 UNKNOWN_TIME = "sin una ejecución anterior no se puede estimar el tiempo"
-SECONDS_PER_MINUTE, MINUTES_PER_HOUR = 60, 60
-ROUNDED_MINUTES = 10  # in what takes hours
+# What a run does without a photo, by kind of decision.
+ROSTER_NOTICES = {
+    SET_ASIDE: "⏸️  # persona[s] apartada[s]: al procesar su foto se cerró el programa (--retry-failed la[s] intenta de "
+    "nuevo).",
+    DEACTIVATE: "👋 # persona[s] ya no está[n] activa[s] en el padrón: se desactivará[n].",
+    REACTIVATE: "↩️  # persona[s] [volvió|volvieron] al padrón: se reactivará[n].",
+    PURGE: "🗑️  # persona[s] hace tiempo que falta[n] en el padrón: se borrará todo lo suyo.",
+}
+ADOPTED = (
+    "# fila[s] hecha[s] por otro programa cuenta[n] como al día (mismo modelo y longitud); con --force se hace[n] de "
+    "nuevo."
+)
 
 
 def plan_lines(plan: Plan, rules: Rules, width: int | None = None, *, migrating: bool = False) -> list[str]:
-    """What a run would do, in lines of `width` characters; None: every decision on one line."""
+    """Return what a run would do, in lines of `width` characters; None: every decision on one line."""
     title = f"QUÉ HARÍA ESTA EJECUCIÓN (modelo {printable(rules.model)})"
     rows = list(_rows(plan))
     notices = [*_row_notices(plan, rules, migrating=migrating), *map(_warning, plan.blocked)]
@@ -72,7 +83,7 @@ def plan_lines(plan: Plan, rules: Rules, width: int | None = None, *, migrating:
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """The plan with every decision, ready to serialise. Its keys are stable."""
+    """Return the plan with every decision, ready to serialise. Its keys are stable."""
     members = [
         {
             "crew_id": as_utf8(decision.member.crew_id),
@@ -88,44 +99,13 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 
 
 def plan_notices(plan: Plan, rules: Rules, *, migrating: bool = False) -> list[str]:
-    """What is to be known of a run that is about to begin; `migrating`: new vectors are laid aside until the end."""
+    """Return what to know of a run that is about to begin; `migrating`: new vectors are staged until its end."""
     counts = plan.counts
     return [
         *_row_notices(plan, rules, migrating=migrating),
         *map(_warning, plan.blocked),
-        *_told(
-            counts.get(SET_ASIDE, 0),
-            "⏸️  1 persona apartada: al procesar su foto se cerró el programa (--retry-failed la intenta de nuevo).",
-            "⏸️  {} personas apartadas: al procesar su foto se cerró el programa (--retry-failed las intenta de nuevo).",
-        ),
-        *_told(
-            counts.get(DEACTIVATE, 0),
-            "👋 1 persona ya no está activa en el padrón: se desactivará.",
-            "👋 {} personas ya no están activas en el padrón: se desactivarán.",
-        ),
-        *_told(
-            counts.get(REACTIVATE, 0),
-            "↩️  1 persona volvió al padrón: se reactivará.",
-            "↩️  {} personas volvieron al padrón: se reactivarán.",
-        ),
-        *_told(
-            counts.get(PURGE, 0),
-            "🗑️  1 persona hace tiempo que falta en el padrón: se borrará todo lo suyo.",
-            "🗑️  {} personas hace tiempo que faltan en el padrón: se borrará todo lo suyo.",
-        ),
+        *(inflect(counts[kind], notice) for kind, notice in ROSTER_NOTICES.items() if kind in counts),
     ]
-
-
-def say_duration(seconds: float) -> str:
-    """About how long, as one would say it."""
-    minutes = round(seconds / SECONDS_PER_MINUTE)
-    if minutes < 1:
-        return "menos de un minuto"
-    if minutes < MINUTES_PER_HOUR:
-        return "un minuto" if minutes == 1 else f"unos {minutes} minutos"
-    hours, rest = divmod(round(minutes / ROUNDED_MINUTES) * ROUNDED_MINUTES, MINUTES_PER_HOUR)
-    told = "una hora" if hours == 1 else f"unas {hours} horas"
-    return f"{told} y {rest} minutos" if rest else told
 
 
 def _count_lines(plan: Plan) -> list[str]:
@@ -143,7 +123,7 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _why(decision: Decision) -> str:
-    """Of a failure, which one, too."""
+    """Return the decision's reason, after the error's title where there is one."""
     return f"{kind_of(decision.failure.code).title} ({decision.reason})" if decision.failure else decision.reason
 
 
@@ -159,24 +139,25 @@ def _say_time(plan: Plan) -> str:
         return "No hay ninguna foto por procesar."
     if plan.seconds is None:
         return f"{UNKNOWN_TIME[0].upper()}{UNKNOWN_TIME[1:]}."
-    return f"Tiempo estimado: {say_duration(plan.seconds)}."
+    return f"Tiempo estimado: {say_about(plan.seconds)}."
 
 
 def _row_notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
-    """What is to be known of the rows that are there."""
-    return [*_stale_notices(plan, rules, migrating=migrating), *_stranger_notices(len(plan.adopted))]
+    """Return what to know of the rows that the gallery has."""
+    adopted = [inflect(len(plan.adopted), ADOPTED)] if plan.adopted else []
+    return [*_stale_notices(plan, rules, migrating=migrating), *adopted]
 
 
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:
-    """All rows in use of another contract, whatever is done about them, and the time of those that are done again.
-    Rows that are not in use, of people who come back, mix with nothing."""
+    """Yield how many active rows are of another contract, how long it takes to make them again, and whether models will
+    be mixed meanwhile. Inactive rows are not compared with others, so they do not count."""
     stale = [(each.kind, row) for each in plan.decisions if (row := each.case.enrolment) and row.active]
     stale = [(kind, row) for kind, row in stale if is_stale(row, rules)]
     if not stale:
         return
     begin = f"🔁 {len(stale)} de {plan.gallery_size} filas se hicieron con otro modelo o versión"
     pending = sum(kind in PROCESSED for kind, _ in stale)
-    time = UNKNOWN_TIME if plan.seconds_each is None else say_duration(plan.seconds_each * pending)
+    time = UNKNOWN_TIME if plan.seconds_each is None else say_about(plan.seconds_each * pending)
     if migrating:
         time = time if pending else "no queda ninguna por preparar"
         yield f"{begin}: las nuevas se preparan aparte y se cambian todas a la vez al final ({time})."
@@ -188,19 +169,6 @@ def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str
             "⚠️  Hasta que termine, el servicio de reconocimiento verá una mezcla de vectores de dos modelos, que no se "
             "pueden comparar entre sí. Con --migrate se evita."
         )
-
-
-def _stranger_notices(number: int) -> list[str]:
-    return _told(
-        number,
-        "1 fila hecha por otro programa cuenta como al día (mismo modelo y longitud); con --force se hace de nuevo.",
-        "{} filas hechas por otro programa cuentan como al día (mismo modelo y longitud); con --force se hacen de "
-        "nuevo.",
-    )
-
-
-def _told(number: int, one: str, many: str) -> list[str]:
-    return [one if number == 1 else many.format(number)] if number else []
 
 
 def _warning(text: str) -> str:

@@ -1,52 +1,61 @@
-"""The run as JSON: a summary, and one object for each member."""
+"""The document of a run for `--json`, with a summary and one object for each member; and how documents are written."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
+from rich.console import Console
 
-from app.cli.arguments import STDOUT
 from app.core.files import mode_of, write_private
+from app.core.streams import STDOUT
 from app.core.text import as_utf8
-from app.errors import SettingsError
 from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
+from app.reports.console import warn_unwritten
 from app.reports.photo_review import Review
 from app.reports.run_summary import reason
+from app.runs.result import RunResult
 
 UNUSUAL = re.compile(r"[^\n -~]")
 
 
-def run_document(outcomes: Sequence[Outcome], review: Review, ending: Mapping[str, Any]) -> dict[str, Any]:
-    """The document, ready to serialise. Its keys are stable. `ending` joins the summary: the model, the exit code, the
-    error, the plan's counts, who was `deactivated` and `purged` (ids) and how many `rows_left` those have."""
-    summary = review.summary
+def run_document(result: RunResult, review: Review, model: str, exit_code: int) -> dict[str, Any]:
+    """Return the document, ready to serialise. Its keys are stable."""
+    counts = review.counts
     return {
         "summary": {
-            **ending,
-            "stored": summary.stored,
-            "failed": summary.failed,
-            "recalled": summary.recalled,
-            "skipped": summary.skipped,
-            "interrupted": summary.interrupted,
-            "total": summary.total,
-            "seconds": round(summary.seconds, 3),
-            "errors_by_code": summary.by_code,
-            "stages_ms": summary.stages_ms,
+            "model": model,
+            "exit_code": exit_code,
+            "error": str(result.error) if result.error else None,
+            "plan": counts.plan,
+            "blocked": result.blocked,
+            "deactivated": result.deactivated,
+            "purged": result.purged,
+            "rows_left": result.rows_left,
+            "retired": result.retired,
+            "mixed": result.mixed,
+            "switched": result.switched,
+            "stored": counts.stored,
+            "failed": counts.failed,
+            "recalled": counts.recalled,
+            "skipped": counts.skipped,
+            "interrupted": counts.interrupted,
+            "total": counts.total,
+            "seconds": round(counts.seconds, 3),
+            "errors_by_code": counts.by_code,
+            "stages_ms": counts.stages_ms,
         },
         "report": describe_review(review),
-        "members": [describe(outcome) for outcome in outcomes],
+        "members": [describe(outcome) for outcome in result.outcomes],
     }
 
 
 def describe_review(review: Review) -> dict[str, Any]:
-    """The list that HR works through, without its pictures."""
+    """Return the list that HR works through, without its pictures."""
     names = ("crew_id", "full_name", "photo_name", "kind", "code", "title", "detail", "advice", "change")
     return {
         "started_at": review.started_at.isoformat(timespec="seconds"),
@@ -57,7 +66,7 @@ def describe_review(review: Review) -> dict[str, Any]:
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:
-    """One member: which outcome, where and why it ended, and what was seen of the photo."""
+    """Return one member: which outcome, where and why it ended, and what was seen of the photo."""
     entry: dict[str, Any] = {
         "crew_id": as_utf8(outcome.member.crew_id),
         "outcome": type(outcome).__name__.lower(),
@@ -79,7 +88,8 @@ def describe(outcome: Outcome) -> dict[str, Any]:
 
 
 def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[str, Any]:
-    """Photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright original."""
+    """Return photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright
+    original."""
     if analysis is None:
         return {"photo": describe_photo(photo, None), "face": None, "quality": None}
     face = {
@@ -100,7 +110,7 @@ def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[s
 
 
 def describe_photo(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[str, Any] | None:
-    """The file's content and, as far as it was decoded, its picture."""
+    """Return the file's content and, as far as it was decoded, its picture."""
     if photo is None and analysis is None:
         return None
     width, height = analysis.size if analysis else (None, None)
@@ -114,7 +124,8 @@ def describe_photo(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[
 
 
 def _shown_safely(content: bytes) -> bytes:
-    """The same JSON, in which what a terminal would obey (C1 controls, bidi overrides) is written `\\u009b`."""
+    """Return the same JSON, in which what a terminal would obey (C1 controls, bidi overrides) is written
+    `\\u009b`."""
     return UNUSUAL.sub(_escaped, content.decode()).encode()
 
 
@@ -125,19 +136,17 @@ def _escaped(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-def check_target(target: str, option: str) -> None:
-    """Notice before the run that the file of this option could not be written. Raises SettingsError."""
-    if target == STDOUT and sys.stdout is not None:
-        return
-    path = Path(target).resolve()
-    special = path.exists() and not path.is_file() and not path.is_dir()  # a pipe or a device is written, not replaced
-    if path.is_dir() or not os.access(path if special else path.parent, os.W_OK):
-        advice = f"Indique en {option} una carpeta que exista y sea suya."
-        raise SettingsError(f"No se puede escribir en {target}", advice)
+def hand_over(console: Console, document: Any, target: str) -> None:
+    """Write the document of `--json`, or print why it could not be written."""
+    try:
+        write_document(document, target)
+    except OSError as error:
+        warn_unwritten(console, target, error)
 
 
 def write_document(document: Any, target: str) -> None:
-    """To stdout (`-`), or to a file, complete or not at all: the owner's alone, or as it was before."""
+    """Write to stdout (`-`), or to a file, complete or not at all. A new file is its owner's alone, an old one keeps
+    its mode. Raises OSError."""
     content = _shown_safely(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     if target == STDOUT:
         sys.stdout.buffer.write(content)

@@ -1,15 +1,23 @@
-"""The end of a run in words and numbers: outcomes come in, the lines that people read go out."""
+"""The end of a run in words: the lines on the console, and the sentences on HR's page."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
+from rich.console import Console
+
+from app.core.spanish import inflect, say_all, say_some
 from app.core.text import printable
-from app.errors import kind_of
-from app.records import SKIPPED_INTERRUPTED, CrewMember, Failed, Outcome, Skipped, Stored
+from app.errors import ImplausibleRun, RunError, kind_of
+from app.gallery.run_history import PastRun
+from app.planning.request import Request
+from app.records import CrewMember, Failed, Outcome
+from app.reports.console import complain
+from app.runs.result import RunCounts, RunResult
+
+log = logging.getLogger(__name__)
 
 SHOWN_MEMBERS = 10  # of each reason, on the console
 STAGE_NAMES = {
@@ -19,110 +27,96 @@ STAGE_NAMES = {
     "embed": "vector",
     "store": "guardado",
 }
+NOTHING_TO_SWITCH = "No había nada que cambiar: todos los vectores son ya de este modelo."
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Counts and times of a run. `stages_ms` is the mean of each stage over the members that reached it; of `failed`,
-    `recalled` are from an earlier run and were not done again."""
-
-    stored: int
-    failed: int
-    skipped: int
-    interrupted: int
-    seconds: float
-    by_code: Mapping[str, int]
-    stages_ms: Mapping[str, float]
-    recalled: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.stored + self.failed + self.skipped
-
-    @property
-    def processed(self) -> int:
-        """Those skipped and those recalled cost nothing."""
-        return self.stored + self.failed - self.recalled
-
-    @property
-    def seconds_each(self) -> float:
-        """Per member that was really processed."""
-        return self.seconds / max(1, self.processed)
+def print_end(console: Console, result: RunResult, counts: RunCounts, request: Request, model: str = "") -> None:
+    """Print how the run ended. What the caps held back comes last, where the log of an unattended run is read.
+    `model`: the one that `--model` named, which the next run will not know of."""
+    log.info(timing_line(counts))
+    if result.died_before is not None:
+        console.print(f"\n⚠️  {printable(_describe_death(result.died_before))}")
+    if result.outcomes or result.error is None:
+        console.print("\n".join(_end_lines(result, counts, request, model)))
+    for blocked in result.blocked:
+        console.print(f"⚠️  {printable(blocked)}")
+    if result.error is not None:
+        complain(console, result.error)
 
 
-def summarise(outcomes: Sequence[Outcome], seconds: float) -> Summary:
-    failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
-    skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
-    return Summary(
-        stored=sum(isinstance(outcome, Stored) for outcome in outcomes),
-        failed=len(failures),
-        skipped=len(skipped),
-        interrupted=sum(outcome.code == SKIPPED_INTERRUPTED for outcome in skipped),
-        seconds=seconds,
-        by_code=dict(Counter(failure.code for failure in failures).most_common()),
-        stages_ms=mean_timings(outcomes),
-        recalled=sum(failure.recalled for failure in failures),
+def _describe_death(run: PastRun) -> str:
+    return (
+        f"La ejecución anterior ({run.started_at:%Y-%m-%d %H:%M} UTC, en {run.host}) murió sin terminar. "
+        "Quién estaba en curso lo dice logs/app.log; se procesa al final y aparte."
     )
 
 
-def mean_timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    """Mean milliseconds of each stage, in the order of the stages."""
-    taken: dict[str, list[float]] = defaultdict(list)
-    for outcome in outcomes:
-        for stage, milliseconds in outcome.timings_ms.items():
-            taken[stage].append(milliseconds)
-    return {stage: round(fmean(taken[stage]), 2) for stage in STAGE_NAMES if stage in taken}
+def _end_lines(result: RunResult, counts: RunCounts, request: Request, model: str) -> list[str]:
+    """Return the summary, the errors and what cut the run short. The failures that an implausible run saw are not
+    listed: they are not the photos' fault."""
+    switch = _switch_lines(result, request, model)
+    if switch == [NOTHING_TO_SWITCH] and not result.outcomes:
+        return switch
+    lines = ["", *summary_lines(counts), *roster_lines(counts.changes, result.rows_left), *switch]
+    if not isinstance(result.error, ImplausibleRun):
+        lines += error_lines(result.outcomes)
+    if counts.interrupted:
+        cause = "Se acabó el tiempo (--max-minutes)" if result.out_of_time else "Interrumpido"
+        again = "Con --force se empieza de nuevo." if request.force else "Al ejecutar de nuevo se continúa."
+        lines += ["", f"{cause}: {counts.interrupted} sin procesar. {again}"]
+    if request.debug:
+        lines += ["", f"⏲️  {timing_line(counts)}"]
+    return lines
 
 
-def reason(failure: Failed) -> str:
-    """Why, in one Spanish sentence: the kind of error, and what was seen in this case."""
-    title = kind_of(failure.code).title
-    return printable(f"{title}: {failure.detail}" if failure.detail else title)
+def _switch_lines(result: RunResult, request: Request, model: str) -> list[str]:
+    """Return what became of rows of another model, and of `--migrate`."""
+    if result.mixed:
+        return [
+            f"⚠️  {result.mixed} filas en uso siguen siendo de otro modelo: desactivarlas dejaría fuera a muchos.",
+            "   Corrija las fotos de la lista y repita, o desactívelas con --allow-mass-change.",
+        ]
+    if not request.migrate or result.error is not None:
+        return []
+    if result.unswitched:
+        return ["⏳ El modelo no se ha cambiado todavía: lo preparado queda guardado. Repita --migrate, que continúa."]
+    if result.switched is None:
+        return [NOTHING_TO_SWITCH]
+    switched = f"🔁 Cambio hecho: {result.switched} vectores nuevos en uso; los de antes quedan inactivos."
+    reminder = f"   Escriba FACE_MODEL={model} en .env antes de la próxima ejecución."
+    return [switched, reminder] if model else [switched]
 
 
-def summary_lines(summary: Summary) -> list[str]:
-    """The block that closes every run."""
+def summary_lines(counts: RunCounts) -> list[str]:
+    """Return the block that closes every run."""
+    recalled = inflect(counts.recalled, "   (de ellos, # ya conocido[s]: nada nuevo desde entonces)")
     return [
         "📊 RESUMEN FINAL",
         "================",
-        f"✅ Exitosos: {summary.stored}",
-        f"❌ Errores: {summary.failed}",
-        *_recalled_lines(summary.recalled),
-        f"⏭️  Saltados: {summary.skipped}",
-        f"📋 Total procesados: {summary.total}",
-        f"⏱️  Tiempo total: {summary.seconds:.2f} segundos",
-        f"⚡ Promedio: {summary.seconds_each:.2f} seg/tripulante",
+        f"✅ Exitosos: {counts.stored}",
+        f"❌ Errores: {counts.failed}",
+        *([recalled] if counts.recalled else []),
+        f"⏭️  Saltados: {counts.skipped}",
+        f"📋 Total procesados: {counts.total}",
+        f"⏱️  Tiempo total: {counts.seconds:.2f} segundos",
+        f"⚡ Promedio: {counts.seconds_each:.2f} seg/tripulante",
     ]
 
 
-def _recalled_lines(number: int) -> list[str]:
-    known = "1 ya conocido" if number == 1 else f"{number} ya conocidos"
-    return [f"   (de ellos, {known}: nada nuevo desde entonces)"] if number else []
-
-
-def roster_lines(
-    deactivated: Sequence[str],
-    purged: Sequence[str],
-    rows_left: int | None,
-    retired: int,
-    *,
-    reactivated: Sequence[str] = (),
-) -> list[str]:
-    """What became of those who left the roster or came back and of other models' rows; only what there is."""
-    counted = [
-        (len(deactivated), "👋 {} persona{s} ya no está{n} activa{s} en el padrón: desactivada{s}"),
-        (len(reactivated), "↩️  {} persona{s} {came} al padrón: reactivada{s}"),
-        (len(purged), "🗑️  {} persona{s} borrada{s}; filas que quedan de ellas: {left}"),
-        (retired, "🧹 {} fila{s} de otro modelo desactivada{s}"),
-    ]
+def roster_lines(changes: Mapping[str, int], rows_left: int | None) -> list[str]:
+    """Return what became of members who left the roster or came back and of other models' rows; only what there is."""
     left = "no se sabe" if rows_left is None else rows_left
-    one = {"s": "", "n": "", "came": "volvió", "left": left}
-    many = {"s": "s", "n": "n", "came": "volvieron", "left": left}
-    return [line.format(number, **(one if number == 1 else many)) for number, line in counted if number]
+    lines = {
+        "deactivated": "👋 # persona[s] ya no está[n] activa[s] en el padrón: desactivada[s]",
+        "reactivated": "↩️  # persona[s] [volvió|volvieron] al padrón: reactivada[s]",
+        "purged": f"🗑️  # persona[s] borrada[s]; filas que quedan de ellas: {left}",
+        "retired": "🧹 # fila[s] de otro modelo desactivada[s]",
+    }
+    return [inflect(changes[name], line) for name, line in lines.items() if changes.get(name)]
 
 
 def error_lines(outcomes: Iterable[Outcome]) -> list[str]:
-    """Failures grouped by reason, the most frequent first, each with what to do. Empty without failures."""
+    """Return the failures by reason, the most frequent first, each with what to do. Empty without failures."""
     groups: dict[str, list[Failed]] = defaultdict(list)
     for outcome in outcomes:
         if isinstance(outcome, Failed):
@@ -130,23 +124,47 @@ def error_lines(outcomes: Iterable[Outcome]) -> list[str]:
     lines = ["", "ERRORES POR MOTIVO", "=================="] if groups else []
     for code, failures in sorted(groups.items(), key=lambda group: -len(group[1])):
         kind = kind_of(code)
-        lines += [f"❌ {kind.title} ({len(failures)})", f"   Quiénes: {_names(failures)}"]
+        names = say_some([_who(each.member) for each in failures], SHOWN_MEMBERS)
+        lines += [f"❌ {kind.title} ({len(failures)})", f"   Quiénes: {names}"]
         lines += [f"   Qué hacer: {kind.advice}"]
     return lines
-
-
-def _names(failures: Sequence[Failed]) -> str:
-    shown = ", ".join(_who(failure.member) for failure in failures[:SHOWN_MEMBERS])
-    more = len(failures) - SHOWN_MEMBERS
-    return f"{shown} y {more} más" if more > 0 else shown
 
 
 def _who(member: CrewMember) -> str:
     return printable(f"{member.crew_id} ({member.full_name})" if member.full_name else member.crew_id)
 
 
-def timing_line(summary: Summary) -> str:
-    """What each stage costs, for the log and for --debug."""
-    costs = ", ".join(f"{STAGE_NAMES[stage]} {value:.1f}" for stage, value in summary.stages_ms.items())
-    rate = summary.processed / summary.seconds if summary.seconds else 0.0
+def reason(failure: Failed) -> str:
+    """Return why, in one sentence: the kind of error, and what was seen in this case."""
+    title = kind_of(failure.code).title
+    return printable(f"{title}: {failure.detail}" if failure.detail else title)
+
+
+def timing_line(counts: RunCounts) -> str:
+    """Return what each stage costs, for the log and for --debug."""
+    costs = ", ".join(f"{STAGE_NAMES[stage]} {value:.1f}" for stage, value in counts.stages_ms.items())
+    rate = counts.processed / counts.seconds if counts.seconds else 0.0
     return f"Milisegundos por foto: {costs or 'ninguna etapa'}; {rate:.1f} fotos por segundo"
+
+
+def say_what_happened(counts: RunCounts, error: RunError | None) -> str:
+    """Return the run in one sentence, for a reader who reads nothing else."""
+    parts = [
+        (counts.stored, "#{} [quedó|quedaron] registrada[s]"),
+        (counts.failed, "#{} no se [pudo|pudieron] registrar"),
+        (counts.current, "#{} ya estaba[n] al día"),
+    ]
+    clauses = [(number, clause) for number, clause in parts if number]
+    if not clauses:
+        return "No se procesó a nadie." if error or counts.interrupted else "No había ninguna persona por procesar."
+    nouns = (" persona[s]", "", "")  # only the first clause says what the numbers are of
+    named = [(number, clause.format(noun)) for (number, clause), noun in zip(clauses, nouns, strict=False)]
+    return f"{say_all([inflect(number, clause) for number, clause in named])}."
+
+
+def say_why_cut_short(counts: RunCounts, error: RunError | None) -> str:
+    """Return why the run ended early, and what that means for the members it did not reach."""
+    parts = [printable(f"{error}. {error.advice}".strip())] if error else []
+    if counts.interrupted:
+        parts.append(inflect(counts.interrupted, "Para la próxima ejecución: # persona[s]."))
+    return " ".join(parts)

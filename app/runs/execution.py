@@ -16,7 +16,8 @@ from app.planning.planner import known_pictures
 from app.planning.shared_failures import open_pictures
 from app.records import SKIPPED_INTERRUPTED, Failed, Outcome, Skipped
 from app.runs.abort_guard import AbortGuard
-from app.runs.context import Results, RunContext
+from app.runs.context import RunContext
+from app.runs.result import Results
 from app.runs.result_writer import ResultWriter
 from app.runs.roster_changes import RosterChanges
 from app.runs.shared_photos import SharedPhotoCheck

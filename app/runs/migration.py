@@ -22,8 +22,9 @@ from app.planning.decisions import PROCESSED, UNCHANGED, Decision, is_stale
 from app.planning.mass_change import MASS_DEACTIVATION, mass
 from app.planning.plan import Plan
 from app.records import CrewMember, Embedding
-from app.runs.context import Results, RunContext
+from app.runs.context import RunContext
 from app.runs.execution import Execution
+from app.runs.result import Results
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from app.planning.plan import Plan
@@ -23,3 +24,19 @@ class Observer(Protocol):
     def withdrawn(self, outcome: Stored) -> None: ...
 
     def download(self, name: str, done: int, total: int) -> None: ...
+
+
+class Observers:
+    """Stands for a list of observers: each method of `Observer` is called on all of them, in their order."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        methods = [getattr(observer, name) for observer in self._observers]
+
+        def call_each(*values: object) -> None:
+            for method in methods:
+                method(*values)
+
+        return call_each

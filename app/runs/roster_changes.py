@@ -21,7 +21,8 @@ from app.planning.decisions import (
 )
 from app.planning.plan import Plan
 from app.records import SKIPPED_CURRENT, SKIPPED_REACTIVATED, Failed, Outcome, Skipped
-from app.runs.context import Results, RunContext
+from app.runs.context import RunContext
+from app.runs.result import Results
 from app.runs.result_writer import ResultWriter
 
 run_log = logging.getLogger(RUN_LOGGER)

@@ -30,10 +30,11 @@ from app.planning.rules import make_rules
 from app.planning.survey import Survey
 from app.records import CrewMember, EmbeddingSpec, Failed
 from app.roster.database import open_roster
-from app.runs.context import RunContext, RunResult, clear_suspicion
+from app.runs.context import RunContext, clear_suspicion
 from app.runs.execution import Execution
 from app.runs.migration import Migration, needs_migration, staged_vectors_of, without_prepared
 from app.runs.observer import Observer
+from app.runs.result import RunResult
 from app.runs.run_lock import holding_run_lock
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from app.core.advisory_locks import lock_name
 from app.core.database import Database
 from app.core.files import OWNER_ONLY_FILE, cannot_write
 from app.core.periodic import periodic_task
+from app.core.spanish import say_age
 from app.errors import AlreadyRunning, RunError, SettingsError
 from app.gallery.own_tables import RUNS
 from app.gallery.run_history import PastRun, RunHistory
@@ -32,8 +33,6 @@ KEEP_EVERY_S = 30
 # A machine that lost its power says no farewell: the server gives its lock away after this silence.
 SILENCE_S = 180
 TAKE_WITHIN_S = 1  # whoever only looks whether a file is locked holds it for a moment
-SECONDS_PER_MINUTE, MINUTES_PER_HOUR = 60, 60
-SHOWN_IN_HOURS = 2
 
 
 class Lock(Protocol):
@@ -190,11 +189,5 @@ def _explain(owner: PastRun | None, now: datetime) -> AlreadyRunning:
     if owner is None:
         return AlreadyRunning("Ya hay otra ejecución en marcha, que aún no anotó su comienzo")
     age = now - owner.started_at
-    where = f"en {owner.host} (proceso {owner.pid}) desde hace {_describe(age)}"
+    where = f"en {owner.host} (proceso {owner.pid}) desde hace {say_age(age)}"
     return AlreadyRunning(f"Ya hay otra ejecución en marcha: {where}", age)
-
-
-def _describe(age: timedelta) -> str:
-    minutes = int(age.total_seconds() // SECONDS_PER_MINUTE)
-    hours = minutes // MINUTES_PER_HOUR
-    return f"{hours} h" if hours >= SHOWN_IN_HOURS else f"{minutes} min" if minutes else "menos de un minuto"

@@ -1,4 +1,4 @@
-"""The field benchmark's own parts: its files are what they claim to be, and its judge tells right from wrong."""
+"""Test the parts of `field_pictures`: its files are what their names claim, its judge tells right from wrong."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from PIL import ImageOps
 from benchmarks.field_album import Album, Case, Portrait, as_jpeg, may_store, must_refuse, must_store, to_pillow
 from benchmarks.field_damage import DAMAGES, damaged
 from benchmarks.field_formats import interlaced_png, transparency
-from benchmarks.field_geometry import laid_as_jpeg, tight_crops
+from benchmarks.field_geometry import encode_oriented, tight_crops
 from benchmarks.field_judge import LOST, REFUSED, STORED, WRONG_CODE, WRONG_VECTOR, Row, Seen, Verdict, judge
 from benchmarks.field_runs import without_metadata
-from benchmarks.field_scenes import badges_and_forms, roomy, somebody_elses
+from benchmarks.field_scenes import badges_and_forms, others_faces, roomy
 from tests.support.pictures import package_file, read_picture
 
 VECTORS = {
@@ -29,7 +29,7 @@ VECTORS = {
 
 @pytest.fixture(scope="module")
 def album() -> Album:
-    """Two people; what their boxes hold is a face, which is all that the builders need."""
+    """Build an album of two people; their boxes each hold a face."""
     astronaut = read_picture(package_file("skimage", "data", "astronaut.png"))
     hopper = read_picture(package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
     ada = Portrait("ada.jpg", "ada", as_jpeg(astronaut), astronaut, (176, 65, 96, 124), ((199, 113), (247, 115)))
@@ -66,7 +66,7 @@ def cases_about(album: Album) -> Iterator[tuple[Case, Seen, str]]:
     yield refuse, Seen(code="no_face", detail="otra cosa"), WRONG_CODE
 
 
-def test_judge_tells_every_outcome_apart(album: Album) -> None:
+def test_the_judge_distinguishes_every_outcome(album: Album) -> None:
     for case, seen, wanted in cases_about(album):
         assert judged(case, seen, album) == wanted, (case, seen)
 
@@ -82,13 +82,13 @@ def test_judge_tells_every_outcome_apart(album: Album) -> None:
         ("any", [STORED] * 97 + [WRONG_VECTOR] * 3, 0.02, ["wrong vectors"]),
     ],
 )
-def test_row_fails_where_the_issue_draws_the_line(
+def test_a_row_fails_beyond_the_limits_of_the_issue(
     kind: str, results: list[str], share: float, failures: list[str]
 ) -> None:
     assert Row(kind, [Verdict("a", result, fit=True) for result in results], share).failures == failures
 
 
-def test_interlaced_png_holds_the_picture(album: Album) -> None:
+def test_an_interlaced_png_holds_the_picture(album: Album) -> None:
     image = album.portraits[0].image[:101, :203]
     content = interlaced_png(image)
     assert np.array_equal(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR), image)
@@ -96,15 +96,15 @@ def test_interlaced_png_holds_the_picture(album: Album) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_laid_picture_is_upright_once_exif_is_followed(album: Album, orientation: int) -> None:
+def test_an_oriented_picture_is_upright_after_applying_exif(album: Album, orientation: int) -> None:
     image = album.portraits[2].image
-    upright = ImageOps.exif_transpose(PillowImage.open(io.BytesIO(laid_as_jpeg(image, orientation))))
+    upright = ImageOps.exif_transpose(PillowImage.open(io.BytesIO(encode_oriented(image, orientation))))
     difference = np.asarray(upright, np.int16) - np.asarray(to_pillow(image), np.int16)
     assert difference.shape == image.shape
     assert np.abs(difference).mean() < 3
 
 
-def test_file_without_metadata_decodes_to_the_same_pixels(album: Album) -> None:
+def test_a_file_without_metadata_decodes_to_the_same_pixels(album: Album) -> None:
     plain = album.portraits[0].content
     comment = b"\xff\xfe\x00\x08remark"
     bare = without_metadata(plain[:2] + comment + plain[2:])
@@ -116,7 +116,7 @@ def test_file_without_metadata_decodes_to_the_same_pixels(album: Album) -> None:
     assert without_metadata(b"\x89PNG") == b"\x89PNG"
 
 
-def test_every_damage_changes_the_file_and_always_alike(album: Album) -> None:
+def test_every_damage_changes_the_file_and_is_repeatable(album: Album) -> None:
     ada = album.portraits[0].content
     for name, damage in DAMAGES.items():
         broken = [damage(ada, 700, np.random.default_rng(1)) for _ in range(2)]
@@ -124,7 +124,7 @@ def test_every_damage_changes_the_file_and_always_alike(album: Album) -> None:
     assert [case.content for case in damaged(album)] == [case.content for case in damaged(album)]
 
 
-def test_erased_partner_is_still_under_the_alpha(album: Album) -> None:
+def test_the_pixels_of_an_erased_partner_are_kept(album: Album) -> None:
     erased = next(case for case in transparency(album) if case.name.endswith("erased.png"))
     pixels = cv2.imdecode(np.frombuffer(erased.content, np.uint8), cv2.IMREAD_UNCHANGED)
     hidden = pixels[pixels[..., 3] == 0]
@@ -132,14 +132,14 @@ def test_erased_partner_is_still_under_the_alpha(album: Album) -> None:
     assert hidden[:, :3].std() > 20
 
 
-def test_pasted_faces_are_as_large_as_their_name_says(album: Album) -> None:
+def test_a_bust_has_the_size_that_was_asked_for(album: Album) -> None:
     bust = album.portraits[0].bust(300)
     assert bust.box[3] == pytest.approx(300)
     assert bust.image.shape[0] == pytest.approx(300 * 2.4, abs=5)
 
 
-def test_every_kind_builds_the_same_files_from_few_photos(album: Album) -> None:
-    for build in (badges_and_forms, damaged, roomy, somebody_elses, tight_crops, transparency):
+def test_every_kind_builds_the_same_files_each_time(album: Album) -> None:
+    for build in (badges_and_forms, damaged, others_faces, roomy, tight_crops, transparency):
         first, again = list(build(album)), list(build(album))
         assert [case.content for case in first] == [case.content for case in again], build.__name__
         assert {case.name.split("-")[0] for case in first} >= {"ada.jpg", "grace.jpg"}

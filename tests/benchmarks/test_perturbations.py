@@ -1,4 +1,4 @@
-"""The copies that finding faces is measured on: a point of the photo lies in the copy where the copy says."""
+"""Test the perturbed copies of `finding`: each point of the photo lies where the copy's matrix says."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MARK = np.array([130.0, 61.0])
 
 
 def marked() -> Image:
-    """A white spot on grey noise."""
+    """Draw a white spot on grey noise."""
     image = np.random.default_rng(0).integers(60, 90, (200, 300, 3), np.uint8)
     image[57:66, 126:135] = 255
     return image
 
 
 @pytest.mark.parametrize("name", PERTURBATIONS)
-def test_a_point_is_carried_to_where_the_copy_shows_it(name: str) -> None:
+def test_the_matrix_maps_a_point_to_where_the_copy_shows_it(name: str) -> None:
     copy = PERTURBATIONS[name](marked())
     brightest = np.argwhere(copy.image.min(axis=2) >= 0.9 * copy.image.min(axis=2).max())
     carried = copy.matrix @ [*MARK, 1]

@@ -11,7 +11,7 @@ import pytest
 from app.checkup.check_database import Server, is_loopback, judge_server
 from app.checkup.checks import Subject, run_checks
 from app.checkup.finding import BROKEN, OK, UNCHECKED, WARNING, Finding
-from app.cli.administration import schema_statements
+from app.cli.commands.schema import schema_statements
 from app.core.database import Database
 from tests.conftest import MakeSettings
 from tests.support.databases import create_roster, run_sql

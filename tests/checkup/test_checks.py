@@ -30,8 +30,8 @@ from app.checkup.checks import Subject, run_checks
 from app.checkup.finding import BROKEN, IN_ORDER, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
+from app.core.files import sha256_of
 from app.errors import DuplicateMember, SettingsError
-from app.faces.weights import digest
 from app.gallery.run_history import PastRun
 from app.records import CrewMember, Failed
 from app.roster.folder import FolderRoster
@@ -556,7 +556,7 @@ def test_damaged_onnx_weights_are_reported_in_the_words_of_a_run(
     settings = make_settings(FACE_MODEL="Facenet512", DEEPFACE_HOME=str(tmp_path / "home"))
     words = f"El archivo de pesos está dañado o no es del modelo: {net}"
     assert look(settings)["model.failed"].text == words
-    net.with_name(f"{net.name}.sha256").write_text(digest(net))
+    net.with_name(f"{net.name}.sha256").write_text(sha256_of(net))
     assert look(settings)["model.failed"].text == words
 
 

@@ -1,4 +1,4 @@
-"""What the operator types, end to end: plan, forget, history, schema, purge, change of model; both databases."""
+"""Commands end to end, on both databases: plan, forget, history, schema, purge, change of model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def world(open_world: OpenWorld, database_url: str) -> World:
 
 @pytest.fixture
 def staffed(world: World, astronaut: Image, admiral: Image) -> World:
-    """Two people with a face, and one without a photo on the server."""
+    """Hire two people with a face, and one without a photo on the server."""
     world.hire("1", "a.jpg", encode_picture(astronaut))
     world.hire("2", "b.jpg", encode_picture(admiral))
     world.hire("3", "c.jpg")
@@ -39,7 +39,7 @@ def staffed(world: World, astronaut: Image, admiral: Image) -> World:
 
 
 def tables(world: World) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table."""
+    """Return every row of every table."""
     with world.engine.connect() as connection:
         names = sorted(inspect(connection).get_table_names())
         return {name: [tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}"))] for name in names}  # noqa: S608
@@ -170,7 +170,7 @@ def test_a_plan_s_copy_holds_no_vector(database: Database, make_settings: MakeSe
     assert run_sql(shadow, "SELECT id, embedding FROM face_embeddings ORDER BY id") == [(1, ",,"), (2, "")]
 
 
-def test_whoever_left_long_ago_is_deleted_and_counted(staffed: World) -> None:
+def test_a_member_who_left_long_ago_is_deleted_and_counted(staffed: World) -> None:
     staffed.run("--all")
     dismiss(staffed, "1")
     assert staffed.run("--all").document["summary"]["deactivated"] == ["1"]
@@ -183,7 +183,7 @@ def test_whoever_left_long_ago_is_deleted_and_counted(staffed: World) -> None:
     assert [row.crew_id for row in staffed.rows()] == ["2"]
 
 
-def test_an_empty_roster_deactivates_nobody_and_says_so(staffed: World) -> None:
+def test_an_empty_roster_deactivates_no_member_and_says_so(staffed: World) -> None:
     staffed.run("--all")
     staffed.dismiss_all()
     result = staffed.run("--all")
@@ -227,7 +227,7 @@ def test_a_change_of_model_is_switched_to_at_once_and_the_old_rows_stay_inactive
 def test_the_printed_schema_is_all_that_an_account_without_rights_needs(
     mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, make_settings: MakeSettings, staffed: World
 ) -> None:
-    from app.cli.administration import schema_statements
+    from app.cli.commands.schema import schema_statements
 
     if not inspect(mariadb_database.engine).has_table("tripulantes"):
         create_roster(mariadb_database, [])

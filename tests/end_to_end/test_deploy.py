@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.cli.administration import schema_statements
 from app.cli.arguments import parse_arguments
+from app.cli.commands.schema import schema_statements
 from app.core.config import PROJECT_DIR
 from app.core.database import Database
-from app.reports.metrics import RunMetrics, write_metrics
+from app.reports.metrics import write_metrics
 from tests.conftest import MakeSettings, OpenWorld
-from tests.reports.test_metrics import SUMMARY
+from tests.reports.test_metrics import COUNTS
 from tests.support.databases import run_sql
 from tests.support.mariadb import MariaDb
 from tests.support.program import CREW
@@ -68,7 +69,7 @@ def test_the_nightly_account_suffices_and_the_other_one_erases(
 
 
 def commands() -> list[str]:
-    """Every line of the examples that runs the program, without what comes before it."""
+    """Return every command of the examples that runs the program, without what precedes it on its line."""
     lines = [
         line
         for name in ("crontab.txt", "face-embeddings.service")
@@ -85,7 +86,7 @@ def test_the_words_of_the_examples_are_ours(words: str) -> None:
 
 def test_alerts_ask_for_metrics_that_there_are(tmp_path: Path) -> None:
     target = tmp_path / "metrics.prom"
-    write_metrics(RunMetrics(1, 1.0, SUMMARY, 3, {"blocked": 0}), target)
+    write_metrics(target, 1, 1.0, replace(COUNTS, changes={"blocked": 0}), 3)
     families = text_string_to_metric_families(target.read_text(encoding="utf-8"))
     written = {sample.name for family in families for sample in family.samples}
     asked = set(re.findall(r"face_embeddings_\w+", (DEPLOY / "alerts.yml").read_text(encoding="utf-8")))

@@ -1,5 +1,5 @@
-"""Names as an attacker would choose them, in every place where the program uses or shows a name. Hypothesis makes
-them."""
+"""Names as an attacker would choose them, in every place where the program shows or uses them. Hypothesis tries
+what holds for any text on many."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from app.cli.closing import complain
+from app.cli.commands.forget import forgotten_lines
 from app.core.logs import LogOptions, Personal, configure_logs
 from app.core.text import printable
 from app.errors import BadName, MemberNotProcessable, PhotoNotFound, PhotoUnavailable
@@ -32,14 +32,14 @@ from app.planning.decisions import Case, Decision
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored, Version
-from app.reports.console import open_console
+from app.reports.console import complain, open_console
 from app.reports.console_progress import ConsoleProgress
 from app.reports.csv_list import COLUMNS, listing
-from app.reports.forgotten import forgotten_lines
 from app.reports.html_page import render
-from app.reports.photo_review import Review, RunFacts, build_review
+from app.reports.photo_review import Review, build_review
 from app.reports.plan_report import plan_lines
 from app.reports.run_summary import error_lines
+from app.runs.result import RunResult
 
 # Text with a meaning for a terminal, a log, a page, a spreadsheet, a shell, a path or a URL.
 PIECES = (
@@ -79,7 +79,7 @@ on_many = settings(
 
 
 def outcomes_of(member: CrewMember) -> list[Outcome]:
-    """Return the kinds of outcome, with a name in the details."""
+    """Return one outcome of each kind, with a name in the detail where there is one."""
     quoting = f"«{member.photo_name}» contiene una barra: {member.full_name}"
     return [
         Failed(member, "roster", "bad_name", quoting),
@@ -90,10 +90,13 @@ def outcomes_of(member: CrewMember) -> list[Outcome]:
 
 
 def review_of(member: CrewMember) -> Review:
-    facts = RunFacts(
-        datetime(2026, 11, 22), 1.0, MemberNotProcessable(f"{member.crew_id} no existe"), frozenset({member.crew_id})
+    result = RunResult(
+        outcomes_of(member),
+        error=MemberNotProcessable(f"{member.crew_id} no existe"),
+        started_at=datetime(2026, 11, 22),
+        previous=frozenset({member.crew_id}),
     )
-    return build_review(outcomes_of(member), facts, LIMITS)
+    return build_review(result, LIMITS)
 
 
 def assert_shows(text: str, lines: Iterable[str]) -> None:
@@ -226,7 +229,7 @@ def test_no_name_leads_out_of_the_photos_folder(member: CrewMember, tmp_path: Pa
 
 
 class Listening:
-    """Reports every file that is opened inside the block. Python cannot remove an audit hook, so it stays, silent."""
+    """Reports every file that is opened while its context lasts. An audit hook cannot be removed, only muted."""
 
     _told: Callable[[str], object] | None = None
     _is_there = False

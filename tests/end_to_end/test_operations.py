@@ -1,4 +1,4 @@
-"""What cron and monitoring are given: one run at a time, an end in time, silence, and metrics; by the command line."""
+"""What cron and monitoring need of the command line: one run at a time, an end in time, silence, and metrics."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_second_run_ends_with_4_and_leaves_the_metrics_of_the_first_alone(worl
     assert read(metrics)["last_run_people{stored}"] == read(metrics)["gallery_people"] == 1
 
 
-def test_nobody_is_forgotten_while_a_run_could_store_them_again(world: World) -> None:
+def test_no_person_is_forgotten_while_a_run_could_store_them_again(world: World) -> None:
     world.run()
     with holding_run_lock(Database(load_settings(None, DB_URL=world.url, IMAGE_BASE_URL="http://h")), NOW, forbid):
         assert world.run("--forget", "A1").exit_code == 4

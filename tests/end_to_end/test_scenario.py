@@ -26,7 +26,7 @@ def world(open_world: OpenWorld, database_url: str) -> World:
 
 @pytest.fixture
 def staffed(world: World, astronaut: Image, admiral: Image) -> World:
-    """Two people, three photos each, and two who cannot be enrolled."""
+    """Hire two people with three photos each, and two who cannot be enrolled."""
     half = np.asarray(cv2.resize(admiral, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
     mirrored = np.ascontiguousarray(astronaut[:, ::-1])
     world.hire("789123", "FAED(1).jpg", encode_picture(astronaut))

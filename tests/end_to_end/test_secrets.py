@@ -1,4 +1,4 @@
-"""Worlds in which everything goes wrong: nothing that they leave behind holds a password or a stretch of a vector."""
+"""Runs that fail in every way: nothing that they leave behind holds a password or a part of a vector."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ VECTOR = np.linspace(-1.23456789, 1.3456789, 512, dtype=np.float32)
 
 @dataclass
 class Disaster:
-    """A world, and what is to go wrong in it."""
+    """A world in which a test makes one thing go wrong."""
 
     world: World
     request: pytest.FixtureRequest
@@ -58,7 +58,7 @@ class Disaster:
 
 
 def address(url: str, secret: str = ENCODED) -> str:
-    """The URL with user and password."""
+    """Return the URL with user and password."""
     return url.replace("://", f"://{USER}:{secret}@", 1)
 
 
@@ -71,7 +71,7 @@ def nothing(disaster: Disaster) -> None:
 
 
 def entered_with(disaster: Disaster, **settings: object) -> None:
-    """The server knows the account by another password."""
+    """Give the account another password on the server."""
     disaster.server.create_user(USER, "otra")
     port = disaster.server.port
     disaster.set(DB_URL="", DB_HOST="127.0.0.1", DB_PORT=port, DB_USER=USER, DB_PASSWORD=PASSWORD, DB_NAME="x")
@@ -125,7 +125,7 @@ def tampered(disaster: Disaster) -> None:
 
 
 def on_mariadb(disaster: Disaster) -> str:
-    """The world moves to the server, where the account has the odd password; the database's name."""
+    """Move the world to the server, where the account has the odd password; return the database's name."""
     name = disaster.request.getfixturevalue("mariadb_name")
     disaster.server.create_user(USER, PASSWORD.replace("'", "''"), f"ALL ON {name}.*")
     disaster.server.execute(
@@ -162,7 +162,7 @@ def refused_with_the_row(disaster: Disaster, body: str) -> TinyLoader:
 
 
 def refused_at_the_end(disaster: Disaster) -> TinyLoader:
-    """A table of the program's own is gone when its rows are to be written."""
+    """Drop a table of the program's own before its rows are written."""
     name = on_mariadb(disaster)
 
     def hook(stage: str, crew_id: str) -> None:
@@ -199,7 +199,7 @@ DISASTERS: dict[str, tuple[Callable[[Disaster], LoadFaces | None], int]] = {
         partial(refused_with_the_row, body="SET NEW.confidence = CAST(NEW.embedding AS DOUBLE)"),
         1,
     ),
-    "a photo server that lets nobody in": (refused_by_the_photo_server, 1),
+    "a photo server that refuses everyone": (refused_by_the_photo_server, 1),
     "a photo server that misbehaves": (photos_from_a_server_that_misbehaves, 1),
     "no photo server": (partial(photos_at, url=address("http://127.0.0.1:9")), 1),
     "no photo server of that name": (partial(photos_at, url=address("http://no-hay.invalid")), 1),
@@ -208,7 +208,7 @@ DISASTERS: dict[str, tuple[Callable[[Disaster], LoadFaces | None], int]] = {
     "a photo server's password not encoded": (partial(photos_at, url=address("http://127.0.0.1:9", PASSWORD)), 2),
     "a password that looks like a port": (partial(photos_at, url="http://lote:12/QZ7x@127.0.0.1/"), 2),
     "a mirror that has nothing": (partial(weights_from, mirror=address("http://WEB/404")), 3),
-    "a mirror that lets nobody in": (partial(weights_from, mirror=address("http://WEB/401")), 3),
+    "a mirror that refuses everyone": (partial(weights_from, mirror=address("http://WEB/401")), 3),
     "a mirror that is not there": (partial(weights_from, mirror=address("http://127.0.0.1:9")), 3),
     "a mirror with spaces": (partial(weights_from, mirror=address("http://ho st:80/")), 3),
     "a mirror whose password is not encoded": (partial(weights_from, mirror=address("http://WEB/404", PASSWORD)), 2),
@@ -233,7 +233,7 @@ def disaster(
 
 
 def left_behind(world: World) -> Iterator[tuple[str, str]]:
-    """Where, and what: the console, every file but the databases, and what our tables say in words."""
+    """Yield name and content of all that a run left: the console, every file but the databases, our tables' texts."""
     printed = world.capsys.readouterr()
     yield from (("console", printed.out), ("errors", printed.err))
     for path in world.folder.rglob("*"):
@@ -283,7 +283,7 @@ WHOSE = "QUISPE"  # in the photos' names, and in an error's words
 def test_people_s_names_stay_out_of_the_logs_where_they_are_not_wanted(
     setting: str, named: bool, debug: bool, disaster: Disaster
 ) -> None:
-    """They stay in the report, which needs them."""
+    """The report, which needs the names, keeps them."""
     world = disaster.world
     photo = f"ANA_{WHOSE}.jpg"
     disaster.set(LOG_NAMES=setting)
@@ -303,7 +303,7 @@ def test_people_s_names_stay_out_of_the_logs_where_they_are_not_wanted(
 
 
 def test_everything_that_a_run_leaves_behind_is_its_owner_s_alone(disaster: Disaster) -> None:
-    """Whatever the caller's umask; with `--photos` the gallery, too."""
+    """The caller's umask does not matter; with `--photos` the gallery is the owner's alone, too."""
     world = disaster.world
     photos = world.folder / "photos" / "7"
     photos.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Whose face it is: sizes and places that a portrait's only face can have."""
+"""Test which sizes and places a portrait's only face may have."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PAPER = np.full((1200, 850, 3), 245, np.uint8)
 
 
 def region(side: int, x: float = 0.5, y: float = 0.4, image: Image = SCENE, *, eyes: bool = True) -> FacialAreaRegion:
-    """A square region whose middle lies at these shares of the image's width and height; 0.4 of it between the eyes."""
+    """Build a square region with its middle at these fractions of the image's sides, eyes 0.4 of a side apart."""
     height, width = image.shape[:2]
     left, top = round(x * width - side / 2), round(y * height - side / 2)
     marks = {"left_eye": (left + 0.7 * side, top), "right_eye": (left + 0.3 * side, top)} if eyes else {}
@@ -29,7 +29,7 @@ def region(side: int, x: float = 0.5, y: float = 0.4, image: Image = SCENE, *, e
         (58, 1, "58 píxeles"),
         (37, 2, ""),  # 30 between the eyes
         (64, 1, ""),
-        (91, 1, ""),  # a tenth of the photo: what InterEyeDistance says of it is enough
+        (91, 1, ""),  # a tenth of the photo: InterEyeDistance warns of few pixels
     ],
 )
 @pytest.mark.parametrize("eyes", [True, False])
@@ -49,13 +49,13 @@ def test_a_face_small_in_its_photo_needs_pixels(side: int, reduction: int, seen:
         (90, 0.9, 0.1, False),  # a poster in the corner
         (90, 0.1, 0.5, False),
         (90, 0.5, 0.8, False),
-        (90, 0.5, 0.1, True),  # somebody who stands, seen whole
+        (90, 0.5, 0.1, True),  # a standing person, seen whole
         (90, 0.3, 0.3, True),
         (140, 0.9, 0.1, False),
         (150, 0.9, 0.1, True),  # a sixth of the photo: as on a badge
     ],
 )
-def test_a_small_face_off_the_middle_may_be_somebody_elses(side: int, x: float, y: float, portrait: bool) -> None:
+def test_a_small_face_off_the_middle_may_be_another_persons(side: int, x: float, y: float, portrait: bool) -> None:
     if portrait:
         check_place(region(side, x, y), SCENE)
         return
@@ -64,7 +64,7 @@ def test_a_small_face_off_the_middle_may_be_somebody_elses(side: int, x: float, 
     assert refused.value.detail == f"ocupa el {side / 900:.0%} de la foto y está lejos del centro"
 
 
-def test_on_a_form_the_photo_is_in_a_corner() -> None:
+def test_a_small_face_in_the_corner_of_a_form_is_accepted() -> None:
     check_place(region(90, 0.85, 0.1, PAPER), PAPER)
 
 
@@ -75,7 +75,7 @@ def test_paper_is_mostly_of_one_light_colour() -> None:
         written[top : top + 10, 60:790:14] = 30
     written[100:500, 500:800] = SCENE[:400, :300]
     assert is_paper(written)
-    # A lamp lights it from one side, and a scanner adds noise: what is written tells it from a wall.
+    # A lamp lights the page from one side and a scanner adds noise: its writing distinguishes it from a wall.
     shade = np.linspace(-35, 0, 850)[None, :, None] + np.random.default_rng(1).normal(0, 3, PAPER.shape)
     lit, bare = (np.clip(page + shade, 0, 255).astype(np.uint8) for page in (written, PAPER))
     assert is_paper(lit)

@@ -1,4 +1,4 @@
-"""A drawn face is told from a photographed one; a photograph in bad shape stays a photograph."""
+"""Test that drawn faces are recognised, and that photographs, even bad ones, are not called drawings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from app.faces.drawing import LINES, SMALL_FLAT_LINE, Likeness, is_drawing, look_at, score_drawing
+from app.faces.drawing import LINES, SMALL_FLAT_LINE, Likeness, is_drawing, prepare_face, score_drawing
 from app.records import Image
 from tests.support.pictures import draw_avatar, encode_picture, encode_pillow, render_svg
 
@@ -56,7 +56,7 @@ def make_grey(image: Image) -> Image:
 
 
 def score(face: Image) -> Likeness:
-    return score_drawing(*look_at(np.ascontiguousarray(face)))
+    return score_drawing(*prepare_face(np.ascontiguousarray(face)))
 
 
 BAD_SHAPES: dict[str, Callable[[Image], Image]] = {
@@ -81,20 +81,20 @@ BAD_SHAPES: dict[str, Callable[[Image], Image]] = {
 
 
 @pytest.mark.parametrize("shape", BAD_SHAPES)
-def test_a_photograph_is_no_drawing_whatever_shape_it_is_in(astronaut: Image, admiral: Image, shape: str) -> None:
+def test_a_photograph_in_bad_shape_is_not_called_a_drawing(astronaut: Image, admiral: Image, shape: str) -> None:
     assert not is_drawing(BAD_SHAPES[shape](astronaut), ASTRONAUT_BOX)
     assert not is_drawing(BAD_SHAPES[shape](admiral), ADMIRAL_BOX)
 
 
 @pytest.mark.parametrize("shape", BAD_SHAPES)
-def test_photographs_stay_far_from_the_line(astronaut: Image, admiral: Image, shape: str) -> None:
+def test_photographs_score_far_below_the_limits(astronaut: Image, admiral: Image, shape: str) -> None:
     for photo, (x, y, width, height) in ((astronaut, ASTRONAUT_BOX), (admiral, ADMIRAL_BOX)):
         likeness = score(BAD_SHAPES[shape](photo)[y : y + height, x : x + width])
         assert all(got < line - 2 for got, line in zip(likeness, LINES, strict=True))
 
 
 def shaded_portrait() -> Image:
-    """An oval head with light from the left, as a drawing program's gradients give it; edges without steps."""
+    """Draw an oval head with light from the left, as a drawing program's gradients do, with smooth edges."""
     picture = np.full((1000, 1000, 3), (235, 220, 200), np.float32)
     dark, light = np.array((90, 120, 180)), np.array((150, 185, 235))
     slope = np.linspace(0, 1, 1000)[None, :, None]
@@ -119,7 +119,7 @@ DRAWINGS: dict[str, tuple[Callable[[], Image], Box]] = {
 
 @pytest.mark.parametrize("name", DRAWINGS)
 @pytest.mark.parametrize("quality", [None, 95, 75])
-def test_a_drawn_face_is_a_drawing_in_png_and_in_jpeg(name: str, quality: int | None) -> None:
+def test_a_drawn_face_is_recognised_in_png_and_in_jpeg(name: str, quality: int | None) -> None:
     draw, box = DRAWINGS[name]
     assert is_drawing(draw() if quality is None else as_jpeg(draw(), quality), box)
 
@@ -134,7 +134,7 @@ def coloured_pencil(image: Image) -> Image:
 
 
 def ink(image: Image) -> Image:
-    """Lines alone, on white paper."""
+    """Draw nothing but the lines, on white paper."""
     grey = cv2.medianBlur(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), 5)
     lines = cv2.adaptiveThreshold(grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 9, 5)
     return np.asarray(cv2.cvtColor(lines, cv2.COLOR_GRAY2BGR), np.uint8)
@@ -165,25 +165,25 @@ def enlarge(astronaut: Image, face_px: int) -> tuple[Image, Box]:
 
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("quality", [92, 75])
-def test_a_portrait_drawn_from_a_photograph_is_a_drawing(astronaut: Image, name: str, quality: int) -> None:
+def test_a_portrait_drawn_by_a_filter_is_a_drawing(astronaut: Image, name: str, quality: int) -> None:
     photo, box = enlarge(astronaut, 249)
     assert is_drawing(as_jpeg(FILTERS[name](photo), quality), box)
     assert not is_drawing(as_jpeg(photo, quality), box)
 
 
 @pytest.mark.parametrize("name", ["ink", "cartoon"])
-def test_so_is_one_of_another_person(admiral: Image, name: str) -> None:
+def test_a_filtered_portrait_of_another_person_is_a_drawing(admiral: Image, name: str) -> None:
     assert is_drawing(as_jpeg(FILTERS[name](admiral), 92), ADMIRAL_BOX)
 
 
-def test_strokes_are_not_told_in_a_face_too_narrow_for_them(astronaut: Image) -> None:
+def test_a_sketch_is_not_recognised_in_a_face_too_narrow_for_strokes(astronaut: Image) -> None:
     photo, (x, y, width, height) = enlarge(astronaut, 95)
     drawing = as_jpeg(ink(photo), 92)
     assert score(drawing[y : y + height, x : x + width]).sketch > LINES.sketch
     assert not is_drawing(drawing, (x, y, width, height))
 
 
-def test_a_flat_drawing_is_told_in_a_small_face_as_well_but_not_in_the_smallest() -> None:
+def test_a_flat_drawing_is_recognised_in_a_small_face_but_not_in_the_smallest() -> None:
     draw, box = DRAWINGS["shaded portrait"]
     for face_px, told in ((80, True), (58, False)):
         scale = face_px / box[2]
@@ -193,14 +193,14 @@ def test_a_flat_drawing_is_told_in_a_small_face_as_well_but_not_in_the_smallest(
         assert is_drawing(small, (x, y, width, height)) is told
 
 
-UNDECIDED: dict[str, Callable[[Image], Image]] = {  # in which even skin is no sign of a drawing
+UNDECIDED: dict[str, Callable[[Image], Image]] = {  # images in which even skin is no sign of a drawing
     "a palette of 16": lambda image: with_palette(image, 16),
     "so dark that steps of one level are even": lambda image: brighten(image, 0.1),
 }
 
 
 @pytest.mark.parametrize("shape", UNDECIDED)
-def test_a_drawing_like_which_a_photograph_may_look_is_let_through(shape: str) -> None:
+def test_a_drawing_that_a_photograph_may_resemble_is_not_called_a_drawing(shape: str) -> None:
     draw, box = DRAWINGS["shaded portrait"]
     assert not is_drawing(UNDECIDED[shape](draw()), box)
 
@@ -218,10 +218,10 @@ def test_too_little_of_a_face_is_never_called_drawn(box: Box) -> None:
     assert not is_drawing(shaded_portrait(), box)
 
 
-def test_a_box_that_leaves_the_picture_counts_as_far_as_it_goes() -> None:
+def test_the_part_of_a_box_inside_the_picture_counts() -> None:
     picture = shaded_portrait()[115:385, 145:355]
     assert is_drawing(picture, (-10, -10, 230, 290))
 
 
-def test_one_even_area_is_not_called_drawn() -> None:
+def test_an_even_area_is_not_called_drawn() -> None:
     assert not is_drawing(np.full((300, 300, 3), 120, np.uint8), (50, 50, 200, 200))

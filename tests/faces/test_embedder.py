@@ -1,4 +1,4 @@
-"""Vectors: against DeepFace and TensorFlow with the same weights, and what is refused."""
+"""Test vectors against DeepFace and TensorFlow with the same weights, and what is refused."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from app.core.config import PROJECT_DIR
+from app.core.vectors import cosine_distance
 from app.errors import BadVector, SettingsError, UnknownModel, WeightsUnavailable
 from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_graphs import build_pnet
@@ -21,9 +22,9 @@ from tests.conftest import MakeSettings
 from tests.support.pictures import write_picture
 
 
-def cosine_distance(one: np.ndarray, other: np.ndarray) -> float:
-    one, other = (np.asarray(vector, np.float64) for vector in (one, other))
-    return float(1 - one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+def distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the cosine distance, computed in float64: float32 is too coarse for differences of 1e-6."""
+    return cosine_distance(np.asarray(one, np.float64), np.asarray(other, np.float64))
 
 
 def face(pixels: np.ndarray) -> Face:
@@ -31,7 +32,7 @@ def face(pixels: np.ndarray) -> Face:
 
 
 class MeanColour:
-    """A network whose vectors one can compute by hand."""
+    """A network whose vectors can be computed by hand: mean colours."""
 
     input_size = (2, 2)
     dimensions = 3
@@ -50,11 +51,11 @@ def test_facenet512_on_onnx_equals_tensorflow(store: WeightsStore, weights_home:
     faces, expected = (np.load(weights_home / ".deepface/weights" / name) for name in ("faces.npy", "vectors.npy"))
     vectors = load_network("Facenet512", store.ensure, SessionOptions(threads=2)).forward(faces)
     assert vectors.shape == (16, 512)
-    assert max(map(cosine_distance, vectors, expected)) < 1e-6
-    assert cosine_distance(vectors[0], vectors[1]) > 0.1  # the comparison would notice a mistake
+    assert max(map(distance, vectors, expected)) < 1e-6
+    assert distance(vectors[0], vectors[1]) > 0.1  # different faces differ: the comparison can detect a mistake
 
 
-# DeepFace's own road in a process of its own, with TensorFlow: photos in, vectors out.
+# A program that computes the photos' vectors with DeepFace on TensorFlow, in its own process.
 DEEPFACE = """
 import json, sys
 from deepface import DeepFace
@@ -67,7 +68,7 @@ json.dump(vectors, open(target, "w"))
 def test_vectors_equal_deepface_represent(
     astronaut: Image, admiral: Image, tmp_path: Path, weights_home: Path, make_settings: MakeSettings
 ) -> None:
-    """The same photo through the same detector: DeepFace on TensorFlow and this program on ONNX, below 1e-5."""
+    """The same photo and detector, DeepFace on TensorFlow and this program on ONNX: cosine distance below 1e-5."""
     paths = [
         write_picture(tmp_path / f"{name}.png", image, "PNG")
         for name, image in (("astronaut", astronaut), ("admiral", admiral))
@@ -81,9 +82,9 @@ def test_vectors_equal_deepface_represent(
     photos = [Photo(CrewMember(path.stem, path.name), "u", path) for path in paths]
     embeddings = stages.embedder.embed([stages.find(stages.decode(photo)) for photo in photos])
     for embedding, reference in zip(embeddings, expected, strict=True):
-        assert cosine_distance(embedding.vector, reference) < 1e-5
+        assert distance(embedding.vector, reference) < 1e-5
         np.testing.assert_allclose(embedding.vector, reference, rtol=1e-2, atol=1e-2)  # not normalised
-    assert cosine_distance(*expected) > 0.1
+    assert distance(*expected) > 0.1
 
 
 def test_a_batch_gives_the_same_vectors_as_one_by_one(store: WeightsStore) -> None:
@@ -112,13 +113,13 @@ def test_vectors_keep_the_order_of_the_faces() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
-def test_a_vector_that_is_none_is_refused(value: float) -> None:
+def test_a_vector_of_zeros_or_not_finite_is_refused(value: float) -> None:
     good, bad = face(np.ones((2, 2, 3), np.float32)), face(np.full((2, 2, 3), value, np.float32))
     with pytest.raises(BadVector):
         Embedder("m", MeanColour()).embed([good, bad])
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones(store: WeightsStore) -> None:
+def test_refusing_an_unknown_model_names_the_known_ones(store: WeightsStore) -> None:
     with pytest.raises(UnknownModel) as refused:
         load_network("Facenet513", store.ensure, SessionOptions())
     assert "Facenet512" in refused.value.advice
@@ -131,7 +132,7 @@ def test_a_graph_of_other_shapes_is_refused(tmp_path: Path) -> None:
         OnnxNetwork(path, SessionOptions())
 
 
-def test_a_damaged_weights_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_a_damaged_weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
     path = tmp_path / ".deepface" / "weights" / "facenet512_weights.onnx"
     path.parent.mkdir(parents=True)
@@ -139,10 +140,10 @@ def test_a_damaged_weights_file_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(WeightsUnavailable) as refused:
         load_network("Facenet512", WeightsStore(WeightsOptions()).ensure, SessionOptions())
     assert str(path) in str(refused.value)
-    assert path.read_bytes() == b"half a download"  # it may be the user's own: not ours to delete
+    assert path.read_bytes() == b"half a download"  # the file may be the user's own: it is not deleted
 
 
-def test_providers_are_the_best_there_are_unless_named() -> None:
+def test_providers_are_the_best_available_unless_named() -> None:
     cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
     assert choose_providers((), [cuda, cpu]) == [cuda, cpu]
     assert choose_providers((), ["AzureExecutionProvider", cpu]) == [cpu]
@@ -155,8 +156,8 @@ def test_the_batch_size_follows_the_provider() -> None:
     assert choose_batch_size(("CPUExecutionProvider",)) == CPU_BATCH
 
 
-def test_nothing_is_reported_to_anybody(tmp_path: Path) -> None:
-    """onnxruntime would keep a device id in the home folder, and send its use to Microsoft."""
+def test_onnxruntime_sends_no_telemetry(tmp_path: Path) -> None:
+    """Without our settings onnxruntime keeps a device id in the home folder and reports its use to Microsoft."""
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     words = [sys.executable, "-c", "import app.faces.onnx_sessions"]
     subprocess.run(words, check=True, env=environment | {"HOME": str(tmp_path)}, cwd=PROJECT_DIR)

@@ -1,4 +1,4 @@
-"""From a portrait to the face to enrol, with MTCNN and with detectors that find what they were told."""
+"""Test finding the face to enrol, with MTCNN and with detectors whose regions are given."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def portrait(image: Image, reduction: int = 1) -> Portrait:
 
 
 def find(detector: Detector, seen: Portrait, **options: Any) -> Face:
-    """With every limit at zero unless `options` say otherwise: these tests ask about other things."""
+    """Find the face with the quality limits at zero, unless `options` set others: most tests are not about quality."""
     chosen = FindOptions(**({"multiple_faces": "dominant", "max_second_face": 0.4, "limits": NO_LIMITS} | options))
     nets = Mtcnn() if isinstance(detector, BoundedMtcnn) else TakesAll()
     return FaceFinder(detector, nets, INPUT, chosen).find(seen)
@@ -38,13 +38,13 @@ def mtcnn() -> BoundedMtcnn:
 
 
 def region_at(x: int, y: int, side: int) -> FacialAreaRegion:
-    """A square region with level eyes."""
+    """Build a square region with level eyes."""
     left, right, eyes = x + 0.7 * side, x + 0.3 * side, y + 0.4 * side
     return FacialAreaRegion(x=x, y=y, w=side, h=side, left_eye=(left, eyes), right_eye=(right, eyes), confidence=0.9)
 
 
 class TakesAll:
-    """Nets that take every box for an upright face, and find none themselves."""
+    """Nets that take every box for an upright face and detect none themselves."""
 
     def rate_with_rnet(self, images: Any, boxes: Any) -> Any:
         return np.array([9.0, 0.0, 0.0, 0.0])
@@ -53,7 +53,7 @@ class TakesAll:
 
 
 class Fixed(Detector):  # type: ignore[misc]
-    """A detector that finds what it was told."""
+    """A detector that always returns these regions."""
 
     def __init__(self, *regions: FacialAreaRegion) -> None:
         self.regions = list(regions)
@@ -70,7 +70,7 @@ def test_a_large_photo_gives_the_same_box_as_the_small_one(astronaut: Image, mtc
     assert found.pixels.shape == (160, 160, 3)
 
 
-def test_the_box_is_told_in_pixels_of_the_original(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
+def test_the_box_is_in_pixels_of_the_original(astronaut: Image, mtcnn: BoundedMtcnn) -> None:
     whole = find(mtcnn, portrait(astronaut))
     reduced = find(mtcnn, portrait(astronaut, reduction=4))
     assert reduced.analysis.box == tuple(4 * side for side in whole.analysis.box)
@@ -111,8 +111,8 @@ def test_one_clearly_larger_face_is_taken_and_the_other_counted(astronaut: Image
     ("policy", "side", "taken"),
     [("dominant", 64, False), ("dominant", 62, True), ("largest", 99, True), ("reject", 20, False)],
 )
-def test_several_faces_are_settled_by_policy(astronaut: Image, policy: str, side: int, taken: bool) -> None:
-    """Dominant: the second face's area is at most 0.4 of the first one's, so its side at most 63 of 100."""
+def test_the_policy_decides_about_several_faces(astronaut: Image, policy: str, side: int, taken: bool) -> None:
+    """`dominant` accepts a second face of at most 0.4 of the first one's area: a side of at most 63 of 100."""
     faces = Fixed(region_at(10, 50, side), region_at(200, 50, 100))
     if taken:
         assert find(faces, portrait(astronaut), multiple_faces=policy).analysis.box == (200, 50, 100, 100)
@@ -136,7 +136,7 @@ def test_a_face_of_too_low_a_quality_is_refused_with_component_and_advice(
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_a_turned_photo_gives_the_upright_photos_face_and_a_box_in_the_photo_as_it_is(
+def test_a_turned_photo_gives_the_same_face_and_a_box_in_its_own_pixels(
     mtcnn: BoundedMtcnn, astronaut: Image, turns: int
 ) -> None:
     plain = find(mtcnn, portrait(astronaut))
@@ -152,7 +152,7 @@ def test_a_turned_photo_gives_the_upright_photos_face_and_a_box_in_the_photo_as_
 
 
 class Doubting(TakesAll):
-    """Nets that rate the four positions so."""
+    """Nets that rate the four positions with these logits."""
 
     def __init__(self, *logits: float) -> None:
         self.logits = np.array(logits)
@@ -171,13 +171,13 @@ def doubted(image: Image, nets: Doubting, limits: Any = NO_LIMITS) -> Face:
     return finder.find(portrait(image))
 
 
-def test_a_face_that_is_as_upright_on_its_head_is_refused_with_what_was_seen(astronaut: Image) -> None:
+def test_a_face_as_likely_on_its_head_is_refused_with_its_analysis(astronaut: Image) -> None:
     with pytest.raises(UnclearOrientation) as refused:
         doubted(astronaut, Doubting(5, 0, 4, 0))
     assert refused.value.analysis.box == (180, 60, 90, 90)
 
 
-def test_what_the_nets_do_not_take_for_a_face_is_none_unless_its_quality_says_more(astronaut: Image) -> None:
+def test_a_region_that_the_nets_reject_is_no_face_or_of_low_quality(astronaut: Image) -> None:
     with pytest.raises(NoFace):
         doubted(astronaut, Doubting(1, 0, -4, 0))
     soft = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 8), np.uint8)
@@ -185,13 +185,13 @@ def test_what_the_nets_do_not_take_for_a_face_is_none_unless_its_quality_says_mo
         doubted(soft, Doubting(1, 0, -4, 0), NO_LIMITS | {"Sharpness": (65.0, 20.0)})
 
 
-def test_a_drawing_is_no_photograph(mtcnn: BoundedMtcnn) -> None:
+def test_a_drawing_is_refused(mtcnn: BoundedMtcnn) -> None:
     with pytest.raises(NotAPhoto) as refused:
         find(mtcnn, portrait(draw_avatar()))
     assert refused.value.analysis.faces_seen == 1
 
 
-def test_a_small_face_in_a_large_photo_is_found_by_looking_closer(mtcnn: BoundedMtcnn, astronaut: Image) -> None:
+def test_a_small_face_in_a_large_photo_is_found_by_the_closer_search(mtcnn: BoundedMtcnn, astronaut: Image) -> None:
     scene = np.full((2000, 3000, 3), 120, np.uint8)
     scene[700:1212, 1200:1712] = astronaut
     chosen = FindOptions("dominant", 0.4, NO_LIMITS)

@@ -1,4 +1,4 @@
-"""Our MTCNN against the `mtcnn` library itself, on the same pixels."""
+"""Test our MTCNN against the `mtcnn` library, on the same pixels."""
 
 import warnings
 
@@ -20,14 +20,14 @@ def ours() -> Mtcnn:
 @pytest.fixture(scope="module")
 def library() -> object:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TensorFlow's own
+        warnings.simplefilter("ignore")  # warnings of TensorFlow
         from mtcnn import MTCNN
 
         return MTCNN()
 
 
 def crowd(astronaut: Image, admiral: Image) -> Image:
-    """Five faces of several sizes in one picture."""
+    """Compose a picture of several faces of different sizes."""
     large = np.hstack([cv2.resize(admiral, (512, 600)), cv2.resize(astronaut, (512, 600))])
     small = cv2.resize(large, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return np.vstack([large, np.hstack([small, np.ascontiguousarray(small[:, ::-1])])])
@@ -49,7 +49,7 @@ def pictures(astronaut: Image, admiral: Image) -> dict[str, Image]:
 
 @pytest.mark.parametrize("name", ["astronaut", "admiral", "mirrored", "enlarged", "odd size", "cut", "crowd", "noise"])
 def test_faces_equal_the_librarys(name: str, ours: Mtcnn, library: object, astronaut: Image, admiral: Image) -> None:
-    """Boxes and landmarks within a pixel (the library rounds its own), confidences within 1e-3, as many faces."""
+    """As many faces; boxes and landmarks within a pixel (the library rounds them), confidences within 1e-3."""
     image = pictures(astronaut, admiral)[name]
     expected = library.detect_faces(image[:, :, ::-1], fit_to_image=False)  # type: ignore[attr-defined]
     found = ours.detect(image)
@@ -61,7 +61,7 @@ def test_faces_equal_the_librarys(name: str, ours: Mtcnn, library: object, astro
         assert abs(face.confidence - reference["confidence"]) <= 1e-3
 
 
-def test_finds_the_face_where_it_is(ours: Mtcnn, astronaut: Image) -> None:
+def test_the_astronauts_face_is_found_in_its_place(ours: Mtcnn, astronaut: Image) -> None:
     (face,) = ours.detect(astronaut)
     assert isinstance(face, Detection)
     left_eye, right_eye, nose, *_ = face.landmarks
@@ -75,6 +75,6 @@ def test_a_flat_picture_and_a_tiny_one_have_no_faces(ours: Mtcnn) -> None:
     assert ours.detect(np.zeros((8, 8, 3), np.uint8)) == []
 
 
-def test_a_larger_smallest_face_leaves_out_the_small_ones(ours: Mtcnn, astronaut: Image, admiral: Image) -> None:
+def test_faces_below_the_smallest_size_are_left_out(ours: Mtcnn, astronaut: Image, admiral: Image) -> None:
     image = crowd(astronaut, admiral)
     assert len(ours.detect(image, min_face_px=20)) > len(ours.detect(image, min_face_px=120)) >= 1

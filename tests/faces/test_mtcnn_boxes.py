@@ -1,4 +1,4 @@
-"""Box arithmetic, computed by hand."""
+"""Test MTCNN's box arithmetic on values computed by hand."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ def rows(*values: tuple[float, ...]) -> np.ndarray:
     return np.array(values, np.float64)
 
 
-def test_pyramid_begins_at_the_smallest_face_and_ends_before_the_net_sees_nothing() -> None:
+def test_the_pyramid_begins_at_the_smallest_face_and_ends_at_the_nets_size() -> None:
     scales = boxes.pyramid_scales(100, min_face_px=24, factor=0.5)
     assert scales == [0.5, 0.25]  # 12 / 24; at 0.125 only 12.5 pixels would be left, and the library stops there
     assert boxes.pyramid_scales(100, min_face_px=20, factor=0.709)[0] == pytest.approx(0.6)
@@ -20,7 +20,7 @@ def test_an_image_smaller_than_the_net_has_no_scales() -> None:
     assert boxes.pyramid_scales(10, min_face_px=20, factor=0.709) == []
 
 
-def test_candidates_lie_where_the_map_says() -> None:
+def test_candidates_lie_at_their_place_in_the_map() -> None:
     score = np.zeros((2, 3), np.float32)
     score[1, 2] = 0.9
     offsets = np.zeros((4, 2, 3), np.float32)
@@ -50,7 +50,7 @@ def test_squares_grow_around_the_centre() -> None:
     np.testing.assert_array_equal(boxes.to_square(rows((0, 10, 20, 20, 1))), rows((0, 5, 20, 25, 1)))
 
 
-def test_no_candidates_pass_through_every_step() -> None:
+def test_every_step_accepts_no_candidates() -> None:
     none = boxes.NO_CANDIDATES
     assert boxes.suppress(none, 0.5).shape == (0, 5)
     assert boxes.to_square(none).shape == (0, 5)

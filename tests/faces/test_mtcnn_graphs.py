@@ -1,4 +1,4 @@
-"""The nets' layers, where they are said in other words than the library's."""
+"""Test the layers that our graphs express differently than the library does."""
 
 import numpy as np
 from onnx import TensorProto
@@ -7,7 +7,7 @@ from app.faces.mtcnn_graphs import GraphBuilder
 from app.faces.onnx_sessions import SessionOptions, open_session
 
 
-def test_prelu_is_the_librarys_to_the_last_bit() -> None:
+def test_prelu_equals_the_librarys_to_the_last_bit() -> None:
     """Among scores near 1 the last bit decides which box suppression keeps."""
     random = np.random.default_rng(3)
     slope = random.normal(size=(1, 1, 5)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Which way up a face lies, by MTCNN's own nets on real faces, and by nets whose answer is known."""
+"""Test which way up a face lies, with MTCNN's nets on real faces and with nets whose ratings are given."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ import pytest
 
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.mtcnn import Mtcnn
-from app.faces.orientation import Box, OrientationJudge, Verdict
+from app.faces.orientation import OrientationJudge, Verdict
+from app.faces.regions import Box
 from app.records import Image
 from tests.support.pictures import package_file, read_picture
 
@@ -29,7 +30,7 @@ def face(request: pytest.FixtureRequest, nets: Mtcnn) -> tuple[Image, Box]:
 
 
 def turned(image: Image, box: Box, turns: int) -> tuple[Image, Box]:
-    """Image and box after so many quarter turns anticlockwise."""
+    """Turn image and box by quarter turns anticlockwise."""
     x, y, width, height = box
     for _ in range(turns):
         image, (x, y, width, height) = np.rot90(image), (y, image.shape[1] - x - width, height, width)
@@ -38,7 +39,9 @@ def turned(image: Image, box: Box, turns: int) -> tuple[Image, Box]:
 
 @pytest.mark.parametrize("turns", range(4))
 @pytest.mark.parametrize("spoil", ["nothing", "grey", "small", "dark", "soft"])
-def test_a_real_face_is_known_in_every_position(nets: Mtcnn, face: tuple[Image, Box], turns: int, spoil: str) -> None:
+def test_a_real_face_is_judged_right_in_every_position(
+    nets: Mtcnn, face: tuple[Image, Box], turns: int, spoil: str
+) -> None:
     image, box = face
     if spoil == "grey":
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
@@ -55,23 +58,23 @@ def test_a_real_face_is_known_in_every_position(nets: Mtcnn, face: tuple[Image, 
     assert not (turns and judge.is_plainly_upright(*turned(image, box, turns)))
 
 
-def test_an_upright_face_is_plain_to_see(nets: Mtcnn, face: tuple[Image, Box]) -> None:
+def test_an_upright_face_is_plainly_upright(nets: Mtcnn, face: tuple[Image, Box]) -> None:
     assert OrientationJudge(nets).is_plainly_upright(*face)
 
 
-def test_a_face_at_the_border_is_judged_by_what_there_is(nets: Mtcnn, astronaut: Image) -> None:
+def test_a_face_cut_by_the_border_is_judged(nets: Mtcnn, astronaut: Image) -> None:
     tight = np.ascontiguousarray(astronaut[70:180, 175:275])
     assert OrientationJudge(nets).judge(tight, (0, 0, 100, 110)).quarter_turns == 0
 
 
-def test_what_is_no_face_has_no_position(nets: Mtcnn) -> None:
+def test_a_box_without_a_face_has_no_position(nets: Mtcnn) -> None:
     coffee = read_picture(package_file("skimage", "data", "coffee.png"))
     for image in (coffee, np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)):
         assert OrientationJudge(nets).judge(image, (50, 50, 100, 100)) == Verdict(None, is_face=False)
 
 
 class Rating:
-    """Nets that rate the four positions so."""
+    """Nets that rate the four positions with these logits."""
 
     def __init__(self, *logits: float) -> None:
         self.logits = np.array(logits)
@@ -89,11 +92,11 @@ class Rating:
         ((8, 0, 0, 0), Verdict(0, True)),
         ((0, 0, 8, 0), Verdict(2, True)),
         ((0, 0.6, 0, 3.1), Verdict(3, True)),
-        ((4, 0, 2, 0), Verdict(None, True)),  # as much of a face on its head
+        ((4, 0, 2, 0), Verdict(None, True)),  # no clear lead over the face on its head
         ((3, 0, 6, 0), Verdict(2, True)),
         ((7, 7.9, 0, 0), Verdict(0, True)),  # tilted by 45 degrees: the photo stays as it is
         ((7, 8.1, 0, 0), Verdict(1, True)),
-        ((7, 7.5, 5, 0), Verdict(None, True)),  # stays, and cannot be told from its head
+        ((7, 7.5, 5, 0), Verdict(None, True)),  # within the tie, but no clear lead over its opposite
         ((2.9, -5, -5, -5), Verdict(None, False)),
         ((-3, -4, -5, -6), Verdict(None, False)),
     ],
@@ -106,5 +109,7 @@ def test_the_best_position_has_to_lead_over_its_opposite(logits: tuple[float, ..
     ("logits", "plain"),
     [((4.8, 3.3, 0, 0), True), ((4.7, 0, 0, 0), False), ((9, 0, 0, 7.6), False), ((0, 0, 9, 0), False)],
 )
-def test_a_quick_look_is_enough_for_a_high_lead_over_all(logits: tuple[float, ...], plain: bool) -> None:
+def test_a_face_is_plainly_upright_only_with_a_high_lead_over_all_positions(
+    logits: tuple[float, ...], plain: bool
+) -> None:
     assert OrientationJudge(Rating(*logits)).is_plainly_upright(BLANK, BOX) is plain

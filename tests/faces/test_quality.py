@@ -1,4 +1,4 @@
-"""From values to scores, verdicts and words."""
+"""Test scores, verdicts and advice of the quality components."""
 
 import math
 import re
@@ -22,7 +22,7 @@ from app.faces.quality import (
 )
 
 NAMES = [component.name for component in COMPONENTS]
-# The best that each component can be.
+# The best value of each component; 0 for those not listed.
 GOOD = {
     "InterEyeDistance": 300,
     "PixelAspectRatio": 1,
@@ -82,13 +82,13 @@ def test_the_best_values_score_a_hundred_or_nearly() -> None:
         ("DynamicRange", 4, 50),
     ],
 )
-def test_the_standards_mapping(name: str, value: float, score: int) -> None:
+def test_values_map_to_the_standards_scores(name: str, value: float, score: int) -> None:
     assert graded(name, value).score == score
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [-1e6, 0.0, 1.0, 1e6])
-def test_a_score_stays_between_0_and_100_whatever_the_value(name: str, value: float) -> None:
+def test_every_score_is_between_0_and_100(name: str, value: float) -> None:
     value = (
         max(0.0, value) if name in ("IlluminationUniformity", "LuminanceVariance", "OverExposurePrevention") else value
     )
@@ -102,39 +102,39 @@ def test_below_its_limits_a_component_warns_or_rejects(share: float, verdict: st
     assert graded("SingleFacePresent", share).verdict == verdict
 
 
-def test_a_limit_of_zero_never_speaks() -> None:
+def test_a_limit_of_zero_neither_warns_nor_rejects() -> None:
     assert graded("SingleFacePresent", 1.0, LIMITS | {"SingleFacePresent": (0.0, 0.0)}).verdict == PASSED
 
 
-def test_what_could_not_be_measured_is_not_assessed() -> None:
+def test_a_component_without_a_value_is_not_assessed() -> None:
     found = graded("HeadPoseYaw", math.nan)
     assert (found.value, found.score, found.verdict) == (None, None, NOT_ASSESSED)
 
 
-def test_what_landmarks_cannot_tell_is_never_passed() -> None:
+def test_components_that_need_more_than_landmarks_are_not_assessed() -> None:
     last = grade(values(), LIMITS)[len(COMPONENTS) :]
     assert [(one.component.name, one.verdict, one.score) for one in last] == [
         (name, NOT_ASSESSED, None) for name in UNASSESSED
     ]
 
 
-def test_the_worst_is_by_verdict_and_then_by_score() -> None:
+def test_the_worst_grade_is_chosen_by_verdict_and_then_by_score() -> None:
     limits = LIMITS | {"SingleFacePresent": (90.0, 60.0), "HeadSize": (0.0, 0.0)}
     found = grade(values(SingleFacePresent=0.5, HeadPoseYaw=60, HeadSize=9), limits)
     assert worst(found).component.name == "SingleFacePresent"  # rejected with 50; HeadSize passed with 0
     assert worst(grade(values(HeadPoseYaw=60, HeadPoseRoll=50), LIMITS)).component.name == "HeadPoseYaw"
 
 
-def test_nothing_not_assessed_is_worse_than_what_passed() -> None:
+def test_a_passed_component_counts_before_one_not_assessed() -> None:
     assert worst(grade(values(HeadPoseYaw=math.nan), LIMITS)).verdict == PASSED
 
 
-def test_every_component_has_a_mapping_and_says_in_a_sentence_how_to_take_the_photo_again() -> None:
+def test_every_component_has_a_mapping_a_defect_and_advice() -> None:
     assert list(SCORES) == NAMES
     for component in COMPONENTS:
         assert re.fullmatch(r"[A-ZÁÉÍÓÚ][^.]+", component.defect)
         assert re.fullmatch(r"Tome la foto de nuevo .+\.", component.advice)
 
 
-def test_no_name_is_both_assessed_and_not() -> None:
+def test_no_component_is_both_assessed_and_unassessed() -> None:
     assert len({*NAMES, *UNASSESSED}) == len(NAMES) + len(UNASSESSED) == 28  # with one of ISO/IEC 19794-5

@@ -1,4 +1,4 @@
-"""Each component's measure on pictures whose answer is known, and on a real face made worse."""
+"""Test each component's measure on constructed pictures, and on a real face made worse."""
 
 import math
 import time
@@ -25,7 +25,7 @@ from app.records import Image
 from tests.support.pictures import encode_picture
 
 GREY = np.full((400, 300, 3), 128, np.uint8)
-# Upright, frontal, level: eyes 60 px apart, mouth 60 px below them, the nose's tip where an average head has it.
+# Upright, frontal, level: eyes 60 px apart, mouth 60 px below them, the tip of the nose as in an average head.
 LANDMARKS = np.array([[120, 150], [180, 150], [150, 186], [130, 210], [170, 210]], np.float32)
 FRONTAL = FaceView(GREY, (95, 90, 110, 150), LANDMARKS)
 
@@ -50,7 +50,7 @@ def spoilt(view: FaceView, image: Any) -> dict[str, float]:
     return values(replace(view, image=np.clip(image, 0, 255).astype(np.uint8)))
 
 
-def test_an_average_frontal_face_has_no_angle_and_sizes_as_drawn() -> None:
+def test_an_average_frontal_face_has_no_angles_and_the_sizes_as_drawn() -> None:
     found = values(FRONTAL)
     chin = 1.79 * 60
     expected = {
@@ -68,12 +68,12 @@ def test_an_average_frontal_face_has_no_angle_and_sizes_as_drawn() -> None:
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_distance_between_the_eyes_counts_pixels_of_the_original() -> None:
+def test_the_distance_between_the_eyes_is_in_pixels_of_the_original() -> None:
     assert values(replace(FRONTAL, reduction=4))["InterEyeDistance"] == pytest.approx(240)
 
 
 def stretched(view: FaceView, across: float) -> FaceView:
-    """The picture and what was found in it, that many times as wide."""
+    """Stretch the picture, its box and its landmarks to that many times the width."""
     wide = np.asarray(cv2.resize(view.image, None, fx=across, fy=1, interpolation=cv2.INTER_AREA), np.uint8)
     x, y, width, height = view.box
     assert view.landmarks is not None
@@ -82,7 +82,7 @@ def stretched(view: FaceView, across: float) -> FaceView:
 
 
 @pytest.mark.parametrize("across", [0.6, 0.75, 1.4, 1.7])
-def test_a_stretched_picture_is_known_by_its_proportions(real_face: FaceView, across: float) -> None:
+def test_the_proportions_show_how_far_a_picture_is_stretched(real_face: FaceView, across: float) -> None:
     assert values(real_face)["PixelAspectRatio"] == pytest.approx(1, abs=0.2)
     changed = values(stretched(real_face, across))["PixelAspectRatio"] / values(real_face)["PixelAspectRatio"]
     assert changed == pytest.approx(across ** (-2.5 * 0.73), rel=0.05)  # the eyes' distance and 1.5 times the box's
@@ -95,7 +95,7 @@ def test_a_stretched_picture_is_known_by_its_proportions(real_face: FaceView, ac
 def test_pixels_that_were_made_by_enlarging_do_not_count_between_the_eyes(
     real_face: FaceView, method: int, highest: float
 ) -> None:
-    """A face of 20 pixels, enlarged again to what it was: 8 pixels lie between the eyes, not 40."""
+    """In a face of 20 pixels that was enlarged again, 8 pixels lie between the eyes, not 40."""
     width = real_face.box[2]
     small = cv2.resize(real_face.image, None, fx=20 / width, fy=20 / width, interpolation=cv2.INTER_AREA)
     enlarged = cv2.resize(small, real_face.image.shape[1::-1], interpolation=method)
@@ -150,7 +150,7 @@ def test_light_is_measured_by_the_histogram_of_the_face() -> None:
     assert found["DynamicRange"] == pytest.approx(1, abs=0.01)  # two levels: one bit
 
 
-def test_what_lies_outside_the_faces_ellipse_does_not_count() -> None:
+def test_pixels_outside_the_faces_ellipse_do_not_count() -> None:
     corners = np.zeros((100, 100), np.uint8)
     cv2.ellipse(corners, (50, 50), (51, 51), 0, 0, 360, 200, cv2.FILLED)
     assert measure_light(corners)["DynamicRange"] == 0
@@ -215,7 +215,7 @@ def test_darkening_lowers_and_lightening_raises_the_light(real_face: FaceView) -
 
 
 def test_measuring_a_large_face_takes_milliseconds(real_face: FaceView) -> None:
-    """Two are promised; five times as much is allowed to a busy machine."""
+    """The documents promise 2 ms; the limit allows a busy machine five times as much."""
     image = np.asarray(cv2.resize(real_face.image, None, fx=4, fy=4), np.uint8)
     box, points = tuple(4 * side for side in real_face.box), real_face.landmarks * np.float32(4)
     view = FaceView(image, box, points)

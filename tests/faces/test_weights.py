@@ -1,4 +1,4 @@
-"""Weights on disk: found, downloaded, checked, and never half of them."""
+"""Test finding, downloading and checking weights files."""
 
 import bz2
 import threading
@@ -39,14 +39,14 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_missing_file_is_downloaded_checked_and_its_hash_kept(server: PhotoServer, home: Path) -> None:
+def test_a_missing_file_is_downloaded_checked_and_its_hash_recorded(server: PhotoServer, home: Path) -> None:
     path = WeightsStore(WeightsOptions()).ensure(file_on(server), accept)
     assert path.read_bytes() == CONTENT
     assert (home / "net.onnx.sha256").read_text() == sha256_of(path)
     assert names(home) == ["net.onnx", "net.onnx.sha256"]
 
 
-def test_a_file_in_place_is_used_without_asking_the_network(server: PhotoServer, home: Path) -> None:
+def test_an_existing_file_is_used_without_a_request(server: PhotoServer, home: Path) -> None:
     home.mkdir(parents=True)
     (home / "net.onnx").write_bytes(CONTENT)
     WeightsStore(WeightsOptions()).ensure(file_on(server), accept)
@@ -54,7 +54,7 @@ def test_a_file_in_place_is_used_without_asking_the_network(server: PhotoServer,
     assert names(home) == ["net.onnx", "net.onnx.sha256"]
 
 
-def test_a_file_that_changed_since_is_refused(server: PhotoServer, home: Path) -> None:
+def test_a_file_that_changed_after_its_check_is_refused(server: PhotoServer, home: Path) -> None:
     store = WeightsStore(WeightsOptions())
     path = store.ensure(file_on(server), accept)
     path.write_bytes(CONTENT[:-1])
@@ -101,25 +101,25 @@ def test_a_failed_download_leaves_nothing_and_says_where_to_put_the_file(
     assert str(home / "net.onnx") in failed.value.advice
 
 
-def test_the_mirror_is_asked_first(server: PhotoServer, home: Path) -> None:
+def test_the_mirror_is_tried_first(server: PhotoServer, home: Path) -> None:
     file = WeightsFile("Net", "net.onnx", ("http://127.0.0.1:9/net.onnx",))
     WeightsStore(WeightsOptions(mirror=server.base_url)).ensure(file, accept)
     assert server.count("/net.onnx") == 1
 
 
-def test_a_folder_can_be_the_mirror(home: Path, tmp_path: Path) -> None:
+def test_the_mirror_may_be_a_folder(home: Path, tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(CONTENT)
     file = WeightsFile("Net", "net.onnx", ("http://127.0.0.1:9/net.onnx",))
     assert WeightsStore(WeightsOptions(mirror=tmp_path.as_uri())).ensure(file, accept).read_bytes() == CONTENT
 
 
-def test_progress_is_told_up_to_the_end(server: PhotoServer) -> None:
+def test_progress_is_reported_up_to_the_end(server: PhotoServer) -> None:
     seen: list[tuple[str, int, int]] = []
     WeightsStore(WeightsOptions(), lambda *step: seen.append(step)).ensure(file_on(server), accept)
     assert seen[-1] == ("net.onnx", len(CONTENT), len(CONTENT))
 
 
-def test_two_downloads_at_once_do_not_disturb_each_other(server: PhotoServer, home: Path) -> None:
+def test_downloads_at_the_same_time_do_not_disturb_each_other(server: PhotoServer, home: Path) -> None:
     paths: list[Path] = []
     threads = [
         threading.Thread(target=lambda: paths.append(WeightsStore(WeightsOptions()).ensure(file_on(server), accept)))
@@ -133,7 +133,7 @@ def test_two_downloads_at_once_do_not_disturb_each_other(server: PhotoServer, ho
     assert names(home) == ["net.onnx", "net.onnx.sha256"]
 
 
-def test_addresses_are_deepfaces_own() -> None:
+def test_the_addresses_are_those_of_deepface() -> None:
     file = describe_weights("Facenet512")
     assert file is not None
     assert file.name == "facenet512_weights.onnx"

@@ -67,7 +67,7 @@ def stop() -> NotedWaits:
 
 @pytest.fixture
 def fetch(web: PhotoServer, temp: TempFolder, stop: NotedWaits) -> Fetch:
-    """Return a function that fetches `<crew_id>/foto.jpg`: the crew id is the route, by which the server behaves."""
+    """Return a function that fetches `<crew_id>/foto.jpg`; the crew id is the route that the server answers."""
     web.default_photo = PHOTO
 
     def fetch_one(crew_id: str, base_url: str = "", **values: object) -> Photo:

@@ -1,4 +1,4 @@
-"""The console goes on, whoever has stopped listening."""
+"""The console goes on when its reader, its terminal or its disk is gone."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def test_a_full_disk_ends_nothing() -> None:
     assert (done.returncode, done.stderr) == (0, "se acabó\n")
 
 
-def test_nobody_there_at_all_ends_nothing() -> None:
+def test_a_closed_output_ends_nothing() -> None:
     done = talk("{talker} >&-")
     assert (done.returncode, done.stderr) == (0, "se acabó\n")

@@ -21,7 +21,7 @@ GOODBYE = "👋 1 persona ya no está activa en el padrón: se desactivará."
 
 @pytest.fixture
 def console() -> Console:
-    """A pipe."""
+    """A console on a pipe."""
     return Console(file=io.StringIO(), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -111,11 +111,11 @@ def test_each_outcome_counts_and_has_its_sentence(console: Console) -> None:
     ]
 
 
-def test_whoever_was_not_looked_at_is_neither_printed_nor_counted(console: Console) -> None:
+def test_a_member_whose_photo_was_not_looked_at_is_neither_printed_nor_counted(console: Console) -> None:
     assert told(console, Skipped(ANA, "current"), Skipped(ANA, "interrupted")) == []
 
 
-def test_whoever_was_looked_at_moves_the_bar(terminal: Console) -> None:
+def test_a_member_whose_photo_was_looked_at_moves_the_bar(terminal: Console) -> None:
     progress = ConsoleProgress(terminal)
     progress.begin(2, 0)
     progress.outcome(Skipped(ANA, "renamed"))

@@ -8,13 +8,13 @@ import pytest
 
 from app.reports.csv_list import COLUMNS, harmless, listing
 from app.reports.photo_review import Entry, Review
-from app.reports.run_summary import summarise
+from app.runs.result import RunResult
 
 WHEN = datetime(2026, 11, 22, 6, 0)
 
 
 def review_of(*entries: Entry) -> Review:
-    return Review(WHEN, "", "", summarise([], 0.0), entries, None, ())
+    return Review(WHEN, "", "", RunResult().count(), entries, None, ())
 
 
 def entry(**values: str) -> Entry:

@@ -31,7 +31,7 @@ RUN = PastRun(
 
 @pytest.fixture(autouse=True)
 def mexico(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The reader's clock: six hours behind UTC."""
+    """Set the reader's clock to six hours behind UTC."""
     monkeypatch.setenv("TZ", "UTC+6")
     time.tzset()
     yield
@@ -40,7 +40,7 @@ def mexico(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def cells(**values: Any) -> list[str]:
-    """What the row of such a run says, without its padding."""
+    """Return the cells of such a run's row, without padding."""
     line = history_lines([replace(RUN, **values)])[1]
     return [cell.strip() for cell in line.split("  ") if cell]
 

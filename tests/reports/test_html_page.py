@@ -17,10 +17,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from app.core.files import write_private
+from app.errors import kind_of
 from app.reports import html_page as page
 from app.reports.html_page import Row, reasons_of, render, rows_of, write_report
 from app.reports.photo_review import Changes, Distribution, Entry, Review
-from app.reports.run_summary import summarise
+from app.runs.result import RunResult
 from app.runs.shared_photos import MAX_THUMBNAIL_BYTES
 from tests.support.browser import missing_browser, running_browser
 
@@ -44,11 +45,18 @@ REVIEW = Review(
     datetime(2026, 11, 22, 6, 0),
     "4 personas no se pudieron registrar.",
     "",
-    summarise([], 1.0),
+    RunResult().count(),
     ENTRIES,
     Changes(("Eva <i>Sol</i> (8)",), new=1, open=2),
     (Distribution("Sharpness", "La cara está borrosa", (3, 61, 62), warn=40, reject=10),),
 )
+
+
+def test_what_the_advice_begins_with_is_not_shown_in_the_detail_too() -> None:
+    advice = kind_of("invalid_image").advice
+    details = ("los datos están dañados o incompletos; suba otra vez el archivo original", "no se ve", "")
+    rows = [Row(entry("1", "Ana", detail=detail, advice=advice), 0, "") for detail in details]
+    assert [row.detail for row in rows] == ["los datos están dañados o incompletos", "no se ve", ""]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +71,7 @@ def chromium() -> Iterator[Chrome]:
 
 @pytest.fixture
 def browser(chromium: Chrome) -> Iterator[Chrome]:
-    """The same browser as a wide, light screen, whatever a test made of it."""
+    """Give each test the same browser, with a wide, light screen: what the test before changed is reset."""
     yield chromium
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -72,7 +80,7 @@ def browser(chromium: Chrome) -> Iterator[Chrome]:
 
 @pytest.fixture
 def opened(browser: Chrome, tmp_path: Path) -> Chrome:
-    """The browser with the report of ENTRIES in it."""
+    """Open the report of ENTRIES in the browser."""
     return show(browser, REVIEW, tmp_path)
 
 
@@ -83,7 +91,7 @@ def show(browser: Chrome, review: Review, folder: Path) -> Chrome:
 
 
 def shown(browser: Chrome) -> list[str]:
-    """The crew_ids that can be seen, in their order."""
+    """Return the crew_ids that are visible, in their order."""
     found = browser.find_elements(By.CSS_SELECTOR, ".entry .id")
     return [element.text for element in found if element.is_displayed()]
 

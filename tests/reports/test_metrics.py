@@ -1,4 +1,4 @@
-"""--metrics: what Prometheus reads of a run, and what outlives the run that failed."""
+"""`--metrics`: what Prometheus reads of a run, and what a failed run keeps of the file."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.errors import item_errors
-from app.reports.metrics import RunMetrics, write_metrics
-from app.reports.run_summary import Summary
+from app.reports.metrics import write_metrics
+from app.runs.result import RunCounts
 
-SUMMARY = Summary(
+COUNTS = RunCounts(
     stored=7, failed=3, skipped=5, interrupted=1, seconds=2.5, by_code={"no_face": 2, "bad_name": 1},
-    stages_ms={"download": 12.5, "embed": 40}, recalled=2,
+    stages_ms={"download": 12.5, "embed": 40}, recalled=2, changes={"deactivated": 2},
 )  # fmt: skip
 ENDED = 1_790_000_000.5
 
 
 def read(path: Path) -> dict[str, float]:
-    """`name` or `name{value of its label}` -> value, without the common prefix."""
+    """Return the metrics: `name` or `name{label's value}` -> value, without the common prefix."""
     found = {}
     for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
         for sample in family.samples:
@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, float]:
 
 def test_all_that_is_known_of_a_run(tmp_path: Path) -> None:
     target = tmp_path / "embeddings.prom"
-    write_metrics(RunMetrics(1, ENDED, SUMMARY, 11, {"deactivated": 2}), target)
+    write_metrics(target, 1, ENDED, COUNTS, 11)
     codes = {f"last_run_failures{{{kind.code}}}": 0 for kind in item_errors()}
     assert read(target) == codes | {
         "last_run_exit_code": 1,
@@ -55,9 +55,9 @@ def test_all_that_is_known_of_a_run(tmp_path: Path) -> None:
 
 def test_a_run_that_did_not_begin_says_so_and_keeps_the_last_success(tmp_path: Path) -> None:
     target = tmp_path / "embeddings.prom"
-    write_metrics(RunMetrics(0, ENDED, SUMMARY, 11), target)
+    write_metrics(target, 0, ENDED, COUNTS, 11)
     for exit_code in (2, 3):
-        write_metrics(RunMetrics(exit_code, ENDED + 60 * exit_code), target)
+        write_metrics(target, exit_code, ENDED + 60 * exit_code)
     assert read(target) == {
         "last_run_exit_code": 3,
         "last_run_timestamp_seconds": ENDED + 180,
@@ -70,7 +70,7 @@ def test_before_the_first_success_there_is_none(tmp_path: Path, content: str | N
     target = tmp_path / "embeddings.prom"
     if content is not None:
         target.write_text(content, encoding="latin-1")
-    write_metrics(RunMetrics(3, ENDED), target)
+    write_metrics(target, 3, ENDED)
     assert read(target) == {"last_run_exit_code": 3, "last_run_timestamp_seconds": ENDED}
 
 
@@ -78,7 +78,7 @@ def test_the_exporter_may_read_it_whatever_the_umask_and_nothing_else_is_left(tm
     target = tmp_path / "embeddings.prom"
     before = os.umask(0o077)
     try:
-        write_metrics(RunMetrics(0, ENDED), target)
+        write_metrics(target, 0, ENDED)
     finally:
         os.umask(before)
     assert stat.S_IMODE(target.stat().st_mode) == 0o644

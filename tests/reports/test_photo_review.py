@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +9,12 @@ import pytest
 
 from app.errors import DatabaseUnavailable, item_errors, kind_of
 from app.faces.quality import COMPONENTS
+from app.gallery.remembered import PhotoRecord
+from app.planning.decisions import UNCHANGED, Case, Decision
+from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored
-from app.reports.photo_review import Changes, Entry, Notice, Review, RunFacts, build_review
+from app.reports.photo_review import Changes, Entry, Review, build_review
+from app.runs.result import RunResult
 
 WHEN = datetime(2026, 11, 22, 6, 0)
 ALL_SKIPPED = ("current", "renamed", "same_file", "reencoded", "reactivated", "interrupted")
@@ -20,13 +25,25 @@ ANA, LUIS, ZOE = (
 
 
 def analysis(**components: float) -> PhotoAnalysis:
-    """A photo of 200 x 100 pixels with a face, of which only these components were assessed."""
+    """Return the analysis of a photo of 200 x 100 pixels with a face, of which only these components were assessed."""
     quality = np.array([components.get(component.name, np.nan) for component in COMPONENTS], np.float32)
     return PhotoAnalysis((200, 100), box=(50, 25, 40, 50), quality=quality, thumbnail=b"jpeg")
 
 
-def review(*outcomes: Outcome, limits: dict[str, tuple[float, float]] | None = None, **facts: Any) -> Review:
-    return build_review(outcomes, RunFacts(WHEN, 1.0, **facts), LENIENT | (limits or {}))
+def review(
+    *outcomes: Outcome,
+    limits: dict[str, tuple[float, float]] | None = None,
+    improvable: Sequence[tuple[CrewMember, str]] = (),
+    **facts: Any,
+) -> Review:
+    """Return the review of these outcomes. `improvable`: members whose photo an earlier run warned of, and the
+    component; those without an outcome are current."""
+    known = {outcome.member.crew_id for outcome in outcomes}
+    current = [Skipped(member, "current") for member, _ in improvable if member.crew_id not in known]
+    cases = [Case(member, "", None, PhotoRecord("", improvable=name)) for member, name in improvable]
+    plan = Plan([Decision(UNCHANGED, "", case) for case in cases])
+    result = RunResult([*outcomes, *current], started_at=WHEN, seconds=1.0, plan=plan, **facts)
+    return build_review(result, LENIENT | (limits or {}))
 
 
 def test_a_failure_is_told_in_the_words_of_its_error_with_the_photo_and_the_face_in_it() -> None:
@@ -44,7 +61,7 @@ def test_a_photo_of_low_quality_is_told_in_the_words_of_its_worst_component() ->
     assert (entry.title, entry.detail, entry.advice) == (yaw.defect, pitch.defect, yaw.advice)
 
 
-def test_whoever_was_stored_is_listed_only_when_the_photo_could_be_better() -> None:
+def test_a_stored_member_is_listed_only_when_the_photo_could_be_better() -> None:
     better, good = (
         Stored(ANA, 1, analysis=analysis(HeadPoseYaw=60.0)),
         Stored(LUIS, 2, analysis=analysis(HeadPoseYaw=0.0)),
@@ -53,7 +70,7 @@ def test_whoever_was_stored_is_listed_only_when_the_photo_could_be_better() -> N
     assert (entry.crew_id, entry.kind, entry.code, entry.change) == ("1", "improve", "HeadPoseYaw", "")
 
 
-def test_whoever_failed_is_listed_once_whatever_else_could_be_better() -> None:
+def test_a_failed_member_is_listed_once_even_if_the_photo_could_be_better() -> None:
     photo = analysis(HeadPoseYaw=60.0)
     found = review(Failed(ANA, "store", "row_refused", analysis=photo), limits={"HeadPoseYaw": (80.0, 10.0)})
     assert [entry.kind for entry in found.entries] == ["technical"]
@@ -133,7 +150,7 @@ def test_without_an_earlier_picture_an_entry_goes_without() -> None:
     assert [(entry.thumbnail, entry.box) for entry in found] == [(b"", None)] * 2
 
 
-def test_whoever_failed_is_not_listed_as_improvable_too() -> None:
+def test_a_failed_member_is_not_listed_as_improvable_too() -> None:
     found = review(Failed(ANA, "detect", "no_face"), improvable=[(ANA, "HeadPoseYaw"), (ZOE, "HeadPoseYaw")])
     assert [(entry.crew_id, entry.kind) for entry in found.entries] == [("1", "retake"), ("3", "improve")]
 
@@ -144,7 +161,7 @@ def test_nothing_is_new_when_there_was_no_run_before() -> None:
 
 
 def test_a_notice_is_listed_although_nothing_failed() -> None:
-    found = review(Stored(LUIS, 1), notices=[Notice(ANA, "shared_photo", "es la de Luis Gil (2)")], previous={})
+    found = review(Stored(LUIS, 1), reported=[(ANA, "es la de Luis Gil (2)")], previous={})
     assert [(entry.crew_id, entry.kind, entry.detail) for entry in found.entries] == [
         ("1", "shared", "es la de Luis Gil (2)")
     ]

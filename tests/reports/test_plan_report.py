@@ -13,7 +13,7 @@ from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.records import CrewMember, Failed
 from app.reports import plan_report
-from app.reports.plan_report import UNKNOWN_TIME, WORDS, plan_document, plan_lines, plan_notices, say_duration
+from app.reports.plan_report import UNKNOWN_TIME, WORDS, plan_document, plan_lines, plan_notices
 
 RULES = Rules("Facenet512", "c1", 512, "j1", datetime(2026, 11, 22), timedelta(hours=20))
 MIXTURE = (
@@ -122,24 +122,6 @@ def test_of_an_empty_roster_nothing_is_counted() -> None:
     assert plan_lines(Plan([]), RULES)[2:4] == ["No hay nadie en el padrón.", ""]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "menos de un minuto"),
-        (29, "menos de un minuto"),
-        (31, "un minuto"),
-        (170, "unos 3 minutos"),
-        (59 * 60 + 29, "unos 59 minutos"),
-        (3599, "una hora"),
-        (80 * 60, "una hora y 20 minutos"),
-        (119 * 60, "unas 2 horas"),
-        (20.5 * 3600, "unas 20 horas y 30 minutos"),
-    ],
-)
-def test_a_duration_is_told_as_one_would_say_it(seconds: float, words: str) -> None:
-    assert say_duration(seconds) == words
-
-
 def test_the_document_has_every_kind_and_every_decision() -> None:
     member = CrewMember("\udcff", "a.jpg", "Ana")
     plan = Plan(
@@ -221,7 +203,7 @@ def test_the_plan_tells_of_the_rows_what_the_run_would_tell(migrating: bool) -> 
     assert max(map(len, plan_lines(plan, RULES, 80, migrating=migrating))) <= 80
 
 
-def test_rows_that_nobody_sees_are_no_mixture() -> None:
+def test_inactive_rows_are_no_mixture() -> None:
     assert plan_notices(Plan([decision("stale", enrolment=row("Facenet", active=False))]), RULES) == []
 
 

@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import os
 import stat
-from datetime import datetime
 from pathlib import Path
 
 from app.faces.quality import COMPONENTS
+from app.planning.decisions import NEW, Case, Decision
+from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
-from app.reports.photo_review import RunFacts, build_review
+from app.reports.photo_review import build_review
 from app.reports.run_json import describe, run_document, write_document
+from app.runs.result import RunResult
 
 ANA = CrewMember("1", "a.jpg")
 LIMITS = {component.name: (0.0, 0.0) for component in COMPONENTS}
@@ -24,9 +26,9 @@ def test_each_failure_says_whether_it_is_old_news() -> None:
 
 def test_the_summary_has_old_news_and_whatever_it_is_given() -> None:
     ending = {"exit_code": 1, "deactivated": ["8"], "purged": ["9"], "rows_left": 0, "plan": {"new": 1}}
-    outcomes = [OLD, Failed(ANA, "detect", "no_face")]
-    review = build_review(outcomes, RunFacts(datetime(2026, 11, 22), 1.0), LIMITS)
-    summary = run_document(outcomes, review, ending)["summary"]
+    plan = Plan([Decision(NEW, "", Case(ANA, ""))])
+    result = RunResult([OLD, Failed(ANA, "detect", "no_face")], deactivated=["8"], purged=["9"], rows_left=0, plan=plan)
+    summary = run_document(result, build_review(result, LIMITS), "Facenet512", 1)["summary"]
     assert (summary["failed"], summary["recalled"]) == (2, 1)
     assert ending.items() <= summary.items()
 

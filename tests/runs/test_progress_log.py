@@ -1,44 +1,42 @@
-"""The heartbeat: a long run says in the log how far it is."""
+"""A long run says in the log how far it is."""
 
 from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
 
 import pytest
 
 from app.records import SKIPPED_INTERRUPTED, CrewMember, Skipped, Stored
 from app.runs.progress_log import ProgressLog
-from tests.support.tiny_faces import Silent
 
 MEMBER = CrewMember("A1", "a.jpg")
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """With every rate as R and every time left as T."""
+    """Return the logged lines, with every rate and time left as R."""
     said = [record.getMessage() for record in caplog.records]
     return [re.sub(r"\d+\.\d por segundo; quedan unos \d+ min", "R", line) for line in said]
 
 
 def test_how_far_it_is_and_that_nothing_came(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    heart = ProgressLog(Silent(threading.Event()))
-    heart.beat()
-    heart.checking(0, 9)
-    heart.checking(3, 9)
-    heart.beat()
-    heart.checking(9, 9)
-    heart.beat()
-    heart.begin(3, 0)
-    heart.outcome(Stored(MEMBER, 1))
-    heart.beat()
-    heart.outcome(Skipped(MEMBER, SKIPPED_INTERRUPTED))
-    heart.beat()
-    heart.outcome(Stored(MEMBER, 1))
-    heart.outcome(Stored(MEMBER, 1))
-    heart.beat()
+    progress = ProgressLog()
+    progress.write_line()
+    progress.checking(0, 9)
+    progress.checking(3, 9)
+    progress.write_line()
+    progress.checking(9, 9)
+    progress.write_line()
+    progress.begin(3, 0)
+    progress.outcome(Stored(MEMBER, 1))
+    progress.write_line()
+    progress.outcome(Skipped(MEMBER, SKIPPED_INTERRUPTED))
+    progress.write_line()
+    progress.outcome(Stored(MEMBER, 1))
+    progress.outcome(Stored(MEMBER, 1))
+    progress.write_line()
     assert lines(caplog) == [
         "Fotos comprobadas en el servidor: van 3 de 9; R",
         "Fotos procesadas: van 1 de 3; R",
@@ -48,8 +46,8 @@ def test_how_far_it_is_and_that_nothing_came(caplog: pytest.LogCaptureFixture) -
 
 def test_it_beats_by_itself_while_inside_and_not_after(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    with ProgressLog(Silent(threading.Event()), every_s=0.01) as heart:
-        heart.begin(2, 0)
+    with ProgressLog(every_s=0.01) as progress:
+        progress.begin(2, 0)
         deadline = time.monotonic() + 10
         while not caplog.records and time.monotonic() < deadline:
             time.sleep(0.01)

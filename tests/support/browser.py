@@ -1,4 +1,4 @@
-"""A real browser without a window, driven by selenium."""
+"""Run a real browser without a window, driven by selenium."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DRIVER = "chromedriver"
 
 
 def missing_browser() -> list[str]:
-    """Which of the two programs this machine lacks."""
+    """List which of the two programs this machine lacks."""
     return [*([] if _browser() else [BROWSERS[0]]), *([] if shutil.which(DRIVER) else [DRIVER])]
 
 
@@ -24,10 +24,10 @@ def _browser() -> str | None:
 
 @contextmanager
 def running_browser(width: int = 1280, height: int = 900) -> Iterator[Chrome]:
-    """Chromium with a window of so many pixels; it is closed at the end."""
+    """Open Chromium with a window of so many pixels; close it on leaving."""
     options = ChromeOptions()
     options.binary_location = _browser() or ""
-    # root has no sandbox, and a container's /dev/shm is too small for it
+    # Chromium refuses to sandbox root, and needs more than a container's /dev/shm
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={width},{height}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

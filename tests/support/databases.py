@@ -1,4 +1,4 @@
-"""SQL for the tests: rows in, rows out, and the roster's table as the organisation has it."""
+"""Run SQL in tests, and make the organisation's roster table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = tuple[Any, ...]
 
 
 def run_sql(database: Database, sql: str, *rows: dict[str, Any]) -> list[Row]:
-    """Run one statement in a transaction of its own, once for each of `rows`; returns what it gave."""
+    """Run one statement in its own transaction, once for each of `rows`; return the rows of its result."""
 
     def work(connection: Connection) -> list[Row]:
         result = connection.execute(text(sql), list(rows) or None)
@@ -24,7 +24,7 @@ def run_sql(database: Database, sql: str, *rows: dict[str, Any]) -> list[Row]:
 
 
 def create_roster(database: Database, rows: Sequence[Row], columns: str = ROSTER_COLUMNS) -> None:
-    """The table `tripulantes` with these rows: (crew_id, nombres, apellidos, imagen, estatus)."""
+    """Make the table `tripulantes` with these rows: (crew_id, nombres, apellidos, imagen, estatus)."""
     run_sql(database, f"CREATE TABLE tripulantes ({columns})")
     insert = "INSERT INTO tripulantes (crew_id, nombres, apellidos, imagen, estatus) VALUES (:a, :b, :c, :d, :e)"
     if rows:

@@ -1,8 +1,8 @@
-"""Facenet512 with seeded weights: DeepFace's own Keras network goes out as the .h5 and the .onnx that DeepFace loads.
+"""Write Facenet512 with seeded weights: DeepFace's own Keras network as the .h5 and the .onnx that DeepFace loads.
 
-Run as a program (`python facenet_weights.py FOLDER`), since TensorFlow and our ONNX engine do not share a process.
-The vectors recognise nobody; architecture, shapes, sizes and speed are the real ones. It also writes what the
-TensorFlow network makes of a batch of seeded faces (`faces.npy`, `vectors.npy`): the reference for the ONNX one.
+Run as a program (`python facenet_weights.py FOLDER`), since TensorFlow and our ONNX engine must not share a process.
+The vectors cannot recognise people; architecture, shapes, sizes and speed are the real ones. It also writes a batch of
+seeded faces and the TensorFlow network's vectors of them (`faces.npy`, `vectors.npy`), the reference for ONNX.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ DIMENSIONS = 512
 
 
 def seeded_faces(count: int = 16) -> np.ndarray:
-    """Network inputs (n, 160, 160, 3), float32 in [0, 1]: coarse shapes, as different as faces are."""
+    """Return network inputs (n, 160, 160, 3), float32 in [0, 1]: coarse shapes, as different as faces are."""
     coarse = np.random.default_rng(SEED).random((count, 8, 8, 3), dtype=np.float32)
     return np.stack([np.clip(cv2.resize(face, INPUT[:2], interpolation=cv2.INTER_CUBIC), 0, 1) for face in coarse])
 
 
 class Converter:
-    """Walks a Keras functional model and writes one ONNX node or a few for each layer, in NCHW."""
+    """Convert each layer of a Keras functional model to one or a few ONNX nodes, in NCHW."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -108,7 +108,7 @@ def convert(model) -> onnx.ModelProto:
 
 
 def seed_weights(model) -> None:
-    """Random, but such that signals neither die nor explode on the way through the blocks."""
+    """Set random weights, scaled so that signals neither vanish nor explode in the blocks."""
     random = np.random.default_rng(SEED)
     for layer in model.layers:
         kind, weights = type(layer).__name__, layer.get_weights()
@@ -123,8 +123,8 @@ def seed_weights(model) -> None:
 
 
 def _spread(model) -> None:
-    """Centre and scale the last layer, so that different faces get different vectors (untrained nets give nearly
-    the same to all, and a comparison of those would not notice a mistake)."""
+    """Centre and scale the last layer, so that different faces get different vectors. Untrained nets give nearly the
+    same vector to all faces, and a comparison of those would not detect a mistake."""
     beta, mean, variance = model.layers[-1].get_weights()
     vectors = model(seeded_faces(), training=False).numpy()
     raw = (vectors - beta) * np.sqrt(variance + model.layers[-1].epsilon) + mean
@@ -132,7 +132,7 @@ def _spread(model) -> None:
 
 
 def main(folder: Path) -> None:
-    # TensorFlow: only where the weights are really to be made.
+    # Imports TensorFlow, so only when weights are made.
     from deepface.models.facial_recognition.tf.Facenet import InceptionResNetV1
 
     folder.mkdir(parents=True, exist_ok=True)

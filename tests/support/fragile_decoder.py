@@ -1,6 +1,6 @@
-"""A decoder that the end of a file can crash, hang or make hungry: what real ones do of files that nobody has yet.
+"""A decoder that certain file endings crash, hang or fill with memory, as unknown files may do to a real decoder.
 
-`python -m tests.support.fragile_decoder` is `app.photos.sandbox_worker` with it.
+`python -m tests.support.fragile_decoder` runs `app.photos.sandbox_worker` with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LINGER_S = 0.6
 
 
 def read(content: bytes, options: DecodeOptions) -> Pixels:
-    """The pixels, or an accident."""
+    """Return the pixels, or do what the end of the file asks for."""
     if content.endswith(CRASHING):
         os.kill(os.getpid(), signal.SIGSEGV)
     if content.endswith(HANGING):

@@ -1,4 +1,4 @@
-"""A private MariaDB: a folder comes in, a running server on loopback goes out, and is gone afterwards."""
+"""Run a private MariaDB server on loopback, with its data in a given folder."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from sqlalchemy.exc import DBAPIError
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60
-SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin"  # where Debian keeps mariadbd; not in everybody's PATH
+SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin"  # where Debian keeps mariadbd; often not in PATH
 OPTIONS = (
     f"--bind-address={HOST}",
     "--skip-name-resolve=OFF",
     "--skip-log-bin",
     "--innodb-buffer-pool-size=32M",
-    "--innodb-flush-log-at-trx-commit=0",  # nothing here has to outlive the machine
+    "--innodb-flush-log-at-trx-commit=0",  # the data need not survive a power failure
     "--innodb-lock-wait-timeout=10",
     "--performance-schema=OFF",
 )
@@ -33,16 +33,16 @@ OPTIONS = (
 
 @dataclass(frozen=True)
 class MariaDb:
-    """A running server that anybody may enter as root, without a password, from this machine."""
+    """A running server; from this machine, root needs no password."""
 
     port: int
 
     def url(self, database: str = "", user: str = "root", password: str = "") -> URL:
-        """The SQLAlchemy URL of one of its databases."""
+        """Return the SQLAlchemy URL of one of its databases."""
         return URL.create("mysql+mysqlconnector", user, password, HOST, self.port, database or None)
 
     def execute(self, sql: str, database: str = "", /, **values: Any) -> list[tuple[Any, ...]]:
-        """Run one statement as root; returns its rows."""
+        """Run one statement as root; return its rows."""
         arguments = {"use_pure": True, "charset": "utf8mb4", "collation": "utf8mb4_general_ci"}
         engine = create_engine(self.url(database), poolclass=NullPool, connect_args=arguments)
         with engine.begin() as connection:
@@ -50,23 +50,24 @@ class MariaDb:
             return [tuple(row) for row in result] if result.returns_rows else []
 
     def create_user(self, name: str, password: str, *grants: str) -> None:
-        """A user with a password, and nothing but these grants, such as `SELECT ON base.*`."""
+        """Create a user with a password and only these grants, such as `SELECT ON base.*`."""
         self.execute(f"CREATE OR REPLACE USER {name}@'%' IDENTIFIED BY '{password}'")
         for grant in grants:
             self.execute(f"GRANT {grant} TO {name}@'%'")
 
 
 def find_program(name: str) -> str | None:
+    """Return the path of a program; None where it is not installed."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}")
 
 
 def missing_programs() -> list[str]:
-    """What of the server is not installed."""
+    """List the programs of the server that are not installed."""
     return [name for name in ("mariadb-install-db", "mariadbd") if find_program(name) is None]
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
+    """Return a port on which no program listens at the moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -74,7 +75,7 @@ def free_port() -> int:
 
 @dataclass
 class Daemon:
-    """The server's process, which may be stopped and started again on the same data and port."""
+    """The server's process; it can be stopped and started again on the same data and port."""
 
     server: MariaDb
     words: list[str]
@@ -93,14 +94,14 @@ class Daemon:
 
 @contextmanager
 def running_mariadb(folder: Path, *options: str) -> Iterator[MariaDb]:
-    """Initialise a server in `folder` (a short path: it holds a socket), and run it while inside."""
+    """Start a server with its data in `folder`; stop it on leaving. The path must be short: it holds a socket."""
     with running_daemon(folder, *options) as daemon:
         yield daemon.server
 
 
 @contextmanager
 def running_daemon(folder: Path, *options: str) -> Iterator[Daemon]:
-    """The same for whoever wants to stop it."""
+    """Start a server as `running_mariadb` does, and give its process, so that a test can stop it."""
     data = folder / "data"
     user = ["--user=root"] if os.geteuid() == 0 else []
     _initialise(data, user)

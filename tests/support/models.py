@@ -1,6 +1,6 @@
-"""A DeepFace home for the tests: Facenet512's real architecture with seeded weights, Dlib with its trained ones.
+"""Prepare a DeepFace home for the tests: Facenet512's architecture with seeded weights, Dlib with its trained ones.
 
-Made once and kept in `tests/.cache` (git-ignored) until what makes it changes.
+It is made once and kept in `tests/.cache` (git-ignored) until facenet_weights.py or DeepFace's version changes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DLIB = "dlib_face_recognition_resnet_model_v1.dat"
 
 
 def prepare_home() -> Path:
-    """A folder to be DEEPFACE_HOME. Its weights folder also holds `faces.npy` and what TensorFlow makes of them,
+    """Return a folder for DEEPFACE_HOME. Its weights folder also holds `faces.npy` and TensorFlow's vectors of them,
     `vectors.npy`."""
     key = hashlib.sha256(MAKER.read_bytes() + version("deepface").encode()).hexdigest()[:16]
     home = SUPPORT.parent / ".cache" / key

@@ -1,4 +1,4 @@
-"""Damaged images: a good file and a source of chance come in, a file that is no longer good goes out."""
+"""Damage image files at random, as a fuzzer does."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from app.photos.kinds import PNG_START
 
 Chance = np.random.Generator
 Mutation = Callable[[bytes, Chance], bytes]
-HEAD_BYTES = 256  # where headers are: half of the damage goes there
-# Where a file's parts begin: marker, chunk or block; whatever else it is, twelve bytes are a TIFF's entry.
+HEAD_BYTES = 256  # where headers lie, which get half of the damage
+# Where the parts of a file begin: a marker, chunk or block. Other files are cut into twelve bytes, as TIFF entries.
 PARTS = re.compile(
     rb"\xff[\xc0-\xfe]|....(?=IHDR|PLTE|tRNS|IDAT|eXIf|acTL|fcTL|fdAT|IEND)|VP8|ALPH|ANIM|ANMF|[\x21\x2c](?=.[\x00-\x0f])",
     re.DOTALL,
@@ -26,7 +26,7 @@ NUMBERS = ("<H", ">H", "<I", ">I")
 
 
 def mutate(content: bytes, chance: Chance) -> bytes:
-    """The file after one or two kinds of damage; a PNG's checksums are often made good, or nobody would look on."""
+    """Damage the file in one or two ways. A PNG's checksums are often corrected, else decoders stop early."""
     for number in chance.integers(0, len(MUTATIONS), chance.integers(1, 3)):
         content = MUTATIONS[number](content, chance)
     return with_good_checksums(content) if content.startswith(PNG_START) and chance.random() < 0.7 else content
@@ -50,7 +50,7 @@ def cut_off(content: bytes, chance: Chance) -> bytes:
 
 
 def move_parts(content: bytes, chance: Chance) -> bytes:
-    """Two parts swapped, one twice, or one left out."""
+    """Swap two parts, repeat one, or leave one out."""
     starts = [found.start() for found in PARTS.finditer(content)]
     if len(starts) < 3:
         starts = list(range(8, len(content), ENTRY_BYTES))
@@ -68,7 +68,7 @@ def move_parts(content: bytes, chance: Chance) -> bytes:
 
 
 def overwrite_number(content: bytes, chance: Chance) -> bytes:
-    """A length, a size or an offset becomes an extreme."""
+    """Overwrite some number, perhaps a length, a size or an offset, with an extreme one."""
     form = NUMBERS[chance.integers(len(NUMBERS))]
     size = struct.calcsize(form)
     value = (*EXTREMES, len(content))[chance.integers(len(EXTREMES) + 1)] % (1 << 8 * size)
@@ -80,7 +80,7 @@ MUTATIONS: tuple[Mutation, ...] = (flip_bits, replace_block, cut_off, move_parts
 
 
 def with_good_checksums(content: bytes) -> bytes:
-    """A PNG with every chunk's checksum as it has to be, as far as its lengths lead."""
+    """Correct every chunk's checksum in a PNG, as far as the chunks' lengths lead."""
     mended, place = bytearray(content), len(PNG_START)
     while place + 12 <= len(mended):
         (length,) = struct.unpack_from(">I", mended, place)

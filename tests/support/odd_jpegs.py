@@ -1,4 +1,4 @@
-"""JPEGs of kinds that no encoder at hand writes: the colour slopes of `SLOPES`, in Base64."""
+"""JPEGs of kinds that no installed encoder writes: the picture `SLOPES`, in Base64."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 
 _ROWS, _COLUMNS = np.mgrid[:16, :24]
 SLOPES = np.stack([(_ROWS + _COLUMNS) * 6, _ROWS * 15, _COLUMNS * 10], axis=2).astype(np.uint8)  # BGR
-GREY_SLOPE = np.repeat(SLOPES[:, :, 2:], 3, axis=2)  # what the grey one shows
+GREY_SLOPE = np.repeat(SLOPES[:, :, 2:], 3, axis=2)  # the picture of the grey one
 
 
 def odd_jpeg(name: str) -> bytes:
+    """Return the file of that kind, a key of ODD_JPEGS."""
     return base64.b64decode(ODD_JPEGS[name])
 
 

@@ -1,4 +1,4 @@
-"""An organisation that lives on: a roster, a photo server and a clock; and an oracle that knows what its gallery is."""
+"""An organisation over many days (roster, photo server, clock), and an oracle of what its gallery must hold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from app.core.database import Database
 from app.gallery.run_history import RunEnd
 from app.planning.request import Request
 from app.records import Failed
-from app.runs.context import RunResult, close_run
+from app.runs.context import close_run
+from app.runs.result import RunResult
 from app.runs.run import run_batch
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.tiny_faces import KILLED, QUALITY, Silent, TinyLoader, close_to, draw
@@ -34,7 +35,8 @@ INSERT_PERSON = "INSERT INTO tripulantes VALUES (:a, 'Ana', :b, :c, :d)"
 
 @dataclass
 class Person:
-    """Somebody as the organisation has them now: on the roster with status 1 (0: left; None: row deleted)."""
+    """A person of the organisation. `status`: 1 on the roster, 0 departed, None row deleted; `lost`: the photo is
+    missing on the server."""
 
     photo_name: str
     picture: int
@@ -47,7 +49,7 @@ class Person:
 
 @dataclass(frozen=True)
 class File:
-    """A photo as the server has it."""
+    """A photo on the server."""
 
     url: str
     sha256: str
@@ -57,7 +59,7 @@ class File:
 
 @dataclass
 class Ran:
-    """One run: its result, exit code, and what it cost by crew id."""
+    """One run: its result, exit code, and its downloads and embeddings by crew id."""
 
     result: RunResult
     exit_code: int
@@ -71,7 +73,7 @@ class Ran:
 
     @property
     def codes(self) -> dict[str, str]:
-        """crew id -> outcome with its code, `!` after that of an earlier run."""
+        """Outcomes by crew id: the code or `stored`, with `!` for a failure recalled from an earlier run."""
         assert len({each.member.crew_id for each in self.result.outcomes}) == len(self.result.outcomes)
         return {
             each.member.crew_id: getattr(each, "code", "stored") + "!" * getattr(each, "recalled", False)
@@ -81,7 +83,7 @@ class Ran:
 
 @dataclass
 class Organisation:
-    """Events change `people`; `run` publishes them first."""
+    """An organisation; events change `people`, and `run` publishes them to roster and server first."""
 
     database: Database
     web: PhotoServer
@@ -95,7 +97,7 @@ class Organisation:
     def __post_init__(self) -> None:
         create_roster(self.database, [])
 
-    # What happens in an organisation
+    # Events
 
     def hire(self, *crew_ids: str) -> None:
         for crew_id in crew_ids:
@@ -108,7 +110,7 @@ class Organisation:
         self.people[crew_id].status = 1
 
     def replace(self, crew_id: str, *, face: bool = True) -> None:
-        """Another photo under the same name."""
+        """Replace the photo under the same name."""
         self._save(crew_id, picture=self._new_picture(), face=face, quality=QUALITY, lost=False)
 
     def rename(self, crew_id: str) -> None:
@@ -124,7 +126,7 @@ class Organisation:
         self.people[crew_id].lost = False
 
     def _save(self, crew_id: str, **changes: Any) -> None:
-        """Every file has a size of its own: some servers tell nothing else."""
+        """Change the photo; the new file gets another size, since some servers send no other validator."""
         person = self.people[crew_id]
         self.people[crew_id] = replace(person, **changes)
         while len(self.content(crew_id)) == len(_draw(person)):
@@ -134,7 +136,7 @@ class Organisation:
         self._pictures += 1
         return self._pictures
 
-    # What the roster and the server say of it
+    # Roster and server
 
     def content(self, crew_id: str) -> bytes:
         return _draw(self.people[crew_id])
@@ -172,7 +174,7 @@ class Organisation:
     # Runs
 
     def run(self, *, stop_after: int = 0, recheck_hours: float | None = None, **request: Any) -> Ran:
-        """One run, closed as the command line does."""
+        """Run the program once and close the run as the command line does."""
         self.publish()
         self.web.downloads.clear()
         self.loader.embedded.clear()
@@ -190,7 +192,7 @@ class Organisation:
         return Ran(result, exit_code, downloads, Counter(self.loader.embedded))
 
     def die(self, stage: str, crew_id: str) -> None:
-        """A run in a process of its own, which is gone from one moment to the next when this member comes there."""
+        """Run the program in its own process, which kills itself when this member comes to that stage."""
         self.publish()
         values = self.settings.model_dump(mode="json") | {"DB_URL": self.settings.DB_URL.get_secret_value()}
         given = json.dumps({"settings": values, "now": self.now.isoformat(), "stage": stage, "crew_id": crew_id})
@@ -201,10 +203,10 @@ class Organisation:
     def tomorrow(self) -> None:
         self.now += timedelta(days=1)
 
-    # What is in the tables
+    # Tables
 
     def dump(self, *without: str) -> dict[str, list[Row]]:
-        """All of every table, but for these columns of `face_photos`."""
+        """Read every table, except these columns of `face_photos`."""
         found = {}
         for table in sorted(inspect(self.database.engine).get_table_names()):
             columns = [column["name"] for column in inspect(self.database.engine).get_columns(table)]
@@ -213,7 +215,7 @@ class Organisation:
         return found
 
     def active_rows(self) -> list[Row]:
-        """(crew id, URL, model, vector, SHA-256 of the photo, contract), by crew id."""
+        """Read the active rows (crew id, URL, model, vector, SHA-256 of the photo, spec's digest), by crew id."""
         return run_sql(
             self.database,
             "SELECT e.crew_id, e.imagen_path, e.modelo, e.embedding, v.sha256, v.contract FROM face_embeddings e "
@@ -223,7 +225,7 @@ class Organisation:
 
 @dataclass(frozen=True)
 class Held:
-    """A row of the gallery as it has to be."""
+    """The row that the gallery must hold for a person."""
 
     url: str
     sha256: str
@@ -234,8 +236,8 @@ class Held:
 
 @dataclass
 class Oracle:
-    """What the gallery holds after each day, and what that costs at least, by roster and photos alone. `looked`: the
-    file that each member's photo was when it was last looked at, and by which model."""
+    """Computes from roster and photos alone what the gallery must hold after each day, and the least downloads and
+    embeddings for it. `looked`: each member's file when it was last processed, and the model."""
 
     held: dict[str, Held] = field(default_factory=dict)
     looked: dict[str, tuple[File, str]] = field(default_factory=dict)
@@ -243,7 +245,8 @@ class Oracle:
     def pass_day(
         self, home: Organisation, *, allow_mass_change: bool = False
     ) -> tuple[Counter[str], Counter[str]] | None:
-        """What is downloaded and embedded; None, and nothing changes, when the server is not to be believed."""
+        """Advance by one day; return the expected downloads and embeddings by crew id. Return None and change nothing
+        when the server's answers are implausible."""
         if home.suspicious:
             return None
         self._let_go(home, allow_mass_change=allow_mass_change)
@@ -266,7 +269,7 @@ class Oracle:
         file, row, model = home.file(crew_id), self.held.get(crew_id), home.settings.FACE_MODEL
         if file is None or not file.face:
             if row is not None and row.model == model:
-                self.held[crew_id] = replace(row, active=True)  # whoever came back: the row is no worse than it was
+                self.held[crew_id] = replace(row, active=True)  # back in the roster: the old row is still valid
             known = self.looked.pop(crew_id, None) == (file, model)
             if file is not None:
                 self.looked[crew_id] = (file, model)
@@ -280,7 +283,7 @@ class Oracle:
         return int(not (known and same_file)), int(not same_file)
 
     def check(self, home: Organisation) -> None:
-        """The gallery is what it has to be: one active row for each of these, and no other."""
+        """Assert that the gallery holds exactly the expected active rows, each with the right vector."""
         found = [(*row[:3], row[4]) for row in home.active_rows()]
         wanted = [(each, row.url, row.model, row.sha256) for each, row in sorted(self.held.items()) if row.active]
         assert found == wanted
@@ -290,7 +293,7 @@ class Oracle:
             if not close_to(np.array(json.loads(row[3]), np.float32), self.held[row[0]].picture, row[2])
         ]
         assert wrong == []
-        assert len({row[5] for row in home.active_rows()}) <= 1  # contracts
+        assert len({row[5] for row in home.active_rows()}) <= 1  # embedding specs
 
 
 def _draw(person: Person) -> bytes:

@@ -1,4 +1,4 @@
-"""Pictures for the tests: real portraits out of packages, and encoders with what cameras write into files."""
+"""Pictures for the tests: real portraits from packages, encoders with EXIF orientation, and drawings."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ UPRIGHT = 1
 
 
 def package_file(package: str, *parts: str) -> Path:
-    """A data file of a package. Nothing is imported: these packages are installed without what they require."""
+    """Return the path of a package's data file, without importing the package: its requirements are not installed."""
     spec = importlib.util.find_spec(package)
     assert spec and spec.submodule_search_locations, "pip install --no-deps -r requirements-demo.txt"
     return Path(spec.submodule_search_locations[0], *parts)
 
 
 def read_picture(path: Path) -> Image:
-    """A picture's pixels: BGR uint8 (h, w, 3)."""
+    """Read a picture: BGR uint8 (h, w, 3)."""
     return np.asarray(cv2.imread(str(path)), np.uint8)
 
 
 def encode_picture(image: Image, kind: str = "JPEG", *, orientation: int = UPRIGHT, **options: object) -> bytes:
-    """BGR (or grey) pixels as the bytes of a file; `orientation` is what EXIF says of it, `options` are Pillow's."""
+    """Encode BGR or grey pixels as the bytes of a file; `orientation` is EXIF's, `options` are Pillow's."""
     exif = PillowImage.Exif()
     if orientation != UPRIGHT:
         exif[EXIF_ORIENTATION] = orientation
@@ -41,7 +41,7 @@ def encode_picture(image: Image, kind: str = "JPEG", *, orientation: int = UPRIG
 
 
 def encode_pillow(picture: PillowImage.Image, kind: str, **options: object) -> bytes:
-    """A Pillow image as the bytes of a file."""
+    """Encode a Pillow image as the bytes of a file."""
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
@@ -50,14 +50,14 @@ def encode_pillow(picture: PillowImage.Image, kind: str, **options: object) -> b
 def write_picture(
     path: Path, image: Image, kind: str = "JPEG", *, orientation: int = UPRIGHT, **options: object
 ) -> Path:
-    """The same, into a file whose folder is made if need be; returns its path."""
+    """Encode pixels into a file, making its folder if need be; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_picture(image, kind, orientation=orientation, **options))
     return path
 
 
 def draw_avatar(side_px: int = 480) -> Image:
-    """A default avatar of the package python_avatars, in which MTCNN sees a face: the same one each time."""
+    """Draw an avatar of the package python_avatars in which MTCNN detects a face; the same one each time."""
     random.seed(1)  # hair, brows and clothes are chosen by chance
     avatar = python_avatars.Avatar(
         style=python_avatars.AvatarStyle.TRANSPARENT,
@@ -72,6 +72,6 @@ def draw_avatar(side_px: int = 480) -> Image:
 
 
 def render_svg(svg: str, side_px: int) -> Image:
-    """A drawing on white: BGR uint8 (h, w, 3)."""
+    """Render a drawing on white: BGR uint8 (h, w, 3)."""
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=side_px, background="white"))
     return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), np.uint8)

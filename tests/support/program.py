@@ -1,4 +1,4 @@
-"""The whole program in this process: a roster, a web server and settings in the environment, as a user has them."""
+"""Run the whole program in this process, with a roster, a web server and settings in the environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CREW = Table(
 
 @dataclass
 class Result:
-    """What a run left: exit code, what it printed, and `--json`'s document."""
+    """The results of a run: exit code, output, and the document of `--json`."""
 
     exit_code: int
     stdout: str
@@ -34,7 +34,7 @@ class Result:
 
     @property
     def codes(self) -> dict[str, str]:
-        """crew_id -> outcome, with the code where there is one."""
+        """Outcomes by crew id, with the code where there is one."""
         return {
             member["crew_id"]: ":".join(filter(None, (member["outcome"], member["code"])))
             for member in self.document["members"]
@@ -74,13 +74,13 @@ class World:
             connection.execute(delete(CREW))
 
     def rows(self) -> list[Any]:
-        """face_embeddings as it is, by id."""
+        """Read all rows of face_embeddings, by id."""
         table = Table("face_embeddings", MetaData(), autoload_with=self.engine)
         with self.engine.connect() as connection:
             return list(connection.execute(select(table).order_by(table.c.id)))
 
     def run(self, *words: str) -> Result:
-        """The program with these arguments, `--json` added."""
+        """Run the program with these arguments and `--json`."""
         target = self.folder / "run.json"
         target.unlink(missing_ok=True)
         exit_code = main([*words, "--json", str(target)])
@@ -91,7 +91,7 @@ class World:
 
 @contextmanager
 def live_in(world: World, monkeypatch: pytest.MonkeyPatch, **settings: object) -> Iterator[World]:
-    """Put the world's settings into the environment."""
+    """Put the world's settings into the environment; close its database on leaving."""
     values = {
         "DB_URL": world.url,
         "DB_RETRY_TOTAL_S": 3,
@@ -103,7 +103,7 @@ def live_in(world: World, monkeypatch: pytest.MonkeyPatch, **settings: object) -
         "WORKER_THREADS": 2,
         "LOG_DIR": world.folder / "logs",
         "TEMP_DIR": world.folder / "temp",
-        "SHARED_PHOTOS": "report",  # few pictures go round here; test_screening.py has its own setting
+        "SHARED_PHOTOS": "report",  # members share a few pictures here; the tests of shared photos set it themselves
     }
     for name, value in (values | settings).items():
         monkeypatch.setenv(name, str(value))

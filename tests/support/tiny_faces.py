@@ -1,10 +1,10 @@
-"""A finder and an embedder so small that their vectors can be computed by hand, and the pictures that they know.
+"""A finder and an embedder so small that their vectors can be computed by hand, and the pictures for them.
 
-A person's picture is 8 x 8 flat grey blocks made from a number; one without a face is the same in blue. The vector is
-the blocks' brightness, each evened out with its mirror image's, repeated to the model's length and times the letters
-of the model's name.
+A person's picture is 8 x 8 flat grey blocks made from a number; a picture without a face is the same in blue. The
+vector is the blocks' brightness, each averaged with its mirror image's, repeated to the model's length and multiplied
+by the number of letters of the model's name.
 
-`python -m tests.support.tiny_faces` is a run that kills itself on the way: see `organisation.Organisation.die`.
+`python -m tests.support.tiny_faces` is a run that kills itself: see `organisation.Organisation.die`.
 """
 
 from __future__ import annotations
@@ -36,47 +36,47 @@ from app.runs.run import run_batch
 from tests.support.pictures import encode_picture
 
 BLOCKS, BLOCK_PX = 8, 16
-DARKEST, BRIGHTEST = 30, 226  # JPEG keeps its distance to black and white
-COLOURLESS = 20  # levels of green below which nobody is there
+DARKEST, BRIGHTEST = 30, 226  # away from black and white, where JPEG clips
+COLOURLESS = 20  # levels of green; a picture with less has no face
 QUALITY = 95
 CONFIDENCE = 0.9
-KILLED = 86  # exit code of a run that dies as it was told
-Hook = Callable[[str, str], None]  # (stage, crew id): told when a member comes to a stage
+KILLED = 86  # exit code of a run that kills itself
+Hook = Callable[[str, str], None]  # called with (stage, crew id) when a member comes to a stage
 
 
 @lru_cache(maxsize=1024)
 def blocks_of(number: int) -> NDArray[np.uint8]:
-    """(8, 8) grey levels; numbers that follow each other look nothing alike."""
+    """Return grey levels (8, 8); successive numbers give unlike pictures."""
     return np.random.default_rng(number).integers(DARKEST, BRIGHTEST, (BLOCKS, BLOCKS), np.uint8)
 
 
 @lru_cache(maxsize=1024)
 def draw(number: int, *, face: bool = True, quality: int = QUALITY, padding: int = 0) -> bytes:
-    """The picture as a JPEG file; `padding` bytes behind it make a file of another size."""
+    """Draw the picture as a JPEG file; `padding` bytes are added at its end to change its size."""
     grey = np.kron(blocks_of(number), np.ones((BLOCK_PX, BLOCK_PX), np.uint8))
     image = np.stack([grey, *[grey if face else np.zeros_like(grey)] * 2], axis=2)
     return encode_picture(image, quality=quality) + b"." * padding
 
 
 def vector_by_hand(number: int, model: str) -> NDArray[np.float32]:
-    """The vector of a picture before it became a file."""
+    """Compute the vector of a picture before JPEG compression."""
     return _vector(blocks_of(number) / np.float32(255), model)
 
 
 def close_to(vector: NDArray[np.float32], number: int, model: str) -> bool:
-    """Whether the vector was made of that picture: within two grey levels in each block."""
+    """Tell whether the vector is that picture's, within two grey levels in each block."""
     by_hand = vector_by_hand(number, model)
     return vector.shape == by_hand.shape and bool(np.abs(vector - by_hand).max() < len(model) * 2 / 255)
 
 
 def _vector(blocks: NDArray[np.float32], model: str) -> NDArray[np.float32]:
-    evened = (blocks + blocks[:, ::-1]) / 2  # mirrored, a person is as much itself
+    evened = (blocks + blocks[:, ::-1]) / 2  # a mirrored picture is the same person
     return np.asarray(np.resize(evened, DIMENSIONS[model]) * len(model), np.float32)
 
 
 @dataclasses.dataclass
 class TinyFinder:
-    """Sees a face in whatever is not all blue."""
+    """Find a face in every picture that is not all blue."""
 
     hook: Hook
 
@@ -91,7 +91,7 @@ class TinyFinder:
 
 @dataclasses.dataclass
 class TinyEmbedder:
-    """Block means; `embedded` counts whose vectors were computed how often."""
+    """Compute vectors from block means; `embedded` counts the vectors computed by crew id."""
 
     model: str
     hook: Hook
@@ -110,7 +110,7 @@ class TinyEmbedder:
 
 @dataclasses.dataclass
 class TinyFaces:
-    """Stands where `FaceExtractor` does."""
+    """Stand in for `FaceExtractor`."""
 
     finder: TinyFinder
     embedder: TinyEmbedder
@@ -134,12 +134,12 @@ class TinyFaces:
 
 @dataclasses.dataclass
 class TinyLoader:
-    """What `run_batch` loads the nets with. `embedded` goes on over several runs, until somebody clears it."""
+    """Stand in for `open_face_extractor`. `embedded` counts over several runs, until a test clears it."""
 
     hook: Hook = lambda stage, crew_id: None
     embedded: Counter[str] = dataclasses.field(default_factory=Counter)
     sandbox: Sandbox = dataclasses.field(default_factory=Sandbox)
-    golden: int = 0  # the number of the picture whose vector the golden face has
+    golden: int = 0  # the number of the picture whose vector is the golden vector
 
     def __call__(self, settings: Settings, *_: Any, **__: Any) -> Any:
         embedder = TinyEmbedder(settings.FACE_MODEL, self.hook, self.embedded)
@@ -147,7 +147,7 @@ class TinyLoader:
 
 
 class Silent:
-    """An observer that says nothing, and stops the run after so many outcomes."""
+    """An observer that prints nothing and stops the run after so many outcomes."""
 
     def __init__(self, stop: threading.Event, stop_after: int = 0) -> None:
         self._stop, self._left = stop, stop_after

@@ -1,4 +1,4 @@
-"""The same thing done by several threads at the same moment."""
+"""Run the same function in several threads at the same moment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ THREADS = 4
 
 
 def all_at_once(work: Callable[[], object]) -> list[BaseException]:
-    """Four threads do `work`; what they raised."""
+    """Run `work` in four threads at once; return the exceptions that they raised."""
     errors: list[BaseException] = []
     together = threading.Barrier(THREADS)
 

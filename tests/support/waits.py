@@ -1,4 +1,4 @@
-"""An event that notes how long it was asked to wait, and does not wait: retries without their pauses."""
+"""An event that records waits instead of waiting, for tests of retries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class NotedWaits(threading.Event):
-    """Stands for the event that stops a run. `waits` holds the seconds of each pause."""
+    """Stand in for the event that stops a run. `waits` holds the seconds of each pause."""
 
     def __init__(self) -> None:
         super().__init__()

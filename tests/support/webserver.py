@@ -1,7 +1,7 @@
-"""A real web server of photos in a thread, some routes of which misbehave. It remembers what it was asked for.
+"""Run a real web server of photos in a thread; it records its requests, and some of its routes misbehave.
 
-The first segment of the path says how it behaves, so that a crew id chooses it: `/flaky/foto.jpg`. Any other path
-is looked up among `photos`, under its decoded name.
+The first segment of the path, so a member's crew id, chooses a route: `/flaky/foto.jpg`. Any other path is looked up
+in `photos`, by its decoded name.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from urllib.parse import unquote, urlsplit
 HOST = "127.0.0.1"
 OK, FOUND, NOT_MODIFIED, UNAUTHORISED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 200, 302, 304, 401, 403, 404, 405
 TOO_MANY_REQUESTS, SERVER_ERROR, UNAVAILABLE = 429, 500, 503
-MODIFIED = "Mon, 05 Jan 2026 10:00:00 GMT"  # when a photo last was, unless `modified` says otherwise
+MODIFIED = "Mon, 05 Jan 2026 10:00:00 GMT"  # Last-Modified of a photo that is not in `modified`
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time at all
 PIECE = b"x" * 65536
 CHUNK_BYTES = 5000
 DRIP_PAUSE_S, BREAK_PAUSE_S, TUNNEL_PAUSE_S = 0.05, 0.1, 1.2
-BOMB_BYTES = 50_000_000  # that a few kilobytes of gzip expand to
-TLS_RECORD = b"\x16\x03\x03\x40\x00"  # the head of a record of the handshake, of 16 KB
+BOMB_BYTES = 50_000_000  # into which a few kilobytes of gzip expand
+TLS_RECORD = b"\x16\x03\x03\x40\x00"  # the header of a handshake record of 16 KB
 
 
 class PhotoServer(ThreadingHTTPServer):
-    """Serves `photos` (decoded path without the leading slash -> bytes)."""
+    """Serve `photos` (decoded path without the leading slash -> bytes)."""
 
     daemon_threads = False  # closing waits for every request, so that no socket is left open
     request_queue_size = 64
@@ -51,16 +51,16 @@ class PhotoServer(ThreadingHTTPServer):
         self.retry_after = "7"  # what /busy asks for
         self.credentials: str | None = None  # `user:password`, where the server asks for one
         self.redirect_target = ""  # of /elsewhere
-        self.validators = {"etag", "last-modified"}  # which of them photos come with, and are compared by
+        self.validators = {"etag", "last-modified"}  # which of them photos are sent with and compared by
         self.modified: dict[str, str] = {}  # HTTP dates by path as in `photos`
-        self.size_told = True  # or photos come in chunks
+        self.size_told = True  # False: photos are sent in chunks, without a Content-Length
         self.head_allowed = True
-        self.login_page: bytes | None = None  # the answer to everything, where there is one
+        self.login_page: bytes | None = None  # the answer to every request, if set
         self.down = False
-        self.requests: list[str] = []  # the paths of GETs as they came over the wire
-        self.heads: list[str] = []  # and of HEADs
-        self.cookies: list[str] = []  # that came back
-        self.downloads: list[str] = []  # of those `photos` that were sent
+        self.requests: list[str] = []  # the undecoded paths of GETs
+        self.heads: list[str] = []  # the undecoded paths of HEADs
+        self.cookies: list[str] = []  # that clients sent back
+        self.downloads: list[str] = []  # paths of the `photos` that were sent
         self.errors: list[BaseException | None] = []  # the server's own
         self.to_reset: set[socket.socket] = set()
         self.closing = threading.Event()
@@ -74,22 +74,22 @@ class PhotoServer(ThreadingHTTPServer):
         return f"{scheme}://{HOST}:{self.server_port}"
 
     def speak_tls(self, certificate: Path) -> None:
-        """With that certificate, whose key lies beside it; the handshake is the affair of a request's thread."""
+        """Use TLS with that certificate, whose key lies beside it; the handshake runs in the request's thread."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, certificate.with_suffix(".key"))
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def count(self, path: str) -> int:
-        """How often a GET asked for this path, as it came over the wire."""
+        """Count the GETs for this undecoded path."""
         return Counter(self.requests)[path]
 
     @property
     def connections(self) -> int:
-        """How many connections were opened so far."""
+        """Number of connections opened so far."""
         return self._opened
 
     def comes_down_to(self, open_connections: int) -> bool:
-        """Whether no more than so many are open, as soon as the threads have noticed that the others ended."""
+        """Wait until at most so many connections are open; False if that does not happen in time."""
         for _ in range(100):
             if len(self._connections) <= open_connections:
                 return True
@@ -106,7 +106,7 @@ class PhotoServer(ThreadingHTTPServer):
         with self._guard:
             self._connections.discard(request)
         if request in self.to_reset:
-            self.close_request(request)  # without the farewell of a shutdown
+            self.close_request(request)  # without a shutdown, so that the client gets a reset
         else:
             super().shutdown_request(request)
 
@@ -116,21 +116,21 @@ class PhotoServer(ThreadingHTTPServer):
             self.errors.append(error)
 
     def close(self) -> None:
-        """Stop, and hang up on whoever is still connected."""
+        """Stop the server and close the connections that are still open."""
         self.closing.set()
         self.shutdown()
         with self._guard:
             for connection in self._connections:
-                with suppress(OSError):  # the client was faster
+                with suppress(OSError):  # the client closed it first
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection's requests."""
+    """Answer the requests of one connection."""
 
     server: PhotoServer
-    protocol_version = "HTTP/1.1"  # connections stay open, as with the servers out there
+    protocol_version = "HTTP/1.1"  # connections stay open, as with real servers
     ROUTES: ClassVar[dict[str, str]] = {
         "ok": "_ok",
         "404": "_status",
@@ -211,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.command == "HEAD"
 
     def log_message(self, format: str, *args: object) -> None:
-        """The console belongs to the tests."""
+        """Print nothing: the console belongs to the tests."""
 
     def _is_let_in(self) -> bool:
         expected = self.server.credentials
@@ -259,7 +259,7 @@ class Handler(BaseHTTPRequestHandler):
         return {header: value for header, value in known.items() if header in self.server.validators}
 
     def _is_known(self, validators: dict[str, str]) -> bool:
-        """An ETag settles it where both have one (RFC 9110, 13.2.2)."""
+        """Tell whether the client has the photo. An ETag decides where both sides have one (RFC 9110, 13.2.2)."""
         tag, date = self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since")
         if tag and "etag" in validators:
             return tag == validators["etag"]
@@ -302,7 +302,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _broken(self) -> None:
         self._begin_chunks(self.server.default_photo)
-        self.server.closing.wait(BREAK_PAUSE_S)  # until the client has what was sent: a reset takes it back
+        self.server.closing.wait(
+            BREAK_PAUSE_S
+        )  # until the client has received it: a reset discards what is still buffered
         self._reset()
 
     def _huge(self) -> None:
@@ -332,7 +334,7 @@ class Handler(BaseHTTPRequestHandler):
         self._write(b"0\r\n\r\n")
 
     def _cut(self) -> None:
-        self._begin_chunks(self.server.default_photo)  # and never ends
+        self._begin_chunks(self.server.default_photo)  # without the last, empty chunk
         self.close_connection = True
 
     def _begin_chunks(self, body: bytes, headers: dict[str, str] | None = None) -> None:
@@ -361,7 +363,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(206, body[:100], Content_Range=f"bytes 0-99/{len(body)}")
 
     def _say(self, *pieces: bytes) -> None:
-        """Words that no library would send, after which the connection ends."""
+        """Send bytes that no HTTP library would send, then close the connection."""
         self.close_connection = True
         for piece in pieces:
             self.wfile.write(piece)
@@ -385,7 +387,7 @@ class Handler(BaseHTTPRequestHandler):
         self._say(b"HTTP/1.1 200 OK\r\nX-Long: ", PIECE, b"\r\n\r\n")
 
     def _fat_head(self) -> None:
-        """As much as a client will take: 90 lines of 60 KB each, an ETag and a date among them."""
+        """Send as large a header as a client accepts: 90 lines of 60 KB each, with an ETag and a date."""
         fat = {f"X-Fat-{number}": "a" * 60_000 for number in range(90)}
         self._send(OK, self.server.default_photo, ETag="e" * 60_000, Last_Modified="d" * 60_000, **fat)
 
@@ -404,7 +406,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _absurd_length(self) -> None:
-        """More digits than Python reads, and no ETag to send back: to the client the body ends with the connection."""
+        """Send a length of more digits than Python reads and an invalid ETag; the body ends with the connection."""
         self._send(OK, self.server.default_photo, Content_Length="9" * 5000, ETag='"a\x01b"')
         self.close_connection = True
 
@@ -429,7 +431,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(OK, gzip.compress(self.server.default_photo) + bytes(70_000), Content_Encoding="gzip")
 
     def _called(self) -> None:
-        """Encoded in a way, by its name, that changes nothing: `/called/<name>`."""
+        """Name an encoding that is not applied: `/called/<name>`."""
         self._send(OK, self.server.default_photo, Content_Encoding=unquote(self.path.split("/")[2]))
 
     def _gzip_members(self) -> None:
@@ -447,7 +449,7 @@ def gzip_bomb() -> bytes:
 
 @contextmanager
 def serving_photos(certificate: Path | None = None) -> Iterator[PhotoServer]:
-    """A server that runs while inside; with a certificate it speaks TLS."""
+    """Start a server, with TLS if a certificate is given, and close it on leaving."""
     server = PhotoServer()
     if certificate:
         server.speak_tls(certificate)
@@ -463,7 +465,7 @@ def serving_photos(certificate: Path | None = None) -> Iterator[PhotoServer]:
 
 @contextmanager
 def serving_connections(serve: Callable[[socket.socket, threading.Event], None], backlog: int = 16) -> Iterator[int]:
-    """The port of a server that speaks no HTTP: `serve` gets each connection, and an event that says when to end."""
+    """Start a server without HTTP and give its port. `serve` gets each connection, and an event set at the end."""
     closing = threading.Event()
     with socket.create_server((HOST, 0), backlog=backlog) as listener:
 
@@ -479,7 +481,7 @@ def serving_connections(serve: Callable[[socket.socket, threading.Event], None],
             yield listener.getsockname()[1]
         finally:
             closing.set()
-            socket.create_connection(listener.getsockname()).close()  # so that it notices
+            socket.create_connection(listener.getsockname()).close()  # so that accept() returns
             thread.join()
 
 
@@ -494,7 +496,7 @@ def drip_a_handshake(connection: socket.socket, closing: threading.Event) -> Non
 
 
 def tunnel_to_nowhere(connection: socket.socket, closing: threading.Event) -> None:
-    """A proxy that opens its tunnel late, at whose end nobody says anything."""
+    """Act as a proxy that opens its tunnel late and then sends nothing."""
     connection.recv(CHUNK_BYTES)
     closing.wait(TUNNEL_PAUSE_S)
     connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -508,7 +510,7 @@ def crawl_as_proxy(connection: socket.socket, closing: threading.Event) -> None:
 
 
 def speak_plainly(connection: socket.socket, _closing: threading.Event) -> None:
-    """Where TLS is expected."""
+    """Answer in plain HTTP where TLS is expected."""
     connection.recv(CHUNK_BYTES)
     connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 

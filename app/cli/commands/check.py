@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any
 
 from rich.console import Console
 
 from app.checkup.checks import Subject, run_checks
 from app.checkup.finding import BROKEN, WARNING, Finding
 from app.checkup.report import check_document, closing_lines, decide_check_exit_code, finding_lines
+from app.cli.settings import read_settings
 from app.core.config import Settings
 from app.core.signals import stopping_on_signals
 from app.errors import EXIT_BY_SIGNAL, SettingsError
-from app.reports.columns import fitting_width
+from app.reports.console import fitting_width
+from app.reports.run_json import hand_over
 from app.roster.folder import FolderRoster
 
 PROBLEMS = (WARNING, BROKEN)
 
 
-def run_checkup(
-    options: argparse.Namespace, console: Console, read_settings: Callable[[], Settings]
-) -> tuple[int, dict[str, Any]]:
-    """Check everything, print it, and return the exit code and the document for `--json`.
-
-    `read_settings` may raise SettingsError, which becomes a finding. A quiet console prints problems only.
-    """
+def run(options: argparse.Namespace, console: Console, _load_faces: object) -> int:
+    """Check everything, print it and write it as JSON if requested. Settings that cannot be read are a finding. A quiet
+    console prints problems only."""
     try:
-        settings: Settings | SettingsError = read_settings()
+        settings: Settings | SettingsError = read_settings(options)
     except SettingsError as error:
         settings = error
     subject = Subject(folder=FolderRoster(options.photos) if options.photos else None)
@@ -46,4 +42,6 @@ def run_checkup(
     console.print("\n".join(closing_lines(findings, width)))
     if stopper.signal_number is not None:
         exit_code = EXIT_BY_SIGNAL + stopper.signal_number
-    return exit_code, check_document(findings, exit_code)
+    if options.json:
+        hand_over(console, check_document(findings, exit_code), options.json)
+    return exit_code

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from app.cli.closing import run_end, tell_end
 from app.errors import DatabaseUnavailable, ImplausibleRun, RunError
 from app.planning.plan import Plan
+from app.planning.request import Request
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
-from app.reports.run_summary import summarise
-from app.runs.context import RunResult
+from app.reports.run_summary import print_end
+from app.runs.result import RunResult
 
 ANA, EVA = CrewMember("1", "a.jpg"), CrewMember("2", "b.jpg")
 FAILED = Failed(ANA, "detect", "no_face")
@@ -22,16 +21,15 @@ NOTHING = "No había nada que cambiar: todos los vectores son ya de este modelo.
 
 
 def told(result: RunResult, *, debug: bool = False, migrate: bool = False) -> list[str]:
-    """What a pipe shows of the end."""
+    """Return the lines that a pipe shows at the end of a run."""
     console = Console(file=io.StringIO(), markup=False, highlight=False, emoji=False, soft_wrap=True)
-    options = argparse.Namespace(debug=debug, migrate=migrate, model=None)
-    tell_end(console, result, summarise(result.outcomes, 1.0), options)
+    print_end(console, result, result.count(), Request(debug=debug, migrate=migrate))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
 
 def counts_of(result: RunResult) -> dict[str, Any]:
-    return dict(run_end(result, summarise(result.outcomes, 1.0), 0).counts)
+    return dict(result.end(result.count(), 0).counts)
 
 
 @pytest.mark.parametrize("error", [None, DatabaseUnavailable("Se cayó")])
@@ -43,19 +41,19 @@ def test_what_is_held_back_is_said_after_everything_and_before_the_error(error: 
     assert "ERRORES POR MOTIVO" in lines
 
 
-def test_what_is_held_back_is_said_also_where_nobody_came_to_an_outcome() -> None:
+def test_what_is_held_back_is_said_also_where_there_are_no_outcomes() -> None:
     lines = told(RunResult(error=DatabaseUnavailable("Se cayó"), plan=Plan([], blocked=["No se borró"])))
     assert lines == ["⚠️  No se borró", "❌ Se cayó"]
 
 
-def test_what_a_suspicious_run_saw_is_not_told_as_errors() -> None:
+def test_what_an_implausible_run_saw_is_not_listed_as_errors() -> None:
     lines = told(RunResult([FAILED], error=ImplausibleRun("El servidor no responde", "Compruébelo.")))
     assert "📊 RESUMEN FINAL" in lines
     assert "ERRORES POR MOTIVO" not in lines
     assert lines[-2:] == ["❌ El servidor no responde", "   Qué hacer: Compruébelo."]
 
 
-def test_whoever_came_back_is_told_and_counted() -> None:
+def test_members_who_came_back_are_shown_and_counted() -> None:
     result = RunResult([BACK, Skipped(ANA, "current")])
     assert "↩️  1 persona volvió al padrón: reactivada" in told(result)
     assert counts_of(result)["reactivated"] == 1

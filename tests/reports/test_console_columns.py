@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from app.reports.columns import fitting_width, fold, in_columns
+from app.reports.console import fitting_width, fold, in_columns
 
 HEADINGS = ("ID", "Nombre", "Por qué")
 LONG = "la foto está en otra dirección; si es la misma, solo se anota"

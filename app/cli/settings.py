@@ -1,0 +1,37 @@
+"""What a command begins with: the settings under the command line's options, the log files, and the time."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime, timezone
+
+from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
+from app.core.logs import LogOptions, configure_logs
+from app.errors import SettingsError
+
+FOLDER_DATABASE = "embeddings.db"
+
+
+def read_settings(options: argparse.Namespace, **values: object) -> Settings:
+    """Return the settings; options win over `values`, and these over the environment and .env. Raises
+    SettingsError."""
+    if options.photos is not None:
+        folder = options.photos.resolve()
+        if not folder.is_dir():
+            raise SettingsError(f"No existe la carpeta {folder}", "Indique en --photos una carpeta con las fotos.")
+        values |= {"DB_URL": f"sqlite:///{folder / FOLDER_DATABASE}", "IMAGE_BASE_URL": folder.as_uri()}
+    named = {"FACE_MODEL": options.model, "FACE_DETECTOR": options.detector}
+    values |= {name: value for name, value in named.items() if value}
+    return load_settings(None if options.demo else ENV_FILE, **values)
+
+
+def open_logs(options: argparse.Namespace, settings: Settings) -> None:
+    """Open the log files that the settings name. Raises SettingsError."""
+    log_bytes = int(settings.LOG_MAX_MB * BYTES_PER_MB)
+    names, secrets = settings.LOG_NAMES, settings.secrets()
+    configure_logs(LogOptions(settings.LOG_DIR, log_bytes, settings.LOG_BACKUPS, options.debug, names, secrets))
+
+
+def utc_now() -> datetime:
+    """Return the time as our tables keep it: UTC, without a time zone, in whole seconds."""
+    return datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)

@@ -1,0 +1,82 @@
+"""Arithmetic on the face regions that detectors return: a box and up to five landmarks, in pixels of an image.
+
+DeepFace names landmarks from the person's side: `left_eye` lies to the right of `right_eye` in an upright photo.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.faces.deepface_api import FacialAreaRegion
+
+Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height
+Point: TypeAlias = tuple[float, float]
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+
+
+def area(region: FacialAreaRegion) -> float:
+    """Compute the box's area in square pixels."""
+    return float(region.w * region.h)
+
+
+def sort_by_size(regions: Sequence[FacialAreaRegion]) -> list[FacialAreaRegion]:
+    """Sort regions by the area of their boxes, the largest first."""
+    return sorted(regions, key=area, reverse=True)
+
+
+def box_of(region: FacialAreaRegion) -> tuple[int, int, int, int]:
+    """Return the region's box as (x, y, width, height)."""
+    return int(region.x), int(region.y), int(region.w), int(region.h)
+
+
+def landmarks_of(region: FacialAreaRegion) -> NDArray[np.float32] | None:
+    """Return the landmarks as (5, 2) in the order of `PhotoAnalysis.landmarks`; None unless the detector gave all."""
+    # PhotoAnalysis names both sides as an onlooker sees them, DeepFace as the person does.
+    points = (region.right_eye, region.left_eye, region.nose, region.mouth_right, region.mouth_left)
+    return None if any(point is None for point in points) else np.array(points, np.float32)
+
+
+def map_landmarks(region: FacialAreaRegion, place: Callable[[Point], Point]) -> dict[str, Any]:
+    """Apply `place` to each landmark; those that the detector did not give stay None."""
+    points = {name: getattr(region, name) for name in LANDMARKS}
+    return {name: point and place(point) for name, point in points.items()}
+
+
+def overlap(one: FacialAreaRegion, other: FacialAreaRegion) -> float:
+    """Compute the boxes' intersection as a fraction of the smaller box."""
+    width = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
+    height = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
+    return float(max(0, width) * max(0, height) / min(area(one), area(other)))
+
+
+def turn_points_back(points: NDArray[Any], quarter_turns: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Map points (n, 2) of an image that was turned anticlockwise to the unturned image of that shape (h, w, ...)."""
+    height, width = shape[:2]
+    x, y = points.T
+    places = ((x, y), (width - 1 - y, x), (width - 1 - x, height - 1 - y), (y, height - 1 - x))
+    return np.stack(places[quarter_turns % 4], axis=1)
+
+
+def turn_box_back(region: FacialAreaRegion, quarter_turns: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return the box (x, y, width, height) that a region of the turned image has in the unturned one."""
+    x, y, width, height = box_of(region)
+    # By the box's first and last pixel: points are the middles of pixels, a box lies between their edges.
+    corners = turn_points_back(np.array([(x, y), (x + width - 1, y + height - 1)]), quarter_turns, shape)
+    (left, top), (across, down) = corners.min(axis=0).tolist(), (np.ptp(corners, axis=0) + 1).tolist()
+    return left, top, across, down
+
+
+def turn_region_back(region: FacialAreaRegion, quarter_turns: int, shape: tuple[int, ...]) -> FacialAreaRegion:
+    """Return the region of the turned image in pixels of the unturned one."""
+
+    def place(point: Point) -> Point:
+        x, y = turn_points_back(np.array([point], np.float64), quarter_turns, shape)[0].tolist()
+        return x, y
+
+    x, y, width, height = turn_box_back(region, quarter_turns, shape)
+    return dataclasses.replace(region, x=x, y=y, w=width, h=height, **map_landmarks(region, place))

@@ -1,0 +1,201 @@
+"""What came of a run: its outcomes, its changes to the gallery, the error that ended it, and their counts."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from statistics import fmean
+
+from app.errors import AlreadyRunning, RunError
+from app.gallery.gallery import Gallery
+from app.gallery.remembered import PhotoRecord
+from app.gallery.run_history import PastRun, RunEnd
+from app.planning.plan import Plan
+from app.planning.rules import Rules
+from app.records import (
+    SKIPPED_INTERRUPTED,
+    SKIPPED_REACTIVATED,
+    CrewMember,
+    Failed,
+    Outcome,
+    PhotoAnalysis,
+    Skipped,
+    Stored,
+)
+
+STAGES = ("download", "decode", "detect", "embed", "store")
+KEPT_WHEN_ZERO = ("deactivated", "purged", "retired")  # the history has these of every run, of the others what there is
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """The numbers of one run, counted once for console, page, JSON, metrics and history.
+
+    Members by outcome: of `failed`, `recalled` failed in an earlier run and were not tried again; of `skipped`,
+    `interrupted` were not reached. `stages_ms`: the mean of each stage over the members that reached it. `changes`:
+    people or rows by what was done to them, or not; `plan`: members by kind of decision.
+    """
+
+    stored: int
+    failed: int
+    skipped: int
+    interrupted: int
+    seconds: float
+    by_code: Mapping[str, int]
+    stages_ms: Mapping[str, float]
+    recalled: int = 0
+    changes: Mapping[str, int] = field(default_factory=dict)
+    plan: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return self.stored + self.failed + self.skipped
+
+    @property
+    def current(self) -> int:
+        """Members whose embedding is up to date."""
+        return self.skipped - self.interrupted
+
+    @property
+    def processed(self) -> int:
+        """Members who took time: neither skipped nor recalled."""
+        return self.stored + self.failed - self.recalled
+
+    @property
+    def seconds_each(self) -> float:
+        """Seconds for each member who was processed."""
+        return self.seconds / max(1, self.processed)
+
+
+@dataclass(slots=True)
+class Results:
+    """What came of a plan: one outcome for each member of the roster; the crew ids that were deactivated and deleted,
+    and how many rows of the deleted are left; `reported` are members in the gallery whose photo another member has,
+    too, with a sentence; the error that ended it, if any. `switched`: how many new vectors `--migrate` put into use;
+    `unswitched`: it ended before that."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    deactivated: list[str] = field(default_factory=list)
+    purged: list[str] = field(default_factory=list)
+    rows_left: int | None = None
+    switched: int | None = None
+    unswitched: bool = False
+    reported: list[tuple[CrewMember, str]] = field(default_factory=list)
+    error: RunError | None = None
+
+    @property
+    def reactivated(self) -> list[str]:
+        skipped = [each for each in self.outcomes if isinstance(each, Skipped)]
+        return [each.member.crew_id for each in skipped if each.code == SKIPPED_REACTIVATED]
+
+    @property
+    def complete(self) -> bool:
+        return self.error is None and not any(
+            isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED for outcome in self.outcomes
+        )
+
+
+@dataclass(slots=True)
+class RunResult(Results):
+    """How the run went. `plan` and `rules` are None when it ended before there was a plan; `previous`: the crew ids
+    that had failed at the end of the run before, None when there was none; `retired` rows of other models were
+    deactivated, `mixed` ones left in use since they are too many; `out_of_time`: stopped by --max-minutes;
+    `died_before`: the run before, which did not come to its end; `illustrations`: what an earlier run saw of photos
+    that this one did not look at, by crew id."""
+
+    started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    plan: Plan | None = None
+    rules: Rules | None = None
+    previous: frozenset[str] | None = None
+    retired: int = 0
+    mixed: int = 0
+    out_of_time: bool = False
+    died_before: PastRun | None = None
+    illustrations: dict[str, PhotoAnalysis] = field(default_factory=dict)
+    seconds: float = 0.0
+    gallery: Gallery | None = None
+    run_id: int | None = None
+
+    @property
+    def improvable(self) -> list[tuple[CrewMember, str]]:
+        """Return the members whose photo was not looked at in this run, is good enough and could be better, with the
+        component's name."""
+        records = self._photo_records()
+        skipped = (each for each in self.outcomes if isinstance(each, Skipped) and each.code != SKIPPED_INTERRUPTED)
+        seen = ((each.member, records.get(each.member.crew_id)) for each in skipped if each.analysis is None)
+        return [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
+
+    @property
+    def blocked(self) -> list[str]:
+        """What the caps on mass changes held back, in sentences."""
+        return list(self.plan.blocked) if self.plan else []
+
+    @property
+    def has_news(self) -> bool:
+        """Return whether cron should send a mail: a member fails otherwise than before, or something needs attention.
+        Members who failed with the same photo in an earlier run are already on HR's page."""
+        if isinstance(self.error, AlreadyRunning):  # `complain` decides when that is worth a mail
+            return False
+        records = self._photo_records()
+        failures = (each for each in self.outcomes if isinstance(each, Failed))
+        failed = any(_is_news(each, records.get(each.member.crew_id)) for each in failures)
+        idle = self.out_of_time and not any(isinstance(each, Stored) for each in self.outcomes)
+        stopped = self.error is not None or idle or self.died_before is not None or self.unswitched
+        return failed or stopped or bool(self.blocked) or bool(self.mixed)
+
+    def count(self) -> RunCounts:
+        """Return the numbers of the run as it is now."""
+        failures = [outcome for outcome in self.outcomes if isinstance(outcome, Failed)]
+        skipped = [outcome for outcome in self.outcomes if isinstance(outcome, Skipped)]
+        changes = {
+            "deactivated": len(self.deactivated),
+            "purged": len(self.purged),
+            "reactivated": len(self.reactivated),
+            "retired": self.retired,
+            "mixed": self.mixed,
+            "blocked": len(self.blocked),
+        }
+        return RunCounts(
+            stored=sum(isinstance(outcome, Stored) for outcome in self.outcomes),
+            failed=len(failures),
+            skipped=len(skipped),
+            interrupted=sum(outcome.code == SKIPPED_INTERRUPTED for outcome in skipped),
+            seconds=self.seconds,
+            by_code=dict(Counter(failure.code for failure in failures).most_common()),
+            stages_ms=_mean_timings(self.outcomes),
+            recalled=sum(failure.recalled for failure in failures),
+            changes=changes,
+            plan=self.plan.counts if self.plan else {},
+        )
+
+    def end(self, counts: RunCounts, exit_code: int) -> RunEnd:
+        """Return what the history keeps of the run's end."""
+        outcomes = {"stored": counts.stored, "failed": counts.failed, "skipped": counts.skipped}
+        changes = {"switched": self.switched or 0, **counts.changes}
+        changes = {name: number for name, number in changes.items() if number or name in KEPT_WHEN_ZERO}
+        kept = {**outcomes, "codes": counts.by_code, **changes, "plan": counts.plan}
+        error = str(self.error) if self.error else ""
+        return RunEnd(exit_code, self.seconds, counts.processed, kept, counts.stages_ms, error, self.rows_left)
+
+    def _photo_records(self) -> dict[str, PhotoRecord | None]:
+        """Return, by crew id, what earlier runs recorded of the photo."""
+        return {each.member.crew_id: each.case.photo_record for each in self.plan.decisions} if self.plan else {}
+
+
+def _is_news(failure: Failed, record: PhotoRecord | None) -> bool:
+    """Return whether the member failed otherwise, or with another file, than earlier runs recorded."""
+    if record is None or record.code != failure.code:
+        return True
+    seen = failure.photo.sha256 if failure.photo and not failure.recalled else ""
+    return bool(seen) and seen != record.sha256
+
+
+def _mean_timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """Return the mean milliseconds of each stage, in the order of the stages."""
+    taken: dict[str, list[float]] = defaultdict(list)
+    for outcome in outcomes:
+        for stage, milliseconds in outcome.timings_ms.items():
+            taken[stage].append(milliseconds)
+    return {stage: round(fmean(taken[stage]), 2) for stage in STAGES if stage in taken}
