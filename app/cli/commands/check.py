@@ -30,14 +30,14 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     subject = Subject(folder=FolderRoster(options.photos) if options.photos else None)
     width, quiet = fitting_width(console), console.quiet
     findings: list[Finding] = []
-    told: Finding | None = None
+    last: Finding | None = None
     with stopping_on_signals() as stopper:
         for finding in check(settings, subject, stopper.event):
             findings.append(finding)
             if not quiet or finding.level in TROUBLES:
                 console.quiet = False
-                console.print("\n".join(finding_lines(finding, told, width)))
-                told = finding
+                console.print("\n".join(finding_lines(finding, last, width)))
+                last = finding
     exit_code = decide_check_exit_code(findings)
     console.print("\n".join(closing_lines(findings, width)))
     if stopper.signal_number is not None:
