@@ -1,6 +1,6 @@
-"""A web server that misbehaves, in every way that we know of: each ends with its error, within its total time.
+"""A web server that misbehaves in all known ways: each ends with its error, within the total time.
 
-The routes are those of `webserver.py`; what a passing failure does (retries, waits) is in `test_photos_web.py`.
+The routes are those of `webserver.py`; retries and waits are tested in `tests/photos/test_http_source.py`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from tests.support.webserver import (
 )
 
 TOTAL_S = 0.3
-GRACE_S = 2.0  # for a machine that has much to do; without a limit each of these would last half a minute
+GRACE_S = 2.0  # for a busy machine; without a time limit each case would last half a minute
 MB = 1_000_000
 LATE = "el servidor tardó más de 0.3 segundos en total"
 SEEN = Version('"seen"', "Mon, 05 Jan 2026 10:00:00 GMT", len(PHOTO))
@@ -115,18 +115,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def short(base_url: str, **values: object) -> FetchOptions:
-    """Patient with each byte, but not in all."""
+    """Return options with long timeouts for each read and a short total time."""
     patience = {"connect_timeout_s": 30.0, "read_timeout_s": 30.0, "total_timeout_s": TOTAL_S}
     return options(base_url, **patience | values)
 
 
 def patience_for(detail: str, base_url: str) -> FetchOptions:
-    """Short where time is what ends it; whatever else ends it does so at once."""
+    """Return a short total time for cases that it ends; all others end at once."""
     return short(base_url) if detail == LATE else options(base_url)
 
 
 def failure(source: HttpSource, temp: TempFolder, route: str = "ok") -> tuple[type[ItemError], str]:
-    """What fetching ends with, in time."""
+    """Fetch a photo; return the error's class and detail, and assert that it came in time."""
     with pytest.raises(ItemError) as caught:
         within_time(lambda: source.fetch(CrewMember(route, "foto.jpg"), temp))
     return type(caught.value), caught.value.detail
@@ -154,7 +154,7 @@ def test_each_misbehaviour_ends_with_its_error_in_time(bad: PhotoServer, temp: T
     assert asking(source, case.route).kind == case.answer
 
 
-def test_whatever_went_wrong_the_next_photo_comes(bad: PhotoServer, temp: TempFolder) -> None:
+def test_the_next_photo_is_downloaded_after_any_failure(bad: PhotoServer, temp: TempFolder) -> None:
     source = HttpSource(options(bad.base_url), NotedWaits())
     for case in CASES:
         if case.detail != LATE:
@@ -240,7 +240,7 @@ def test_a_certificate_of_another_name_is_refused(
     assert failure(source, temp) == (PhotoUnavailable, "el certificado del servidor no es válido")
 
 
-def test_a_known_authority_is_believed_and_kept_to_the_total_time(
+def test_a_known_authority_is_trusted_and_the_total_time_holds_under_tls(
     secure: PhotoServer, temp: TempFolder, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
@@ -257,7 +257,7 @@ def test_a_known_authority_is_believed_and_kept_to_the_total_time(
 def test_what_a_bomb_costs_in_memory_is_the_limit_and_little_more(
     bad: PhotoServer, temp: TempFolder, route: str
 ) -> None:
-    gzip_bomb()  # is not what is measured
+    gzip_bomb()  # made before the measurement
     source = HttpSource(options(bad.base_url), NotedWaits())
     tracemalloc.start()
     failure(source, temp, route)
@@ -292,13 +292,13 @@ def test_zeros_behind_gzip_are_no_part_of_the_file(bad: PhotoServer, temp: TempF
 
 @pytest.mark.parametrize("name", ["none", "UTF-8", "binary", "identity", "aws-chunked", "identity, aws-chunked", ","])
 def test_an_encoding_that_compresses_nothing_is_none(bad: PhotoServer, temp: TempFolder, name: str) -> None:
-    """The picture's own header decides what it is."""
+    """Servers send such names by mistake: the file's own header decides what it is."""
     source = HttpSource(options(bad.base_url), NotedWaits())
     assert source.fetch(CrewMember("called", name), temp).path.read_bytes() == PHOTO
 
 
 @pytest.mark.parametrize("name", ["deflate", "zstd", "compress", "gzip, br", "aws-chunked, br", "x-gzip,GZIP"])
-def test_a_compression_that_nobody_asked_for_is_refused(bad: PhotoServer, temp: TempFolder, name: str) -> None:
+def test_a_compression_that_was_not_requested_is_refused(bad: PhotoServer, temp: TempFolder, name: str) -> None:
     source = HttpSource(options(bad.base_url), NotedWaits())
     with pytest.raises(PhotoUnavailable, match="respuesta comprimida de un modo que no se pidió"):
         source.fetch(CrewMember("called", name), temp)
@@ -319,7 +319,7 @@ def test_a_length_of_absurdly_many_digits_is_none_and_a_control_character_makes_
     assert source.check(CrewMember("absurd-length", "foto.jpg"), SEEN) == Answer(ANSWER_UNKNOWN, SEEN)
 
 
-def test_not_modified_is_no_answer_to_who_did_not_ask(bad: PhotoServer) -> None:
+def test_not_modified_without_a_condition_is_no_answer(bad: PhotoServer) -> None:
     source = HttpSource(options(bad.base_url), NotedWaits())
     assert asking(source, "304", Version()) == Answer(ANSWER_UNREACHABLE)
     assert asking(source, "304", Version("", "", len(PHOTO))) == Answer(ANSWER_UNREACHABLE)
@@ -369,7 +369,7 @@ def test_a_redirect_on_the_server_is_followed_however_it_is_written(
 
 
 @pytest.mark.parametrize("port", ["99999", "x", "{port}.otro.example"])
-def test_a_redirect_to_what_is_no_address_is_not_followed(bad: PhotoServer, temp: TempFolder, port: str) -> None:
+def test_a_redirect_to_a_malformed_url_is_not_followed(bad: PhotoServer, temp: TempFolder, port: str) -> None:
     bad.redirect_target = f"http://{HOST}:{port.format(port=bad.server_port)}/a.jpg"
     source = HttpSource(options(bad.base_url), NotedWaits())
     assert failure(source, temp, "elsewhere") == (PhotoUnavailable, "el servidor redirige a una dirección ilegible")
@@ -391,10 +391,10 @@ def test_a_redirect_to_what_is_no_address_is_not_followed(bad: PhotoServer, temp
         ("\x00\xff", 3, None),
     ],
 )
-def test_whatever_a_busy_server_asks_for_nobody_waits_longer_than_the_total_time(
+def test_no_wait_that_a_busy_server_asks_for_exceeds_the_total_time(
     bad: PhotoServer, temp: TempFolder, retry_after: str, asked: int, waits: list[float] | None
 ) -> None:
-    """Where it says nothing of sense the waits are our own: a second at most."""
+    """A Retry-After that makes no sense leaves the program's own waits: a second at most."""
     bad.retry_after, bad.failures = retry_after, 9
     stop = NotedWaits()
     source = HttpSource(options(bad.base_url), stop)
@@ -410,7 +410,7 @@ def test_tries_and_their_pauses_are_within_the_total_time_together(bad: PhotoSer
     assert (kind, detail in {"el servidor respondió 503", LATE}) == (PhotoUnavailable, True)
 
 
-def test_no_connection_is_left_open_after_whatever_went_wrong(bad: PhotoServer, temp: TempFolder) -> None:
+def test_no_failure_leaves_a_connection_open(bad: PhotoServer, temp: TempFolder) -> None:
     source = HttpSource(short(bad.base_url, total_timeout_s=0.1), NotedWaits())
     for route in ("404", "truncated", "huge", "bomb", "rubbish", "crawl", "elsewhere", "two-lengths", "reset", "404"):
         failure(source, temp, route)
