@@ -18,7 +18,7 @@ from app.gallery.reading import read_rows
 class Enrolment:
     """A member's rows. All fields but the ids describe the newest active row, or the newest when none is active.
 
-    `known`: this program made or adopted it. `contract`: the digest of its embedding spec, None when unknown.
+    `known`: this program made or adopted it. `spec_digest`: of its embedding spec, None when unknown.
     `dimensions`: only of active rows that are not known. `sha256`: of its photo, empty when unknown.
     """
 
@@ -28,7 +28,7 @@ class Enrolment:
     active_ids: tuple[int, ...] = ()
     all_ids: tuple[int, ...] = ()
     known: bool = False
-    contract: str | None = None
+    spec_digest: str | None = None
     dimensions: int | None = None
     sha256: str = ""
 
@@ -92,7 +92,7 @@ def _enrolment(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) 
         active_ids=active_ids,
         all_ids=all_ids,
         known=known,
-        contract=row.contract if known else None,
+        spec_digest=row.contract if known else None,
         sha256=row.sha256 or "" if known else "",
     )
 

@@ -48,7 +48,7 @@ class PastRun:
     pid: int
     alive: bool
     options: Mapping[str, Any]
-    contract: str
+    spec_digest: str
     counts: Mapping[str, Any]
     seconds: float | None
     exit_code: int | None
@@ -62,14 +62,14 @@ class RunHistory:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, started_at: datetime, options: Mapping[str, Any], contract: str) -> int:
+    def begin(self, started_at: datetime, options: Mapping[str, Any], spec_digest: str) -> int:
         """Record that a run has begun, and delete rows of long ago. Return the run's id."""
         row = {
             "started_at": started_at,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "options": orjson.dumps(options).decode(),
-            "contract": contract,
+            "contract": spec_digest,
         }
         old = delete(RUNS).where(RUNS.c.started_at < started_at - KEPT, RUNS.c.rows_left.is_(None))
 
@@ -140,7 +140,7 @@ def _past_run(row: Any, now: datetime) -> PastRun:
         pid=int(row.pid or 0),
         alive=_is_alive(row, now),
         options=_read(row.options),
-        contract=str(row.contract or ""),
+        spec_digest=str(row.contract or ""),
         counts=_read(row.counts),
         seconds=None if row.seconds is None else float(row.seconds),
         exit_code=row.exit_code,

@@ -102,8 +102,8 @@ def decide(case: Case, rules: Rules, answer: str = "") -> Decision:
 
 def is_stale(enrolment: Enrolment, rules: Rules) -> bool:
     """Return whether the row is of another embedding spec. Where the spec is unknown, model and length decide."""
-    if enrolment.contract is not None:
-        return enrolment.contract != rules.contract or enrolment.model != rules.model
+    if enrolment.spec_digest is not None:
+        return enrolment.spec_digest != rules.contract or enrolment.model != rules.model
     lengths = {enrolment.dimensions, rules.dimensions} - {None}
     return enrolment.model != rules.model or len(lengths) > 1
 
@@ -132,7 +132,7 @@ def _about_its_row(case: Case, rules: Rules) -> Decision | None:
 def _why_stale(enrolment: Enrolment, rules: Rules) -> str:
     if enrolment.model != rules.model:
         return f"su vector es de {enrolment.model or 'un modelo desconocido'}"
-    if enrolment.contract is None:
+    if enrolment.spec_digest is None:
         return f"su vector tiene {enrolment.dimensions} números"
     return "su vector se hizo con otra versión de los pesos, del detector o de la preparación"
 

@@ -49,7 +49,7 @@ def past_run(run_id: int, **values: Any) -> PastRun:
     defaults: dict[str, Any] = {
         **{"started_at": NOW, "ended_at": None, "host": socket.gethostname(), "pid": os.getpid()},
         **{"alive": False, "options": OPTIONS},
-        **{"contract": "digest", "counts": {}, "seconds": None, "exit_code": None, "error": "", "rows_left": None},
+        **{"spec_digest": "digest", "counts": {}, "seconds": None, "exit_code": None, "error": "", "rows_left": None},
     }
     return PastRun(run_id, **(defaults | values))
 

@@ -39,10 +39,10 @@ URL, OLD_URL = "http://fotos/7/ana.jpg", "http://fotos/7/antes.jpg"
 RULES = Rules("Facenet512", "c0ffee", 512, "rules1", NOW, RECHECK)
 FORCE, INSIST, FULL = replace(RULES, force=True), replace(RULES, insist=True), replace(RULES, compare=True)
 
-ROW = Enrolment(11, "Facenet512", URL, (11,), (11,), known=True, contract="c0ffee", sha256="aa")
+ROW = Enrolment(11, "Facenet512", URL, (11,), (11,), known=True, spec_digest="c0ffee", sha256="aa")
 RESTING = replace(ROW, active_ids=())
 STRANGER = Enrolment(11, "Facenet512", URL, (11,), (11,), dimensions=512)
-OTHER_MODEL, OTHER_WEIGHTS = replace(ROW, model="Facenet"), replace(ROW, contract="beef")
+OTHER_MODEL, OTHER_WEIGHTS = replace(ROW, model="Facenet"), replace(ROW, spec_digest="beef")
 
 SEEN = PhotoRecord(URL, sha256="aa", tried_at=NOW - 9 * RECHECK, checked_at=NOW - RECHECK)
 RECENT = replace(SEEN, checked_at=NOW - RECHECK + SECOND)
@@ -104,7 +104,7 @@ BEFORE_ASKING = [
     (case(RESTING, BACK_RECENT), RULES, REACTIVATE, "volvió al padrón; se comprobó hace poco"),
     (case(ROW, BACK_RECENT), RULES, UNCHANGED, JUST_CHECKED),  # somebody else woke it
     (case(RESTING, BACK), RULES, ASK, ""),
-    (case(replace(RESTING, contract="beef"), BACK), RULES, STALE, WEIGHTS),
+    (case(replace(RESTING, spec_digest="beef"), BACK), RULES, STALE, WEIGHTS),
     (case(replace(RESTING, url=OLD_URL), BACK), RULES, RENAMED, MOVED),
     # asked for
     (case(), FORCE, NEW, FORCED),
