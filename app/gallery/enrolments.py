@@ -1,4 +1,4 @@
-"""Reads what the gallery holds of each member: their rows of `face_embeddings` and what made them."""
+"""Reads the enrolments: each member's rows of `face_embeddings`, and what made them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select
 from app.core.database import Database
 from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import storable
+from app.gallery.reading import read_rows
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A member's rows. What is said of one row is said of the newest active one, or of the newest when none is.
+    """A member's rows. All fields but the ids describe the newest active row, or the newest when none is active.
 
-    `known`: we made it, or adopted it; `contract` is its digest, None when nobody knows; `dimensions` only of rows
-    that are not known yet. `sha256` is its photo's, as far as it is known.
+    `known`: this program made or adopted it. `contract`: the digest of its embedding spec, None when unknown.
+    `dimensions`: only of active rows that are not known. `sha256`: of its photo, empty when unknown.
     """
 
     row_id: int
@@ -37,7 +38,7 @@ class Enrolment:
 
 
 def read_enrolments(database: Database, table: Table, crew_id: str | None = None) -> dict[str, Enrolment]:
-    """By crew id, of all members or of this one. Rows that `--migrate` has laid aside do not count.
+    """Return the enrolments of all members, or of one, by crew id, without the rows that `--migrate` has staged.
 
     Raises DatabaseUnavailable.
     """
@@ -49,13 +50,13 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
     )
     if crew_id is not None:
         query = query.where(rows.crew_id == crew_id)
-    found = database.transaction(lambda connection: connection.execute(query).all())
+    found = read_rows(database, query)
     enrolments = _by_member(row for row in found if not row.staged or row.active)
-    strangers = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
-    lengths = _dimensions(database, table, strangers)
+    unknown = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
+    lengths = _dimensions(database, table, unknown)
     return {
-        each: replace(enrolment, dimensions=lengths.get(enrolment.row_id)) if lengths else enrolment
-        for each, enrolment in enrolments.items()
+        member: replace(enrolment, dimensions=lengths.get(enrolment.row_id)) if lengths else enrolment
+        for member, enrolment in enrolments.items()
     }
 
 
@@ -66,12 +67,12 @@ def _provenance() -> Sequence[ColumnElement[Any]]:
 
 
 def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
-    """`rows` by id: a later one of the same standing takes the place of an earlier one."""
+    """Group rows, ordered by id, by crew id: a row replaces an earlier one unless only the earlier is active."""
     enrolments: dict[str, Enrolment] = {}
     for row in rows:
         crew_id, row_id = str(row.crew_id), int(row.id)
         before = enrolments.get(crew_id)
-        if before is None:  # as with nearly everybody of a long gallery
+        if before is None:  # the only row, as most members have
             enrolments[crew_id] = _enrolment(row, (row_id,) if row.active else (), (row_id,))
             continue
         active_ids = (*before.active_ids, row_id) if row.active else before.active_ids
@@ -82,7 +83,7 @@ def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
 
 
 def _enrolment(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) -> Enrolment:
-    # Made for nobody, or for a row which had this id before? Empty is an id that has no room there.
+    # Trust the provenance only if it names this member: row ids may be reused. An empty crew id was too long to store.
     known = row.made_for is not None and row.made_for in ("", storable(str(row.crew_id)))
     return Enrolment(
         row_id=int(row.id),
@@ -97,7 +98,7 @@ def _enrolment(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) 
 
 
 def _dimensions(database: Database, table: Table, row_ids: Sequence[int]) -> dict[int, int]:
-    """How many numbers each of these rows holds, counted by its commas."""
+    """Count the numbers in the vectors of these rows by their commas."""
     text = table.c.embedding
     commas = func.length(text) - func.length(func.replace(text, ",", ""))
     found: dict[int, int] = {}

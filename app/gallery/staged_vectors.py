@@ -1,4 +1,4 @@
-"""New vectors laid aside while the old ones are in use, and the switch from one to the other."""
+"""Staged vectors: inactive rows that `--migrate` made of another model, and the switch to them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from sqlalchemy import Connection, Table, select, update
 
 from app.core.database import ITEMS_AT_ONCE, Database
 from app.gallery.own_tables import VECTORS
+from app.gallery.reading import read_rows
 
 
 @dataclass(frozen=True, slots=True)
 class StagedVector:
-    """A vector that waits for the switch: its row, and the photo that it was made of."""
+    """A vector that waits for the switch: its row, and the URL and SHA-256 of its photo."""
 
     row_id: int
     url: str
@@ -25,20 +26,20 @@ class StagedVector:
 
 
 class StagedVectors:
-    """The rows that wait under one contract (its digest). Raises DatabaseUnavailable."""
+    """Reads and activates the vectors staged under one spec (its digest). All methods raise DatabaseUnavailable."""
 
-    def __init__(self, database: Database, table: Table, contract: str) -> None:
+    def __init__(self, database: Database, table: Table, spec_digest: str) -> None:
         self._database = database
         self._table = table
-        self._contract = contract
+        self._spec_digest = spec_digest
 
     def waiting(self) -> dict[str, StagedVector]:
-        """By crew id, the newest of each."""
-        rows = self._database.transaction(lambda connection: connection.execute(self._query()).all())
+        """Return the newest staged vector of each member by crew id."""
+        rows = read_rows(self._database, self._query())
         return {str(row.crew_id): StagedVector(int(row.id), str(row.imagen_path), row.sha256 or "") for row in rows}
 
     def vectors(self, row_ids: Sequence[int]) -> NDArray[np.float32]:
-        """(rows, dimensions) in the order of the ids."""
+        """Return the vectors as (rows, dimensions), in the order of the ids."""
         columns = self._table.c
         found: dict[int, NDArray[np.float32]] = {}
 
@@ -51,14 +52,14 @@ class StagedVectors:
         return np.stack([found[row_id] for row_id in row_ids])
 
     def switch(self, row_ids: Sequence[int], retired: Sequence[int]) -> None:
-        """Those rows become active and the others inactive, all at once: nobody ever sees half of it."""
+        """Activate these rows and deactivate the `retired` ones, in one transaction: no reader sees a mixture."""
 
         def work(connection: Connection) -> None:
             for ids, active in ((retired, False), (row_ids, True)):
                 for start in range(0, len(ids), ITEMS_AT_ONCE):
                     chunk = ids[start : start + ITEMS_AT_ONCE]
                     connection.execute(update(self._table).where(self._table.c.id.in_(chunk)).values(active=active))
-            connection.execute(update(VECTORS).where(VECTORS.c.contract == self._contract).values(staged=False))
+            connection.execute(update(VECTORS).where(VECTORS.c.contract == self._spec_digest).values(staged=False))
 
         self._database.transaction(work)
 
@@ -67,6 +68,6 @@ class StagedVectors:
         return (
             select(columns.id, columns.crew_id, columns.imagen_path, VECTORS.c.sha256)
             .join_from(self._table, VECTORS, VECTORS.c.embedding_id == columns.id)
-            .where(VECTORS.c.staged, VECTORS.c.contract == self._contract)
+            .where(VECTORS.c.staged, VECTORS.c.contract == self._spec_digest)
             .order_by(columns.id)
         )

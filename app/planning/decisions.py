@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from app.errors import Quarantined, Retry, kind_of
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
-from app.gallery.remembered import PhotoRecord
+from app.gallery.photo_records import PhotoRecord
 from app.planning.rules import Rules
 from app.records import (
     ANSWER_CHANGED,
@@ -110,7 +110,7 @@ def is_stale(enrolment: Enrolment, rules: Rules) -> bool:
 
 def recalled(member: CrewMember, photo_record: PhotoRecord) -> Failed:
     """Return the failure that an earlier run recorded."""
-    return Failed(member, kind_of(photo_record.code).stage, photo_record.code, photo_record.detail, recalled=True)
+    return Failed(member, photo_record.stage, photo_record.code, photo_record.detail, recalled=True)
 
 
 def _about_its_row(case: Case, rules: Rules) -> Decision | None:

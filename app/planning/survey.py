@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
-from app.gallery.remembered import PhotoRecord
+from app.gallery.photo_records import PhotoRecord
 from app.records import CrewMember, Failed
 
 RosterEntry = CrewMember | Failed

@@ -133,7 +133,7 @@ class Migration:
 
 def staged_vectors_of(gallery: Gallery) -> StagedVectors:
     """Where the gallery's next vectors wait."""
-    return StagedVectors(gallery.database, gallery.table, gallery.provenance.contract.digest)
+    return StagedVectors(gallery.database, gallery.table, gallery.spec.digest)
 
 
 def without_prepared(plan: Plan, staging: StagedVectors) -> Plan:

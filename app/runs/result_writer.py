@@ -74,9 +74,7 @@ class ResultWriter:
         """Write failures, whether the member was processed or not. A recalled one is written only where its file was
         fetched: the failure stands, the file is another one."""
         database, photo_records = self._gallery.database, self._gallery.photo_records
-        database.in_chunks(
-            [self._entry(each) for each in failures if each.recalled and each.photo], photo_records.moved
-        )
+        database.in_chunks([self._entry(each) for each in failures if each.recalled and each.photo], photo_records.move)
         database.in_chunks([self._entry(each) for each in failures if not each.recalled], photo_records.record)
 
     def _keep(self, outcomes: Sequence[Skipped]) -> None:
@@ -92,7 +90,7 @@ class ResultWriter:
                 versions[outcome.member.crew_id] = photo.version
             else:
                 moved.append(KeptVector(case.enrolment, photo))
-        self._gallery.photo_records.checked(versions)
+        self._gallery.photo_records.mark_checked(versions)
         self._gallery.row_status.keep(moved)
 
     def _entry(self, failure: Failed) -> NewPhotoRecord:

@@ -44,12 +44,12 @@ class RosterChanges:
         Departed people's rows are deactivated first: an id that the database takes for another member's is free then.
         """
         plan, gallery = self._plan, self._context.gallery
-        gallery.photo_records.checked(plan.versions)
+        gallery.photo_records.mark_checked(plan.versions)
         gallery.provenance.adopt(plan.adopted)
         self._deactivate_departed()
         self._leave_one_row()
         self._reactivate_returned()
-        gallery.row_status.clear_failures([each.member.crew_id for each in plan.of(UNCHANGED) if _has_failed(each)])
+        gallery.photo_records.clear_failures([each.member.crew_id for each in plan.of(UNCHANGED) if _has_failed(each)])
         cleared = plan.of(UNCHANGED, REACTIVATE, KNOWN_FAILURE)  # they came through before the run died
         gallery.crash_suspects.done([each.member.crew_id for each in cleared if each.case.suspect])
         self._give_outcomes()
@@ -84,7 +84,7 @@ class RosterChanges:
         back = [each.case for each in self._in_roster if each.case.came_back]
         rows = (case.enrolment for case in back if case.enrolment and not case.enrolment.active)
         row_status.reactivate([enrolment.row_id for enrolment in rows if not is_stale(enrolment, rules)])
-        row_status.mark_returned([case.member.crew_id for case in back])
+        self._context.gallery.photo_records.mark_returned([case.member.crew_id for case in back])
 
     def _deactivate_departed(self) -> None:
         plan, row_status, results = self._plan, self._context.gallery.row_status, self._results
@@ -92,7 +92,7 @@ class RosterChanges:
         rows = [row_id for each in leaving if each.case.enrolment for row_id in each.case.enrolment.active_ids]
         row_status.deactivate(rows)
         results.deactivated = [each.member.crew_id for each in leaving]
-        row_status.mark_left(plan.departed)
+        self._context.gallery.photo_records.mark_departed(plan.departed)
         purged = [each.member.crew_id for each in plan.of(PURGE)]
         if purged:
             results.rows_left = row_status.purge(purged)

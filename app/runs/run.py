@@ -15,10 +15,9 @@ from app.core.database import Database
 from app.errors import RunError
 from app.faces.embedding_spec import describe_spec
 from app.faces.weights import open_weights
-from app.gallery.embeddings_table import open_table
-from app.gallery.gallery import open_gallery
+from app.gallery.embeddings_table import find_table, open_table
+from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
-from app.gallery.shadow import is_prepared, shadow_of
 from app.photos.sources import open_source
 from app.photos.urls import photo_url
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
@@ -94,19 +93,17 @@ class _Run:
         self._stop = stop
         self._load_faces = load_faces
         self._database = database
-        home = self._home()  # before anything is loaded or downloaded: whether there is a database at all
-        self._spec = self._describe_spec(home)
+        # Before anything is loaded or downloaded: is there a database at all?
+        _ = find_table(database) if request.plan_only else open_table(database)
+        self._spec = self._describe_spec()
         self._rules = make_rules(settings, request, self._spec)
-        self._gallery = open_gallery(home, self._spec, self._rules.judged_by, request.now)
+        self._gallery = self._open_gallery()
         self._source = open_source(settings, stop)
 
-    def _home(self) -> Database:
-        """Return where the gallery is. A plan is made on a copy when tables would have to be created."""
-        if not self._request.plan_only:
-            open_table(self._database)
-        elif not is_prepared(self._database):
-            return shadow_of(self._database, self._settings)
-        return self._database
+    def _open_gallery(self) -> Gallery:
+        if self._request.plan_only:
+            return open_for_reading(self._database, self._spec, self._request.now)
+        return open_for_writing(self._database, self._spec, self._rules.judged_by, self._request.now)
 
     def execute(self, result: RunResult) -> None:
         """Make the plan, and carry it out unless only the plan was requested."""
@@ -152,13 +149,13 @@ class _Run:
 
     def _conclude(self, plan: Plan, result: RunResult) -> None:
         """Deactivate rows of other models after a complete run, unless that left too many people without any."""
-        others = self._gallery.incomparable()
+        others = self._gallery.incompatible_rows()
         if len(others) > mass(plan.gallery_size, MASS_DEACTIVATION) and not self._request.allow_mass_change:
             result.mixed = len(others)
             return
         self._gallery.row_status.deactivate(others)
         result.retired = len(others)
-        self._gallery.provenance.await_nothing()
+        self._gallery.provenance.unstage()
 
     def _carry_out(self, plan: Plan, result: RunResult, context: RunContext) -> None:
         if not self._request.migrate:
@@ -182,7 +179,7 @@ class _Run:
         self._gallery.golden_vector.confirm(self._faces.golden_vector(), request.now, renew=renew)
         return self._faces
 
-    def _describe_spec(self, home: Database) -> EmbeddingSpec:
+    def _describe_spec(self) -> EmbeddingSpec:
         """Return what this installation computes. Missing weights are downloaded: without their hash it is unknown
         whether the gallery is of this model."""
         settings = self._settings
@@ -191,7 +188,7 @@ class _Run:
         if spec.weights_sha256:
             return spec
         if self._request.plan_only:
-            return known_spec(home, spec)
+            return known_spec(self._database, spec)
         _ = self._faces  # loading the nets downloads their weights
         return describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
 

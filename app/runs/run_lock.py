@@ -1,7 +1,7 @@
-"""One run at a time: a database comes in; while a run holds its lock, the next one is told who does.
+"""Lets one run at a time work on a database. The next one is refused, with the host and process of the first.
 
-In MySQL an advisory lock, which ends with its connection; for SQLite a lock on a file beside the database's, which ends
-with its process. Neither outlives its owner. Rows stay right without it, too: it saves work done twice.
+For MySQL it is an advisory lock, which ends with its connection; for SQLite a lock on a file beside the database's,
+which ends with its process. Rows stay right without it, too: it saves work done twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.advisory_locks import lock_name
@@ -23,21 +23,23 @@ from app.core.files import OWNER_ONLY_FILE, cannot_write
 from app.core.periodic import periodic_task
 from app.core.spanish import say_age
 from app.errors import AlreadyRunning, RunError, SettingsError
-from app.gallery.own_tables import RUNS
 from app.gallery.run_history import PastRun, RunHistory
 
 log = logging.getLogger(__name__)
 
 RUN = "face_embeddings run"
 KEEP_EVERY_S = 30
-# A machine that lost its power says no farewell: the server gives its lock away after this silence.
+# A machine that loses power does not close its connection: the server frees its lock after this silence.
 SILENCE_S = 180
-TAKE_WITHIN_S = 1  # whoever only looks whether a file is locked holds it for a moment
+TAKE_WITHIN_S = 1  # `is_held` of another process holds the file for a moment
 
 
 class Lock(Protocol):
-    """`take` and `keep` say whether it is ours now; `keep` takes again what was lost with its connection. `is_held`:
-    by anybody. Raise DatabaseUnavailable."""
+    """The lock of a database's runs. All methods raise DatabaseUnavailable.
+
+    `take` and `keep` say whether this process has it now; `keep` takes it again after its connection was lost.
+    `is_held`: by any process.
+    """
 
     def take(self) -> bool: ...
 
@@ -49,7 +51,7 @@ class Lock(Protocol):
 
 
 class ServerLock:
-    """MySQL's GET_LOCK, on a connection of its own."""
+    """Holds MySQL's GET_LOCK on a connection of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -82,7 +84,7 @@ class ServerLock:
         self.release()
         try:
             return self._take()
-        except (DBAPIError, RunError):  # a database that is away lets nobody else in either
+        except (DBAPIError, RunError):  # no other run can begin while the database is away
             return True
 
     def release(self) -> None:
@@ -101,15 +103,15 @@ class ServerLock:
 
 
 class FolderLock:
-    """A lock on a file of its own beside the database's file."""
+    """Holds a lock on a file of its own beside the database's file."""
 
     def __init__(self, path: Path) -> None:
-        path = path.resolve()  # one lock, by whatever way the file is reached
+        path = path.resolve()  # one lock for all paths that lead to the file
         self._lock = FileLock(path.with_name(f".{path.name}.lock"), mode=OWNER_ONLY_FILE, thread_local=False)
 
     def take(self) -> bool:
         path = Path(self._lock.lock_file)
-        if not path.parent.exists():  # filelock would make it; that it is missing is the database's to say
+        if not path.parent.exists():  # filelock would create it; opening the database reports that it is missing
             return True
         try:
             self._lock.acquire(timeout=TAKE_WITHIN_S, poll_interval=0.05)
@@ -134,7 +136,7 @@ class FolderLock:
 
 
 class NoLock:
-    """For a database in memory, which nobody else has."""
+    """Stands in for a lock on a database in memory, which no other process has."""
 
     def take(self) -> bool:
         return True
@@ -149,7 +151,7 @@ class NoLock:
 
 
 def open_lock(database: Database) -> Lock:
-    """The lock of this database's runs, not yet taken."""
+    """Return the lock of this database's runs, not yet taken."""
     if database.is_mysql:
         return ServerLock(database)
     return FolderLock(database.file) if database.file is not None else NoLock()
@@ -160,7 +162,7 @@ Lost = Callable[[RunError], None]
 
 @contextmanager
 def holding_run_lock(database: Database, now: datetime, lost: Lost) -> Iterator[None]:
-    """While inside, no other run of this gallery begins. `lost` is told when another one has taken the lock meanwhile.
+    """Keep other runs of this database out. Calls `lost` with the error when another run has taken the lock meanwhile.
 
     Raises AlreadyRunning, DatabaseUnavailable.
     """
@@ -180,9 +182,8 @@ def holding_run_lock(database: Database, now: datetime, lost: Lost) -> Iterator[
 
 
 def run_under_way(database: Database, now: datetime) -> PastRun | None:
-    """The run that has begun last and not ended, as far as the history tells. Raises DatabaseUnavailable."""
-    known = database.transaction(lambda connection: inspect(connection).has_table(RUNS.name), retry=False)
-    return RunHistory(database).under_way(now) if known else None
+    """Return the run that holds the lock, None when the history does not name it. Raises DatabaseUnavailable."""
+    return RunHistory(database).under_way(now)
 
 
 def _explain(owner: PastRun | None, now: datetime) -> AlreadyRunning:

@@ -47,8 +47,8 @@ OTHER_MODEL, OTHER_WEIGHTS = replace(ROW, model="Facenet"), replace(ROW, contrac
 SEEN = PhotoRecord(URL, sha256="aa", tried_at=NOW - 9 * RECHECK, checked_at=NOW - RECHECK)
 RECENT = replace(SEEN, checked_at=NOW - RECHECK + SECOND)
 BACK, BACK_RECENT = replace(SEEN, left_at=NOW - 30 * RECHECK), replace(RECENT, left_at=NOW - RECHECK)
-NO_FACE = replace(SEEN, code="no_face", detail="ninguna cara", judged_by="rules1", failures=1)
-NOT_FOUND = replace(NO_FACE, code="photo_not_found", detail="404")
+NO_FACE = replace(SEEN, code="no_face", stage="detect", detail="ninguna cara", judged_by="rules1", failures=1)
+NOT_FOUND = replace(NO_FACE, code="photo_not_found", stage="download", detail="404")
 LATER = replace(NOT_FOUND, tried_at=NOW - HOUR + SECOND)
 UNAVAILABLE = replace(NO_FACE, code="photo_unavailable", tried_at=NOW)
 
@@ -225,6 +225,8 @@ def test_whoever_is_left_out_is_reported_as_failed_and_not_anew(known: Case, ans
 
 def test_a_failure_is_recalled_as_it_was() -> None:
     assert recalled(ANA, NO_FACE) == Failed(ANA, "detect", "no_face", "ninguna cara", recalled=True)
+    oversized = replace(NO_FACE, code="invalid_image", stage="download", detail="30 MB")  # mostly a failure of decoding
+    assert recalled(ANA, oversized) == Failed(ANA, "download", "invalid_image", "30 MB", recalled=True)
 
 
 @pytest.mark.parametrize(
