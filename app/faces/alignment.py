@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
-from app.faces.cropping import crop_with_black
 from app.faces.deepface_api import FacialAreaRegion, detection, modeling, preprocessing
-from app.faces.regions import box_of
+from app.faces.regions import box_of, crop_with_black
 from app.records import Image
 
 CUBIC_REACH_PX = 3  # interpolation looks two pixels further, and the middle of an odd side is half a pixel off

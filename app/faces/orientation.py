@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
-from app.faces.cropping import crop_with_black
 from app.faces.mtcnn import Mtcnn
 from app.faces.mtcnn_boxes import Floats
-from app.faces.regions import Box
+from app.faces.regions import Box, crop_with_black
 from app.records import Image
 
 POSITIONS = 4  # quarter turns

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
-from app.faces.cropping import crop_inside
 from app.faces.quality import COMPONENTS, Values
+from app.faces.regions import crop_inside
 from app.records import Image
 
 Floats = NDArray[np.float32]

@@ -1,4 +1,5 @@
-"""Arithmetic on the face regions that detectors return: a box and up to five landmarks, in pixels of an image.
+"""Arithmetic on the face regions that detectors return, a box and up to five landmarks in pixels of an image; cutting
+boxes out.
 
 DeepFace names landmarks from the person's side: `left_eye` lies to the right of `right_eye` in an upright photo.
 """
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.faces.deepface_api import FacialAreaRegion
+from app.records import Image
 
 Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height
 Point: TypeAlias = tuple[float, float]
@@ -80,3 +82,20 @@ def turn_region_back(region: FacialAreaRegion, quarter_turns: int, shape: tuple[
 
     x, y, width, height = turn_box_back(region, quarter_turns, shape)
     return dataclasses.replace(region, x=x, y=y, w=width, h=height, **map_landmarks(region, place))
+
+
+def crop_inside(image: Image, x: int, y: int, width: int, height: int) -> Image:
+    """Return a view of the part of the rectangle that lies inside the image; its sides may be 0."""
+    return image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
+
+
+def crop_with_black(image: Image, x: int, y: int, width: int, height: int) -> Image:
+    """Return the whole rectangle (height, width, 3), black where it reaches beyond the image."""
+    inside = crop_inside(image, x, y, width, height)
+    top, left = min(max(0, -y), height), min(max(0, -x), width)
+    bottom, right = height - top - inside.shape[0], width - left - inside.shape[1]
+    if (top, left, bottom, right) == (0, 0, 0, 0):
+        return inside
+    canvas = np.zeros((height, width, image.shape[2]), np.uint8)
+    canvas[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return canvas

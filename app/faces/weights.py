@@ -10,7 +10,6 @@ import bz2
 import logging
 import os
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,23 +33,14 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 1024 * 1024
 ABANDONED_S = 24 * 3600  # since the last write to a partial file: its download was killed
 TIMEOUT_S = (10, 60)  # to connect, and between two chunks
-# Names under which DeepFace's client modules keep the address, where it is not the default one.
+# Names under which DeepFace's client modules keep the address, where it is not WEIGHTS_URL.
 ADDRESS_NAMES = {"Facenet": "FACENET128_WEIGHTS", "Facenet512": "FACENET512_WEIGHTS", "Dlib": "WEIGHT_URL"}
-DEFAULT_ADDRESS_NAME = "WEIGHTS_URL"
 # Approximate megabytes of the published files, for the message when they cannot be downloaded.
 SIZES_MB = {"Facenet512": 94, "Facenet": 92, "Dlib": 22, "ArcFace": 137, "VGG-Face": 580, "SFace": 39}
 
 Progress = Callable[[str, int, int], None]  # (file name, bytes so far, total bytes or 0 if unknown)
 Check = Callable[[Path], object]  # raises when the file is not what it should be
 Provide = Callable[["WeightsFile", Check], Path]  # `ensure` or `verify` of a WeightsStore
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsOptions:
-    """DeepFace's `home` (empty: its default), and a `mirror` (http, https or file URL) tried before its addresses."""
-
-    home: str = ""
-    mirror: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +68,7 @@ def describe_weights(model: str) -> WeightsFile | None:
     UnknownModel."""
     client = recognition_model(model)
     module = import_module(client.__module__)
-    addresses = getattr(module, ADDRESS_NAMES.get(model, DEFAULT_ADDRESS_NAME), None)
+    addresses = getattr(module, ADDRESS_NAMES.get(model, "WEIGHTS_URL"), None)
     if not addresses:
         return None
     addresses = (addresses,) if isinstance(addresses, str) else tuple(addresses)
@@ -87,15 +77,16 @@ def describe_weights(model: str) -> WeightsFile | None:
 
 
 class WeightsStore:
-    """DeepFace's weights folder. Interrupted downloads leave nothing behind; a recorded hash detects changed files."""
+    """DeepFace's weights folder in `home` (empty: its default). Interrupted downloads leave nothing behind; a recorded
+    hash detects changed files. A `mirror` (http, https or file URL) is tried before DeepFace's addresses."""
 
     def __init__(
-        self, options: WeightsOptions, progress: Progress | None = None, stop: threading.Event | None = None
+        self, home: str = "", mirror: str = "", progress: Progress | None = None, stop: threading.Event | None = None
     ) -> None:
-        if options.home:
-            os.environ["DEEPFACE_HOME"] = options.home  # DeepFace's own loaders read it too
+        if home:
+            os.environ["DEEPFACE_HOME"] = home  # DeepFace's own loaders read it too
         self._folder = Path(folder_utils.get_deepface_home(), ".deepface", "weights")
-        self._mirror = options.mirror
+        self._mirror = mirror
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda name, done, total: None)
 
@@ -111,7 +102,6 @@ class WeightsStore:
         return noted.read_text().strip() if noted.exists() else sha256_of(path)
 
     def is_recorded(self, file: WeightsFile) -> bool:
-        """Whether the file's SHA-256 was noted when it was last checked."""
         return self._hash_path(self.path_of(file)).exists()
 
     def ensure(self, file: WeightsFile, check: Check) -> Path:
@@ -169,7 +159,6 @@ class WeightsStore:
         raise self._unavailable(file, problems)
 
     def _fetch(self, address: str, target: Path, file: WeightsFile) -> None:
-        """Write the unpacked content of an address to `target`."""
         unpacker = bz2.BZ2Decompressor() if file.packed else None
         with target.open("wb") as out:
             for chunk in self._chunks(address, file.name):
@@ -216,7 +205,6 @@ class WeightsStore:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn an OSError into a WeightsUnavailable that names the file."""
     try:
         yield
     except OSError as error:
@@ -243,7 +231,6 @@ def _write_beside(path: Path, content: bytes) -> None:
 
 
 def _check_file(path: Path, check: Check) -> None:
-    """Raise WeightsUnavailable when the check fails."""
     try:
         check(path)
     except RunError:
@@ -255,16 +242,7 @@ def _check_file(path: Path, check: Check) -> None:
         ) from error
 
 
-def copy_weights(source: Path, file: WeightsFile, store: WeightsStore) -> None:
-    """Copy a weights file that came with a package to where DeepFace looks for it."""
-    target = store.path_of(file)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(target) as partial:
-        shutil.copyfile(source, partial)
-
-
 def open_weights(
     settings: Settings, progress: Progress | None = None, stop: threading.Event | None = None
 ) -> WeightsStore:
-    """The folder of the models' weights."""
-    return WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)
+    return WeightsStore(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR, progress, stop)

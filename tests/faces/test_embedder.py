@@ -15,7 +15,7 @@ from app.errors import BadVector, SettingsError, UnknownModel, WeightsUnavailabl
 from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_graphs import build_pnet
 from app.faces.onnx_sessions import CPU_BATCH, SessionOptions, choose_batch_size, choose_providers
-from app.faces.weights import WeightsOptions, WeightsStore
+from app.faces.weights import WeightsStore
 from app.pipeline.face_extractor import open_face_extractor
 from app.records import CrewMember, Face, Image, Photo, PhotoAnalysis
 from tests.conftest import MakeSettings
@@ -44,7 +44,7 @@ class MeanColour:
 @pytest.fixture
 def store(weights_home: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsStore:
     monkeypatch.setenv("DEEPFACE_HOME", str(weights_home))
-    return WeightsStore(WeightsOptions())
+    return WeightsStore()
 
 
 def test_facenet512_on_onnx_equals_tensorflow(store: WeightsStore, weights_home: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_error_names_a_damaged_weights_file(tmp_path: Path, monkeypatch: pyt
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a download")
     with pytest.raises(WeightsUnavailable) as refused:
-        load_network("Facenet512", WeightsStore(WeightsOptions()).ensure, SessionOptions())
+        load_network("Facenet512", WeightsStore().ensure, SessionOptions())
     assert str(path) in str(refused.value)
     assert path.read_bytes() == b"half a download"  # the file may be the user's own: it is not deleted
 
