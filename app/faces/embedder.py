@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import modeling, recognition_model
-from app.faces.onnx_sessions import SessionOptions, open_session
-from app.faces.weights import Provide, describe_weights
+from app.faces.onnx_sessions import open_session
+from app.faces.weights import Provide, WeightsFile, describe_weights
 from app.records import Embedding, Face
 
-CHANNELS = 3
 OUTPUT_AXES = 2  # faces, dimensions
-
 Floats = NDArray[np.float32]
 
 
@@ -34,10 +32,10 @@ class Network(Protocol):
 class OnnxNetwork:
     """One of DeepFace's ONNX graphs in a session of ours. Raises ValueError when the graph has other shapes."""
 
-    def __init__(self, path: Path, options: SessionOptions) -> None:
-        self._session = open_session(path, options)
+    def __init__(self, path: Path, providers: Sequence[str]) -> None:
+        self._session = open_session(path, providers)
         source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        if source.shape[3:] != [CHANNELS] or len(target.shape) != OUTPUT_AXES:
+        if source.shape[3:] != [3] or len(target.shape) != OUTPUT_AXES:
             raise ValueError(f"{path.name}: entrada {source.shape}, salida {target.shape}")
         self._name = source.name
         self.input_size = (int(source.shape[1]), int(source.shape[2]))
@@ -61,32 +59,22 @@ class DeepFaceNetwork:
         return vectors.reshape(len(batch), -1)  # DeepFace drops the axis of a batch of one
 
 
-def load_network(model: str, provide: Provide, options: SessionOptions) -> Network:
+def load_network(model: str, provide: Provide, providers: Sequence[str] = ()) -> Network:
     """Load a model from the weights file that `provide` returns. Raises UnknownModel, WeightsUnavailable."""
-    if _runs_as_plain_graph(recognition_model(model)):
-        return _load_graph(model, provide, options)
-    return _load_client(model, provide, options)
-
-
-def _runs_as_plain_graph(client: type) -> bool:
+    client, file = recognition_model(model), describe_weights(model)
     # SFace comes as a graph too, but its client prepares the input in its own way.
-    base = client.__mro__[1]
-    return base.__name__ == "OnnxFacialRecognition" and "predict" not in vars(client)
-
-
-def _load_graph(model: str, provide: Provide, options: SessionOptions) -> Network:
-    file = describe_weights(model)
+    if client.__mro__[1].__name__ != "OnnxFacialRecognition" or "predict" in vars(client):
+        return _load_client(model, file, provide, providers)
     if file is None:
         raise UnknownModel(f"DeepFace no indica los pesos de {model}", "Use el modelo Facenet512.")
     loaded: dict[Path, OnnxNetwork] = {}
-    path = provide(file, lambda path: loaded.update({path: OnnxNetwork(path, options)}))
-    return loaded.get(path) or OnnxNetwork(path, options)
+    path = provide(file, lambda path: loaded.update({path: OnnxNetwork(path, providers)}))
+    return loaded.get(path) or OnnxNetwork(path, providers)
 
 
-def _load_client(model: str, provide: Provide, options: SessionOptions) -> Network:
-    file = describe_weights(model)
+def _load_client(model: str, file: WeightsFile | None, provide: Provide, providers: Sequence[str]) -> Network:
     if file is not None:
-        provide(file, lambda path: _check_loads(path, file.name, options))
+        provide(file, lambda path: _check_loads(path, file.name, providers))
     try:
         return DeepFaceNetwork(model)
     except (ValueError, ImportError, OSError, RuntimeError) as error:
@@ -94,10 +82,10 @@ def _load_client(model: str, provide: Provide, options: SessionOptions) -> Netwo
         raise WeightsUnavailable(f"No se pudo preparar el modelo {model}: {error}", advice) from error
 
 
-def _check_loads(path: Path, name: str, options: SessionOptions) -> None:
+def _check_loads(path: Path, name: str, providers: Sequence[str]) -> None:
     """Raise the library's own error when the file does not load; DeepFace's client checks the shapes."""
     if name.endswith(".onnx"):
-        open_session(path, options)
+        open_session(path, providers)
     elif name.endswith(".dat"):
         import dlib  # noqa: PLC0415  # an optional package
 
@@ -109,7 +97,6 @@ class Embedder:
 
     def __init__(self, model: str, network: Network) -> None:
         self.model = model
-        self.input_size = network.input_size
         self._network = network
 
     def embed(self, faces: Sequence[Face]) -> list[Embedding]:

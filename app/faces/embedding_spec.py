@@ -39,11 +39,6 @@ def describe_spec(model: str, detector: str, weights: WeightsStore) -> Embedding
     file = describe_weights(model)
     # DeepFace fetches a model of several files in its own way: its version stands for their hash.
     digest = f"deepface {version('deepface')}" if file is None else weights.recorded_digest(file)
-    return EmbeddingSpec(model, digest, _name_detector(detector), ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)
-
-
-def _name_detector(name: str) -> str:
-    """Name a detector with the versions of what it is made of."""
-    if name == OWN_MTCNN:
-        return f"{name} {version('mtcnn')}/{OWN_DETECTOR}"
-    return f"{name} (deepface {version('deepface')})"
+    versions = f"{version('mtcnn')}/{OWN_DETECTOR}" if detector == OWN_MTCNN else f"(deepface {version('deepface')})"
+    detector = f"{detector} {versions}"
+    return EmbeddingSpec(model, digest, detector, ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)

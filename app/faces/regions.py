@@ -18,11 +18,9 @@ from app.records import Image
 
 Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height
 Point: TypeAlias = tuple[float, float]
-LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
 
 def area(region: FacialAreaRegion) -> float:
-    """Compute the box's area in square pixels."""
     return float(region.w * region.h)
 
 
@@ -32,7 +30,7 @@ def sort_by_size(regions: Sequence[FacialAreaRegion]) -> list[FacialAreaRegion]:
 
 
 def box_of(region: FacialAreaRegion) -> tuple[int, int, int, int]:
-    """Return the region's box as (x, y, width, height)."""
+    """Return the box as (x, y, width, height)."""
     return int(region.x), int(region.y), int(region.w), int(region.h)
 
 
@@ -45,8 +43,17 @@ def landmarks_of(region: FacialAreaRegion) -> NDArray[np.float32] | None:
 
 def map_landmarks(region: FacialAreaRegion, place: Callable[[Point], Point]) -> dict[str, Any]:
     """Apply `place` to each landmark; those that the detector did not give stay None."""
-    points = {name: getattr(region, name) for name in LANDMARKS}
-    return {name: point and place(point) for name, point in points.items()}
+    names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+    return {name: (point := getattr(region, name)) and place(point) for name in names}
+
+
+def move_region(region: FacialAreaRegion, left: int, top: int, factor: int = 1) -> FacialAreaRegion:
+    """Return the region of a copy, enlarged `factor` times and then padded on the left and on top, in pixels of the
+    image that was copied."""
+    x, y = round((region.x - left) / factor), round((region.y - top) / factor)
+    w, h = round(region.w / factor), round(region.h / factor)
+    landmarks = map_landmarks(region, lambda point: ((point[0] - left) / factor, (point[1] - top) / factor))
+    return dataclasses.replace(region, x=x, y=y, w=w, h=h, **landmarks)
 
 
 def overlap(one: FacialAreaRegion, other: FacialAreaRegion) -> float:
