@@ -1,6 +1,5 @@
-"""Cut a face out of an image as the recognition network needs it: eyes level, letterboxed, float32 in [0, 1].
-
-Alignment and letterbox are DeepFace's own, so that vectors match those of the recognition service.
+"""Cut a face out of an image as the recognition network needs it, by DeepFace's own alignment and letterbox, so that
+vectors match those of the recognition service.
 """
 
 from __future__ import annotations
@@ -30,11 +29,8 @@ def find_eyes(image: Image, region: FacialAreaRegion) -> FacialAreaRegion:
 
 def align_face(image: Image, region: FacialAreaRegion, input_side_px: int) -> Image:
     """Turn the face until its eyes are level and cut its box out (BGR uint8), as DeepFace's `extract_face` does; black
-    where the photo ends. `input_side_px` is the longer side of the network's input.
-
-    A face at least twice as large as the network's input is reduced first: turning it at full size costs more and
-    gives the network nothing.
-    """
+    where the photo ends. `input_side_px` is the longer side of the network's input."""
+    # Turning a large face at full size costs more and gives the network nothing.
     factor = max(1, int(max(region.w, region.h) / input_side_px))
     width, height = round(region.w / factor), round(region.h / factor)
     margin_x, margin_y = turning_margins(width, height, region)
@@ -51,9 +47,7 @@ def align_face(image: Image, region: FacialAreaRegion, input_side_px: int) -> Im
 
 def turning_margins(width: int, height: int, region: FacialAreaRegion) -> tuple[int, int]:
     """Compute how many pixels beyond the box are needed, in x and in y, to turn it until the region's eyes are level.
-
-    DeepFace always turns twice the box's size instead: the same pixels at three times the cost.
-    """
+    DeepFace always turns twice the box's size instead: the same pixels at three times the cost."""
     if region.left_eye is None or region.right_eye is None:
         return 0, 0
     across, down = (abs(side) for side in np.subtract(region.left_eye, region.right_eye))

@@ -1,7 +1,6 @@
 """Face detectors: MTCNN on a reduced copy of the photo, and DeepFace's own detectors.
 
-All have DeepFace's interface, `detect_faces`: BGR uint8 (h, w, 3) -> regions in its pixels, with landmarks where the
-detector gives them.
+All have DeepFace's interface, `detect_faces`: BGR uint8 (h, w, 3) -> regions in its pixels.
 """
 
 from __future__ import annotations

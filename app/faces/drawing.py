@@ -99,10 +99,8 @@ SMALL_FLAT_LINE = 3.1  # for a face narrower than FULL_FACE_PX, whose other scor
 
 
 def is_drawing(image: Image, box: tuple[int, int, int, int]) -> bool:
-    """Tell whether the face in `box` (x, y, width, height; pixels of `image`, BGR uint8, upright) is surely drawn.
-
-    False in every case of doubt. Only the face counts: a photo may have a drawn background or frame.
-    """
+    """Tell whether the face in `box` (x, y, width, height; pixels of `image`, BGR uint8, upright) is surely drawn; a
+    drawn background or frame does not count."""
     face = crop_inside(image, *box)
     if face.shape[1] < LEAST_FACE_PX or _count_colours(face) < FEWEST_COLOURS:
         return False
@@ -155,8 +153,8 @@ def measure_traits(face: Image, grey: Image) -> Traits:
 
 
 def _ground(grey: Image, lowest: int, highest: int, contrast: int) -> Traits:
-    near, far = (np.asarray(cv2.erode(grey, _box(side)), np.uint8) for side in (5, 15))
-    wide = np.asarray(cv2.dilate(grey, _box(15)), np.uint8)
+    near, far = (_morph(grey, cv2.MORPH_ERODE, side) for side in (5, 15))
+    wide = _morph(grey, cv2.MORPH_DILATE, 15)
     ink, paper = lowest + INK * contrast, highest - PAPER * contrast
     return {
         "ink in 5": _share(near, 0, ink),
@@ -166,9 +164,9 @@ def _ground(grey: Image, lowest: int, highest: int, contrast: int) -> Traits:
 
 
 def _lines(grey: Image, contrast: int) -> Traits:
-    fine_dark, fine_light = _hats(grey, 5)
-    wide_dark, wide_light = _hats(grey, 9)
-    dark, light = _hats(grey, 7)
+    """Compare the thin lines darker than their surroundings with those that are lighter."""
+    fine_dark, dark, wide_dark = (_morph(grey, cv2.MORPH_BLACKHAT, side) for side in (5, 7, 9))
+    fine_light, light, wide_light = (_morph(grey, cv2.MORPH_TOPHAT, side) for side in (5, 7, 9))
     return {
         "dark lines in 5": float(np.log(cv2.mean(fine_dark)[0] / contrast + FAINT)),
         "dark against light in 5": _against(fine_dark, fine_light, contrast),
@@ -184,7 +182,8 @@ def _against(dark: Image, light: Image, contrast: int) -> float:
 
 
 def _spreads(grey: Image, contrast: int) -> Traits:
-    three, five, nine = (_spread(grey, side) for side in (3, 5, 9))
+    """Measure by how many levels the lightest and the darkest pixel of each neighbourhood differ."""
+    three, five, nine = (_morph(grey, cv2.MORPH_GRADIENT, side) for side in (3, 5, 9))
     return {
         "calmest in 3": float(np.log((_level(three, 0.1) + 0.5) / contrast)),
         "hardest in 3": float(np.log((_level(three, 0.97) + 0.5) / contrast)),
@@ -220,7 +219,7 @@ def _shape(band: Plane) -> tuple[float, float]:
 def _colours(face: Image) -> Traits:
     planes = cv2.split(cv2.cvtColor(face, cv2.COLOR_BGR2YCrCb))
     red, blue = (np.asarray(plane, np.uint8) for plane in planes[1:])
-    five, nine = _spread(red, 5), _spread(red, 9)
+    five, nine = (_morph(red, cv2.MORPH_GRADIENT, side) for side in (5, 9))
     return {
         "colour": float(np.log(abs(cv2.mean(red)[0] - 128) + abs(cv2.mean(blue)[0] - 128) + 1)),
         "hard colour in 9": float(np.log(_level(nine, 0.9) + 1)),
@@ -240,19 +239,8 @@ def _concentration(grey: Image) -> float:
     return float((energy * taken).sum() / (energy.sum() + 1))
 
 
-def _hats(grey: Image, side: int) -> tuple[Image, Image]:
-    """Return by how much thin dark lines are darker, and thin light ones lighter, than their surroundings."""
-    dark, light = (cv2.morphologyEx(grey, hat, _box(side)) for hat in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT))
-    return np.asarray(dark, np.uint8), np.asarray(light, np.uint8)
-
-
-def _spread(plane: Image, side: int) -> Image:
-    """Return the levels between the lightest and the darkest pixel of each neighbourhood."""
-    return np.asarray(cv2.morphologyEx(plane, cv2.MORPH_GRADIENT, _box(side)), np.uint8)
-
-
-def _box(side: int) -> Image:
-    return np.ones((side, side), np.uint8)
+def _morph(plane: Image, operation: int, side: int) -> Image:
+    return np.asarray(cv2.morphologyEx(plane, operation, np.ones((side, side), np.uint8)), np.uint8)
 
 
 def _share(values: Image, lowest: float, highest: float) -> float:

@@ -145,7 +145,6 @@ class FaceFinder:
 
 
 def _describe(portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion]) -> PhotoAnalysis:
-    """Complete the photo's analysis; box and landmarks in pixels of the upright original."""
     landmarks, shape = landmarks_of(regions[0]), portrait.image.shape
     x, y, width, height = (side * portrait.reduction for side in turn_box_back(regions[0], found.quarter_turns, shape))
     if landmarks is not None:
@@ -177,7 +176,9 @@ def check_size(region: FacialAreaRegion, image: Image, reduction: int) -> None:
     BGR uint8, reduced from the original by `reduction` in each direction."""
     side = max(region.w, region.h)
     share = side / min(image.shape[:2])
-    if share < FAR_SHARE or (share < SMALL_SHARE and reduction * _between_eyes(region) < MIN_EYES_PX):
+    eyes = (region.left_eye, region.right_eye)
+    between_eyes = EYES_SHARE * region.w if None in eyes else float(np.hypot(*np.subtract(*eyes)))
+    if share < FAR_SHARE or (share < SMALL_SHARE and reduction * between_eyes < MIN_EYES_PX):
         height, width = (length * reduction for length in image.shape[:2])
         raise FaceTooSmall(f"mide {side * reduction:.0f} píxeles en una foto de {width} x {height}")
 
@@ -194,8 +195,7 @@ def check_place(region: FacialAreaRegion, image: Image) -> None:
 
 
 def is_paper(image: Image) -> bool:
-    """Tell whether a BGR uint8 (h, w, 3) image is a document: mostly of one light colour, or unevenly lit and written
-    on."""
+    """Tell whether a BGR uint8 image is a document: mostly of one light colour, or unevenly lit and written on."""
     small = reduce(image, max(image.shape[:2]) // PAPER_SIDE_PX)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
     ground = int(np.bincount(grey.ravel(), minlength=256).argmax())
@@ -215,10 +215,3 @@ def _is_written(grey: NDArray[np.uint8]) -> bool:
     places = cv2.resize(strokes, (PLACES, PLACES), interpolation=cv2.INTER_AREA)
     written = (places > WRITTEN[0]) & (places < WRITTEN[1])
     return float(written.mean()) >= WRITTEN_PLACES
-
-
-def _between_eyes(region: FacialAreaRegion) -> float:
-    """Return the distance between the eyes in pixels, estimated from the box where the detector gives no eyes."""
-    if region.left_eye is None or region.right_eye is None:
-        return EYES_SHARE * float(region.w)
-    return float(np.hypot(*np.subtract(region.left_eye, region.right_eye)))

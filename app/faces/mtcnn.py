@@ -128,7 +128,6 @@ def _patches(images: NDArray[np.float32], candidates: Floats, side: int) -> dict
 
 
 def _mean_logits(net: InferenceSession, images: NDArray[np.uint8], boxes: Floats, side: int) -> NDArray[np.float64]:
-    """Return the mean logit (n,) of the boxes' scores in each image; see `Mtcnn.rate_with_rnet`."""
     batch = np.concatenate([_as_batch(_normalise(image)) for image in images])
     (score,) = net.run(["score"], _patches(batch, boxes, side))
     certain = np.clip(np.asarray(score, np.float64), LEAST_SCORE, 1 - LEAST_SCORE)
@@ -200,11 +199,8 @@ def place_landmarks(boxes: Floats, landmarks: NDArray[np.float32]) -> Floats:
 def sampling_regions(
     boxes: Floats, shape: tuple[int, int], side: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Express TensorFlow's crop_and_resize of `side` x `side` patches in the terms of ONNX's RoiAlign.
-
-    Returns regions (n, 4) whose bins have the sample points as their centres, and a mask (n, 1, side, side): 1 where a
-    sample lies inside the image (h, w), else 0.
-    """
+    """Express TensorFlow's crop_and_resize of `side` x `side` patches in the terms of ONNX's RoiAlign: regions (n, 4)
+    whose bins have the sample points as their centres, and a mask (n, 1, side, side), 1 inside the image (h, w)."""
     extent = np.array([shape[1], shape[0]], np.float64)
     start, end = (corner * (extent - 1) / extent for corner in (boxes[:, :2], boxes[:, 2:4]))
     step = (end - start) / (side - 1)

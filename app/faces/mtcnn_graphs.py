@@ -1,9 +1,6 @@
-"""Build MTCNN's three nets as serialised ONNX graphs from the weights in the `mtcnn` wheel.
+"""Build MTCNN's three nets (Zhang et al. 2016) as serialised ONNX graphs from the weights in the `mtcnn` wheel.
 
-The wheel holds, for each net, the list of Keras arrays in the order of the layers (convolution kernels HWIO,
-dense kernels IO, PReLU slopes). R-Net and O-Net cut their patches out of the image inside the graph (`RoiAlign`), so
-that cutting runs in native code too, without Python's lock.
-Architecture: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded CNNs", 2016.
+R-Net and O-Net cut their patches out of the image inside the graph (`RoiAlign`): in native code, without Python's lock.
 """
 
 from __future__ import annotations
@@ -76,11 +73,8 @@ class GraphBuilder:
         self.add("Gemm", self.constant(kernel), self.constant(bias))
 
     def face_score(self) -> None:
-        """Add a softmax over the two classes and output the face's score.
-
-        The sigmoid of their difference is faster, but not equal to the last bit: among scores near 1, suppression
-        would then keep other boxes than the library does.
-        """
+        """Add a softmax over the two classes and output the face's score. The sigmoid of the difference is faster, but
+        not equal to the last bit: among scores near 1, suppression would keep other boxes than the library does."""
         self.add("Softmax", axis=1)
         self.add("Gather", self.constant(np.array(FACE_CLASS)), output="score", axis=1)
 
@@ -101,7 +95,8 @@ class GraphBuilder:
 
 
 def read_weights(net: str) -> list[Array]:
-    """Read the arrays of `pnet`, `rnet` or `onet` from the installed `mtcnn` package, without importing TensorFlow."""
+    """Read the arrays of `pnet`, `rnet` or `onet` from the installed `mtcnn` package, in the order of the layers:
+    convolution kernels HWIO, dense kernels IO, PReLU slopes."""
     # Finding a package does not run it: importing `mtcnn` would import TensorFlow.
     spec = importlib.util.find_spec("mtcnn")
     if spec is None or not spec.submodule_search_locations:

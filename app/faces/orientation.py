@@ -1,8 +1,7 @@
-"""Decide which way up a face lies in its image.
+"""Decide which way up a face lies in its image. Thresholds: measured on the photos of docs/quality.md.
 
-MTCNN also detects faces on their head or on their side, with landmarks that look upright and the same confidence. Its
-second and third nets rate the face itself: their mean logit over slightly shifted boxes is several times higher for the
-upright position than for any other. Thresholds: measured on the photos of docs/quality.md.
+MTCNN also detects faces on their head or on their side, with landmarks that look upright and the same confidence. But
+its other nets' mean logit over slightly shifted boxes is several times higher for the upright position.
 """
 
 from __future__ import annotations

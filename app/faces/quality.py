@@ -1,8 +1,7 @@
 """Score the measured components of a face's quality from 0 (worst) to 100, and decide whether it is fit for enrolment.
 
-Components and mappings to scores are those of ISO/IEC 29794-5:2025, as its reference software OFIQ is configured; the
-four mappings that are ours say so. PixelAspectRatio is from ISO/IEC 19794-5, which requires square pixels.
-docs/quality.md lists them all.
+Components and scores are those of ISO/IEC 29794-5:2025, as its software OFIQ is configured, but for those that say so;
+PixelAspectRatio is from ISO/IEC 19794-5. docs/quality.md lists them all.
 """
 
 from __future__ import annotations

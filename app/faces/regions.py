@@ -1,5 +1,4 @@
-"""Arithmetic on the face regions that detectors return, a box and up to five landmarks in pixels of an image; cutting
-boxes out.
+"""Arithmetic on the face regions that detectors return, a box and up to five landmarks in pixels, and cutting out.
 
 DeepFace names landmarks from the person's side: `left_eye` lies to the right of `right_eye` in an upright photo.
 """

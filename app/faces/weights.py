@@ -114,7 +114,10 @@ class WeightsStore:
                 self._compare(path)
             else:
                 _check_file(path, check)
-                self._record_hash(path)
+                try:
+                    _write_beside(self._hash_path(path), sha256_of(path).encode())
+                except OSError:  # a folder shared by several users may be readable only
+                    log.warning("No se pudo anotar la suma de %s", path, exc_info=True)
         return path
 
     def verify(self, file: WeightsFile, check: Check) -> Path:
@@ -126,12 +129,6 @@ class WeightsStore:
                 self._compare(path)
             _check_file(path, check)
         return path
-
-    def _record_hash(self, path: Path) -> None:
-        try:
-            _write_beside(self._hash_path(path), sha256_of(path).encode())
-        except OSError:  # a folder shared by several users may be readable only
-            log.warning("No se pudo anotar la suma de %s", path, exc_info=True)
 
     def _compare(self, path: Path) -> None:
         if sha256_of(path) != self._hash_path(path).read_text().strip():
@@ -156,7 +153,13 @@ class WeightsStore:
             except (requests.RequestException, OSError, EOFError, WeightsUnavailable) as error:
                 problems.append(without_credentials(address))
                 log.warning("Pesos de %s: %s: %s", file.model, problems[-1], redacted(str(error)))
-        raise self._unavailable(file, problems)
+        size = f", unos {SIZES_MB[file.model]} MB" if file.model in SIZES_MB else ""
+        packed = " (descomprimido)" if file.packed else ""
+        raise WeightsUnavailable(
+            f"No se pudieron descargar los pesos de {file.model}{size}: {', '.join(problems)}",
+            f"Descargue el archivo en un equipo con red y cópielo{packed} a {path}, "
+            "o indique en WEIGHTS_MIRROR un servidor propio que lo tenga.",
+        )
 
     def _fetch(self, address: str, target: Path, file: WeightsFile) -> None:
         unpacker = bz2.BZ2Decompressor() if file.packed else None
@@ -188,15 +191,6 @@ class WeightsStore:
                 done += len(chunk)
                 self._progress(name, done, total)
                 yield chunk
-
-    def _unavailable(self, file: WeightsFile, tried: list[str]) -> WeightsUnavailable:
-        size = f", unos {SIZES_MB[file.model]} MB" if file.model in SIZES_MB else ""
-        packed = " (descomprimido)" if file.packed else ""
-        return WeightsUnavailable(
-            f"No se pudieron descargar los pesos de {file.model}{size}: {', '.join(tried)}",
-            f"Descargue el archivo en un equipo con red y cópielo{packed} a {self.path_of(file)}, "
-            "o indique en WEIGHTS_MIRROR un servidor propio que lo tenga.",
-        )
 
     @staticmethod
     def _hash_path(path: Path) -> Path:
