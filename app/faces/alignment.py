@@ -34,13 +34,9 @@ def align_face(image: Image, region: FacialAreaRegion, input_side_px: int) -> Im
     factor = max(1, int(max(region.w, region.h) / input_side_px))
     width, height = round(region.w / factor), round(region.h / factor)
     margin_x, margin_y = turning_margins(width, height, region)
-    around = crop_with_black(
-        image,
-        int(region.x) - margin_x * factor,
-        int(region.y) - margin_y * factor,
-        (width + 2 * margin_x) * factor,
-        (height + 2 * margin_y) * factor,
-    )
+    left, top = int(region.x) - margin_x * factor, int(region.y) - margin_y * factor
+    around_size = (width + 2 * margin_x) * factor, (height + 2 * margin_y) * factor
+    around = crop_with_black(image, left, top, *around_size)
     turned, _ = detection.align_img_wrt_eyes(reduce(around, factor), region.left_eye, region.right_eye)
     return np.asarray(turned[margin_y : margin_y + height, margin_x : margin_x + width], np.uint8)
 

@@ -60,8 +60,7 @@ def choose_reduction(shape: tuple[int, ...], max_side_px: int) -> int:
 
 def smallest_face(wanted_px: float, scale: float) -> float:
     """Choose the pyramid's smallest face (pixels): the first level of the unscaled image's pyramid that is at least
-    `wanted_px` in a copy scaled by `scale`. On those levels P-Net sees the same pixels as in DeepFace's run at full
-    size, and proposes the same boxes."""
+    `wanted_px` in a copy scaled by `scale`. There P-Net proposes the same boxes as in DeepFace's run at full size."""
     base = LIBRARY_MIN_FACE_PX * scale
     levels = math.ceil(math.log(wanted_px / base) / -math.log(PYRAMID_FACTOR))
     return float(base / PYRAMID_FACTOR ** max(0, levels))

@@ -1,8 +1,7 @@
-"""Tell a drawn face from a photographed one, by traits in which they differ.
+"""Tell a drawn face from a photographed one, by three linear scores over the same traits; figures: docs/quality.md.
 
 A flat drawing is even almost everywhere and changes at a few hard edges; a sketch has thin dark strokes on light ground
-and no shading; a cartoon has even patches with black outlines. Three linear scores over the same traits recognise them.
-docs/quality.md has the figures.
+and no shading; a cartoon has even patches with black outlines.
 """
 
 from __future__ import annotations

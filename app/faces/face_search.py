@@ -36,9 +36,8 @@ ENLARGED_SIDE_PX = 640  # the longer side that small photos are enlarged towards
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
     """What one search variant found. `image` holds the photo's own pixels (BGR uint8), turned by `quarter_turns`
-    anticlockwise (as `np.rot90` does) so that the face is upright; `regions` are in its pixels, none without a face.
-    `variant` names the search variant. `doubt` concerns the largest region: POSITION, it is not clear which way up
-    it lies; FACE, it is not clear that it is a face; empty, neither."""
+    anticlockwise (as `np.rot90` does) so that the face is upright; `regions` are in its pixels. `doubt`: it is not
+    clear which way up the largest region lies (POSITION), or that it is a face (FACE); empty, neither."""
 
     image: Image
     regions: list[FacialAreaRegion]

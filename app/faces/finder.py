@@ -95,7 +95,6 @@ class FaceFinder:
         return Face(portrait.photo, letterbox(pixels, self._input_size), portrait.analysis)
 
     def _accept(self, portrait: Portrait, found: SearchResult) -> Face:
-        """Cut the largest face out if it may be enrolled; raises what `find` does."""
         regions = sort_by_size(found.regions)
         if not regions:
             raise NoFace(analysis=dataclasses.replace(portrait.analysis, faces_seen=0))
@@ -117,7 +116,6 @@ class FaceFinder:
         return Face(portrait.photo, letterbox(pixels, self._input_size), analysis)
 
     def _check(self, portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion], quality: Values) -> None:
-        """Raise the first reason not to enrol the largest face."""
         if found.doubt == FACE:
             self._check_quality(quality)  # of a blurred face, low quality says more than no face
             raise NoFace
@@ -162,8 +160,7 @@ def _describe(portrait: Portrait, found: SearchResult, regions: list[FacialAreaR
 
 def check_dominance(sorted_regions: Sequence[FacialAreaRegion], policy: Policy, max_ratio: float) -> None:
     """Raise SeveralFaces when it is not clear whose photo it is. `sorted_regions`: the largest first. `reject` accepts
-    no second face; `dominant` one of at most `max_ratio` of the first one's area (SingleFacePresent, ISO/IEC 29794-5);
-    `largest` any number."""
+    no second face; `dominant` one of at most `max_ratio` of the first one's area; `largest` any number."""
     if len(sorted_regions) == 1 or policy == "largest":
         return
     ratio = area(sorted_regions[1]) / area(sorted_regions[0])

@@ -54,9 +54,8 @@ class Mtcnn:
     def detect(self, image: Image, min_face_px: float = 20.0) -> list[Detection]:
         """Return the faces in a BGR uint8 (h, w, 3) image, the most confident first; empty when there is none."""
         planes = _normalise(image)
-        candidates = self._propose(planes, min_face_px)
         batch = _as_batch(planes)
-        return self._describe(batch, self._refine(batch, candidates))
+        return self._describe(batch, self._refine(batch, self._propose(planes, min_face_px)))
 
     def rate_with_rnet(self, images: NDArray[np.uint8], boxes: Floats) -> NDArray[np.float64]:
         """Rate by R-Net how much the contents of the boxes (m, 5) look like a face: the mean logit over the boxes, for
@@ -70,8 +69,7 @@ class Mtcnn:
     def _propose(self, planes: NDArray[np.float32], min_face_px: float) -> Floats:
         """Return P-Net's candidates (n, 5) of all levels of the pyramid."""
         scales = pyramid_scales(min(planes.shape[:2]), min_face_px, PYRAMID_FACTOR)
-        levels = [self._scan(planes, scale) for scale in scales]
-        found = np.concatenate(levels) if levels else NO_CANDIDATES
+        found = np.concatenate([NO_CANDIDATES, *(self._scan(planes, scale) for scale in scales)])
         return to_square(suppress(found, STAGE_OVERLAP))
 
     def _scan(self, planes: NDArray[np.float32], scale: float) -> Floats:
@@ -84,7 +82,6 @@ class Mtcnn:
         return suppress(found, SCALE_OVERLAP)
 
     def _refine(self, batch: NDArray[np.float32], candidates: Floats) -> Floats:
-        """Return the candidates that R-Net takes for faces, their boxes corrected."""
         if not len(candidates):
             return NO_CANDIDATES
         offsets, score = self._rnet.run(["offsets", "score"], _patches(batch, candidates, RNET_SIDE_PX))
@@ -93,7 +90,6 @@ class Mtcnn:
         return to_square(suppress(kept, STAGE_OVERLAP))
 
     def _describe(self, batch: NDArray[np.float32], candidates: Floats) -> list[Detection]:
-        """Return the candidates that O-Net takes for faces, with their landmarks."""
         if not len(candidates):
             return []
         names = ["offsets", "landmarks", "score"]

@@ -5,9 +5,8 @@ R-Net and O-Net cut their patches out of the image inside the graph (`RoiAlign`)
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
-from pathlib import Path
+from importlib.metadata import distribution
 from typing import Any
 
 import joblib
@@ -65,8 +64,7 @@ class GraphBuilder:
         self.prelu()
 
     def pool(self, size: int, *, same: bool) -> None:
-        padding = "SAME_UPPER" if same else "VALID"
-        self.add("MaxPool", kernel_shape=[size, size], strides=[2, 2], auto_pad=padding)
+        self.add("MaxPool", kernel_shape=[size, size], strides=[2, 2], auto_pad="SAME_UPPER" if same else "VALID")
 
     def dense(self) -> None:
         kernel, bias = next(self._weights), next(self._weights)
@@ -88,8 +86,7 @@ class GraphBuilder:
             for each in (inputs, outputs)
         )
         graph = helper.make_graph(self._nodes, "mtcnn", sources, targets, self._constants)
-        opset = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())
 
@@ -97,11 +94,8 @@ class GraphBuilder:
 def read_weights(net: str) -> list[Array]:
     """Read the arrays of `pnet`, `rnet` or `onet` from the installed `mtcnn` package, in the order of the layers:
     convolution kernels HWIO, dense kernels IO, PReLU slopes."""
-    # Finding a package does not run it: importing `mtcnn` would import TensorFlow.
-    spec = importlib.util.find_spec("mtcnn")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("No module named 'mtcnn'", name="mtcnn")
-    path = Path(spec.submodule_search_locations[0], "assets", "weights", f"{net}.lz4")
+    # Importing `mtcnn` would import TensorFlow.
+    path = distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{net}.lz4")
     return [np.asarray(array, np.float32) for array in joblib.load(path)]
 
 

@@ -19,9 +19,7 @@ CPU_BATCH, ACCELERATOR_BATCH = 8, 128
 
 def parse_providers(setting: str) -> tuple[str, ...]:
     """Return the providers that ONNX_PROVIDERS names; none for `auto`."""
-    if setting == "auto":
-        return ()
-    return tuple(name.strip() for name in setting.split(",") if name.strip())
+    return () if setting == "auto" else tuple(name.strip() for name in setting.split(",") if name.strip())
 
 
 def choose_batch_size(wanted: Sequence[str]) -> int:
@@ -44,8 +42,7 @@ def choose_providers(wanted: Sequence[str], available: Sequence[str]) -> list[st
 
 
 def open_session(model: Path | bytes, providers: Sequence[str] = ()) -> ort.InferenceSession:
-    """Load a graph from a file or from its serialised bytes, for the providers that `choose_providers` chooses. Raises
-    onnxruntime's own errors when it is not a graph."""
+    """Load a graph from a file or from its serialised bytes. Raises onnxruntime's own errors when it is not a graph."""
     config = ort.SessionOptions()
     config.log_severity_level = LOG_ERRORS_ONLY
     config.intra_op_num_threads = 1  # several photos or batches are computed side by side

@@ -16,7 +16,6 @@ from app.faces.deepface_api import FacialAreaRegion
 from app.records import Image
 
 Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height
-Point: TypeAlias = tuple[float, float]
 
 
 def area(region: FacialAreaRegion) -> float:
@@ -40,7 +39,9 @@ def landmarks_of(region: FacialAreaRegion) -> NDArray[np.float32] | None:
     return None if any(point is None for point in points) else np.array(points, np.float32)
 
 
-def map_landmarks(region: FacialAreaRegion, place: Callable[[Point], Point]) -> dict[str, Any]:
+def map_landmarks(
+    region: FacialAreaRegion, place: Callable[[tuple[float, float]], tuple[float, ...]]
+) -> dict[str, Any]:
     """Apply `place` to each landmark; those that the detector did not give stay None."""
     names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
     return {name: (point := getattr(region, name)) and place(point) for name in names}
@@ -81,13 +82,9 @@ def turn_box_back(region: FacialAreaRegion, quarter_turns: int, shape: tuple[int
 
 def turn_region_back(region: FacialAreaRegion, quarter_turns: int, shape: tuple[int, ...]) -> FacialAreaRegion:
     """Return the region of the turned image in pixels of the unturned one."""
-
-    def place(point: Point) -> Point:
-        x, y = turn_points_back(np.array([point], np.float64), quarter_turns, shape)[0].tolist()
-        return x, y
-
     x, y, width, height = turn_box_back(region, quarter_turns, shape)
-    return dataclasses.replace(region, x=x, y=y, w=width, h=height, **map_landmarks(region, place))
+    landmarks = map_landmarks(region, lambda point: tuple(turn_points_back(np.array([point]), quarter_turns, shape)[0]))
+    return dataclasses.replace(region, x=x, y=y, w=width, h=height, **landmarks)
 
 
 def crop_inside(image: Image, x: int, y: int, width: int, height: int) -> Image:

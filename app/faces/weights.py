@@ -31,7 +31,7 @@ from app.faces.deepface_api import folder_utils, recognition_model
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
-ABANDONED_S = 24 * 3600  # since the last write to a partial file: its download was killed
+ABANDONED_S = 24 * 3600  # since the last write to a partial file: its download was killed, and it is deleted
 TIMEOUT_S = (10, 60)  # to connect, and between two chunks
 # Names under which DeepFace's client modules keep the address, where it is not WEIGHTS_URL.
 ADDRESS_NAMES = {"Facenet": "FACENET128_WEIGHTS", "Facenet512": "FACENET512_WEIGHTS", "Dlib": "WEIGHT_URL"}
@@ -141,7 +141,10 @@ class WeightsStore:
         """Download the file from the first address that gives a sound one. Raises WeightsUnavailable, Interrupted."""
         path = self.path_of(file)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._remove_abandoned(path)
+        for partial in self._folder.glob(f"{path.name}.*.part"):
+            with suppress(FileNotFoundError):  # another run has just finished its download
+                if time.time() - partial.stat().st_mtime > ABANDONED_S:
+                    partial.unlink()
         problems = []
         for address in file.sources(self._mirror):
             try:
@@ -170,13 +173,6 @@ class WeightsStore:
                 out.write(unpacker.decompress(chunk) if unpacker else chunk)
         if unpacker and not unpacker.eof:
             raise EOFError(f"{address}: incompleto")
-
-    def _remove_abandoned(self, path: Path) -> None:
-        """Delete what killed downloads left; a running one has written to its file within a day."""
-        for partial in self._folder.glob(f"{path.name}.*.part"):
-            with suppress(FileNotFoundError):  # another run has just finished its download
-                if time.time() - partial.stat().st_mtime > ABANDONED_S:
-                    partial.unlink()
 
     def _chunks(self, address: str, name: str) -> Iterator[bytes]:
         """Yield the content of an address piece by piece, and report the progress of downloads."""
