@@ -137,13 +137,10 @@ class Embedder:
 
 def describe_spec(model: str, detector: str, weights: WeightsStore) -> EmbeddingSpec:
     """Return this installation's embedding spec; the hash is empty while there are no weights. Raises UnknownModel.
-
-    The sizes DECODE_MIN_SIDE, DETECTION_MAX_SIDE and MIN_FACE_RATIO are not part of it: they move a vector by less than
-    two photos of one person differ, and tuning them must not make the whole gallery be computed again.
-    """
+    DECODE_MIN_SIDE, DETECTION_MAX_SIDE and MIN_FACE_RATIO are not part of it: they move a vector by less than two
+    photos of one person differ, and tuning them must not make the whole gallery be computed again."""
     file = describe_weights(model)
     # DeepFace fetches a model of several files in its own way: its version stands for their hash.
     digest = f"deepface {version('deepface')}" if file is None else weights.recorded_digest(file)
     versions = f"{version('mtcnn')}/{OWN_DETECTOR}" if detector == OWN_MTCNN else f"(deepface {version('deepface')})"
-    detector = f"{detector} {versions}"
-    return EmbeddingSpec(model, digest, detector, ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)
+    return EmbeddingSpec(model, digest, f"{detector} {versions}", ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)

@@ -16,6 +16,7 @@ from app.faces.deepface_api import FacialAreaRegion
 from app.records import Image
 
 Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height
+Point: TypeAlias = tuple[float, ...]  # x, y
 
 
 def area(region: FacialAreaRegion) -> float:
@@ -39,9 +40,7 @@ def landmarks_of(region: FacialAreaRegion) -> NDArray[np.float32] | None:
     return None if any(point is None for point in points) else np.array(points, np.float32)
 
 
-def map_landmarks(
-    region: FacialAreaRegion, place: Callable[[tuple[float, float]], tuple[float, ...]]
-) -> dict[str, Any]:
+def map_landmarks(region: FacialAreaRegion, place: Callable[[Point], Point]) -> dict[str, Any]:
     """Apply `place` to each landmark; those that the detector did not give stay None."""
     names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
     return {name: (point := getattr(region, name)) and place(point) for name in names}
