@@ -13,7 +13,7 @@ from app.core.database import Database
 from app.core.spanish import say_ago
 from app.core.vectors import cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
-from app.faces.embedding_spec import describe_spec
+from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
 from app.gallery.gallery import Gallery, open_for_reading
 from app.gallery.golden_vector import TOLERANCE, Vector

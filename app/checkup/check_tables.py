@@ -12,7 +12,7 @@ from sqlalchemy.dialects.mysql import TEXT, TINYTEXT
 from app.checkup.check_privileges import ALL, OWN, RIGHTS, Account, check_creation, check_rights, open_account
 from app.checkup.finding import TABLES, Finding
 from app.core.database import Database
-from app.faces.embedding_spec import DIMENSIONS
+from app.faces.embedder import DIMENSIONS
 from app.gallery.embeddings_table import (
     COLUMNS_ADVICE,
     NEEDED_COLUMNS,

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from app.faces.cropping import crop_with_black
+from app.faces.regions import crop_with_black
 from app.photos.fingerprint import describe_picture
 from app.records import Image, PhotoAnalysis, Portrait
 

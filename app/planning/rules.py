@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.core.config import Settings
-from app.faces.embedding_spec import DIMENSIONS
+from app.faces.embedder import DIMENSIONS
 from app.planning.request import Request
 from app.records import DIGEST_DIGITS, EmbeddingSpec
 

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from app.core.config import Settings
 from app.core.database import Database
 from app.errors import RunError
-from app.faces.embedding_spec import describe_spec
+from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
 from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
