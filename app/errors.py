@@ -58,12 +58,9 @@ class Audience(Enum):
 
 
 class ItemError(Exception):
-    """Costs one member. `detail` (Spanish, may be empty) says what this case shows; `analysis`
-    (`records.PhotoAnalysis`) is what is known of the photo, for the reports.
-
-    The class says what the code means: the stage it belongs to, its title and advice (Spanish), when the member is
-    processed again and who has to act.
-    """
+    """Costs one member. The class says what the code means: its stage, title and advice (Spanish), when a run processes
+    the member again and who has to act. `detail` (Spanish, may be empty) says what this case shows; `analysis`
+    (`records.PhotoAnalysis`) is what is known of the photo, for the reports."""
 
     stage: str
     code: str
@@ -119,7 +116,7 @@ class PhotoUnavailable(ItemError):
 class InvalidImage(ItemError):
     stage, code = "decode", "invalid_image"
     title = "No es una imagen válida"
-    # Never to open it and save it again: what a viewer makes of a damaged file would then pass for a sound photo.
+    # Not to open it and save it again: what a viewer makes of a damaged file would pass for a sound photo.
     advice = "Suba otra vez el archivo original, tal como salió de la cámara; si su formato no se lee, cámbielo a JPG."
     retry = Retry.OTHER_PHOTO
 
@@ -259,7 +256,7 @@ def codes_with(retry: Retry) -> set[str]:
 class RunError(Exception):
     """Ends the run. `str(error)` is the Spanish sentence; `advice` says what to do."""
 
-    exit_code: int
+    exit_code = EXIT_NOT_AVAILABLE
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -290,47 +287,38 @@ class MemberNotProcessable(RunError):
     exit_code = EXIT_SOME_FAILED
 
 
-class DatabaseUnavailable(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
+class DatabaseUnavailable(RunError): ...
 
 
-class WeightsUnavailable(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
+class WeightsUnavailable(RunError): ...
 
 
 class NotWritable(RunError):
-    """In the middle of a run: a disk is full, or a folder was closed to us."""
-
-    exit_code = EXIT_NOT_AVAILABLE
+    """In the middle of a run a disk is full, or a folder has lost its permissions."""
 
 
 class MixedModels(RunError):
     exit_code = EXIT_NOT_STARTED
 
 
-class ImplausibleRun(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
+class ImplausibleRun(RunError): ...
 
 
-class NotSwitched(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
+class NotSwitched(RunError): ...
 
 
-class VectorsChanged(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
+class VectorsChanged(RunError): ...
 
 
 class Defect(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
-
     @classmethod
     def of(cls, error: Exception, said: str) -> Defect:
-        """`said`: the error's words, as they may be shown."""
+        """Return the error that quotes `said`, the other error's redacted message."""
         return cls(f"{Unexpected.title}: {type(error).__name__}: {said}", Unexpected.advice)
 
 
 class AlreadyRunning(RunError):
-    """`age`: for how long the other one has been at it; None where nobody knows."""
+    """`age`: how long the other run has been under way; None if it is unknown."""
 
     exit_code = EXIT_ALREADY_RUNNING
 
@@ -344,8 +332,6 @@ class AlreadyRunning(RunError):
 
 
 class Stuck(RunError):
-    exit_code = EXIT_NOT_AVAILABLE
-
     def __init__(self, message: str) -> None:
         super().__init__(
             message,

@@ -15,12 +15,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # BGR, (h, w, 3)
 DIGEST_DIGITS = 16
-SPACE = (
-    "model",
-    "weights_sha256",
-    "normalisation",
-    "colour_order",
-)  # the parts that comparable vectors share
+SPACE = ("model", "weights_sha256", "normalisation", "colour_order")  # the parts that comparable vectors share
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +29,8 @@ class CrewMember:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What the photo server reports of a file without sending it; empty or None where it reports nothing.
-
-    `last_modified` is compared as text, never parsed as a date.
-    """
+    """What the photo server reports of a file without sending it; empty or None if nothing. `last_modified` is compared
+    as text, never parsed as a date."""
 
     etag: str = ""
     last_modified: str = ""
@@ -50,10 +43,7 @@ ANSWER_GONE, ANSWER_UNREACHABLE = "gone", "unreachable"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The photo server's answer to whether a photo is still the known version.
-
-    `kind` is one of ANSWER_...; `version` is the photo's version now.
-    """
+    """The photo server's answer, one of ANSWER_..., to whether a photo is still the known version; its version now."""
 
     kind: str
     version: Version = Version()
@@ -66,11 +56,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """The member's photo as a local file.
-
-    `url` is the address to store. A `temporary` file is deleted after use. `sha256` is the content's, in hexadecimal;
-    `version` is what the server reported. A `suspect` was being processed when an earlier run crashed.
-    """
+    """The member's photo as a local file. `url` is the address to store. A `temporary` file is deleted after use.
+    `sha256` is the content's, in hexadecimal. A `suspect` was being processed when an earlier run crashed."""
 
     member: CrewMember
     url: str
@@ -82,12 +69,20 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What is compared to find out whether two photos show the same picture.
+class OfPhoto:
+    """What a stage made of a photo."""
 
-    `perceptual_hash`, of 64 bits, finds candidates; `grey`, `photos.fingerprint.GREY_SIDE` squared pixels, decides.
-    Both are of the face with its surroundings, or of the whole photo if no face was found.
-    """
+    photo: Photo
+
+    @property
+    def member(self) -> CrewMember:
+        return self.photo.member
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What tells whether two photos show the same face and surroundings, or the same photo if no face was found: the
+    `perceptual_hash`, of 64 bits, finds candidates; `grey`, `photos.fingerprint.GREY_SIDE` squared pixels, decides."""
 
     perceptual_hash: int
     grey: bytes
@@ -95,11 +90,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class QualityNote:
-    """A photo's quality as it is stored.
-
-    `component` caused the verdict; it is None if the photo passed. `components` holds value, score and verdict of every
-    component, ready for JSON.
-    """
+    """A photo's quality as it is stored. `component` caused the verdict; None if the photo passed. `components` holds
+    value, score and verdict of each, ready for JSON."""
 
     verdict: str
     component: str | None
@@ -129,30 +121,20 @@ class PhotoAnalysis:
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class Portrait(OfPhoto):
     """The decoded photo, upright. One pixel of `image` is the mean of `reduction` x `reduction` original pixels."""
 
-    photo: Photo
     image: Image
     analysis: PhotoAnalysis
     reduction: int = 1
 
-    @property
-    def member(self) -> CrewMember:
-        return self.photo.member
-
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class Face(OfPhoto):
     """The chosen face. `pixels` is the network's input (h, w, 3), float32 BGR in [0, 1], aligned and letterboxed."""
 
-    photo: Photo
     pixels: NDArray[np.float32]
     analysis: PhotoAnalysis
-
-    @property
-    def member(self) -> CrewMember:
-        return self.photo.member
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,31 +151,24 @@ class EmbeddingSpec:
 
     @property
     def digest(self) -> str:
-        """A digest of the spec: DIGEST_DIGITS hexadecimal digits."""
+        """DIGEST_DIGITS hexadecimal digits."""
         text = json.dumps(dataclasses.asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
 
     def is_comparable(self, other: Mapping[str, Any]) -> bool:
-        """Tell whether vectors made by the other spec, given by its parts, lie in the same space.
-
-        Detector and alignment do not count: they only move vectors a little.
-        """
+        """Tell whether vectors of the other spec, given by its parts, lie in the same space. Detector and alignment do
+        not matter: they only move vectors a little."""
         return all(other.get(name) == getattr(self, name) for name in SPACE)
 
 
 @dataclass(frozen=True, slots=True)
-class Embedding:
+class Embedding(OfPhoto):
     """The face as a vector: float32 (dimensions,), as DeepFace returns it, not normalised. `timings_ms` is by stage."""
 
-    photo: Photo
     vector: NDArray[np.float32] = field(repr=False)  # biometric data: no message may quote it
     model: str
     analysis: PhotoAnalysis
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def member(self) -> CrewMember:
-        return self.photo.member
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +184,8 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """No vector was needed, or the run was stopped first; `code` says which.
-
-    `photo` and `analysis` are set if the photo was fetched and analysed to find that out.
-    """
+    """No vector was needed, or the run was stopped first; `code` says which. `photo` and `analysis` are set if the run
+    fetched and analysed the photo to find that out."""
 
     member: CrewMember
     code: str
@@ -223,10 +196,8 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The member could not be processed. `code` is stable; `detail` (Spanish) says what was found.
-
-    `recalled`: the photo failed in an earlier run, and was not tried again because nothing has changed since.
-    """
+    """The member could not be processed. `code` is stable; `detail` (Spanish) says what was found. A `recalled` photo
+    failed in an earlier run and was not tried again, because nothing has changed since."""
 
     member: CrewMember
     stage: str
@@ -244,6 +215,12 @@ class Failed:
 
 
 Outcome = Stored | Skipped | Failed
+
+
+def is_interrupted(outcome: Outcome) -> bool:
+    """Tell whether the run was stopped before it reached the member."""
+    return isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED
+
 
 SKIPPED_CURRENT = "current"  # an active row of this spec and this photo exists
 SKIPPED_RENAMED = "renamed"  # the same file under another name: the row's URL was updated

@@ -16,9 +16,9 @@ from app.core.spanish import inflect, say_some
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
 from app.gallery.embeddings_table import TABLE
 from app.photos.urls import photo_url
-from app.planning.survey import RosterEntry
+from app.planning.plan import RosterEntry
 from app.records import CrewMember, Failed
-from app.roster.database import open_roster
+from app.roster.database import DatabaseRoster
 
 ASK_ADMINISTRATOR = "Pida a quien administra la base, si ya existe la tabla:"
 SHOWN = 5  # ids, or values of the status
@@ -45,7 +45,7 @@ def read_roster(settings: Settings, database: Database) -> Generator[Finding, No
         if rights.missing:
             yield _denied(account, settings.ROSTER_TABLE)
             return None
-    entries = open_roster(settings, database).active()
+    entries = DatabaseRoster(settings, database).active()
     yield ROSTER.ok("table", f"{settings.ROSTER_TABLE} ({', '.join(columns)})")
     if not entries:
         yield database.transaction(lambda connection: _no_active_rows(connection, settings), retry=False)

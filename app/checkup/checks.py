@@ -35,7 +35,7 @@ from app.checkup.finding import (
 from app.core.config import ENV_FILE, Settings
 from app.core.database import Database
 from app.errors import RunError, SettingsError
-from app.planning.survey import RosterEntry
+from app.planning.plan import RosterEntry
 from app.records import CrewMember
 from app.roster.folder import FolderRoster
 

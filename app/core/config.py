@@ -23,10 +23,7 @@ BYTES_PER_MB = 1_000_000  # in every setting that ends in _MB
 URL_SCHEMES = ("http://", "https://", "file://")
 BACKENDS = ("mysql", "mariadb", "sqlite")
 MYSQL_DRIVER = "mysql+mysqlconnector"
-NO_HOST = "ningún servidor puede llamarse así: revise los puntos y el largo de su nombre"
-SEVERAL_AT_SIGNS = "hay más de una @ en la dirección: escriba %40 en el usuario, la clave o las opciones"
 URL_EXAMPLE = "mysql://usuario:clave@host/base (en la clave, @ : / # se escriben %40 %3A %2F %23)"
-QUALITY_PREFIX = "QUALITY_"
 MAX_SCORE = 100.0
 # Marks a setting that can reject a photo: a recorded failure is retried when such a setting changes. FACE_MODEL and
 # FACE_DETECTOR need no mark: they are parts of the embedding spec, which is compared, too.
@@ -34,18 +31,9 @@ REJECTS: JsonDict = {"rejects": True}
 
 
 def _usable_cores() -> int:
-    """Count the cores that this process may use: a container may have fewer than the machine."""
+    # A container may have fewer than the machine.
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
     return min(usable, MAX_WORKER_THREADS)
-
-
-def _can_be_host(name: str) -> bool:
-    """Tell whether DNS can be asked for it: no part between dots is empty or longer than 63 letters."""
-    try:
-        name.encode("idna")
-    except UnicodeError:
-        return False
-    return True
 
 
 def _has_host(url: str) -> bool:
@@ -57,13 +45,15 @@ def _has_host(url: str) -> bool:
 
 
 def _check_host(name: str) -> str:
-    if not _can_be_host(name):
-        raise ValueError(NO_HOST)
+    try:
+        name.encode("idna")
+    except UnicodeError:  # a part between dots is empty or longer than 63 letters
+        raise ValueError("ningún servidor puede llamarse así: revise los puntos y el largo de su nombre") from None
     return name
 
 
 def _check_address(value: str) -> str:
-    """Refuse what cannot be the address of photos or weights. No message repeats it: it may hold a password."""
+    # No message repeats the address: it may hold a password.
     if value and not value.startswith(URL_SCHEMES):
         raise ValueError(f"debe empezar por {', '.join(URL_SCHEMES)}")
     if value.startswith(("http://", "https://")):
@@ -76,19 +66,19 @@ def _check_address(value: str) -> str:
 
 
 def _check_database_url(value: SecretStr) -> SecretStr:
-    """Refuse what is no URL of a supported database. No message repeats it: it may hold a password."""
+    # No message repeats the URL, not even the port: it may be the end of a password.
     if not value.get_secret_value():
         return value
     try:
         url = make_url(value.get_secret_value())
     except (ArgumentError, ValueError):
-        # Not even the port is repeated: it may be the end of a password.
         raise ValueError(f"no es una URL de SQLAlchemy, como {URL_EXAMPLE}") from None
     if url.get_backend_name() not in BACKENDS:
         raise ValueError(f"solo se admiten {', '.join(BACKENDS)}")
     # What follows the first @ would be taken for host and database, and shown.
     if url.get_backend_name() != "sqlite" and value.get_secret_value().count("@") > 1:
-        raise ValueError(f"{SEVERAL_AT_SIGNS}, como {URL_EXAMPLE}")
+        text = "hay más de una @ en la dirección: escriba %40 en el usuario, la clave o las opciones"
+        raise ValueError(f"{text}, como {URL_EXAMPLE}")
     _check_host(url.host or "")
     return value
 
@@ -208,11 +198,8 @@ class FaceSettings(SettingsGroup):
 
 
 class QualitySettings(SettingsGroup):
-    """One setting for each component of ISO/IEC 29794-5: two scores out of 100, `warn,reject`.
-
-    A photo below the first is reported as improvable, below the second it is rejected. docs/quality.md shows the
-    measurements behind each.
-    """
+    """For each component of ISO/IEC 29794-5 two scores out of 100: a photo below the first is reported as improvable,
+    below the second it is rejected. docs/quality.md shows the measurements behind them."""
 
     QUALITY_SINGLE_FACE_PRESENT: Limit = "40,0"
     QUALITY_INTER_EYE_DISTANCE: Limit = "10,6"
@@ -234,13 +221,9 @@ class QualitySettings(SettingsGroup):
     QUALITY_DYNAMIC_RANGE: Limit = "60,15"
 
     def quality_limits(self) -> dict[str, tuple[float, float]]:
-        """Return, by the component's name in the standard, the scores below which to warn, and to reject."""
-        return {_in_standard(name): parse_limit(getattr(self, name)) for name in QualitySettings.model_fields}
-
-
-def _in_standard(setting: str) -> str:
-    """Turn `QUALITY_HEAD_POSE_YAW` into `HeadPoseYaw`."""
-    return setting.removeprefix(QUALITY_PREFIX).title().replace("_", "")
+        """Return the two scores by the component's name in the standard, such as `HeadPoseYaw`."""
+        names = {name: name.removeprefix("QUALITY_").title().replace("_", "") for name in QualitySettings.model_fields}
+        return {component: parse_limit(getattr(self, name)) for name, component in names.items()}
 
 
 class RecognitionSettings(SettingsGroup):

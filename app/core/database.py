@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -43,6 +44,8 @@ COLLATION = "utf8mb4_general_ci"
 SQLITE_BUSY_TIMEOUT_S = 30
 FIRST_CONTACT_S = 10.0  # a server that restarts is back by then
 ITEMS_AT_ONCE = 500
+LOCK_TIMEOUT_S = 10  # well below DB_ANSWER_TIMEOUT_S, after which the connection would be given up
+MAX_LOCK_CHARACTERS = 64  # MySQL's limit
 # What a batch of photo records with thumbnails takes when escaped. Every supported server allows it by default.
 MIN_PACKET_BYTES, USUAL_PACKET = 1 << 20, "16M"
 # Columns of types that SQLAlchemy does not know are compared as they are; its warning would help no user.
@@ -100,7 +103,7 @@ class Database:
 
     @property
     def is_mysql(self) -> bool:
-        """Tell MySQL and MariaDB from SQLite."""
+        """False for SQLite."""
         return self.url.get_backend_name() in ("mysql", "mariadb")
 
     @property
@@ -118,10 +121,8 @@ class Database:
         return f"Database({describe_url(self.url)})"
 
     def transaction(self, work: Callable[[Connection], Result], *, retry: bool = True) -> Result:
-        """Run `work` in one transaction, and again after a transient error.
-
-        Raises DatabaseUnavailable if the error persists; errors about the data itself are raised as they are.
-        """
+        """Run `work` in one transaction, and again after a transient error. Raises DatabaseUnavailable if it persists;
+        errors about the data itself are raised as they are."""
 
         def attempt() -> Result:
             with self.engine.begin() as connection:
@@ -130,10 +131,8 @@ class Database:
         return self._call(attempt, self._policy if retry else RetryPolicy(attempts=1, total_s=0))
 
     def reach(self, call: Callable[[], Result]) -> Result:
-        """Make the first contact: call `call` outside any transaction, and again after a transient error.
-
-        Give up soon: the port may be wrong. Raises DatabaseUnavailable.
-        """
+        """Make the first contact with `call`, outside any transaction, and give up soon: the port may be wrong. Raises
+        DatabaseUnavailable."""
         return self._call(call, replace(self._policy, total_s=min(self._policy.total_s, FIRST_CONTACT_S)))
 
     def _call(self, call: Callable[[], Result], policy: RetryPolicy) -> Result:
@@ -145,10 +144,8 @@ class Database:
             raise self.explain(error) from error
 
     def in_chunks(self, items: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
-        """Run `work` on ITEMS_AT_ONCE items at a time, each time in a transaction of its own.
-
-        Raises DatabaseUnavailable, also if the server refuses the data.
-        """
+        """Run `work` on ITEMS_AT_ONCE items at a time, each time in a transaction of its own. Raises
+        DatabaseUnavailable, also if the server refuses the data."""
         chunks = (items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE))
         try:
             for chunk in chunks:
@@ -169,11 +166,8 @@ class Database:
         return unavailable(self.url, text, advice)
 
     def _connect(self, dialect: Any, _entry: object, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
-        """Connect with the driver; a missing SQLite file is created as a private one.
-
-        Raises SettingsError if the driver refuses an option of DB_URL, without repeating it. Raises the driver's
-        OperationalError if the server answers something that is not MySQL's protocol.
-        """
+        """Connect with the driver. Raises SettingsError, which does not repeat the refused option of DB_URL, and the
+        driver's OperationalError if the server does not answer with MySQL's protocol."""
         if not self.exists:
             with suppress(OSError):  # SQLite's own error explains it better
                 create_private(Path(str(self.url.database)))
@@ -185,7 +179,6 @@ class Database:
             raise dialect.loaded_dbapi.OperationalError(NO_MYSQL, CANNOT_CONNECT) from error
 
     def _prepare_connection(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
-        """Set what each new connection needs, and refuse one that does not offer it. Raises DatabaseUnavailable."""
         if not self.is_mysql:
             connection.isolation_level = None  # _begin_immediate begins the transactions
             return
@@ -200,7 +193,7 @@ class Database:
                 self._require_cipher(cursor)
 
     def _require_packets(self, cursor: Any) -> None:
-        """Refuse a server that takes too little at once: it would break the connection, as if it were down."""
+        # With less the server would break the connection, as if it were down.
         cursor.execute("SELECT @@max_allowed_packet")
         found = int(cursor.fetchone()[0])
         if found < MIN_PACKET_BYTES:
@@ -208,7 +201,6 @@ class Database:
             raise unavailable(self.url, text, f"Pida a quien la administra max_allowed_packet={USUAL_PACKET}.")
 
     def _require_cipher(self, cursor: Any) -> None:
-        """Refuse a connection that is not encrypted."""
         cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
         row = cursor.fetchone()
         if not row or not row[1]:
@@ -228,8 +220,36 @@ def describe_url(url: URL) -> str:
     return f"{url.host}:{url.port or 3306}, base {url.database}, usuario {url.username}"
 
 
+@contextmanager
+def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
+    """Make other runs wait at the same place until the block ends.
+
+    MySQL commits every change of a table at once, so that a transaction does not keep other runs out; SQLite's
+    transaction does. Raises DatabaseUnavailable if another run does not finish in time.
+    """
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    name = lock_name(what, connection.engine.url.database or "")
+    if connection.execute(select(func.get_lock(name, LOCK_TIMEOUT_S))).scalar() != 1:  # 0: too late; NULL: an error
+        text = "otra ejecución está preparando las tablas"
+        raise unavailable(connection.engine.url, text, "Espere a que termine y vuelva a ejecutar.")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:  # the lock ended with the connection, and a new error would hide the first
+            connection.execute(select(func.release_lock(name)))
+
+
+def lock_name(what: str, database: str) -> str:
+    """Return the name of a lock that ends with its connection, at most MAX_LOCK_CHARACTERS long.
+
+    All databases of a server share the names, without regard to case; a database's own name may be as long as these.
+    """
+    return f"{what} {hashlib.sha256(database.encode()).hexdigest()}"[:MAX_LOCK_CHARACTERS]
+
+
 def _mysql_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return timeouts, character set and TLS as arguments of `mysql-connector-python`."""
     arguments: dict[str, Any] = {
         # Whether the connector's C part loads depends on the machine's OpenSSL: its Python part is the same everywhere.
         "use_pure": True,
@@ -249,7 +269,7 @@ def _mysql_arguments(settings: DatabaseSettings) -> dict[str, Any]:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Tell whether the driver refused an option; its other errors come from reading the server's greeting."""
+    # The driver's other errors come from reading the server's greeting.
     return isinstance(error, AttributeError | TypeError | ValueError) and not isinstance(error, UnicodeError)
 
 
@@ -259,7 +279,7 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 def _notice_lost_connection(context: ExceptionContext) -> None:
-    """Drop a connection whose answer came too late: it would be read as the answer to the next statement."""
+    # An answer that came too late would be read as the answer to the next statement.
     error = context.original_exception
     # A connection that the connector finds lost while it prepares a statement has this message and no number.
     if _is_unanswered(error) or "MySQL Connection not available" in str(error):
@@ -283,7 +303,7 @@ def _is_transient(error: BaseException) -> bool:
 
 
 def _is_about_trust(error: Exception) -> bool:
-    """Tell whether TLS failed: for a bad certificate the connector has no number, only a message."""
+    # For a bad certificate the connector has no number, only a message.
     return _number(error) == NO_TLS or "certificate" in str(getattr(error, "orig", error)).lower()
 
 

@@ -9,10 +9,8 @@ from app.records import Image
 
 
 def reduce(image: Image, factor: int) -> Image:
-    """Average each square of `factor` x `factor` pixels to one; an incomplete last row or column is cut off.
-
-    Whole factors are exact, and ten times as fast as others.
-    """
+    """Average each square of `factor` x `factor` pixels to one; an incomplete last row or column is cut off. Whole
+    factors are exact, and ten times as fast as others."""
     if factor <= 1:
         return image
     rows, columns = (max(1, side // factor) for side in image.shape[:2])

@@ -27,10 +27,7 @@ MODULE_LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """Where the two files are and when they rotate.
-
-    `names`: whether they may quote the names of people and photos. `secrets`: texts that they never quote.
-    """
+    """Where the two files are and when they rotate. `names`: whether they may quote names of people and photos."""
 
     folder: Path
     max_bytes: int
@@ -47,10 +44,8 @@ class Personal(str):
 
 
 class OneLineFormatter(logging.Formatter):
-    """Keeps each message on one line and indents its traceback, so that no line of it looks like another entry.
-
-    Everything in the log files passes through here, so this is where secrets, vectors and names are removed.
-    """
+    """Keeps each message on one line and indents its traceback, so that no line of it looks like another entry. Removes
+    secrets, vectors and names from everything that goes into the log files."""
 
     def __init__(self, line: str, options: LogOptions) -> None:
         super().__init__(line)
@@ -58,7 +53,6 @@ class OneLineFormatter(logging.Formatter):
         self._redacted = Redactor(options.secrets)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """Format the line, redacted and without control characters."""
         message = record.message if self._names else _without_names(record)
         record.message = printable(self._redacted(message).rstrip(" "))
         return super().formatMessage(record)
@@ -76,15 +70,13 @@ def _without_names(record: logging.LogRecord) -> str:
 
 
 def _without_messages(error: BaseException) -> Iterator[str]:
-    """Give the traceback and the class of the error and of those that led to it, without their messages."""
     for link in reversed([*_chain(error)]):
         yield from ("Traceback (most recent call last):\n", *traceback.format_tb(link.__traceback__))
         yield f"{type(link).__name__}\n"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Give the error and those that led to it, each once: some libraries raise errors that lead to themselves."""
-    seen: set[int] = set()
+    seen: set[int] = set()  # some libraries raise errors that lead to themselves
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
@@ -92,11 +84,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class PrivateLogHandler(RotatingFileHandler):
-    """A rotating log file that only its owner may read, unless the owner has changed its mode.
-
-    A file that cannot be written is reported once, on standard error. It neither stops the run nor prints a traceback
-    for each line.
-    """
+    """A rotating log file that only its owner may read, unless the owner has changed its mode. A failed write is
+    reported once, on standard error, and does not stop the run."""
 
     _is_reported = False
 
@@ -104,13 +93,11 @@ class PrivateLogHandler(RotatingFileHandler):
         return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_owner_only)
 
     def doRollover(self) -> None:
-        """Begin a new file with the mode of the old one."""
         mode = mode_of(Path(self.baseFilename))
         super().doRollover()
         Path(self.baseFilename).chmod(mode)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Report the first OSError; leave all other errors to the standard library."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -146,12 +133,8 @@ def is_logging() -> bool:
 
 def _attach(logger: logging.Logger, file_name: str, line: str, options: LogOptions) -> None:
     close_handlers(logger)
-    handler = PrivateLogHandler(
-        options.folder / file_name,
-        maxBytes=options.max_bytes,
-        backupCount=options.backups,
-        encoding="utf-8",
-    )
+    path = options.folder / file_name
+    handler = PrivateLogHandler(path, maxBytes=options.max_bytes, backupCount=options.backups, encoding="utf-8")
     handler.setFormatter(OneLineFormatter(line, options))
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if options.debug else logging.INFO)

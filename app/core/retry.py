@@ -30,8 +30,7 @@ def call_with_retries(
 ) -> Result:
     """Return the result of `call`, repeated after errors that are transient. Raises its last error unchanged.
 
-    After an error with a `retry_after_s`, which the server requested, the wait is that long instead. `stop` ends any
-    wait, and prevents another attempt.
+    A wait lasts as long as an error's `retry_after_s` says, if it has one. `stop` ends it and prevents another attempt.
     """
     backoff = tenacity.wait_random_exponential(multiplier=policy.first_wait_s, max=policy.max_wait_s)
 

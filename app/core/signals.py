@@ -22,7 +22,6 @@ class Stopper:
     out_of_time: bool = False
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """Handle the signal."""
         self.signal_number = number
         self.event.set()
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -35,10 +34,8 @@ class Stopper:
 
 @contextmanager
 def stopping_on_signals(limit_s: float | None = None) -> Iterator[Stopper]:
-    """Turn signals, and the end of `limit_s`, into a request to stop until the block ends.
-
-    Signals that the caller ignores, as under nohup, stay ignored.
-    """
+    """Turn signals, and the end of `limit_s`, into a request to stop until the block ends. Signals that the caller
+    ignores, as under nohup, stay ignored."""
     stopper = Stopper()
     handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, stopper) for number in handled}

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from typing import IO, Any, cast
 
 STDERR = 2
 STDOUT = "-"  # the name by which an option asks for standard output instead of a file
 
 
 class SteadyStream:
-    """A stream that swallows everything after its first error.
-
-    So a run goes on when `| head` has read enough, the terminal was closed, or the disk for the output is full.
-    """
+    """A stream that swallows everything after its first error, so that a run goes on when `| head` has read enough, the
+    terminal was closed, or the disk for the output is full."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -24,36 +22,31 @@ class SteadyStream:
 
     def write(self, text: str) -> int:
         """Write the text, or swallow it. Never raises an error of the stream."""
-        if not self._broken:
-            try:
-                return self._stream.write(text)
-            except (OSError, ValueError):
-                self._give_up()
+        self._attempt(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
         """Flush the stream. Never raises an error of the stream."""
-        if not self._broken:
-            try:
-                self._stream.flush()
-            except (OSError, ValueError):
-                self._give_up()
+        self._attempt(self._stream.flush)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def _give_up(self) -> None:
-        self._broken = True
-        with suppress(OSError, ValueError):  # what Python still buffers would fail when the process ends
-            _send_nowhere(self._stream.fileno())
+    def _attempt(self, call: Callable[[], object]) -> None:
+        if self._broken:
+            return
+        try:
+            call()
+        except (OSError, ValueError):
+            self._broken = True
+            with suppress(OSError, ValueError):  # what Python still buffers would fail when the process ends
+                _send_nowhere(self._stream.fileno())
 
 
 @contextmanager
 def without_native_chatter() -> Iterator[None]:
-    """Let only Python write to standard error until the block ends.
-
-    libjpeg and libpng print a line for each damaged photo. HR's page already lists them, and cron would mail the lines.
-    """
+    """Let only Python write to standard error until the block ends: cron would mail the lines that libjpeg and libpng
+    print for each damaged photo, which HR's page lists already."""
     try:
         ours = os.dup(STDERR)
     except OSError:  # the caller closed it: the next file opened would take its number, and the libraries' lines
@@ -64,7 +57,8 @@ def without_native_chatter() -> Iterator[None]:
     is_ours = before is not None and before is sys.__stderr__  # a test may have replaced it
     if is_ours:
         before.flush()
-        sys.stderr = _open_steady(ours)
+        file = os.fdopen(ours, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)
+        sys.stderr = cast(Any, SteadyStream(file))
     _send_nowhere(STDERR)
     try:
         yield
@@ -74,10 +68,6 @@ def without_native_chatter() -> Iterator[None]:
             sys.stderr = before
         os.dup2(ours, STDERR)
         os.close(ours)
-
-
-def _open_steady(descriptor: int) -> Any:
-    return SteadyStream(os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False))
 
 
 def _send_nowhere(descriptor: int) -> None:

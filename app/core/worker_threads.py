@@ -1,4 +1,4 @@
-"""A thread pool that does tasks in order and can give up threads that hang.
+"""A thread pool that can give up threads that hang, and a thread that repeats a task.
 
 Native code cannot be interrupted: a thread that hangs in it keeps running, another takes its slot, and `leave` ends the
 process all the same.
@@ -12,20 +12,19 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from app.errors import RunError
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """Work to do for `subject`. When it is done, the pool calls `notify` with its RunError, or None.
-
-    `begun_at` is a time of the monotonic clock.
-    """
+    """Work for `subject`. The pool then calls `notify` with its RunError, or None. `begun_at`: monotonic clock."""
 
     work: Callable[[], None]
     notify: Callable[[RunError | None], None]
@@ -53,10 +52,8 @@ class Worker(threading.Thread):
 
 
 class WorkerPool:
-    """A pool of `slots` threads. A thread that hangs can be replaced; it then no longer counts.
-
-    `given_up` is the number of tasks that were given up.
-    """
+    """A pool of `slots` threads. A thread that hangs can be replaced; it then no longer counts. `given_up` counts the
+    tasks that were given up."""
 
     def __init__(self, slots: int) -> None:
         self.given_up = 0
@@ -68,7 +65,6 @@ class WorkerPool:
             self._start_worker()
 
     def hand(self, task: Task) -> None:
-        """Queue the task."""
         self._tasks.put(task)
 
     def slow(self, seconds: float) -> list[Task]:
@@ -128,11 +124,30 @@ class WorkerPool:
                 task.notify(error)
 
 
-def leave(exit_code: int) -> NoReturn:
-    """End the process with this code, even while a thread of a pool is still computing.
+@contextmanager
+def periodic_task(every_s: float, task: Callable[[], object]) -> Iterator[None]:
+    """Call `task` at this interval, in a thread of its own, until the block ends. Its errors go into the log."""
+    over = threading.Event()
 
-    The interpreter's own shutdown would abort the process if a net is at work meanwhile, and the code would be lost.
-    """
+    def repeat() -> None:
+        while not over.wait(every_s):
+            try:
+                task()
+            except Exception:
+                log.exception("Falló una tarea periódica")
+
+    thread = threading.Thread(target=repeat, name="periodic", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process with this code, even while a net is computing: the interpreter's shutdown would then abort the
+    process and lose the code."""
     if not any(isinstance(thread, Worker) for thread in threading.enumerate()):
         sys.exit(exit_code)
     logging.shutdown()

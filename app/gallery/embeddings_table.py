@@ -25,8 +25,11 @@ from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from app.core.advisory_locks import holding_off_others
-from app.core.database import Database, describe_url
+from app.core.database import (
+    Database,
+    describe_url,
+    holding_off_others,
+)
 from app.errors import DatabaseUnavailable
 from app.gallery.reading import advising_the_denied
 

@@ -37,8 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.schema import CreateTable
 
-from app.core.advisory_locks import holding_off_others
-from app.core.database import Database, describe_url
+from app.core.database import Database, describe_url, holding_off_others
 from app.errors import DatabaseUnavailable
 from app.gallery.reading import advising_the_denied, read_rows
 

@@ -1,8 +1,8 @@
-"""Downloads side by side, a few at a time: what to fetch comes in; what takes far longer than the others holds up none.
+"""A pool for downloads in which one that takes far longer than the others holds up none of them.
 
-A download that stalls gives its place to the next one and goes on beside it. It stalls when it has taken twice as long
-as the usual one: were 15 in 200 to hang, each would hold a place for two turns, which is 15 % of all turns. Where all
-are slow, since the line is thin or the server busy, twice the usual is long, and no more than the places are used.
+A download that stalls frees its slot for the next one and goes on beside it. It stalls when it has taken twice the
+usual time: if 15 of 200 hang, each holds a slot for two turns, which is 15 % of all turns. If all downloads are slow,
+because of the line or a busy server, twice the usual time is long, and only the slots are used.
 """
 
 from __future__ import annotations
@@ -14,58 +14,45 @@ from statistics import median
 from app.core.worker_threads import Task, WorkerPool
 
 USUAL_TIMES = 2
-USUAL_OF = 31  # the last so many downloads: the line of the moment
-# Beside the places: what a dozen visitors' browsers would open. It is reached only after as many photos came well; a
-# server that has sent none yet is asked for twice the places at most.
+USUAL_OF = 31  # the usual time is that of so many last downloads
+# Beside the slots: what a dozen visitors' browsers would open. It is reached only after as many photos arrived; of a
+# server that has sent none yet the run requests at most twice the slots.
 MAX_STALLED = 64
 
 
-class DownloadPool:
-    """`places` at a time; no download stalls before `stall_s`."""
+class DownloadPool(WorkerPool):
+    """Downloads in `slots` threads; none stalls before `stall_s`."""
 
-    def __init__(self, places: int, stall_s: float) -> None:
-        self._pool = WorkerPool(places)
+    def __init__(self, slots: int, stall_s: float) -> None:
+        super().__init__(slots)
         self._stall_s = stall_s
-        self._allowed = places
+        self._allowed = slots
         self._took_s: deque[float] = deque(maxlen=USUAL_OF)
-        self._guard = threading.Lock()
+        self._took_lock = threading.Lock()
         self._stalled: list[Task] = []
 
-    def start(self, download: Task) -> None:
-        self._pool.hand(download)
-
     def went_well(self, seconds: float) -> None:
-        """One more photo came, in that time. Called from any thread."""
-        with self._guard:
+        """Count a photo that arrived after that time. Any thread may call this."""
+        with self._took_lock:
             self._took_s.append(seconds)
             self._allowed = min(MAX_STALLED, self._allowed + 1)
 
     def make_room(self) -> int:
-        """Let what stalls go on beside the others; returns how many do."""
+        """Free the slots of downloads that stall; return how many go on beside the slots."""
+        with self._took_lock:
+            patience_s = max(self._stall_s, USUAL_TIMES * median(self._took_s or (0.0,)))
         self._stalled = [task for task in self._stalled if not task.is_done]
-        for task in self._pool.slow(self._patience_s()):
-            if len(self._stalled) < self._allowed and self._pool.replace(task):
+        for task in self.slow(patience_s):
+            if len(self._stalled) < self._allowed and self.replace(task):
                 self._stalled.append(task)
         return len(self._stalled)
 
     def hanging(self, seconds: float) -> list[Task]:
-        """Those that have taken longer than that, which no download does by itself."""
-        return [task for task in self._stalled if task.has_taken(seconds)] + self._pool.slow(seconds)
+        """List the downloads, stalled or not, that have taken longer than that."""
+        return [task for task in self._stalled if task.has_taken(seconds)] + self.slow(seconds)
 
     def give_up(self, task: Task) -> bool:
-        """It no longer counts. False: it is done."""
+        """Stop waiting for the download, stalled or not. Return False if it is done."""
         if task in self._stalled:
             self._stalled.remove(task)
-        return self._pool.give_up(task)
-
-    @property
-    def given_up(self) -> int:
-        return self._pool.given_up
-
-    def dismiss(self) -> None:
-        """No more of them; those under way go on by themselves."""
-        self._pool.stop()
-
-    def _patience_s(self) -> float:
-        with self._guard:
-            return max(self._stall_s, USUAL_TIMES * median(self._took_s or (0.0,)))
+        return super().give_up(task)

@@ -1,4 +1,4 @@
-"""From a photo's file to its vector, without network and database. Also the library function of that name."""
+"""Turn a photo's file into its vector, without network and database; for a run, and as a function of a library."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GOLDEN_OPTIONS = DecodeOptions(max_megapixels=1, min_side_px=160)
 
 @dataclass(frozen=True, slots=True)
 class FaceExtractor:
-    """The part of the way that needs no network and no database: a photo's file in, its vector out."""
+    """The loaded nets, and how to decode a photo for them."""
 
     decode_options: DecodeOptions
     finder: FaceFinder
@@ -44,19 +44,17 @@ class FaceExtractor:
         return load_portrait(photo, self.decode_options, self.sandbox)
 
     def find(self, portrait: Portrait) -> Face:
-        """The member's face; where none is seen, the photo is read once more with more pixels. Raises what
-        `FaceFinder.find` does."""
+        """Find the member's face; if there is none, once more with more pixels. Raises what `FaceFinder.find` does."""
         try:
             return self.finder.find(portrait)
         except NoFace as nothing:
             if portrait.reduction == 1:
                 return self.finder.find_small(portrait)
-            with self.closer_lock:  # of such photos one at a time: each takes 300 MB
+            with self.closer_lock:  # one such photo at a time: each takes 300 MB
                 return self.finder.find_small(self._read_larger(portrait, nothing))
 
     def _read_larger(self, portrait: Portrait, nothing: NoFace) -> Portrait:
-        """The photo with more pixels. Raises `nothing` where they are too many, and InvalidImage for damage that only
-        shows in them."""
+        """Raises `nothing` if there are too many pixels, InvalidImage for damage that only shows in them."""
         options = dataclasses.replace(self.decode_options, min_side_px=CLOSER.max_side_px)
         factor = choose_reduction(portrait.analysis.size, options.min_side_px)
         if math.prod(portrait.analysis.size) > options.max_megapixels * PIXELS_PER_MEGAPIXEL * factor**2:
@@ -67,11 +65,11 @@ class FaceExtractor:
             raise nothing from None
 
     def close(self) -> None:
-        """End the processes for files that nobody trusts; the nets can be used as before."""
+        """End the sandbox's processes; the nets stay usable."""
         self.sandbox.close()
 
     def golden_vector(self) -> NDArray[np.float32]:
-        """The vector of the built-in picture, a drawing of nobody."""
+        """Compute the vector of the built-in picture, which is a drawing."""
         photo = Photo(CrewMember("golden", GOLDEN.name), GOLDEN.as_uri(), GOLDEN, temporary=False)
         portrait = load_portrait(photo, GOLDEN_OPTIONS, self.sandbox)
         (embedding,) = self.embedder.embed([self.finder.find_unchecked(portrait)])
@@ -87,7 +85,7 @@ def open_face_extractor(
     provide: Provide | None = None,
 ) -> FaceExtractor:
     """Load the nets; `provide` finds their weights. Raises UnknownModel, WeightsUnavailable."""
-    # OpenCV's own threads would only compete with ours, which each take a photo.
+    # OpenCV's own threads would compete with ours, which each take a photo.
     cv2.setNumThreads(1)
     providers = parse_providers(settings.ONNX_PROVIDERS)
     detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
@@ -107,7 +105,7 @@ def open_face_extractor(
 def extract_face_embedding(
     image_path: str | Path, model_name: str = "Facenet512", detector_backend: str = "mtcnn"
 ) -> list[float]:
-    """The vector of the face in one photo, on the batch's own code path: 512 numbers, not normalised.
+    """Return the vector of the face in one photo as a run computes it: 512 numbers, not normalised.
 
     Raises ItemError (no file, no image, no face, several faces, low quality), UnknownModel, WeightsUnavailable. The
     nets stay loaded.
@@ -123,6 +121,6 @@ def extract_face_embedding(
 
 @lru_cache(maxsize=2)
 def _loaded_faces(model: str, detector: str) -> FaceExtractor:
-    # Neither database nor photo server is touched: what those settings say does not matter here.
+    # Neither database nor photo server is used: those two settings do not matter.
     settings = load_settings(DB_URL="sqlite://", IMAGE_BASE_URL="file:///", FACE_MODEL=model, FACE_DETECTOR=detector)
     return open_face_extractor(settings)

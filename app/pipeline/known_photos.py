@@ -1,6 +1,6 @@
-"""Recognises photos that need no new vector: the enrolled file, a file that has failed, a vector that did not move.
+"""Recognise photos that need no new vector: the enrolled file, a file that failed before, a vector that did not move.
 
-Every file that has changed is embedded: a likeness of pictures cannot say that the face was not corrected.
+Every changed file is embedded: even if the pictures look the same, the face may have been corrected.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from app.records import (
 
 
 def recognise(photo: Photo, decision: Decision, rules: Rules) -> Skipped | Failed | None:
-    """Return the outcome of a fetched file that was enrolled, or that failed under the same rules; None when the file
-    has to be processed."""
+    """Return the outcome of a file that is enrolled, or that failed under the same rules; None for any other file."""
     enrolment = _good_row(decision.case, rules)
     if enrolment is not None and enrolment.sha256 == photo.sha256 and _was_seen_last(photo, decision.case):
         return Skipped(photo.member, _why_skipped(enrolment, photo, SKIPPED_SAME_FILE), photo=photo)
@@ -33,14 +32,13 @@ def recognise(photo: Photo, decision: Decision, rules: Rules) -> Skipped | Faile
 
 
 def skip_unmoved(embedding: Embedding, decision: Decision) -> Skipped:
-    """Return the outcome of a member whose new vector is the one that the row holds already."""
+    """Return the outcome of a member whose row holds this vector already."""
     photo, enrolment = embedding.photo, decision.case.enrolment
     code = SKIPPED_REENCODED if enrolment is None else _why_skipped(enrolment, photo, SKIPPED_REENCODED)
     return Skipped(photo.member, code, embedding.timings_ms, embedding.analysis, photo)
 
 
 def _good_row(case: Case, rules: Rules) -> Enrolment | None:
-    """Return the member's one row when it is of this embedding spec and stays."""
     enrolment = case.enrolment
     if enrolment is None or rules.force or len(enrolment.active_ids) > 1 or is_stale(enrolment, rules):
         return None
@@ -48,7 +46,7 @@ def _good_row(case: Case, rules: Rules) -> Enrolment | None:
 
 
 def _was_seen_last(photo: Photo, case: Case) -> bool:
-    """Return whether no other file was recorded since: what was seen of that one would stand for this one."""
+    """Tell whether no run has recorded another file since: its record would stand for this file."""
     photo_record = case.photo_record
     return photo_record is None or (not photo_record.code and photo_record.sha256 in ("", photo.sha256))
 

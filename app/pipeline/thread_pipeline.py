@@ -1,13 +1,12 @@
-"""Runs members through the stages on threads: decisions in, one result for each member out.
+"""Run members through the stages on threads; yield one result for each member.
 
     decision -> fetch -> decode -> find -> embed -> Embedding, Failed or Skipped
                 (download threads)
                          (worker threads) (worker threads, in batches)
 
-A fixed number of members is under way at any time, whatever the roster's length; each finishes when it is ready. One
-thread for each core does what comes next, a photo or a batch. A download that stalls lets the others pass; a photo
-that a thread does not come back from costs that member alone. The caller stores the vectors: while it does, nothing
-new is begun.
+At most a fixed number of members is under way, whatever the roster's length. One thread for each core takes the next
+photo or batch. A download that stalls lets the others pass; a photo in which a thread hangs costs that member alone.
+The caller stores the vectors; meanwhile no new member begins.
 """
 
 from __future__ import annotations
@@ -32,16 +31,15 @@ from app.records import SKIPPED_INTERRUPTED, Failed, Photo, Skipped
 
 log = logging.getLogger(__name__)
 
-# A batch that is not full is taken all the same when nothing came for this long: the processor would idle.
+# After this long without a new face a batch is embedded although it is not full: the processor would idle.
 BATCH_WAIT_S = 0.05
-# A photo's download holds up nobody after this long; most take a tenth of it.
-STALL_S = 0.5
+STALL_S = 0.5  # most downloads take a tenth of it
 # Forty times what the largest photo allowed takes (100 megapixels, progressive: 8 s on a busy core): for weak machines,
-# and for DeepFace's slow detectors, which take one photo at a time. Whoever takes longer does not come back.
+# and for DeepFace's slow detectors, which take one photo at a time.
 PHOTO_LIMIT_S = 300.0
-FACES_IN_LIMIT = 100  # so many go through the slowest network in the time that one photo is allowed
-LOST_PER_THREAD = 3  # threads that hang: each holds a photo's memory and perhaps a core, and all of them is no accident
-LEAVE_S = 5.0  # how long the end of a run waits for what is being computed: longer than any usual photo
+FACES_IN_LIMIT = 100  # so many the slowest network embeds in the time that one photo is allowed
+LOST_PER_THREAD = 3  # threads that hang: each holds a photo's memory and perhaps a core
+LEAVE_S = 5.0  # longer than any usual photo
 
 
 Batch = list[WorkItem]
@@ -49,8 +47,8 @@ Batch = list[WorkItem]
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """How many threads download, how many decode and detect, and how many faces make a batch. After `stall_s` a
-    download holds up nobody; after its limit a photo is given up; the end waits `leave_s` for what is under way."""
+    """`batch_size` is in faces. After `stall_s` a download holds up no other; after its limit the run gives up a
+    download or photo; at its end it waits `leave_s` for what is under way."""
 
     download_threads: int
     worker_threads: int
@@ -62,7 +60,7 @@ class PipelineOptions:
 
     @property
     def in_flight(self) -> int:
-        """Enough that a batch fills while another is computed and every thread has work; no more than that."""
+        """Just enough members that every thread has work and a batch fills while another is computed."""
         return 2 * self.batch_size + self.download_threads + self.worker_threads
 
     @classmethod
@@ -73,18 +71,18 @@ class PipelineOptions:
         return cls(settings.DOWNLOAD_THREADS, settings.WORKER_THREADS, batch_size, download_limit_s=download_limit_s)
 
     def batch_limit_s(self, faces: int) -> float:
-        """What a batch of them is allowed."""
+        """Return the time that a batch of so many faces is allowed."""
         return self.photo_limit_s * (1 + faces / FACES_IN_LIMIT)
 
 
 class Pipeline:
-    """Runs members through the stages. `stop`, set from outside, ends the run."""
+    """Runs members through the stages until `stop` is set."""
 
     def __init__(self, stages: Stages, options: PipelineOptions, stop: threading.Event | None = None) -> None:
         self._stages = stages
         self._options = options
         self._stop = stop or threading.Event()
-        # Back from the worker threads: a member whose face is found, or a batch that was embedded.
+        # From the worker threads: a member whose face is found, or a batch that was embedded.
         self._ready: queue.SimpleQueue[WorkItem | Batch | RunError] = queue.SimpleQueue()
         self._under_way: dict[WorkItem, None] = {}  # a set that keeps its order
 
@@ -103,9 +101,9 @@ class Pipeline:
             self._stop.set()
             trouble = error
         finally:
-            downloads.dismiss()  # and not waited for: a server may keep one hanging
+            downloads.stop()  # without waiting: a server may keep one hanging
             workers.stop()
-            workers.join(self._options.leave_s)  # threads that are not back by then are for `leave` to see
+            workers.join(self._options.leave_s)  # `leave` takes care of threads that still hang
         left = [item.decision for item in self._under_way]
         for decision in itertools.chain(left, waiting):
             yield [Processed(decision, Skipped(decision.member, SKIPPED_INTERRUPTED))]
@@ -131,7 +129,8 @@ class Pipeline:
             elif ready is not None:
                 batch.append(ready)
             if batch and (ready is None or len(batch) == self._options.batch_size):
-                workers.hand(self._embed(batch))
+                embed = partial(embed_batch, batch, self._stages.embed)
+                workers.hand(Task(embed, partial(self._hand_over, batch), batch))
                 batch = []
 
     def _start(self, item: WorkItem, downloads: DownloadPool, workers: WorkerPool) -> None:
@@ -147,10 +146,9 @@ class Pipeline:
                 self._hand_over(item, error)
 
         self._under_way[item] = None
-        downloads.start(Task(fetch, go_on, item))
+        downloads.hand(Task(fetch, go_on, item))
 
     def _prepare(self, item: WorkItem) -> None:
-        """Decode the photo and find the face."""
         photo = item.photo
         if photo is None:
             return
@@ -165,14 +163,10 @@ class Pipeline:
         except OSError:  # the file goes with the folder, at the latest when the next run begins
             log.warning("No se pudo borrar %s", photo.path.name, exc_info=True)
 
-    def _embed(self, batch: Batch) -> Task:
-        return Task(partial(embed_batch, batch, self._stages.embed), partial(self._hand_over, batch), batch)
-
     def _hand_over(self, ready: WorkItem | Batch, error: RunError | None) -> None:
         self._ready.put(ready if error is None else error)
 
     def _next_ready(self) -> WorkItem | Batch | None:
-        """Return what is prepared or embedded next; None when nothing came in time."""
         try:
             ready = self._ready.get(timeout=BATCH_WAIT_S)
         except queue.Empty:
@@ -192,7 +186,7 @@ class Pipeline:
             if isinstance(task.subject, WorkItem) and workers.give_up(task):
                 yield self._give_up(task.subject, TookTooLong(f"más de {options.photo_limit_s:g} segundos"))
             elif isinstance(task.subject, list) and task.has_taken(options.batch_limit_s(len(task.subject))):
-                raise Stuck("El modelo no terminó de calcular")  # no photo's fault: all faces are of one size
+                raise Stuck("El modelo no terminó de calcular")  # no photo causes this: all faces are of one size
         if workers.given_up >= LOST_PER_THREAD * options.worker_threads:
             raise Stuck(f"El programa se quedó colgado con {workers.given_up} fotos")
         if downloads.given_up >= LOST_PER_THREAD * options.download_threads:

@@ -1,4 +1,4 @@
-"""One member under way through the stages, and the border where one member's error ends."""
+"""One member under way through the stages. An error that costs one member is caught here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.core.logs import RUN_LOGGER, Personal
 from app.core.redaction import redacted
 from app.errors import ItemError, RunError, Unexpected
 from app.planning.decisions import Decision
-from app.records import CrewMember, Embedding, Face, Failed, Photo, PhotoAnalysis, Portrait, Skipped
+from app.records import Embedding, Face, Failed, Photo, PhotoAnalysis, Portrait, Skipped
 
 log = logging.getLogger(__name__)
 run_log = logging.getLogger(RUN_LOGGER)
@@ -25,7 +25,7 @@ Result = Embedding | Failed | Skipped
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """What the stages made of one member. The member's decision travels with the result."""
+    """One member's decision and result."""
 
     decision: Decision
     result: Result
@@ -40,9 +40,9 @@ class StageFailure:
 
 
 def run_stage(crew_id: str, stage: str, call: Callable[[], Value]) -> tuple[Value | StageFailure, float]:
-    """Run one stage for one member and log it; return what it gives or why it failed, and the milliseconds it took.
+    """Run one stage for one member and log it; return its value or why it failed, and the milliseconds it took.
 
-    One member's error ends here: only a RunError passes.
+    Raises RunError, and no other error.
     """
     started = time.perf_counter()
     found: Value | StageFailure
@@ -74,7 +74,7 @@ def log_stage(crew_id: str, stage: str, milliseconds: float, found: object) -> N
 class WorkItem:
     """One member under way: the decision, what each stage took, what is known of the photo, and in the end the result.
 
-    A thread that the run has given up on may still come back: after the result is set nothing changes it.
+    Once set, the result never changes, even if a thread that the run has given up finishes later.
     """
 
     decision: Decision
@@ -85,16 +85,12 @@ class WorkItem:
     face: Face | None = None
     result: Result | None = None
 
-    @property
-    def member(self) -> CrewMember:
-        return self.decision.member
-
     def run(self, stage: str, call: Callable[[], Value]) -> Value | None:
-        """Run a stage and return what it gives; None when the member has a result, from before or by this stage."""
+        """Run a stage and return its value; None if the member has a result, from before or by this stage."""
         if self.result is not None:
             return None
         self.stage = stage
-        found, milliseconds = run_stage(self.member.crew_id, stage, call)
+        found, milliseconds = run_stage(self.decision.member.crew_id, stage, call)
         self.timings_ms[stage] = milliseconds
         if isinstance(found, StageFailure):
             self._fail(found.error, found.stage)
@@ -103,23 +99,22 @@ class WorkItem:
         return None if self.result is not None else found
 
     def embedded(self, embedding: Embedding, milliseconds: float) -> None:
-        """Set the result of a member whose face was embedded in a batch; `milliseconds` is this member's share."""
+        """Set the result of a member of a batch; `milliseconds` is this member's share."""
         self.timings_ms["embed"] = round(milliseconds, 3)
-        log_stage(self.member.crew_id, "embed", milliseconds, embedding)
+        log_stage(self.decision.member.crew_id, "embed", milliseconds, embedding)
         self._note(embedding)
 
     def give_up(self, error: ItemError) -> None:
         """Fail a member whose stage does not end."""
-        log.error("%s: %s en la etapa %s", self.member.crew_id, error.code, self.stage)
+        log.error("%s: %s en la etapa %s", self.decision.member.crew_id, error.code, self.stage)
         self._fail(error, self.stage)
 
     def processed(self) -> Processed:
-        """Return the result with its decision. Only to be called when there is one."""
-        assert self.result is not None, self.member.crew_id
+        """Return the decision and the result, which must be set."""
+        assert self.result is not None, self.decision.member.crew_id
         return Processed(self.decision, self.result)
 
     def _note(self, found: object) -> None:
-        """Keep what a stage saw; an outcome of its own, or the vector, is the result."""
         if isinstance(found, Photo):
             self.photo = found
         elif isinstance(found, Portrait):
@@ -135,7 +130,7 @@ class WorkItem:
     def _fail(self, error: ItemError, stage: str) -> None:
         seen = error.analysis or self.analysis
         timings = dict(self.timings_ms)
-        self._end(Failed(self.member, stage, error.code, error.detail, timings, seen, self.photo))
+        self._end(Failed(self.decision.member, stage, error.code, error.detail, timings, seen, self.photo))
 
     def _end(self, result: Result) -> None:
         if self.result is None:
@@ -144,8 +139,7 @@ class WorkItem:
 
 
 def embed_batch(items: Sequence[WorkItem], embed: Embed) -> None:
-    """Embed the faces of several members at once. A batch that fails is taken again one by one, so that one bad face
-    costs one member."""
+    """Embed the faces of several members at once, and one by one if that fails: one bad face must cost one member."""
     faces = [item.face for item in items if item.face is not None]
     started = time.perf_counter()
     try:

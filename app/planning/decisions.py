@@ -103,7 +103,7 @@ def decide(case: Case, rules: Rules, answer: str = "") -> Decision:
 def is_stale(enrolment: Enrolment, rules: Rules) -> bool:
     """Return whether the row is of another embedding spec. Where the spec is unknown, model and length decide."""
     if enrolment.spec_digest is not None:
-        return enrolment.spec_digest != rules.contract or enrolment.model != rules.model
+        return enrolment.spec_digest != rules.spec_digest or enrolment.model != rules.model
     lengths = {enrolment.dimensions, rules.dimensions} - {None}
     return enrolment.model != rules.model or len(lengths) > 1
 

@@ -1,4 +1,4 @@
-"""The plan of a run: a decision for each member. A run carries out exactly such a plan; `--plan` prints it instead."""
+"""What a run knows before it plans, and its plan. A run carries out exactly such a plan; `--plan` prints it instead."""
 
 from __future__ import annotations
 
@@ -7,18 +7,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.errors import ImplausibleRun
-from app.planning.decisions import PROCESSED, STALE, Decision
-from app.records import Version
+from app.gallery.crash_suspects import CrashSuspect
+from app.gallery.enrolments import Enrolment
+from app.gallery.photo_records import PhotoRecord
+from app.planning.decisions import PROCESSED, Decision
+from app.records import CrewMember, Failed, Version
+
+RosterEntry = CrewMember | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What roster and gallery hold. `entries` are the whole roster if `whole`; the mappings are by crew id."""
+
+    entries: Sequence[RosterEntry]
+    whole: bool
+    enrolments: Mapping[str, Enrolment]
+    photo_records: Mapping[str, PhotoRecord]
+    suspects: Mapping[str, CrashSuspect]
+
+    @property
+    def gallery_size(self) -> int:
+        """The number of people with an active row."""
+        return sum(enrolment.active for enrolment in self.enrolments.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The decisions, one for each member of the roster and each person who left it.
+    """The decisions, one for each member of the roster and each person who departed from it.
 
-    `versions`: what the photo server said of the photos it was asked about; `blocked`: what the caps on mass changes
-    held back; `departed`: who is no longer in the roster, as far as the roster is believed; `adopted`: rows
-    (id -> crew id) that another program wrote and that count as current; `suspicion`: why no photo is to be processed;
-    `seconds_each`: what a member took in the last run.
+    `versions`: what the photo server reported of the photos it was asked about; `blocked`: what the caps on mass
+    changes held back; `departed`: known people missing in the roster, unless the roster is implausible; `adopted`: rows
+    (id -> crew id) that another program wrote and that count as current; `implausible`: why the run must not process
+    photos; `seconds_each`: what a member took in the last run.
     """
 
     decisions: Sequence[Decision]
@@ -27,7 +48,7 @@ class Plan:
     departed: Sequence[str] = ()
     gallery_size: int = 0
     adopted: Mapping[int, str] = field(default_factory=dict)
-    suspicion: ImplausibleRun | None = None
+    implausible: ImplausibleRun | None = None
     seconds_each: float | None = None
 
     def of(self, *kinds: str) -> list[Decision]:
@@ -43,8 +64,3 @@ class Plan:
     def seconds(self) -> float | None:
         """How long processing will take; None while no run has processed members."""
         return None if self.seconds_each is None else self.seconds_each * len(self.of(*PROCESSED))
-
-    @property
-    def stale(self) -> list[Decision]:
-        """The decisions about rows of another embedding spec."""
-        return self.of(STALE)

@@ -1,6 +1,6 @@
-"""Makes the plan of a run: reads roster and gallery, and asks the photo server which photos have changed.
+"""Make the plan of a run: read roster and gallery, and ask the photo server which photos have changed.
 
-Nothing is written. This is the only module of the package that does any I/O.
+Nothing is written. No other module of the package does any I/O.
 """
 
 from __future__ import annotations
@@ -8,34 +8,26 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
-from typing import Protocol
 
 from app.errors import BadName, ImplausibleRun, MixedModels, Retry, codes_with, kind_of
 from app.gallery.gallery import Gallery
-from app.planning.decisions import ASK, RETRY, UNPROCESSABLE, Case, Decision, decide, is_stale
-from app.planning.mass_change import Departures, Limits, find_departures
-from app.planning.plan import Plan
-from app.planning.request import Request
-from app.planning.rules import Rules
-from app.planning.shared_failures import no_longer_shared
-from app.planning.survey import RosterEntry, Survey
+from app.photos.shared_pictures import SharedPictures
+from app.planning.decisions import ASK, PROCESSED, RETRY, STALE, UNPROCESSABLE, Case, Decision, decide, is_stale
+from app.planning.mass_change import find_departures
+from app.planning.plan import Plan, RosterEntry, Survey
+from app.planning.rules import Request, Rules
 from app.records import ANSWER_UNREACHABLE, Answer, CrewMember, Failed, Picture, Version
+from app.roster.database import DatabaseRoster
+from app.roster.folder import FolderRoster
 
-PROBED, MOST = 20, 0.75  # so many questions, of which this part goes unanswered: the server is down
-
-
-class Roster(Protocol):
-    """Who is to be in the gallery."""
-
-    def active(self) -> list[RosterEntry]: ...
-
-    def find(self, crew_id: str) -> RosterEntry: ...
+PROBED, MOST = 20, 0.75  # the server is down if it does not answer this share of so many questions
 
 
-def take_survey(request: Request, gallery: Gallery, roster: Roster) -> Survey:
-    """Read what roster and gallery say about the requested members. Raises RunError."""
-    enrolments = gallery.enrolments(request.crew_id)  # before the roster: a member hired meanwhile has not left
+def take_survey(request: Request, gallery: Gallery, roster: DatabaseRoster | FolderRoster) -> Survey:
+    """Read what roster and gallery hold of the requested members. Raises RunError."""
+    enrolments = gallery.enrolments(request.crew_id)  # before the roster: a member hired meanwhile has not departed
     photo_records = gallery.photo_records.read_all()
     suspects = gallery.crash_suspects.suspects(gallery.history.living(request.now))
     entries = roster.active() if request.crew_id is None else [roster.find(request.crew_id)]
@@ -59,8 +51,7 @@ def refuse_mixed_models(request: Request, gallery: Gallery, model: str) -> None:
 
 
 def known_pictures(gallery: Gallery, departed: Iterable[str]) -> tuple[dict[str, Picture], dict[str, Picture]]:
-    """Return, by crew id, the pictures in the gallery and those that were rejected because another member had them.
-    Who left the roster is in neither."""
+    """Return, by crew id, the pictures in the gallery and those rejected as shared, without those of the departed."""
     in_gallery = gallery.provenance.active_pictures(gallery.table)
     rejected = gallery.photo_records.rejected_pictures(codes_with(Retry.UNSHARED))
     for crew_id in departed:
@@ -69,10 +60,38 @@ def known_pictures(gallery: Gallery, departed: Iterable[str]) -> tuple[dict[str,
     return in_gallery, rejected
 
 
+def open_pictures(
+    in_gallery: Mapping[str, Picture], rejected: Mapping[str, Picture], pending: Mapping[str, Decision], *, force: bool
+) -> SharedPictures:
+    """Return the pictures that earlier runs saw. `pending` members (by crew id) may have another picture by now, unless
+    the run only makes their vector anew from the same photo."""
+    stays = {
+        crew_id
+        for crew_id, decision in pending.items()
+        if decision.kind == STALE
+        or (force and decision.case.enrolment and decision.case.enrolment.url == decision.case.url)
+    }
+    stored = {crew_id: seen for crew_id, seen in in_gallery.items() if crew_id not in pending or crew_id in stays}
+    former = {crew_id: seen for crew_id, seen in in_gallery.items() if crew_id in pending and crew_id not in stays}
+    return SharedPictures(stored, {each: seen for each, seen in rejected.items() if each not in pending}, former)
+
+
+def no_longer_shared(
+    decisions: Iterable[Decision], in_gallery: Mapping[str, Picture], rejected: Mapping[str, Picture]
+) -> set[str]:
+    """Return the members rejected for a photo that no other member has any more."""
+    decisions = list(decisions)
+    pending = {decision.member.crew_id: decision for decision in decisions if decision.kind in PROCESSED}
+    shared = codes_with(Retry.UNSHARED)
+    waiting = [each.member.crew_id for each in decisions if each.failure and each.failure.code in shared]
+    pictures = open_pictures(in_gallery, rejected, pending, force=False)
+    return {crew_id for crew_id in waiting if crew_id in rejected and pictures.group_of(crew_id) is None}
+
+
 def retry_no_longer_shared(plan: Plan, gallery: Gallery) -> Plan:
     """Retry members rejected for a shared photo when no other member has that photo any more."""
     if not any(each.failure and kind_of(each.failure.code).retry is Retry.UNSHARED for each in plan.decisions):
-        return plan
+        return plan  # without reading any picture
     alone = no_longer_shared(plan.decisions, *known_pictures(gallery, plan.departed))
     decisions = [
         Decision(RETRY, "nadie más tiene ya su foto", each.case) if each.member.crew_id in alone else each
@@ -81,61 +100,48 @@ def retry_no_longer_shared(plan: Plan, gallery: Gallery) -> Plan:
     return dataclasses.replace(plan, decisions=decisions)
 
 
+@dataclass(frozen=True, slots=True)
 class Planner:
-    """Makes one plan. `ask` puts a question to the photo server and never raises for its answer."""
+    """Makes one plan. `ask` sends a question to the photo server and returns whatever happens as an answer."""
 
-    def __init__(
-        self,
-        rules: Rules,
-        limits: Limits,
-        ask: Callable[[CrewMember, Version], Answer],
-        url_of: Callable[[CrewMember], str],
-        stop: threading.Event,
-        *,
-        threads: int,
-    ) -> None:
-        self._rules = rules
-        self._limits = limits
-        self._ask = ask
-        self._url_of = url_of
-        self._stop = stop
-        self._threads = threads
+    rules: Rules
+    ask: Callable[[CrewMember, Version], Answer]
+    url_of: Callable[[CrewMember], str]
+    stop: threading.Event
+    threads: int
 
     def make(self, survey: Survey, notify: Callable[[int, int], None], seconds_each: float | None = None) -> Plan:
-        """Return the plan; `notify` is told how many of how many photos the server was asked about; `seconds_each` is
-        what a member took in the last run.
+        """Return the plan. `notify` is called with the number of photos asked about so far and in all; `seconds_each`
+        is what a member took in the last run.
 
-        A server that hardly answers at all is the plan's suspicion: no photo is to be processed then.
+        If the server hardly answers, the plan is `implausible`; it still deactivates the departed, without photos.
         """
-        suspicion = None
+        implausible = None
         answers: dict[str, Answer] = {}
         first = [self._decide_at_first(entry, survey) for entry in survey.entries]
         try:
             self._ask_about([each.case for each in first if each.kind == ASK], notify, answers)
-        except ImplausibleRun as error:  # deactivating who left needs no photo
-            suspicion = error
+        except ImplausibleRun as error:
+            implausible = error
         decisions = [self._decide_with_answer(each, answers) for each in first]
-        departures = Departures([], [], [])
-        if survey.whole:
-            departures = find_departures(survey, self._limits, self._rules.now)
+        departures = find_departures(survey, self.rules)
         return Plan(
             decisions=[*decisions, *departures.decisions],
-            versions={each: answer.version for each, answer in answers.items() if answer.says_something},
+            versions={crew_id: answer.version for crew_id, answer in answers.items() if answer.says_something},
             blocked=departures.blocked,
             departed=departures.departed,
             gallery_size=survey.gallery_size,
             adopted=self._adopted(decisions),
-            suspicion=suspicion,
+            implausible=implausible,
             seconds_each=seconds_each,
         )
 
     def _adopted(self, decisions: Sequence[Decision]) -> dict[int, str]:
-        """Return the rows (id -> crew id) that another program wrote and that count as current."""
         rows = ((each.case.enrolment, each.member.crew_id) for each in decisions)
         return {
             row.row_id: crew_id
             for row, crew_id in rows
-            if row and row.active and not row.known and not is_stale(row, self._rules)
+            if row and row.active and not row.known and not is_stale(row, self.rules)
         }
 
     def _decide_at_first(self, entry: RosterEntry, survey: Survey) -> Decision:
@@ -143,23 +149,23 @@ class Planner:
         if isinstance(entry, Failed):
             return _unprocessable(Case(entry.member, "", *known), entry)
         try:
-            url = self._url_of(entry)
+            url = self.url_of(entry)
         except BadName as error:
             return _unprocessable(Case(entry, "", *known), Failed(entry, error.stage, error.code, error.detail))
-        return decide(Case(entry, url, *known, survey.suspects.get(entry.crew_id)), self._rules)
+        return decide(Case(entry, url, *known, survey.suspects.get(entry.crew_id)), self.rules)
 
     def _decide_with_answer(self, decision: Decision, answers: Mapping[str, Answer]) -> Decision:
         if decision.kind != ASK:
             return decision
         answer = answers.get(decision.member.crew_id)
-        return decide(decision.case, self._rules, answer.kind if answer else ANSWER_UNREACHABLE)
+        return decide(decision.case, self.rules, answer.kind if answer else ANSWER_UNREACHABLE)
 
     def _ask_about(self, cases: Sequence[Case], notify: Callable[[int, int], None], answers: dict[str, Answer]) -> None:
-        """Fill `answers`, several photos at a time. Raises ImplausibleRun."""
+        """Fill `answers`, asking about several photos at a time. Raises ImplausibleRun."""
         unreachable = in_a_row = 0
-        with ThreadPool(self._threads) as pool:
+        with ThreadPool(self.threads) as pool:
             for case, answer in pool.imap_unordered(self._question, cases):
-                if answer is None:  # told to stop
+                if answer is None:  # the run is stopped
                     continue
                 answers[case.member.crew_id] = answer
                 failed = answer.kind == ANSWER_UNREACHABLE
@@ -167,18 +173,18 @@ class Planner:
                 in_a_row = in_a_row + 1 if failed else 0
                 notify(len(answers), len(cases))
                 most = len(answers) == PROBED and unreachable >= MOST * PROBED
-                if (most or in_a_row == PROBED) and not self._limits.allow_mass_change:
+                if (most or in_a_row == PROBED) and not self.rules.allow_mass_change:
                     raise ImplausibleRun(
                         f"El servidor de fotos no respondió {unreachable} de {len(answers)} veces",
                         "Compruebe IMAGE_BASE_URL y que el servidor funcione. Los embeddings siguen como estaban.",
                     )
 
     def _question(self, case: Case) -> tuple[Case, Answer | None]:
-        """Ask about one photo. A pool takes all its work at once, so the check for `stop` is here."""
-        if self._stop.is_set():
+        # The pool took all its work at once, so only here the run can be stopped.
+        if self.stop.is_set():
             return case, None
         version = case.photo_record.version if case.photo_record else Version()
-        return case, self._ask(case.member, version)
+        return case, self.ask(case.member, version)
 
 
 def _unprocessable(case: Case, failure: Failed) -> Decision:

@@ -12,7 +12,7 @@ from app.core.spanish import inflect, say_all, say_some
 from app.core.text import printable
 from app.errors import ImplausibleRun, RunError, kind_of
 from app.gallery.run_history import PastRun
-from app.planning.request import Request
+from app.planning.rules import Request
 from app.records import CrewMember, Failed, Outcome
 from app.reports.console import complain
 from app.runs.result import RunCounts, RunResult

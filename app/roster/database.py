@@ -34,11 +34,6 @@ SHOWN_NAMES = 20  # of tables or columns in a message
 COLUMN_SETTINGS = [name for name in RosterSettings.model_fields if name.endswith("_COLUMN")]
 
 
-def open_roster(settings: RosterSettings, database: Database) -> DatabaseRoster:
-    """Open the roster table that the settings name. It is not read yet."""
-    return DatabaseRoster(settings, database)
-
-
 class DatabaseRoster:
     """Reads the crew. Raises DatabaseUnavailable, naming what exists instead, if the table is not as described."""
 
@@ -108,11 +103,8 @@ class DatabaseRoster:
 
 
 def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
-    """Return the condition that the column has this value, as a number if the column is numeric.
-
-    Raises SettingsError for a word in place of a number: MySQL would compare it as 0, which is the status of members
-    who left.
-    """
+    """Return the condition that the column has this value. Raises SettingsError for a word if the column is numeric:
+    MySQL would compare it as 0, the status of departed members."""
     if not isinstance(column.type, Integer | Numeric | Boolean | BIT):
         return column == value
     try:
@@ -123,12 +115,11 @@ def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
 
 
 def _as_text(column: Column[Any]) -> ColumnElement[Any]:
-    """Return numeric ids as text: MySQL would find the number 789 for `789x`."""
+    # MySQL would find the number 789 for `789x`.
     return cast(column, String) if isinstance(column.type, Integer) else column
 
 
 def _one_entry_each(rows: Iterable[Row[tuple[object, ...]]]) -> Iterable[CrewMember | Failed]:
-    """Give one entry for each crew id; an id with several rows and different photos is a Failed one."""
     by_id: dict[str, list[CrewMember]] = {}
     for row in rows:
         member = _member(row)

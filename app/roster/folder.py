@@ -12,10 +12,8 @@ LEFT_BY_WINDOWS = {"Thumbs.db", "desktop.ini"}
 
 
 class FolderRoster:
-    """Reads the crew from the names of the folders.
-
-    Files beside the folders do not count, nor do hidden files and those that Windows leaves in folders of pictures.
-    """
+    """Reads the crew from the names of the folders, without files beside them, hidden files, and those that Windows
+    leaves in folders of pictures."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Stops a run that would do harm: when the outcomes look like a server's fault, before a good row is touched."""
+"""Stop a run whose outcomes look like the fault of a server, before it harms a good row."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from collections.abc import Collection, Mapping
 from app.errors import ImplausibleRun, PhotoNotFound, PhotoUnavailable, kind_of
 from app.records import Failed, Outcome, Photo
 
-PROBATION = 20  # members whose photos are looked at before anything is written
+PROBATION = 20  # members whose photos the run looks at before it writes anything
 MOST = 0.75  # of them
 FETCHING_STAGES = ("download", "decode")
+LOOKS_LIKE = {
+    PhotoNotFound.code: "parece que la dirección de las fotos cambió",
+    PhotoUnavailable.code: "parece que el servidor de fotos está caído",
+}
 ADVICE = "Si de verdad es así, repita con --allow-mass-change."
 
 
 class AbortGuard:
-    """Watches one run. `in_gallery`: members who have a good row; `answered`: about how many photos the server has
-    answered; `known`: how members failed in an earlier run (crew id -> code). A guard that is not `armed` never stops.
+    """Watches one run. `in_gallery`: members who have a good row; `answered`: the number of photos that the server
+    answered about; `known`: codes of earlier failures by crew id. A guard that is not `armed` never stops the run.
     """
 
     def __init__(self, in_gallery: Collection[str], known: Mapping[str, str], answered: int, *, armed: bool) -> None:
@@ -25,31 +29,30 @@ class AbortGuard:
         self._answered = answered
         self._armed = armed
         self._looked_at: set[str] = set()
-        self._embedded: set[str] = set()  # their files are counted
+        self._embedded: set[str] = set()  # members whose files are counted
         self._codes: Counter[str] = Counter()
         self._files: Counter[str] = Counter()
-        self._lost = self._judged = 0  # of those in the gallery
+        self._lost = self._judged = 0  # of the members in the gallery
         self._unavailable_in_a_row = 0
         self._last_detail = ""
         self._cleared = False
 
     def embedded(self, photo: Photo) -> None:
-        """Count a member whose photo has become a vector."""
+        """Count a member whose photo was embedded."""
         self._files[photo.sha256] += 1
         self._looked_at.add(photo.member.crew_id)
         self._embedded.add(photo.member.crew_id)
 
     def is_satisfied(self) -> bool:
-        """Return whether enough photos were seen to begin writing, or writing could harm no good row. Raises
-        ImplausibleRun when the photos are one and the same file."""
+        """Tell whether the run may write: it has seen enough photos, or there is no good row to harm. Raises
+        ImplausibleRun if the photos are one and the same file."""
         if not self._armed or not self._in_gallery:
             return True
         self._suspect_photos()
         return len(self._looked_at) >= PROBATION
 
     def saw(self, outcome: Outcome) -> None:
-        """Count the outcome of a processed member; who fails as in an earlier run does not count. Raises
-        ImplausibleRun."""
+        """Count the outcome of a processed member, unless it failed like this before. Raises ImplausibleRun."""
         if not self._armed or (isinstance(outcome, Failed) and self._known.get(outcome.member.crew_id) == outcome.code):
             return
         known = outcome.member.crew_id in self._in_gallery
@@ -62,7 +65,7 @@ class AbortGuard:
         self._count(outcome)
         self._suspect_server()
         self._suspect_photos()
-        self._suspect_losses()  # last: the others say why
+        self._suspect_losses()  # last: the other errors say why
 
     def _count(self, failure: Failed) -> None:
         if failure.stage in FETCHING_STAGES:
@@ -83,9 +86,8 @@ class AbortGuard:
             )
 
     def _suspect_photos(self) -> None:
-        """Judge the photos once there are enough of them, and until there are twice as many."""
         looked_at = len(self._looked_at)
-        if looked_at < PROBATION or self._cleared:
+        if looked_at < PROBATION or self._cleared:  # cleared once there are twice as many
             return
         self._cleared = looked_at >= 2 * PROBATION
         code, same_way = max(self._codes.items(), key=lambda found: found[1], default=("", 0))
@@ -99,7 +101,7 @@ class AbortGuard:
         if same_way >= MOST * (looked_at + self._answered):
             raise ImplausibleRun(
                 f"{same_way} de las primeras {looked_at} fotos fallan igual ({kind_of(code).title}): "
-                f"{_what_it_looks_like(code)}",
+                f"{LOOKS_LIKE.get(code, 'parece que el servidor no entrega fotos')}",
                 "Compruebe el servidor y vuelva a ejecutar."
                 if code == PhotoUnavailable.code
                 else f"Compruebe IMAGE_BASE_URL abriendo en un navegador la foto de alguien. {ADVICE}",
@@ -112,11 +114,3 @@ class AbortGuard:
                 "ahora: parece que cambiaron las fotos de todos, o que el programa ya no las lee bien",
                 f"Mire algunas de esas fotos. Los embeddings que había siguen como estaban. {ADVICE}",
             )
-
-
-def _what_it_looks_like(code: str) -> str:
-    if code == PhotoNotFound.code:
-        return "parece que la dirección de las fotos cambió"
-    if code == PhotoUnavailable.code:
-        return "parece que el servidor de fotos está caído"
-    return "parece que el servidor no entrega fotos"

@@ -1,29 +1,52 @@
-"""What the parts of one run work with, and what comes of it."""
+"""What the parts of one run work with, and who is notified of its progress."""
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import Protocol
 
 from app.core.config import Settings
-from app.errors import RunError
 from app.gallery.gallery import Gallery
-from app.gallery.run_history import RunEnd
 from app.gallery.vector_writer import SavedRow
 from app.photos.sources import Source
 from app.pipeline.face_extractor import FaceExtractor
-from app.planning.request import Request
-from app.planning.rules import Rules
-from app.records import (
-    Embedding,
-)
-from app.runs.observer import Observer
-from app.runs.result import RunResult
+from app.planning.plan import Plan
+from app.planning.rules import Request, Rules
+from app.records import Embedding, Outcome, Stored
 
-log = logging.getLogger(__name__)
+
+class Observer(Protocol):
+    """Is notified of what a run does, and does not influence it."""
+
+    def checking(self, done: int, total: int) -> None: ...
+
+    def planned(self, plan: Plan, rules: Rules) -> None: ...
+
+    def begin(self, pending: int, current: int) -> None: ...
+
+    def outcome(self, outcome: Outcome) -> None: ...
+
+    def withdrawn(self, outcome: Stored) -> None: ...
+
+    def download(self, name: str, done: int, total: int) -> None: ...
+
+
+class Observers:
+    """A list of observers as one: each method of `Observer` is called on all of them, in their order."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        methods = [getattr(observer, name) for observer in self._observers]
+
+        def call_each(*values: object) -> None:
+            for method in methods:
+                method(*values)
+
+        return call_each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,25 +62,3 @@ class RunContext:
     load_faces: Callable[[], FaceExtractor]
     observer: Observer
     stop: threading.Event
-    run_id: int
-
-
-def clear_suspicion(result: RunResult) -> None:
-    """The run ends in good order: whoever it did not come to has killed nothing."""
-    if result.gallery is None or result.run_id is None:
-        return
-    try:
-        result.gallery.crash_suspects.end(result.run_id)
-    except RunError:
-        log.exception("No se pudo anotar quién quedó sin procesar")
-
-
-def close_run(result: RunResult, request: Request, end: RunEnd) -> None:
-    """Complete the run's row in the history. That this fails is said in the log: the run itself is over."""
-    gallery, run_id = result.gallery, result.run_id
-    if gallery is None or run_id is None:
-        return
-    try:
-        gallery.history.end(run_id, request.now + timedelta(seconds=round(result.seconds)), end)
-    except RunError:
-        log.exception("No se pudo anotar el final de la ejecución")

@@ -1,23 +1,23 @@
-"""Carries out a plan: what needs no photo, then the members to process, and writes what becomes of them."""
+"""Carry out a plan: first what needs no photo, then the members to process, whose outcomes it writes."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from app.errors import Retry, RunError, Stuck, TookTooLong, kind_of
-from app.pipeline.stages import Stages, open_stages
+from app.photos.temp_folder import TempFolder
+from app.pipeline.stages import Stages
 from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
 from app.pipeline.work_item import Processed
 from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE
 from app.planning.plan import Plan
-from app.planning.planner import known_pictures
-from app.planning.shared_failures import open_pictures
+from app.planning.planner import known_pictures, open_pictures
 from app.records import SKIPPED_INTERRUPTED, Failed, Outcome, Skipped
 from app.runs.abort_guard import AbortGuard
 from app.runs.context import RunContext
-from app.runs.result import Results
+from app.runs.result import RunResult
 from app.runs.result_writer import ResultWriter
 from app.runs.roster_changes import RosterChanges
 from app.runs.shared_photos import SharedPhotoCheck
@@ -25,54 +25,49 @@ from app.runs.storing import Storing
 
 
 class Execution:
-    """Carries out one plan."""
+    """Carries out one plan. The run must have its row in the history."""
 
-    def __init__(self, plan: Plan, context: RunContext, results: Results) -> None:
+    def __init__(self, plan: Plan, context: RunContext, result: RunResult) -> None:
+        assert result.run_id is not None
         self._plan = plan
         self._context = context
-        self._results = results
+        self._result = result
         self._pending = plan.of(*PROCESSED)
         members = {each.member.crew_id: each for each in plan.decisions if each.kind not in (DEACTIVATE, PURGE)}
         self._members = len(members)
-        self._writer = ResultWriter(context.gallery, context.run_id, members, self._give_up)
-        self._changes = RosterChanges(plan, context, results, self._writer)
+        self._writer = ResultWriter(context.gallery, result.run_id, members, self._give_up)
+        self._changes = RosterChanges(plan, context, result, self._writer)
 
     def run(self) -> None:
-        """Give an outcome to each member of the roster. Raises RunError, after what was done."""
-        if self._plan.suspicion is not None:
+        """Give an outcome to each member of the roster. Raises the RunError that ended the run, after what was done."""
+        if self._plan.implausible is not None:
             self._changes.carry_out()
-            self._results.outcomes += [Skipped(each.member, SKIPPED_INTERRUPTED) for each in self._pending]
-            raise self._plan.suspicion
+            self._result.outcomes += [Skipped(each.member, SKIPPED_INTERRUPTED) for each in self._pending]
+            raise self._plan.implausible
         if self._pending:
             self._process()
         else:
             self._changes.carry_out()
-        if self._results.error is not None:
-            raise self._results.error
-        done = len(self._results.outcomes)
+        if self._result.error is not None:
+            raise self._result.error
+        done = len(self._result.outcomes)
         assert done == self._members, f"{self._members} members in, {done} outcomes out"
 
     def _process(self) -> None:
         context = self._context
-        faces = context.load_faces()  # first of all: without the nets nothing is written
+        faces = context.load_faces()  # first: without the nets the run writes nothing
         shared, guard = self._shared_photo_check(), self._abort_guard()
         enrolments = ((each.member.crew_id, each.case.enrolment) for each in self._pending)
         context.gallery.writer.expect({crew_id: row.row_id for crew_id, row in enrolments if row and row.active})
         storing = Storing(guard, shared, context.store, self._give_up, context.stop)
         request = context.request
-        with open_stages(
-            context.settings,
-            context.source,
-            faces,
-            context.rules,
-            thumbnails=request.thumbnails,
-            keep_copies=request.debug,
-        ) as stages:
+        with closing(TempFolder(context.settings.TEMP_DIR)) as temp, closing(faces):
+            stages = Stages(context.source, faces, temp, context.rules, request.thumbnails, request.debug)
             self._changes.carry_out()
             with self._settling(shared):
                 for outcome in storing.outcomes(self._processed(stages)):
                     self._take(outcome, shared, guard)
-        self._results.reported = list(shared.reported(self._results.outcomes))
+        self._result.reported = list(shared.reported(self._result.outcomes))
 
     def _shared_photo_check(self) -> SharedPhotoCheck:
         context = self._context
@@ -93,8 +88,8 @@ class Execution:
         )
 
     def _processed(self, stages: Stages) -> Iterator[list[Processed]]:
-        """Run the pipeline. Members who were under way when a run died come last, each alone: if the run dies again, it
-        is known who killed it."""
+        """Run the pipeline. Members who were under way when a run crashed come last, each alone: if it crashes again,
+        the next run knows with whom."""
         context = self._context
         suspects = [each for each in self._pending if each.case.suspect]
         others = [each for each in self._pending if not each.case.suspect]
@@ -106,8 +101,8 @@ class Execution:
 
     def _take(self, outcome: Outcome, shared: SharedPhotoCheck, guard: AbortGuard) -> None:
         self._context.observer.outcome(outcome)
-        self._results.outcomes.append(outcome)
-        if self._results.error is not None:
+        self._result.outcomes.append(outcome)
+        if self._result.error is not None:
             return
         try:
             guard.saw(outcome)
@@ -119,33 +114,31 @@ class Execution:
             self._give_up(error)
 
     def _give_up(self, error: RunError) -> None:
-        """Stop the run, but not before each member has an outcome."""
-        self._results.error = self._results.error or error
+        """Stop the run; each member still gets an outcome."""
+        self._result.error = self._result.error or error
         self._context.stop.set()
 
     def _withdraw_late(self, shared: SharedPhotoCheck) -> None:
-        for place, stored in shared.take_late(self._results.outcomes):
+        for place, stored in shared.take_late(self._result.outcomes):
             self._context.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id)
-            self._results.outcomes[place] = shared.withdrawn(stored)
+            self._result.outcomes[place] = shared.withdrawn(stored)
             self._context.observer.withdrawn(stored)
 
     @contextmanager
     def _settling(self, shared: SharedPhotoCheck) -> Iterator[None]:
-        """At the end, write what is left to write, unless the run was stopped as implausible: what it saw is not
-        true."""
+        """At the end, write what is left to write, unless an error ended the run: what it saw may not be true."""
         try:
             yield
-        except Stuck:  # the next run is not to begin with the same photos
+        except Stuck:  # the next run must not begin with the same photos
             self._writer.record_failures([each for each in self._failures() if each.code == TookTooLong.code])
             raise
         finally:
-            shared.settle(self._results.outcomes)
-        if self._results.error is not None:
+            shared.settle(self._result.outcomes)
+        if self._result.error is not None:
             return
         self._writer.write()
         shared_failures = [each for each in self._failures() if kind_of(each.code).retry is Retry.UNSHARED]
         self._writer.record_failures(shared_failures)
 
     def _failures(self) -> list[Failed]:
-        """Return the failures of this run, without those that an earlier run recorded."""
-        return [each for each in self._results.outcomes if isinstance(each, Failed) and not each.recalled]
+        return [each for each in self._result.outcomes if isinstance(each, Failed) and not each.recalled]

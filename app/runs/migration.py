@@ -1,6 +1,6 @@
-"""From one model to another without a mixture: new vectors are laid aside, checked, and switched to all at once.
+"""Change the model without a mixture: stage the new vectors, check them, and switch to all of them at once.
 
-Until the switch the recognition service sees the old ones only; interrupted, the next `--migrate` goes on.
+Until the switch the recognition service sees only the old ones. After an interruption the next `--migrate` continues.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,29 +24,29 @@ from app.planning.plan import Plan
 from app.records import CrewMember, Embedding
 from app.runs.context import RunContext
 from app.runs.execution import Execution
-from app.runs.result import Results
+from app.runs.result import RunResult
 
 log = logging.getLogger(__name__)
 
-SAMPLE = 50  # people who are looked at once more before the switch
-MOST = 0.75  # of them have to be seen again
-RECOGNISED = 0.95  # of those have to be nearest to themselves
+SAMPLE = 50  # people whose photo is processed once more before the switch
+MOST = 0.75  # of them have to give a vector
+RECOGNISED = 0.95  # of those vectors have to be nearest to the same person
 
 
 class Migration:
-    """One `--migrate`: lays aside what is missing, checks all of it, and switches."""
+    """One `--migrate`: stages the vectors that are missing, checks all of them, and switches."""
 
-    def __init__(self, plan: Plan, context: RunContext, results: Results) -> None:
+    def __init__(self, plan: Plan, context: RunContext, result: RunResult) -> None:
         self._context = dataclasses.replace(context, store=context.gallery.writer.stage)
-        self._results = results
+        self._result = result
         self._staging = staged_vectors_of(context.gallery)
         self._plan = plan
 
     def run(self) -> None:
-        """Raises NotSwitched when the new vectors are not to be trusted; the old ones are in use as before."""
-        self._results.unswitched = True
-        Execution(self._plan, self._context, self._results).run()
-        if not self._results.complete or self._context.stop.is_set():
+        """Stage, check and switch. Raises NotSwitched if the checks fail; the old vectors stay in use."""
+        self._result.unswitched = True
+        Execution(self._plan, self._context, self._result).run()
+        if not self._result.complete or self._context.stop.is_set():
             return
         waiting = self._staging.waiting()
         members = {each.member.crew_id: each for each in self._plan.decisions}
@@ -57,11 +57,10 @@ class Migration:
         if self._context.stop.is_set():
             return
         self._staging.switch([staged.row_id for staged in waiting.values()], retired)
-        self._results.switched, self._results.unswitched = len(waiting), False
+        self._result.switched, self._result.unswitched = len(waiting), False
 
     def _retired(self, waiting: dict[str, StagedVector]) -> list[int]:
-        """The rows that are in use now and will not be: of everybody who has a new one, and of everybody whose row
-        could not be compared with the new ones."""
+        """Return the active rows of members who have a new one, and those that cannot be compared with new ones."""
         enrolments = self._context.gallery.enrolments()
         return [
             row_id
@@ -71,7 +70,7 @@ class Migration:
         ]
 
     def _refuse_losses(self, members: dict[str, Decision], waiting: dict[str, StagedVector]) -> None:
-        """Whoever has a vector now and would have none is listed among the errors; too many of them are no switch."""
+        """Raise NotSwitched if too many members who have a vector now would have none."""
         had = [each for each in members.values() if each.case.is_active]
         lost = [
             each
@@ -88,7 +87,7 @@ class Migration:
             )
 
     def _recognise(self, members: dict[str, Decision], waiting: dict[str, StagedVector]) -> None:
-        """Mirrored, a face is as good as another photo of the person: it has to be nearest to its own vector."""
+        """Raise NotSwitched unless mirrored faces, which stand for other photos, are nearest to their own vectors."""
         crew_ids = sorted(waiting)
         sample = crew_ids[:: max(1, len(crew_ids) // SAMPLE)][:SAMPLE]
         probes = self._probes([members[crew_id].member for crew_id in sample])
@@ -115,29 +114,25 @@ class Migration:
             )
 
     def _probes(self, members: Sequence[CrewMember]) -> list[Embedding]:
-        """The mirrored faces' vectors of those whose photo is still to be had."""
+        """Return the vectors of the mirrored faces of members whose photo can be fetched again."""
         faces = self._context.load_faces()
-        temp = TempFolder(self._context.settings.TEMP_DIR)
         found: list[Embedding] = []
-        try:
+        with closing(TempFolder(self._context.settings.TEMP_DIR)) as temp, closing(faces):
             for member in itertools.takewhile(lambda _: not self._context.stop.is_set(), members):
-                with suppress(ItemError, OSError):  # it was fine a moment ago: nothing is learned from this one
+                with suppress(ItemError, OSError):  # it was fine a moment ago: this one tells nothing
                     face = faces.find(faces.decode(self._context.source.fetch(member, temp)))
                     mirrored = np.ascontiguousarray(face.pixels[:, ::-1])
                     found += faces.embedder.embed([dataclasses.replace(face, pixels=mirrored)])
-        finally:
-            faces.close()
-            temp.close()
         return found
 
 
 def staged_vectors_of(gallery: Gallery) -> StagedVectors:
-    """Where the gallery's next vectors wait."""
+    """Return the staged vectors of this run's embedding spec."""
     return StagedVectors(gallery.database, gallery.table, gallery.spec.digest)
 
 
 def without_prepared(plan: Plan, staging: StagedVectors) -> Plan:
-    """The plan without those whose new vector is ready from an earlier, interrupted `--migrate`."""
+    """Return the plan without the members whose vector an earlier, interrupted `--migrate` has staged."""
     waiting = staging.waiting()
 
     def settled(decision: Decision) -> Decision:
@@ -150,11 +145,6 @@ def without_prepared(plan: Plan, staging: StagedVectors) -> Plan:
         return dataclasses.replace(decision, kind=UNCHANGED, reason="su vector nuevo ya está preparado")
 
     return dataclasses.replace(plan, decisions=[settled(decision) for decision in plan.decisions])
-
-
-def needs_migration(plan: Plan, staging: StagedVectors) -> bool:
-    """Whether there is anything of another contract, or anything laid aside."""
-    return bool(plan.stale) or bool(staging.waiting())
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""A line in the log every minute that says how far a long run is."""
+"""Log every minute how far a long run is."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 import time
 from contextlib import ExitStack
 
-from app.core.periodic import periodic_task
 from app.core.spanish import SECONDS_PER_MINUTE
-from app.records import SKIPPED_INTERRUPTED, Outcome, Skipped
+from app.core.worker_threads import periodic_task
+from app.records import Outcome, is_interrupted
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ EVERY_S = 60
 
 
 class ProgressLog:
-    """Counts what the run tells it, and logs the count every `every_s` seconds while its context lasts."""
+    """Counts what the run has done, and logs the count every `every_s` seconds until the `with` block ends."""
 
     def __init__(self, every_s: float = EVERY_S) -> None:
         self._every_s = every_s
@@ -41,7 +41,7 @@ class ProgressLog:
         self._begin("Fotos procesadas", pending)
 
     def outcome(self, outcome: Outcome) -> None:
-        if not (isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED):
+        if not is_interrupted(outcome):
             self._done += 1
 
     def planned(self, plan: object, rules: object) -> None: ...
@@ -51,7 +51,7 @@ class ProgressLog:
     def download(self, name: str, done: int, total: int) -> None: ...
 
     def write_line(self) -> None:
-        """Log how far the run is, if there is something under way."""
+        """Log how far the run is, if members are under way."""
         if self._what and self._done < self._total:
             log.info("%s: van %d de %d; %s", self._what, self._done, self._total, self._pace())
             self._before = self._done

@@ -1,4 +1,4 @@
-"""What came of a run: its outcomes, its changes to the gallery, the error that ended it, and their counts."""
+"""What came of a run: its outcomes, its changes to the gallery, the error that ended it, and the counts."""
 
 from __future__ import annotations
 
@@ -14,28 +14,19 @@ from app.gallery.photo_records import PhotoRecord
 from app.gallery.run_history import PastRun, RunEnd
 from app.planning.plan import Plan
 from app.planning.rules import Rules
-from app.records import (
-    SKIPPED_INTERRUPTED,
-    SKIPPED_REACTIVATED,
-    CrewMember,
-    Failed,
-    Outcome,
-    PhotoAnalysis,
-    Skipped,
-    Stored,
-)
+from app.records import SKIPPED_REACTIVATED, CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored, is_interrupted
 
 STAGES = ("download", "decode", "detect", "embed", "store")
-KEPT_WHEN_ZERO = ("deactivated", "purged", "retired")  # the history has these of every run, of the others what there is
+KEPT_WHEN_ZERO = ("deactivated", "purged", "retired")  # the history has the other changes only if there are any
 
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
     """The numbers of one run, counted once for console, page, JSON, metrics and history.
 
-    Members by outcome: of `failed`, `recalled` failed in an earlier run and were not tried again; of `skipped`,
-    `interrupted` were not reached. `stages_ms`: the mean of each stage over the members that reached it. `changes`:
-    people or rows by what was done to them, or not; `plan`: members by kind of decision.
+    Of `failed`, `recalled` failed in an earlier run and were not tried again; of `skipped`, `interrupted` were not
+    reached. `stages_ms`: the mean of each stage over the members that reached it. `changes`: people or rows by what the
+    run did with them; `plan`: members by kind of decision.
     """
 
     stored: int
@@ -55,26 +46,31 @@ class RunCounts:
 
     @property
     def current(self) -> int:
-        """Members whose embedding is up to date."""
+        """The members whose embedding is up to date."""
         return self.skipped - self.interrupted
 
     @property
     def processed(self) -> int:
-        """Members who took time: neither skipped nor recalled."""
+        """The members who took time: neither skipped nor recalled."""
         return self.stored + self.failed - self.recalled
 
     @property
     def seconds_each(self) -> float:
-        """Seconds for each member who was processed."""
         return self.seconds / max(1, self.processed)
 
 
 @dataclass(slots=True)
-class Results:
-    """What came of a plan: one outcome for each member of the roster; the crew ids that were deactivated and deleted,
-    and how many rows of the deleted are left; `reported` are members in the gallery whose photo another member has,
-    too, with a sentence; the error that ended it, if any. `switched`: how many new vectors `--migrate` put into use;
-    `unswitched`: it ended before that."""
+class RunResult:
+    """How a run went. `plan` and `rules` are None if it ended before there was a plan.
+
+    `outcomes`: one for each member of the roster; `deactivated` and `purged`: crew ids; `rows_left`: of the deleted
+    people. `reported`: members in the gallery whose photo another member has, with a sentence. `switched`:
+    new vectors that `--migrate` put into use; `unswitched`: it ended before. `previous`: the crew ids that had failed
+    at the end of the run before, None if there was none. `retired` rows of other models were deactivated, `mixed` ones
+    are still active since they are too many. `out_of_time`: stopped by --max-minutes; `died_before`: the run before, if
+    it did not come to its end; `illustrations`: by crew id, what an earlier run saw of photos that this one did not
+    look at.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
     deactivated: list[str] = field(default_factory=list)
@@ -84,27 +80,6 @@ class Results:
     unswitched: bool = False
     reported: list[tuple[CrewMember, str]] = field(default_factory=list)
     error: RunError | None = None
-
-    @property
-    def reactivated(self) -> list[str]:
-        skipped = [each for each in self.outcomes if isinstance(each, Skipped)]
-        return [each.member.crew_id for each in skipped if each.code == SKIPPED_REACTIVATED]
-
-    @property
-    def complete(self) -> bool:
-        return self.error is None and not any(
-            isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED for outcome in self.outcomes
-        )
-
-
-@dataclass(slots=True)
-class RunResult(Results):
-    """How the run went. `plan` and `rules` are None when it ended before there was a plan; `previous`: the crew ids
-    that had failed at the end of the run before, None when there was none; `retired` rows of other models were
-    deactivated, `mixed` ones left in use since they are too many; `out_of_time`: stopped by --max-minutes;
-    `died_before`: the run before, which did not come to its end; `illustrations`: what an earlier run saw of photos
-    that this one did not look at, by crew id."""
-
     started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
     plan: Plan | None = None
     rules: Rules | None = None
@@ -119,24 +94,29 @@ class RunResult(Results):
     run_id: int | None = None
 
     @property
+    def complete(self) -> bool:
+        """Tell whether the run reached every member."""
+        return self.error is None and not any(map(is_interrupted, self.outcomes))
+
+    @property
     def improvable(self) -> list[tuple[CrewMember, str]]:
-        """Return the members whose photo was not looked at in this run, is good enough and could be better, with the
-        component's name."""
+        """The members whose photo, not looked at in this run, is good enough but could be better, with the name of the
+        component of its quality."""
         records = self._photo_records()
-        skipped = (each for each in self.outcomes if isinstance(each, Skipped) and each.code != SKIPPED_INTERRUPTED)
+        skipped = (each for each in self.outcomes if isinstance(each, Skipped) and not is_interrupted(each))
         seen = ((each.member, records.get(each.member.crew_id)) for each in skipped if each.analysis is None)
         return [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
 
     @property
     def blocked(self) -> list[str]:
-        """What the caps on mass changes held back, in sentences."""
+        """What the caps on mass changes held back, in Spanish sentences."""
         return list(self.plan.blocked) if self.plan else []
 
     @property
     def has_news(self) -> bool:
-        """Return whether cron should send a mail: a member fails otherwise than before, or something needs attention.
-        Members who failed with the same photo in an earlier run are already on HR's page."""
-        if isinstance(self.error, AlreadyRunning):  # `complain` decides when that is worth a mail
+        """Tell whether cron should send a mail: a member fails otherwise than before, or something needs attention.
+        HR's page already lists members who failed with the same photo in an earlier run."""
+        if isinstance(self.error, AlreadyRunning):  # `complain` decides when it is worth a mail
             return False
         records = self._photo_records()
         failures = (each for each in self.outcomes if isinstance(each, Failed))
@@ -152,7 +132,7 @@ class RunResult(Results):
         changes = {
             "deactivated": len(self.deactivated),
             "purged": len(self.purged),
-            "reactivated": len(self.reactivated),
+            "reactivated": sum(outcome.code == SKIPPED_REACTIVATED for outcome in skipped),
             "retired": self.retired,
             "mixed": self.mixed,
             "blocked": len(self.blocked),
@@ -161,7 +141,7 @@ class RunResult(Results):
             stored=sum(isinstance(outcome, Stored) for outcome in self.outcomes),
             failed=len(failures),
             skipped=len(skipped),
-            interrupted=sum(outcome.code == SKIPPED_INTERRUPTED for outcome in skipped),
+            interrupted=sum(map(is_interrupted, skipped)),
             seconds=self.seconds,
             by_code=dict(Counter(failure.code for failure in failures).most_common()),
             stages_ms=_mean_timings(self.outcomes),
@@ -180,12 +160,11 @@ class RunResult(Results):
         return RunEnd(exit_code, self.seconds, counts.processed, kept, counts.stages_ms, error, self.rows_left)
 
     def _photo_records(self) -> dict[str, PhotoRecord | None]:
-        """Return, by crew id, what earlier runs recorded of the photo."""
         return {each.member.crew_id: each.case.photo_record for each in self.plan.decisions} if self.plan else {}
 
 
 def _is_news(failure: Failed, record: PhotoRecord | None) -> bool:
-    """Return whether the member failed otherwise, or with another file, than earlier runs recorded."""
+    """Tell whether the member failed otherwise, or with another file, than earlier runs recorded."""
     if record is None or record.code != failure.code:
         return True
     seen = failure.photo.sha256 if failure.photo and not failure.recalled else ""
@@ -193,7 +172,6 @@ def _is_news(failure: Failed, record: PhotoRecord | None) -> bool:
 
 
 def _mean_timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    """Return the mean milliseconds of each stage, in the order of the stages."""
     taken: dict[str, list[float]] = defaultdict(list)
     for outcome in outcomes:
         for stage, milliseconds in outcome.timings_ms.items():

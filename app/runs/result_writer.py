@@ -1,5 +1,4 @@
-"""Writes what became of each member while the run goes on, a few dozen at a time: a run that is cut short has not
-worked for nothing."""
+"""Write what became of each member while the run goes on, a few dozen at a time: a run that dies keeps most of it."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from app.gallery.gallery import Gallery
 from app.gallery.photo_records import NewPhotoRecord
 from app.gallery.row_status import KeptVector
 from app.planning.decisions import Decision
-from app.records import SKIPPED_INTERRUPTED, SKIPPED_SAME_FILE, Failed, Outcome, Skipped, Version
+from app.records import SKIPPED_SAME_FILE, Failed, Outcome, Skipped, Version, is_interrupted
 
 AT_ONCE = 32
 
@@ -32,15 +31,15 @@ class ResultWriter:
         self._waiting: list[Outcome] = []
 
     def mark_under_way(self, decisions: Iterable[Decision], at_once: int = AT_ONCE) -> Iterator[Decision]:
-        """Yield the same decisions, after marking their members in the database: a member who is still marked after the
-        run died may have killed it."""
+        """Yield the same decisions, after marking their members in the database: the members still marked after a crash
+        are its suspects."""
         waiting = iter(decisions)
         while chunk := list(itertools.islice(waiting, at_once)):
             self._mark(chunk)
             yield from chunk
 
     def _mark(self, decisions: Sequence[Decision]) -> None:
-        """Mark these members. When that fails the run is given up; each member still comes to an outcome."""
+        """Mark these members. If that fails, the run is given up; each member still gets an outcome."""
         cases = {each.member.crew_id: each.case for each in decisions}
         suspects: dict[str, CrashSuspect] = {each: case.suspect for each, case in cases.items() if case.suspect}
         try:
@@ -52,39 +51,39 @@ class ResultWriter:
             self._give_up(error)
 
     def note(self, outcome: Outcome) -> None:
-        """Take the outcome of a processed member. A suspect is cleared at once: the next one may kill the run."""
+        """Note the outcome of a processed member. A suspect is cleared at once: the next one may crash the run."""
         self._waiting.append(outcome)
-        if self._decisions[outcome.member.crew_id].case.suspect and not _is_interrupted(outcome):
+        if self._decisions[outcome.member.crew_id].case.suspect and not is_interrupted(outcome):
             self._gallery.crash_suspects.done([outcome.member.crew_id])
 
     def write_full(self) -> None:
-        """Write what was noted, when it is worth a transaction."""
+        """Write what was noted, if it is worth a transaction."""
         if len(self._waiting) >= AT_ONCE:
             self.write()
 
     def write(self) -> None:
         """Write everything that was noted so far."""
         waiting, self._waiting = self._waiting, []
-        done = [outcome for outcome in waiting if not _is_interrupted(outcome)]
+        done = [outcome for outcome in waiting if not is_interrupted(outcome)]
         self.record_failures([outcome for outcome in done if isinstance(outcome, Failed)])
         self._keep([outcome for outcome in done if isinstance(outcome, Skipped)])
         self._gallery.crash_suspects.done([outcome.member.crew_id for outcome in done])
 
     def record_failures(self, failures: Sequence[Failed]) -> None:
-        """Write failures, whether the member was processed or not. A recalled one is written only where its file was
-        fetched: the failure stands, the file is another one."""
+        """Write failures, whether the member was processed or not. A recalled one is written only if its file was
+        fetched: the failure stays, the file is another one."""
         database, photo_records = self._gallery.database, self._gallery.photo_records
         database.in_chunks([self._entry(each) for each in failures if each.recalled and each.photo], photo_records.move)
         database.in_chunks([self._entry(each) for each in failures if not each.recalled], photo_records.record)
 
     def _keep(self, outcomes: Sequence[Skipped]) -> None:
-        """Write members whose row stays. Where file and URL are the same, as with most, only the time changes."""
+        """Write members whose row stays. If file and URL are the same, as with most, only the time changes."""
         versions: dict[str, Version] = {}
         moved: list[KeptVector] = []
         for outcome in outcomes:
             case, photo = self._decisions[outcome.member.crew_id].case, outcome.photo
             if photo is None or case.enrolment is None or outcome.analysis is not None:
-                continue  # with an analysis it was written together with its vector
+                continue  # with an analysis, the vector writer wrote it already
             seen = case.photo_record
             if outcome.code == SKIPPED_SAME_FILE and seen and not seen.code and seen.sha256 == photo.sha256:
                 versions[outcome.member.crew_id] = photo.version
@@ -100,7 +99,3 @@ class ResultWriter:
         seen = failure.analysis
         entry = NewPhotoRecord(failure.member.crew_id, case.url, failure.photo, seen, failure, in_a_row + 1)
         return dataclasses.replace(entry, failures=in_a_row) if failure.recalled else entry
-
-
-def _is_interrupted(outcome: Outcome) -> bool:
-    return isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED

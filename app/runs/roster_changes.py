@@ -1,4 +1,4 @@
-"""Carries out what a plan says without looking at a photo: rows to deactivate, reactivate, adopt or delete."""
+"""Carry out the part of a plan that needs no photo: rows to deactivate, reactivate, adopt or delete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from app.planning.decisions import (
 from app.planning.plan import Plan
 from app.records import SKIPPED_CURRENT, SKIPPED_REACTIVATED, Failed, Outcome, Skipped
 from app.runs.context import RunContext
-from app.runs.result import Results
+from app.runs.result import RunResult
 from app.runs.result_writer import ResultWriter
 
 run_log = logging.getLogger(RUN_LOGGER)
@@ -31,17 +31,17 @@ run_log = logging.getLogger(RUN_LOGGER)
 class RosterChanges:
     """The changes of one plan that need no photo."""
 
-    def __init__(self, plan: Plan, context: RunContext, results: Results, writer: ResultWriter) -> None:
+    def __init__(self, plan: Plan, context: RunContext, result: RunResult, writer: ResultWriter) -> None:
         self._plan = plan
         self._context = context
-        self._results = results
+        self._result = result
         self._writer = writer
         self._in_roster = [each for each in plan.decisions if each.kind not in (DEACTIVATE, PURGE)]
 
     def carry_out(self) -> None:
         """Change the rows, and give an outcome to each member who is not processed.
 
-        Departed people's rows are deactivated first: an id that the database takes for another member's is free then.
+        Deactivate the departed first: the database may take the id of one of them for another member's.
         """
         plan, gallery = self._plan, self._context.gallery
         gallery.photo_records.mark_checked(plan.versions)
@@ -66,20 +66,20 @@ class RosterChanges:
             detail = Personal(failure.detail)
             run_log.info("%s %s: %s %s", failure.crew_id, failure.stage, failure.code, detail)
             observer.outcome(failure)
-        self._results.outcomes += [*quiet, *unprocessable]
+        self._result.outcomes += [*quiet, *unprocessable]
         decided = plan.of(UNPROCESSABLE, SET_ASIDE)
         news = [each.failure for each in decided if each.failure and _is_news(each.failure, each.case)]
         self._writer.record_failures([dataclasses.replace(each, recalled=False) for each in news])
 
     def _leave_one_row(self) -> None:
-        """Of several active rows of one member, which another program may have written, keep the newest."""
+        """Keep the newest of a member's active rows; another program may have written several."""
         enrolments = (each.case.enrolment for each in self._in_roster if each.case.enrolment)
         further = [row_id for each in enrolments for row_id in each.active_ids[:-1]]
         self._context.gallery.row_status.deactivate(further)
 
     def _reactivate_returned(self) -> None:
-        """Reactivate the rows of members who are back in the roster, even if their photo changed or fails by now.
-        Rows of another embedding spec stay inactive."""
+        """Reactivate the rows of members who are back in the roster, even if their photo changed or now fails. Rows of
+        another embedding spec stay inactive."""
         row_status, rules = self._context.gallery.row_status, self._context.rules
         back = [each.case for each in self._in_roster if each.case.came_back]
         rows = (case.enrolment for case in back if case.enrolment and not case.enrolment.active)
@@ -87,17 +87,17 @@ class RosterChanges:
         self._context.gallery.photo_records.mark_returned([case.member.crew_id for case in back])
 
     def _deactivate_departed(self) -> None:
-        plan, row_status, results = self._plan, self._context.gallery.row_status, self._results
+        plan, row_status, result = self._plan, self._context.gallery.row_status, self._result
         leaving = plan.of(DEACTIVATE)
         rows = [row_id for each in leaving if each.case.enrolment for row_id in each.case.enrolment.active_ids]
         row_status.deactivate(rows)
-        results.deactivated = [each.member.crew_id for each in leaving]
+        result.deactivated = [each.member.crew_id for each in leaving]
         self._context.gallery.photo_records.mark_departed(plan.departed)
         purged = [each.member.crew_id for each in plan.of(PURGE)]
         if purged:
-            results.rows_left = row_status.purge(purged)
-            results.purged = purged
-            run_log.info("Borradas %s personas; filas que quedan de ellas: %s", len(purged), results.rows_left)
+            result.rows_left = row_status.purge(purged)
+            result.purged = purged
+            run_log.info("Borradas %s personas; filas que quedan de ellas: %s", len(purged), result.rows_left)
 
 
 def _failures(decisions: list[Decision]) -> list[Failed]:

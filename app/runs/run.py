@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import cache, partial
 
 from app.core.config import Settings
 from app.core.database import Database
@@ -16,23 +16,22 @@ from app.errors import RunError
 from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
 from app.gallery.embeddings_table import find_table, open_table
-from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
+from app.gallery.gallery import open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
+from app.gallery.run_history import RunEnd
 from app.photos.sources import open_source
 from app.photos.urls import photo_url
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
-from app.planning.mass_change import MASS_DEACTIVATION, Limits, mass
-from app.planning.plan import Plan
+from app.planning.decisions import STALE
+from app.planning.mass_change import MASS_DEACTIVATION, mass
+from app.planning.plan import Plan, Survey
 from app.planning.planner import Planner, refuse_mixed_models, retry_no_longer_shared, take_survey
-from app.planning.request import Request
-from app.planning.rules import make_rules
-from app.planning.survey import Survey
-from app.records import CrewMember, EmbeddingSpec, Failed
-from app.roster.database import open_roster
-from app.runs.context import RunContext, clear_suspicion
+from app.planning.rules import Request, make_rules
+from app.records import EmbeddingSpec, Failed
+from app.roster.database import DatabaseRoster
+from app.runs.context import Observer, RunContext
 from app.runs.execution import Execution
-from app.runs.migration import Migration, needs_migration, staged_vectors_of, without_prepared
-from app.runs.observer import Observer
+from app.runs.migration import Migration, staged_vectors_of, without_prepared
 from app.runs.result import RunResult
 from app.runs.run_lock import holding_run_lock
 
@@ -64,9 +63,10 @@ def run_batch(
         database = Database(settings, stop)
         with nullcontext() if request.plan_only else hold(database, request.now, lose):
             try:
-                _Run(settings, request, observer, stop, load_faces, database).execute(result)
-            finally:  # before the next run may begin: it would take whoever was under way for a suspect
-                clear_suspicion(result)
+                context = _open_context(settings, request, observer, stop, load_faces, database)
+                _execute(context, database, result)
+            finally:  # before the next run may begin: it would take members still marked for crash suspects
+                _unmark_members(result)
     except RunError as error:
         result.error = result.error or error
     if result.error is not None:
@@ -75,136 +75,133 @@ def run_batch(
     return result
 
 
-class _Run:
-    """What the steps of one run share."""
+def close_run(result: RunResult, request: Request, end: RunEnd) -> None:
+    """Complete the run's row in the history. An error is only logged: the run itself is over."""
+    if result.gallery is None or result.run_id is None:
+        return
+    ended_at = request.now + timedelta(seconds=round(result.seconds))
+    try:
+        result.gallery.history.end(result.run_id, ended_at, end)
+    except RunError:
+        log.exception("No se pudo anotar el final de la ejecución")
 
-    def __init__(
-        self,
-        settings: Settings,
-        request: Request,
-        observer: Observer,
-        stop: threading.Event,
-        load_faces: LoadFaces,
-        database: Database,
-    ) -> None:
-        self._settings = settings
-        self._request = request
-        self._observer = observer
-        self._stop = stop
-        self._load_faces = load_faces
-        self._database = database
-        # Before anything is loaded or downloaded: is there a database at all?
-        _ = find_table(database) if request.plan_only else open_table(database)
-        self._spec = self._describe_spec()
-        self._rules = make_rules(settings, request, self._spec)
-        self._gallery = self._open_gallery()
-        self._source = open_source(settings, stop)
 
-    def _open_gallery(self) -> Gallery:
-        if self._request.plan_only:
-            return open_for_reading(self._database, self._spec, self._request.now)
-        return open_for_writing(self._database, self._spec, self._rules.judged_by, self._request.now)
+def _unmark_members(result: RunResult) -> None:
+    """Remove the marks of members whom a run that ends in good order did not reach: it did not crash with them."""
+    if result.gallery is None or result.run_id is None:
+        return
+    try:
+        result.gallery.crash_suspects.end(result.run_id)
+    except RunError:
+        log.exception("No se pudo anotar quién quedó sin procesar")
 
-    def execute(self, result: RunResult) -> None:
-        """Make the plan, and carry it out unless only the plan was requested."""
-        request, gallery = self._request, self._gallery
-        result.gallery = gallery
-        if not request.plan_only:
-            asked = request.options() | {"model": self._settings.FACE_MODEL}
-            result.run_id = gallery.history.begin(request.now, asked, self._spec.digest)
-            result.died_before = gallery.history.died_before(result.run_id, request.now)
-        survey = take_survey(request, gallery, request.folder or open_roster(self._settings, self._database))
-        if result.died_before is not None:
-            under_way = ", ".join(survey.suspects) or "nadie"
-            log.warning("La ejecución %s murió sin terminar; en curso: %s", result.died_before.run_id, under_way)
-        refuse_mixed_models(request, gallery, self._settings.FACE_MODEL)
-        plan = self._make_plan(survey)
-        result.plan, result.rules = plan, self._rules
-        failed = frozenset(crew_id for crew_id, photo in survey.photo_records.items() if photo.code)
-        result.previous = failed if survey.photo_records else None
-        self._observer.planned(plan, self._rules)
-        if result.run_id is None:
-            result.error = plan.suspicion
-            return
-        gallery.provenance.declare(request.now)
-        self._carry_out(plan, result, self._context(result.run_id))
-        if request.is_whole and result.complete:
-            self._conclude(plan, result)
-        if request.thumbnails:
-            result.illustrations = gallery.photo_records.illustrations(_not_looked_at(result))
 
-    def _make_plan(self, survey: Survey) -> Plan:
-        request, settings, gallery = self._request, self._settings, self._gallery
-        days = request.purge_after_days
-        limits = Limits(None if days is None else timedelta(days=days), request.allow_mass_change)
-        planner = Planner(
-            self._rules, limits, self._source.check, self._url_of, self._stop, threads=settings.DOWNLOAD_THREADS
-        )
-        plan = planner.make(survey, self._observer.checking, gallery.history.seconds_each())
-        plan = retry_no_longer_shared(plan, gallery)
-        return without_prepared(plan, staged_vectors_of(gallery)) if request.migrate else plan
+def _open_context(
+    settings: Settings,
+    request: Request,
+    observer: Observer,
+    stop: threading.Event,
+    load_faces: LoadFaces,
+    database: Database,
+) -> RunContext:
+    # Before anything is loaded or downloaded: is there a database at all?
+    _ = find_table(database) if request.plan_only else open_table(database)
 
-    def _url_of(self, member: CrewMember) -> str:
-        return photo_url(self._settings.IMAGE_BASE_URL, member)
+    @cache
+    def load() -> FaceExtractor:
+        return load_faces(settings, observer.download, stop, accept_low_quality=request.accept_low_quality)
 
-    def _conclude(self, plan: Plan, result: RunResult) -> None:
-        """Deactivate rows of other models after a complete run, unless that left too many people without any."""
-        others = self._gallery.incompatible_rows()
-        if len(others) > mass(plan.gallery_size, MASS_DEACTIVATION) and not self._request.allow_mass_change:
-            result.mixed = len(others)
-            return
-        self._gallery.row_status.deactivate(others)
-        result.retired = len(others)
-        self._gallery.provenance.unstage()
+    spec = _describe_spec(settings, request, database, load)
+    rules = make_rules(settings, request, spec)
+    if request.plan_only:
+        gallery = open_for_reading(database, spec, request.now)
+    else:
+        gallery = open_for_writing(database, spec, rules.judged_by, request.now)
 
-    def _carry_out(self, plan: Plan, result: RunResult, context: RunContext) -> None:
-        if not self._request.migrate:
-            Execution(plan, context, result).run()
-        elif needs_migration(plan, staged_vectors_of(context.gallery)):
-            Migration(plan, context, result).run()
-
-    @cached_property
-    def _faces(self) -> FaceExtractor:
-        return self._load_faces(
-            self._settings,
-            self._observer.download,
-            self._stop,
-            accept_low_quality=self._request.accept_low_quality,
-        )
-
-    def _load_confirmed_faces(self) -> FaceExtractor:
+    def load_confirmed() -> FaceExtractor:
         """Return the nets, once it is certain that they compute what they did when the gallery was made."""
-        request = self._request
         renew = request.force and request.is_whole
-        self._gallery.golden_vector.confirm(self._faces.golden_vector(), request.now, renew=renew)
-        return self._faces
+        gallery.golden_vector.confirm(load().golden_vector(), request.now, renew=renew)
+        return load()
 
-    def _describe_spec(self) -> EmbeddingSpec:
-        """Return what this installation computes. Missing weights are downloaded: without their hash it is unknown
-        whether the gallery is of this model."""
-        settings = self._settings
-        weights = open_weights(settings)
-        spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
-        if spec.weights_sha256:
-            return spec
-        if self._request.plan_only:
-            return known_spec(self._database, spec)
-        _ = self._faces  # loading the nets downloads their weights
-        return describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
+    return RunContext(
+        settings=settings,
+        request=request,
+        gallery=gallery,
+        source=open_source(settings, stop),
+        rules=rules,
+        store=partial(gallery.writer.save, rewrite=request.force),
+        load_faces=load_confirmed,
+        observer=observer,
+        stop=stop,
+    )
 
-    def _context(self, run_id: int) -> RunContext:
-        return RunContext(
-            settings=self._settings,
-            request=self._request,
-            gallery=self._gallery,
-            source=self._source,
-            rules=self._rules,
-            store=partial(self._gallery.writer.save, rewrite=self._request.force),
-            load_faces=self._load_confirmed_faces,
-            observer=self._observer,
-            stop=self._stop,
-            run_id=run_id,
-        )
+
+def _describe_spec(
+    settings: Settings, request: Request, database: Database, load: Callable[[], FaceExtractor]
+) -> EmbeddingSpec:
+    """Return what this installation computes. Missing weights are downloaded: without their hash it is unknown whether
+    the gallery is of this model."""
+    weights = open_weights(settings)
+    spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
+    if spec.weights_sha256:
+        return spec
+    if request.plan_only:
+        return known_spec(database, spec)
+    load()
+    return describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
+
+
+def _execute(context: RunContext, database: Database, result: RunResult) -> None:
+    """Make the plan, and carry it out unless only the plan was requested."""
+    settings, request, gallery = context.settings, context.request, context.gallery
+    result.gallery = gallery
+    if not request.plan_only:
+        requested = request.options() | {"model": settings.FACE_MODEL}
+        result.run_id = gallery.history.begin(request.now, requested, context.rules.spec_digest)
+        result.died_before = gallery.history.died_before(result.run_id, request.now)
+    survey = take_survey(request, gallery, request.folder or DatabaseRoster(settings, database))
+    if result.died_before is not None:
+        under_way = ", ".join(survey.suspects) or "nadie"
+        log.warning("La ejecución %s murió sin terminar; en curso: %s", result.died_before.run_id, under_way)
+    refuse_mixed_models(request, gallery, settings.FACE_MODEL)
+    plan = _make_plan(context, survey)
+    result.plan, result.rules = plan, context.rules
+    failed = frozenset(crew_id for crew_id, photo in survey.photo_records.items() if photo.code)
+    result.previous = failed if survey.photo_records else None
+    context.observer.planned(plan, context.rules)
+    if request.plan_only:
+        result.error = plan.implausible
+        return
+    gallery.provenance.declare(request.now)
+    if not request.migrate:
+        Execution(plan, context, result).run()
+    elif plan.of(STALE) or staged_vectors_of(gallery).waiting():
+        Migration(plan, context, result).run()
+    if request.is_whole and result.complete:
+        _retire_other_models(context, plan, result)
+    if request.thumbnails:
+        result.illustrations = gallery.photo_records.illustrations(_not_looked_at(result))
+
+
+def _make_plan(context: RunContext, survey: Survey) -> Plan:
+    settings, gallery = context.settings, context.gallery
+    url_of = partial(photo_url, settings.IMAGE_BASE_URL)
+    planner = Planner(context.rules, context.source.check, url_of, context.stop, settings.DOWNLOAD_THREADS)
+    plan = planner.make(survey, context.observer.checking, gallery.history.seconds_each())
+    plan = retry_no_longer_shared(plan, gallery)
+    return without_prepared(plan, staged_vectors_of(gallery)) if context.request.migrate else plan
+
+
+def _retire_other_models(context: RunContext, plan: Plan, result: RunResult) -> None:
+    """Deactivate rows of other models after a complete run, unless too many people would be left without any."""
+    others = context.gallery.incompatible_rows()
+    if len(others) > mass(plan.gallery_size, MASS_DEACTIVATION) and not context.request.allow_mass_change:
+        result.mixed = len(others)
+        return
+    context.gallery.row_status.deactivate(others)
+    result.retired = len(others)
+    context.gallery.provenance.unstage()
 
 
 def _not_looked_at(result: RunResult) -> list[str]:

@@ -17,11 +17,10 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from app.core.advisory_locks import lock_name
-from app.core.database import Database
+from app.core.database import Database, lock_name
 from app.core.files import OWNER_ONLY_FILE, cannot_write
-from app.core.periodic import periodic_task
 from app.core.spanish import say_age
+from app.core.worker_threads import periodic_task
 from app.errors import AlreadyRunning, RunError, SettingsError
 from app.gallery.run_history import PastRun, RunHistory
 

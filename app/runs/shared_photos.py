@@ -1,7 +1,7 @@
-"""Keeps photos that several members have out of the gallery.
+"""Keep photos that several members have out of the gallery.
 
-The first member with a picture cannot be known as such when the vector is stored: the run withdraws it when the second
-one comes, and says at the end how many have the picture.
+When the run stores the first member with a picture, it cannot know of a second. When that one comes, it withdraws the
+first; at the end the failures say how many members have the picture.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ PLACEHOLDER_FROM = 4  # people with one picture: two or three are a mix-up, more
 
 
 class SharedPhotoCheck:
-    """The check of one run. `reject` keeps shared pictures out of the gallery, otherwise they are only reported;
-    `row_pictures` are those that the rows in the gallery were made of, by row id."""
+    """The check of one run. `row_pictures` are those that the gallery's rows were made of, by row id. Without `reject`
+    shared pictures are only reported."""
 
     def __init__(
         self, pictures: SharedPictures, row_pictures: Mapping[int, Picture] | None = None, *, reject: bool
@@ -36,9 +36,8 @@ class SharedPhotoCheck:
         self._late: list[str] = []
 
     def admit(self, processed: Processed) -> Embedding | Failed | Skipped:
-        """Register the picture of a member whose photo was processed, and return the result; the failure SharedPhoto
-        when another member has the picture, whatever else is wrong with the photo. Thumbnails are kept only of what the
-        report shows."""
+        """Register the picture of a processed member and return the result, with a thumbnail only if the report shows
+        it. If another member has the picture, return SharedPhoto, whatever else is wrong with the photo."""
         result = processed.result
         if isinstance(result, Skipped):
             if result.photo is not None:
@@ -49,7 +48,7 @@ class SharedPhotoCheck:
         picture = result.analysis.picture if result.analysis else None
         group = None if picture is None else self._pictures.register(result.member.crew_id, picture)
         if group is not None and self._reject:
-            return self._illustrated(_refused(result, group))
+            return self._illustrated(_shared(result, _same_as(group)))
         return self._illustrated(result)
 
     def keep(self, case: Case) -> None:
@@ -59,13 +58,13 @@ class SharedPhotoCheck:
             self._pictures.keep(case.member.crew_id, picture)
 
     def refuse(self, embedding: Embedding) -> Failed | None:
-        """Return the failure when another member's picture has turned out to be the same since `admit`."""
+        """Return the failure if another member with the picture has come since `admit`."""
         group = self._pictures.group_of(embedding.member.crew_id) if self._reject else None
-        return None if group is None else _refused(embedding, group)
+        return None if group is None else _shared(embedding, _same_as(group))
 
     def take_late(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Stored]]:
-        """Yield the outcomes of members who are in the gallery although another member with their picture has come
-        since, with their places in `outcomes`."""
+        """Yield the members who are in the gallery although another one with their picture has come since: their
+        outcomes and the places of these in `outcomes`."""
         self._late += self._pictures.take_late() if self._reject else ()
         for crew_id in list(self._late):
             for place, outcome in enumerate(outcomes):
@@ -75,22 +74,15 @@ class SharedPhotoCheck:
                     elif isinstance(outcome, Skipped) and outcome.analysis and outcome.analysis.picture:
                         # The row is as it was before: reported, not withdrawn.
                         self._pictures.keep(crew_id, outcome.analysis.picture)
-                    self._late.remove(crew_id)  # only now: when it could not be withdrawn, the next call tries again
+                    self._late.remove(crew_id)  # only now: if the withdrawal fails, the next call tries again
                     break
 
     def withdrawn(self, outcome: Stored) -> Failed:
         """Return the failure of a member whose row was withdrawn."""
-        return Failed(
-            outcome.member,
-            SharedPhoto.stage,
-            SharedPhoto.code,
-            timings_ms=outcome.timings_ms,
-            analysis=outcome.analysis,
-            photo=outcome.photo,
-        )
+        return _shared(outcome)
 
     def settle(self, outcomes: list[Outcome]) -> None:
-        """Replace each failure whose picture others have by one that says how many they are in the end."""
+        """Replace each failure whose picture others have by one that says how many have it in the end."""
         failures = [(place, each, each.analysis) for place, each in enumerate(outcomes) if isinstance(each, Failed)]
         analyses = {each.member.crew_id: seen for _, each, seen in failures if seen is not None and seen.thumbnail}
         for place, outcome, seen in failures if self._reject else ():
@@ -98,8 +90,8 @@ class SharedPhotoCheck:
             if group is None or seen is None:
                 continue
             kind = SharedPhoto if group.count + 1 < PLACEHOLDER_FROM else PlaceholderPhoto
-            # The first with a picture was stored before the second came, and its thumbnail was dropped. The second's
-            # shows the same, unless the face lies elsewhere in it: in another frame, say.
+            # The first with a picture was stored, and so lost its thumbnail, before the second came. The second's
+            # shows the same, unless the face lies elsewhere in it, as in another frame.
             like = (analyses[each] for each in group.shown if each in analyses and _lies_alike(analyses[each], seen))
             shown = (
                 seen if seen.thumbnail else dataclasses.replace(seen, thumbnail=next((x.thumbnail for x in like), b""))
@@ -109,13 +101,13 @@ class SharedPhotoCheck:
             )
 
     def reported(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[CrewMember, str]]:
-        """Yield the members in the gallery whose picture other members have, and whose."""
+        """Yield the members in the gallery whose picture other members have, with a sentence that names these."""
         members = {outcome.member.crew_id: outcome.member for outcome in outcomes if not isinstance(outcome, Failed)}
         for crew_id, group in self._pictures.groups_to_report(members):
             yield members[crew_id], _same_as(group)
 
     def _illustrated(self, result: Embedding | Failed) -> Embedding | Failed:
-        """Return the result without its thumbnail where the report does not show the photo, or has enough of them."""
+        """Return the result without its thumbnail if the report does not show the photo, or has too many already."""
         analysis = result.analysis
         if analysis is None or not analysis.thumbnail:
             return result
@@ -127,20 +119,13 @@ class SharedPhotoCheck:
         return dataclasses.replace(result, analysis=dataclasses.replace(analysis, thumbnail=b""))
 
 
-def _refused(result: Embedding | Failed, group: SamePhotoGroup) -> Failed:
-    return Failed(
-        result.member,
-        SharedPhoto.stage,
-        SharedPhoto.code,
-        _same_as(group),
-        result.timings_ms,
-        result.analysis,
-        result.photo,
-    )
+def _shared(result: Embedding | Failed | Stored, detail: str = "") -> Failed:
+    kind = SharedPhoto
+    return Failed(result.member, kind.stage, kind.code, detail, result.timings_ms, result.analysis, result.photo)
 
 
 def _lies_alike(one: PhotoAnalysis, other: PhotoAnalysis) -> bool:
-    """Return whether the faces, if there are any, lie at the same place of both photos."""
+    """Tell whether the faces, if there are any, lie at the same place of both photos."""
     if one.box is None or other.box is None:
         return one.box is other.box
     shares = [np.array(each.box) / np.tile(each.size, 2) for each in (one, other)]

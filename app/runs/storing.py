@@ -1,4 +1,4 @@
-"""Turns the stages' results into outcomes: the run's guard, the check for shared photos, and the gallery's rows."""
+"""Turn the stages' results into outcomes: ask the abort guard, check for shared photos, write the vectors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from app.errors import RunError
 from app.gallery.vector_writer import SavedRow
 from app.pipeline.known_photos import skip_unmoved
 from app.pipeline.work_item import Processed, StageFailure, log_stage, run_stage
 from app.planning.decisions import Decision
-from app.records import SKIPPED_INTERRUPTED, Embedding, Failed, Outcome, Photo, Skipped, Stored
+from app.records import SKIPPED_INTERRUPTED, Embedding, Failed, Outcome, Skipped, Stored
+from app.runs.abort_guard import AbortGuard
 from app.runs.shared_photos import SharedPhotoCheck
 
 log = logging.getLogger(__name__)
@@ -22,36 +23,22 @@ STORE = "store"
 Vector = tuple[Decision, Embedding]
 
 
-class Guard(Protocol):
-    """Says whether enough was seen to begin writing."""
-
-    def embedded(self, photo: Photo) -> None: ...
-
-    def is_satisfied(self) -> bool: ...
-
-
+@dataclass(slots=True)
 class Storing:
-    """Stores the vectors of one run. Until the guard is satisfied they are held, unless there is nothing else to wait
-    for. `give_up` is told of the RunError that ends the run; `stop` ends it after what is being written."""
+    """Stores the vectors of one run: holds them until the guard is satisfied, or no more results come.
 
-    def __init__(
-        self,
-        guard: Guard,
-        shared: SharedPhotoCheck,
-        store: Callable[[Sequence[Embedding]], list[SavedRow]],
-        give_up: Callable[[RunError], None],
-        stop: threading.Event,
-    ) -> None:
-        self._guard = guard
-        self._shared = shared
-        self._store = store
-        self._give_up = give_up
-        self._stop = stop
-        self._held: list[list[Vector]] = []
+    `give_up` is called with the RunError that ends the run; `stop` ends it after the batch that is being written.
+    """
+
+    guard: AbortGuard
+    shared: SharedPhotoCheck
+    store: Callable[[Sequence[Embedding]], list[SavedRow]]
+    give_up: Callable[[RunError], None]
+    stop: threading.Event
+    _held: list[list[Vector]] = field(default_factory=list, init=False)
 
     def outcomes(self, results: Iterator[list[Processed]]) -> Iterator[Outcome]:
-        """Yield one outcome for each member, in the order in which they are final. Raises the pipeline's RunError after
-        the last one."""
+        """Yield one outcome for each member, as soon as it is final. Raises the pipeline's RunError after the last."""
         trouble: RunError | None = None
         try:
             for group in results:
@@ -69,9 +56,9 @@ class Storing:
     def _receive(self, group: list[Processed]) -> Iterator[Outcome]:
         batch: list[Vector] = []
         for processed in group:
-            result = self._shared.admit(processed)
+            result = self.shared.admit(processed)
             if isinstance(result, Embedding):
-                self._guard.embedded(result.photo)
+                self.guard.embedded(result.photo)
                 batch.append((processed.decision, result))
             else:
                 yield result
@@ -80,19 +67,19 @@ class Storing:
 
     def _may_store(self) -> bool:
         try:
-            return self._guard.is_satisfied()
+            return self.guard.is_satisfied()
         except RunError as error:
-            self._give_up(error)
+            self.give_up(error)
             return False
 
     def _store_held(self) -> Iterator[Outcome]:
-        while self._held and not self._stop.is_set():
+        while self._held and not self.stop.is_set():
             yield from self._store_batch(self._held.pop(0))
 
     def _store_batch(self, batch: list[Vector]) -> Iterator[Outcome]:
         alone: list[Vector] = []
-        for vector in batch:  # another member's picture may have turned out to be the same since
-            refused = self._shared.refuse(vector[1])
+        for vector in batch:  # another member with the picture may have come since
+            refused = self.shared.refuse(vector[1])
             if refused is None:
                 alone.append(vector)
             else:
@@ -103,18 +90,18 @@ class Storing:
                 done += 1
                 yield outcome
         except RunError as error:
-            self._give_up(error)
+            self.give_up(error)
             for decision, _ in alone[done:]:
                 yield Skipped(decision.member, SKIPPED_INTERRUPTED)
 
     def _write(self, batch: list[Vector]) -> Iterator[Outcome]:
-        """Write a batch in one transaction. A batch that fails is taken again one by one, so that one bad row costs one
-        member. Raises RunError, after the outcomes of what was written."""
+        """Write a batch in one transaction, and one by one if that fails: one bad row must cost one member. Raises
+        RunError, after the outcomes of what was written."""
         if not batch:
             return
         started = time.perf_counter()
         try:
-            saved = self._store([embedding for _, embedding in batch])
+            saved = self.store([embedding for _, embedding in batch])
         except RunError:
             raise
         except Exception:
@@ -128,7 +115,7 @@ class Storing:
             yield _outcome(decision, _timed(embedding, share), row)
 
     def _write_one(self, decision: Decision, embedding: Embedding) -> Outcome:
-        row, milliseconds = run_stage(decision.member.crew_id, STORE, lambda: self._store([embedding])[0])
+        row, milliseconds = run_stage(decision.member.crew_id, STORE, lambda: self.store([embedding])[0])
         embedding = _timed(embedding, milliseconds)
         if not isinstance(row, StageFailure):
             return _outcome(decision, embedding, row)

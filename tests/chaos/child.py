@@ -16,10 +16,9 @@ from app.cli.arguments import parse_arguments
 from app.cli.main import run
 from app.core.config import load_settings
 from app.gallery.run_history import RunEnd
-from app.planning.request import Request
+from app.planning.rules import Request
 from app.records import Failed
-from app.runs.context import close_run
-from app.runs.run import run_batch
+from app.runs.run import close_run, run_batch
 from tests.support.tiny_faces import Silent, TinyLoader
 
 

@@ -16,7 +16,6 @@ from mysql.connector.connection import MySQLConnection
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app.core.advisory_locks import holding_off_others
 from app.core.database import (
     ACCESS_DENIED,
     ACCESS_DENIED_DATABASE,
@@ -28,6 +27,7 @@ from app.core.database import (
     UNKNOWN_DATABASE,
     Database,
     describe_url,
+    holding_off_others,
 )
 from app.errors import DatabaseUnavailable, MissingDependency, SettingsError
 from tests.conftest import OpenDatabase
@@ -182,7 +182,7 @@ def test_sqlite_transactions_wait_for_each_other(sqlite_database: Database) -> N
 def test_a_run_that_waits_in_vain_for_another_does_not_go_on(
     mariadb_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.advisory_locks.LOCK_TIMEOUT_S", 0)
+    monkeypatch.setattr("app.core.database.LOCK_TIMEOUT_S", 0)
     went_on: list[bool] = []
 
     def work(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.errors import ImplausibleRun, MixedModels, NotSwitched
-from app.planning.request import Request
+from app.planning.rules import Request
 from app.runs.run import run_batch
 from tests.conftest import NEW_MODEL, OLD_MODEL, NewHome
 from tests.support.databases import run_sql

@@ -23,7 +23,7 @@ class Line:
         self.ends = [threading.Event() for _ in range(count)]
         self.downloads = DownloadPool(PLACES, STALL_S)
         for number in range(count):
-            self.downloads.start(Task(lambda number=number: self._fetch(number), lambda _: None))  # type: ignore[misc]
+            self.downloads.hand(Task(lambda number=number: self._fetch(number), lambda _: None))  # type: ignore[misc]
 
     def _fetch(self, number: int) -> None:
         self.begun.append(number)
@@ -48,7 +48,7 @@ class Line:
 def line() -> Iterator[Line]:
     line = Line(100)
     yield line
-    line.downloads.dismiss()
+    line.downloads.stop()
     for end in line.ends:
         end.set()
 

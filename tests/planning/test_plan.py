@@ -14,10 +14,9 @@ from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
 from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import DEACTIVATE, NEW, PURGE, SET_ASIDE, UNCHANGED, UNPROCESSABLE, Case, Decision
-from app.planning.mass_change import Limits
-from app.planning.plan import Plan
+from app.planning.plan import Plan, RosterEntry, Survey
 from app.planning.planner import PROBED, Planner
-from app.planning.survey import RosterEntry, Survey
+from app.planning.rules import Rules
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_GONE,
@@ -34,8 +33,7 @@ from tests.planning.test_decisions import NOW, RECHECK, ROW, RULES, SECOND
 MONTH = timedelta(days=30)
 SAID = Version('"a"', "", 7)
 SAME = Answer(ANSWER_SAME, SAID)
-CAUTIOUS, ALLOWED = Limits(), Limits(allow_mass_change=True)
-PURGING = Limits(MONTH)
+ALLOWED, PURGING = replace(RULES, allow_mass_change=True), replace(RULES, purge_after=MONTH)
 LEFT = "ya no está activo en el padrón"
 
 
@@ -84,12 +82,12 @@ def gallery_of(count: int) -> dict[int, Enrolment]:
 def plan_of(
     survey: Survey,
     ask: Callable[[CrewMember, Version], Answer] = lambda member, version: SAME,
-    limits: Limits = CAUTIOUS,
+    rules: Rules = RULES,
     told: Callable[[int, int], None] = lambda done, total: None,
     stop: threading.Event | None = None,
     threads: int = 4,
 ) -> Plan:
-    return Planner(RULES, limits, ask, url_of, stop or threading.Event(), threads=threads).make(survey, told)
+    return Planner(rules, ask, url_of, stop or threading.Event(), threads=threads).make(survey, told)
 
 
 def leaving(plan: Plan) -> dict[str, list[str]]:
@@ -178,7 +176,7 @@ def test_whoever_is_in_the_roster_without_a_usable_photo_has_not_left() -> None:
 
 
 def test_a_run_for_some_says_nothing_of_the_others() -> None:
-    plan = plan_of(knowing(crew(1), gallery_of(5), {4: left(4, 9 * MONTH)}, whole=False), limits=PURGING)
+    plan = plan_of(knowing(crew(1), gallery_of(5), {4: left(4, 9 * MONTH)}, whole=False), rules=PURGING)
     assert (leaving(plan), plan.departed, plan.blocked) == ({DEACTIVATE: [], PURGE: []}, [], [])
 
 
@@ -203,8 +201,8 @@ def test_up_to_a_tenth_of_the_gallery_or_one_may_leave_at_once(gallery: int, lea
     plan = plan_of(survey)
     assert leaving(plan)[DEACTIVATE] == (everybody if allowed else [])
     assert (plan.blocked, plan.departed) == (([], everybody) if allowed else ([sentence], []))
-    assert leaving(plan_of(survey, limits=ALLOWED)) == {DEACTIVATE: everybody, PURGE: []}
-    assert plan_of(survey, limits=ALLOWED).blocked == []
+    assert leaving(plan_of(survey, rules=ALLOWED)) == {DEACTIVATE: everybody, PURGE: []}
+    assert plan_of(survey, rules=ALLOWED).blocked == []
 
 
 def test_inactive_rows_are_no_part_of_the_gallery_that_people_leave() -> None:
@@ -219,13 +217,13 @@ def test_inactive_rows_are_no_part_of_the_gallery_that_people_leave() -> None:
 def test_a_roster_that_comes_back_empty_is_not_believed() -> None:
     enrolments = gallery_of(1) | {1: row(1, active=False)}
     survey = knowing([], enrolments, {1: left(1, 2 * MONTH)})
-    plan = plan_of(survey, limits=PURGING)
+    plan = plan_of(survey, rules=PURGING)
     assert plan.decisions == []
     assert plan.blocked == [
         "No se desactivó a quien falta en el padrón. El padrón llegó vacío y faltan 1 de 1 personas: revíselo; "
         "si de verdad se fueron, repita con --allow-mass-change."
     ]
-    allowed = plan_of(survey, limits=replace(PURGING, allow_mass_change=True))
+    allowed = plan_of(survey, rules=replace(PURGING, allow_mass_change=True))
     assert (leaving(allowed), allowed.blocked) == ({DEACTIVATE: ["0"], PURGE: ["1"]}, [])
 
 
@@ -238,7 +236,7 @@ def test_those_who_left_long_enough_ago_are_to_be_deleted() -> None:
     enrolments = gallery_of(40) | {number: row(number, active=False) for number in (40, 41)}
     photo_record = {40: left(40, MONTH), 41: left(41, MONTH - SECOND), 42: left(42, 2 * MONTH), 43: seen(43)}
     survey = knowing(crew(*range(40)), enrolments, photo_record)
-    plan = plan_of(survey, limits=PURGING)
+    plan = plan_of(survey, rules=PURGING)
     assert plan.of(PURGE) == [
         Decision(
             PURGE,
@@ -258,7 +256,7 @@ def test_nobody_who_is_back_or_still_active_is_deleted() -> None:
     """One whom somebody else woke is laid to rest again first."""
     enrolments = gallery_of(30) | {30: row(30), 31: row(31, active=False)}
     photo_record = {30: left(30, 9 * MONTH), 31: left(31, 9 * MONTH)}
-    plan = plan_of(knowing(crew(*range(30), 31), enrolments, photo_record), limits=PURGING)
+    plan = plan_of(knowing(crew(*range(30), 31), enrolments, photo_record), rules=PURGING)
     assert leaving(plan) == {DEACTIVATE: ["30"], PURGE: []}
 
 
@@ -270,13 +268,13 @@ def test_up_to_a_twentieth_or_one_may_be_deleted_at_once(known: int, purged: int
     photo_record = {number: left(number, 2 * MONTH) for number in range(purged)}
     survey = knowing(crew(*range(purged, known)), enrolments, photo_record)
     everybody = [str(number) for number in range(purged)]
-    plan = plan_of(survey, limits=PURGING)
+    plan = plan_of(survey, rules=PURGING)
     sentence = (
         f"No se borró a quien falta en el padrón. Son {purged} de {known} personas, más del 5%: revíselo; "
         "si de verdad se fueron, repita con --allow-mass-change."
     )
     assert (leaving(plan)[PURGE], plan.blocked) == ((everybody, []) if allowed else ([], [sentence]))
-    assert leaving(plan_of(survey, limits=replace(PURGING, allow_mass_change=True)))[PURGE] == everybody
+    assert leaving(plan_of(survey, rules=replace(PURGING, allow_mass_change=True)))[PURGE] == everybody
 
 
 # ---------------------------------------------------------------------------------------------------- a sick server
@@ -300,7 +298,7 @@ def test_a_server_that_leaves_three_of_the_first_four_questions_unanswered_is_do
     ask, _ = ask_with(set(range(1, 16)))
     leaving_one = knowing(crew(*range(1, 100)), gallery_of(100))
     plan = plan_of(leaving_one, ask, threads=1)
-    assert str(plan.suspicion) == "El servidor de fotos no respondió 15 de 20 veces"
+    assert str(plan.implausible) == "El servidor de fotos no respondió 15 de 20 veces"
     assert plan.counts == {UNCHANGED: 99, DEACTIVATE: 1}  # whoever left needs no photo
 
 
@@ -315,7 +313,7 @@ def test_a_server_that_answers_enough_of_the_first_questions_is_asked_all(unreac
 def test_a_server_that_stops_answering_later_is_asked_no_further() -> None:
     ask, _ = ask_with(set(range(41, 101)))
     plan = plan_of(EVERYBODY, ask, threads=1)
-    assert str(plan.suspicion) == "El servidor de fotos no respondió 20 de 60 veces"
+    assert str(plan.implausible) == "El servidor de fotos no respondió 20 de 60 veces"
 
 
 def test_with_few_questions_nobody_suspects_anything() -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from app.core.config import Settings
-from app.planning.request import Request
-from app.planning.rules import make_rules
+from app.planning.rules import Request, make_rules
 from app.records import EmbeddingSpec
 from tests.conftest import MakeSettings
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from app.errors import DatabaseUnavailable, ImplausibleRun, RunError
 from app.planning.plan import Plan
-from app.planning.request import Request
+from app.planning.rules import Request
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
 from app.reports.run_summary import print_end
 from app.runs.result import RunResult

@@ -6,7 +6,7 @@ from app.core.config import RosterSettings
 from app.core.database import ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
-from app.roster.database import DatabaseRoster, open_roster
+from app.roster.database import DatabaseRoster
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.mariadb import MariaDb
@@ -23,7 +23,7 @@ ROWS: list[Row] = [
 
 
 def roster(database: Database, **settings: str) -> DatabaseRoster:
-    return open_roster(RosterSettings(**settings), database)
+    return DatabaseRoster(RosterSettings(**settings), database)
 
 
 def complaint(database: Database, crew_id: str, **settings: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from app.runs.observer import Observers
+from app.runs.context import Observers
 
 
 class Noting:

@@ -14,11 +14,10 @@ from app.errors import InvalidImage, ItemError, NoFace, Retry, SharedPhoto, code
 from app.gallery.enrolments import Enrolment
 from app.photos.fingerprint import describe_picture
 from app.photos.shared_pictures import SamePhotoGroup, SharedPictures, same_pictures
-from app.pipeline.pictures import with_picture
-from app.pipeline.stages import PhotoStages
+from app.pipeline.stages import Stages, with_picture
 from app.pipeline.work_item import Processed
 from app.planning.decisions import CHANGED, DEACTIVATE, KNOWN_FAILURE, NEW, PROCESSED, STALE, UNCHANGED, Case, Decision
-from app.planning.shared_failures import no_longer_shared, open_pictures
+from app.planning.planner import no_longer_shared, open_pictures
 from app.records import (
     CrewMember,
     Embedding,
@@ -208,7 +207,7 @@ def looked_at(seen: Portrait, error: ItemError) -> PhotoAnalysis:
             raise error
 
     unused: Any = None
-    stages = PhotoStages(unused, Failing(), unused, unused, thumbnails=False)
+    stages = Stages(unused, Failing(), unused, unused, thumbnails=False)
     with pytest.raises(type(error)) as refused:
         stages.find(seen)
     return refused.value.analysis

@@ -19,11 +19,10 @@ from sqlalchemy import inspect
 from app.core.config import Settings
 from app.core.database import Database
 from app.gallery.run_history import RunEnd
-from app.planning.request import Request
+from app.planning.rules import Request
 from app.records import Failed
-from app.runs.context import close_run
 from app.runs.result import RunResult
-from app.runs.run import run_batch
+from app.runs.run import close_run, run_batch
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.tiny_faces import KILLED, QUALITY, Silent, TinyLoader, close_to, draw
 from tests.support.webserver import PhotoServer

@@ -30,7 +30,7 @@ from app.faces.embedder import DIMENSIONS
 from app.photos.decoding import DecodeOptions
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
-from app.planning.request import Request
+from app.planning.rules import Request
 from app.records import Embedding, Face, Photo, Portrait
 from app.runs.run import run_batch
 from tests.support.pictures import encode_picture

@@ -23,7 +23,7 @@ from app.gallery.own_tables import open_own_tables
 from app.gallery.reading import advising_the_denied
 from app.gallery.run_history import RunEnd, RunHistory
 from app.reports.run_json import hand_over
-from app.roster.database import open_roster
+from app.roster.database import DatabaseRoster
 from app.runs.run_lock import holding_run_lock
 
 MAY_NOT_DELETE = f"El usuario necesita el permiso DELETE en {TABLE} para esta orden: pídalo a quien administra la base."
@@ -89,7 +89,7 @@ def _erase(database: Database, crew_id: str, now: datetime) -> tuple[int, int]:
 def _is_active(settings: Settings, database: Database, crew_id: str) -> bool:
     """Return whether the roster still has the person: the next run would then enrol the person again."""
     try:
-        open_roster(settings, database).find(crew_id)
+        DatabaseRoster(settings, database).find(crew_id)
     except RunError:  # not in it, or no roster to be asked
         return False
     return True

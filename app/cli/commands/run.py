@@ -15,7 +15,7 @@ from app.core.signals import Stopper, stopping_on_signals
 from app.core.text import printable_lines
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_AVAILABLE, EXIT_OK, EXIT_SOME_FAILED, ImplausibleRun, Interrupted
 from app.pipeline.face_extractor import open_face_extractor
-from app.planning.request import Request
+from app.planning.rules import Request
 from app.reports.console import complain, fitting_width
 from app.reports.console_progress import ConsoleProgress
 from app.reports.html_page import REPORT, write_report
@@ -24,11 +24,10 @@ from app.reports.plan_report import plan_document, plan_lines
 from app.reports.run_json import hand_over, run_document
 from app.reports.run_summary import print_end
 from app.roster.folder import FolderRoster
-from app.runs.context import close_run
-from app.runs.observer import Observers
+from app.runs.context import Observers
 from app.runs.progress_log import ProgressLog
 from app.runs.result import RunCounts, RunResult
-from app.runs.run import LoadFaces, run_batch
+from app.runs.run import LoadFaces, close_run, run_batch
 
 SECONDS_PER_MINUTE = 60
 PARTIAL_REPORT = "report_individual"  # a run for some people only leaves the page of all the others as it is
