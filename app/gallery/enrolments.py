@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import ColumnElement, Table, func, select
 
 from app.core.database import Database
 from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import storable
-from app.gallery.reading import read_rows
+from app.gallery.reading import read_rows, read_rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,5 @@ def _dimensions(database: Database, table: Table, row_ids: Sequence[int]) -> dic
     """Count the numbers in the vectors of these rows by their commas."""
     text = table.c.embedding
     commas = func.length(text) - func.length(func.replace(text, ",", ""))
-    found: dict[int, int] = {}
-
-    def read(connection: Connection, ids: Sequence[int]) -> None:
-        query = select(table.c.id, (commas + 1).label("dimensions")).where(table.c.id.in_(ids))
-        found.update((int(row.id), int(row.dimensions)) for row in connection.execute(query))
-
-    database.in_chunks(row_ids, read)
-    return found
+    query = select(table.c.id, (commas + 1).label("dimensions"))
+    return {int(row.id): int(row.dimensions) for row in read_rows_of(database, query, table.c.id, row_ids)}

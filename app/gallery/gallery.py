@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+import orjson
+from numpy.typing import NDArray
 from sqlalchemy import Table, func, select
 
 from app.core.database import Database
@@ -15,8 +19,7 @@ from app.gallery.golden_vector import GoldenVector
 from app.gallery.own_tables import VECTORS, check_version, open_own_tables
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
-from app.gallery.reading import read_rows
-from app.gallery.row_status import RowStatus
+from app.gallery.reading import read_rows, read_rows_of
 from app.gallery.run_history import RunHistory
 from app.gallery.vector_writer import VectorWriter
 from app.records import EmbeddingSpec
@@ -32,7 +35,6 @@ class Gallery:
     provenance: Provenance
     photo_records: PhotoRecords
     writer: VectorWriter
-    row_status: RowStatus
     crash_suspects: CrashSuspects
     history: RunHistory
     golden_vector: GoldenVector
@@ -40,6 +42,28 @@ class Gallery:
     def enrolments(self, crew_id: str | None = None) -> dict[str, Enrolment]:
         """Return the enrolments of all members, or of one, by crew id."""
         return read_enrolments(self.database, self.table, crew_id)
+
+    def staged(self) -> dict[str, Enrolment]:
+        """Return the newest row of each member that waits for the switch to this spec, by crew id: its id, model, URL
+        and SHA-256 of the photo."""
+        columns = self.table.c
+        query = (
+            select(columns.id, columns.crew_id, columns.imagen_path, VECTORS.c.sha256)
+            .join_from(self.table, VECTORS, VECTORS.c.embedding_id == columns.id)
+            .where(VECTORS.c.staged, VECTORS.c.contract == self.spec.digest)
+            .order_by(columns.id)
+        )
+        return {
+            str(row.crew_id): Enrolment(int(row.id), self.spec.model, str(row.imagen_path), sha256=row.sha256 or "")
+            for row in read_rows(self.database, query)
+        }
+
+    def vectors(self, row_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Return the vectors as (rows, dimensions), in the order of the ids."""
+        columns = self.table.c
+        rows = read_rows_of(self.database, select(columns.id, columns.embedding), columns.id, row_ids)
+        found = {int(row.id): np.array(orjson.loads(row.embedding), np.float32) for row in rows}
+        return np.stack([found[row_id] for row_id in row_ids])
 
     def people(self) -> int:
         """Count the members with an active row."""
@@ -98,7 +122,6 @@ def _open(database: Database, table: Table, spec: EmbeddingSpec, rules_digest: s
         provenance=provenance,
         photo_records=photo_records,
         writer=VectorWriter(database, table, provenance, photo_records),
-        row_status=RowStatus(database, table, provenance, photo_records),
         crash_suspects=CrashSuspects(database),
         history=RunHistory(database),
         golden_vector=GoldenVector(database, spec),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
 from app.gallery.own_tables import MAX_ID_CHARACTERS, PHOTOS
-from app.gallery.reading import read_rows
+from app.gallery.reading import read_rows, read_rows_of
 from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
 
 HASH_DIGITS = 16
@@ -91,14 +91,9 @@ class PhotoRecords:
         """Return, by crew id, what the report shows of photos that this run did not look at: size, box, thumbnail."""
         columns = PHOTOS.c
         wanted = (columns.crew_id, columns.width, columns.height, columns.box, columns.thumbnail)
-        found: dict[str, PhotoAnalysis] = {}
-
-        def read(connection: Connection, chunk: Sequence[str]) -> None:
-            query = select(*wanted).where(columns.crew_id.in_(chunk), columns.width.is_not(None))
-            found.update((str(row.crew_id), _illustration(row)) for row in connection.execute(query))
-
-        self._database.in_chunks(sorted(crew_ids), read)
-        return found
+        query = select(*wanted).where(columns.width.is_not(None))
+        rows = read_rows_of(self._database, query, columns.crew_id, sorted(crew_ids))
+        return {str(row.crew_id): _illustration(row) for row in rows}
 
     def record(self, connection: Connection, entries: Sequence[NewPhotoRecord]) -> None:
         """Replace the members' records, in the transaction that writes their vectors."""

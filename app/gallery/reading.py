@@ -41,6 +41,15 @@ def read_rows(database: Database, query: Select[Any], *, retry: bool = True) -> 
         return database.transaction(lambda each: each.execute(_without_missing_tables(each, query)).all(), retry=retry)
 
 
+def read_rows_of(database: Database, query: Select[Any], column: Column[Any], values: Sequence[Any]) -> list[Row[Any]]:
+    """Return the query's rows with one of these values in the column. Raises DatabaseUnavailable."""
+    found: list[Row[Any]] = []
+    database.in_chunks(
+        values, lambda connection, chunk: found.extend(connection.execute(query.where(column.in_(chunk))).all())
+    )
+    return found
+
+
 def _lacks_a_table(error: DatabaseUnavailable) -> bool:
     cause = getattr(error.__cause__, "orig", None)
     return getattr(cause, "errno", 0) == NO_SUCH_TABLE or NO_SUCH_TABLE_IN_SQLITE in str(cause)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ItemError, NotSwitched
+from app.gallery.enrolments import Enrolment
 from app.gallery.gallery import Gallery
-from app.gallery.staged_vectors import StagedVector, StagedVectors
 from app.photos.temp_folder import TempFolder
 from app.planning.decisions import PROCESSED, UNCHANGED, Decision, is_stale
 from app.planning.mass_change import MASS_DEACTIVATION, mass
@@ -39,7 +39,7 @@ class Migration:
     def __init__(self, plan: Plan, context: RunContext, results: Results) -> None:
         self._context = dataclasses.replace(context, store=context.gallery.writer.stage)
         self._results = results
-        self._staging = staged_vectors_of(context.gallery)
+        self._gallery = context.gallery
         self._plan = plan
 
     def run(self) -> None:
@@ -48,7 +48,7 @@ class Migration:
         Execution(self._plan, self._context, self._results).run()
         if not self._results.complete or self._context.stop.is_set():
             return
-        waiting = self._staging.waiting()
+        waiting = self._gallery.staged()
         members = {each.member.crew_id: each for each in self._plan.decisions}
         waiting = {crew_id: staged for crew_id, staged in waiting.items() if crew_id in members}
         retired = self._retired(waiting)
@@ -56,13 +56,13 @@ class Migration:
         self._recognise(members, waiting)
         if self._context.stop.is_set():
             return
-        self._staging.switch([staged.row_id for staged in waiting.values()], retired)
+        self._gallery.writer.switch([staged.row_id for staged in waiting.values()], retired)
         self._results.switched, self._results.unswitched = len(waiting), False
 
-    def _retired(self, waiting: dict[str, StagedVector]) -> list[int]:
+    def _retired(self, waiting: dict[str, Enrolment]) -> list[int]:
         """The rows that are in use now and will not be: of everybody who has a new one, and of everybody whose row
         could not be compared with the new ones."""
-        enrolments = self._context.gallery.enrolments()
+        enrolments = self._gallery.enrolments()
         return [
             row_id
             for crew_id, enrolment in enrolments.items()
@@ -70,7 +70,7 @@ class Migration:
             for row_id in enrolment.active_ids
         ]
 
-    def _refuse_losses(self, members: dict[str, Decision], waiting: dict[str, StagedVector]) -> None:
+    def _refuse_losses(self, members: dict[str, Decision], waiting: dict[str, Enrolment]) -> None:
         """Whoever has a vector now and would have none is listed among the errors; too many of them are no switch."""
         had = [each for each in members.values() if each.case.is_active]
         lost = [
@@ -87,7 +87,7 @@ class Migration:
                 "Corrija las fotos de la lista y repita --migrate, que continúa; o acéptelo con --allow-mass-change.",
             )
 
-    def _recognise(self, members: dict[str, Decision], waiting: dict[str, StagedVector]) -> None:
+    def _recognise(self, members: dict[str, Decision], waiting: dict[str, Enrolment]) -> None:
         """Mirrored, a face is as good as another photo of the person: it has to be nearest to its own vector."""
         crew_ids = sorted(waiting)
         sample = crew_ids[:: max(1, len(crew_ids) // SAMPLE)][:SAMPLE]
@@ -102,7 +102,7 @@ class Migration:
             )
         if not probes:
             return
-        gallery = _unit(self._staging.vectors([waiting[crew_id].row_id for crew_id in crew_ids]))
+        gallery = _unit(self._gallery.vectors([waiting[crew_id].row_id for crew_id in crew_ids]))
         similarity = _unit(np.stack([probe.vector for probe in probes])) @ gallery.T
         own = similarity[np.arange(len(probes)), [crew_ids.index(probe.member.crew_id) for probe in probes]]
         recognised = int((own >= similarity.max(axis=1) - np.float32(1e-6)).sum())
@@ -131,14 +131,9 @@ class Migration:
         return found
 
 
-def staged_vectors_of(gallery: Gallery) -> StagedVectors:
-    """Where the gallery's next vectors wait."""
-    return StagedVectors(gallery.database, gallery.table, gallery.spec.digest)
-
-
-def without_prepared(plan: Plan, staging: StagedVectors) -> Plan:
+def without_prepared(plan: Plan, gallery: Gallery) -> Plan:
     """The plan without those whose new vector is ready from an earlier, interrupted `--migrate`."""
-    waiting = staging.waiting()
+    waiting = gallery.staged()
 
     def settled(decision: Decision) -> Decision:
         staged = waiting.get(decision.member.crew_id)
@@ -152,9 +147,9 @@ def without_prepared(plan: Plan, staging: StagedVectors) -> Plan:
     return dataclasses.replace(plan, decisions=[settled(decision) for decision in plan.decisions])
 
 
-def needs_migration(plan: Plan, staging: StagedVectors) -> bool:
+def needs_migration(plan: Plan, gallery: Gallery) -> bool:
     """Whether there is anything of another contract, or anything laid aside."""
-    return bool(plan.stale) or bool(staging.waiting())
+    return bool(plan.stale) or bool(gallery.staged())
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ from app.records import CrewMember, EmbeddingSpec, Failed
 from app.roster.database import open_roster
 from app.runs.context import RunContext, clear_suspicion
 from app.runs.execution import Execution
-from app.runs.migration import Migration, needs_migration, staged_vectors_of, without_prepared
+from app.runs.migration import Migration, needs_migration, without_prepared
 from app.runs.observer import Observer
 from app.runs.result import RunResult
 from app.runs.run_lock import holding_run_lock
@@ -142,7 +142,7 @@ class _Run:
         )
         plan = planner.make(survey, self._observer.checking, gallery.history.seconds_each())
         plan = retry_no_longer_shared(plan, gallery)
-        return without_prepared(plan, staged_vectors_of(gallery)) if request.migrate else plan
+        return without_prepared(plan, gallery) if request.migrate else plan
 
     def _url_of(self, member: CrewMember) -> str:
         return photo_url(self._settings.IMAGE_BASE_URL, member)
@@ -153,14 +153,14 @@ class _Run:
         if len(others) > mass(plan.gallery_size, MASS_DEACTIVATION) and not self._request.allow_mass_change:
             result.mixed = len(others)
             return
-        self._gallery.row_status.deactivate(others)
+        self._gallery.writer.set_active(others, active=False)
         result.retired = len(others)
-        self._gallery.provenance.unstage()
+        self._database.transaction(self._gallery.provenance.unstage)
 
     def _carry_out(self, plan: Plan, result: RunResult, context: RunContext) -> None:
         if not self._request.migrate:
             Execution(plan, context, result).run()
-        elif needs_migration(plan, staged_vectors_of(context.gallery)):
+        elif needs_migration(plan, context.gallery):
             Migration(plan, context, result).run()
 
     @cached_property
