@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
 from app.gallery.own_tables import MAX_ID_CHARACTERS, PHOTOS
-from app.gallery.reading import read_rows, read_rows_of
+from app.gallery.reading import change_rows_of, read_rows, read_rows_of
 from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
 
 HASH_DIGITS = 16
@@ -80,12 +80,9 @@ class PhotoRecords:
     def rejected_pictures(self, codes: Collection[str]) -> dict[str, Picture]:
         """Return the last seen pictures of the members that failed with one of these codes, by crew id."""
         columns = PHOTOS.c
-        query = select(columns.crew_id, columns.perceptual_hash, columns.grey).where(
-            columns.code.in_(codes), columns.grey.is_not(None)
-        )
-        return {
-            str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in read_rows(self._database, query)
-        }
+        pictures = select(columns.crew_id, columns.perceptual_hash, columns.grey)
+        rows = read_rows(self._database, pictures.where(columns.code.in_(codes), columns.grey.is_not(None)))
+        return {str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in rows}
 
     def illustrations(self, crew_ids: Collection[str]) -> dict[str, PhotoAnalysis]:
         """Return, by crew id, what the report shows of photos that this run did not look at: size, box, thumbnail."""
@@ -107,20 +104,16 @@ class PhotoRecords:
 
         The analysis stays, and the failure, too, when the entry has one.
         """
-        for entry in entries:
-            if has_room(entry.crew_id):
-                self._move(connection, entry)
-
-    def _move(self, connection: Connection, entry: NewPhotoRecord) -> None:
-        values = {name: value for name, value in self._row(entry).items() if value is not None}
-        if entry.photo is not None:  # a validator that the server no longer sends must not be asked for
-            values |= _version_columns(entry.photo.version)
-        if entry.failure is None:
-            values |= dict.fromkeys((*FAILURE, "left_at"))
-        mine = PHOTOS.c.crew_id == values["crew_id"]
-        found = connection.execute(select(PHOTOS.c.crew_id).where(mine).with_for_update()).first()
-        statement = insert(PHOTOS) if found is None else update(PHOTOS).where(mine)
-        connection.execute(statement.values(values))
+        for entry in (entry for entry in entries if has_room(entry.crew_id)):
+            values = {name: value for name, value in self._row(entry).items() if value is not None}
+            if entry.photo is not None:  # a validator that the server no longer sends must not be asked for
+                values |= _version_columns(entry.photo.version)
+            if entry.failure is None:
+                values |= dict.fromkeys((*FAILURE, "left_at"))
+            mine = PHOTOS.c.crew_id == values["crew_id"]
+            found = connection.execute(select(PHOTOS.c.crew_id).where(mine).with_for_update()).first()
+            statement = insert(PHOTOS) if found is None else update(PHOTOS).where(mine)
+            connection.execute(statement.values(values))
 
     def mark_checked(self, versions: Mapping[str, Version]) -> None:
         """Record what the photo server answered now about unchanged photos: their versions by crew id."""
@@ -161,19 +154,14 @@ class PhotoRecords:
     def mark_returned(self, crew_ids: Sequence[str]) -> None:
         """Record that these members are in the roster again."""
         back = update(PHOTOS).where(PHOTOS.c.left_at.is_not(None)).values(left_at=None)
-        self._database.in_chunks(
-            crew_ids, lambda connection, ids: connection.execute(back.where(PHOTOS.c.crew_id.in_(ids)))
-        )
+        change_rows_of(self._database, back, PHOTOS.c.crew_id, crew_ids)
 
     def clear_failures(self, crew_ids: Sequence[str]) -> None:
         """Remove the recorded failure of members whose stored vector is current."""
         current = update(PHOTOS).where(PHOTOS.c.code.is_not(None)).values(dict.fromkeys(FAILURE))
-        self._database.in_chunks(
-            crew_ids, lambda connection, ids: connection.execute(current.where(PHOTOS.c.crew_id.in_(ids)))
-        )
+        change_rows_of(self._database, current, PHOTOS.c.crew_id, crew_ids)
 
     def delete(self, connection: Connection, crew_ids: Sequence[str]) -> None:
-        """Delete the members' records."""
         connection.execute(delete(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids)))
 
     def _row(self, entry: NewPhotoRecord) -> dict[str, Any]:
@@ -202,7 +190,7 @@ def storable(text: str) -> str:
 
 
 def picture_columns(picture: Picture | None) -> dict[str, Any]:
-    """Return the columns that hold a picture's fingerprint; `read_picture` reads them back."""
+    """Return the columns, both hexadecimal, that hold a picture; `read_picture` reads them back."""
     return {
         "perceptual_hash": picture and f"{picture.perceptual_hash:0{HASH_DIGITS}x}",
         "grey": picture and picture.grey.hex(),
@@ -210,7 +198,6 @@ def picture_columns(picture: Picture | None) -> dict[str, Any]:
 
 
 def read_picture(perceptual_hash: str, grey: str) -> Picture:
-    """Return the picture that both columns (hexadecimal) hold."""
     return Picture(int(perceptual_hash, 16), bytes.fromhex(grey))
 
 

@@ -20,6 +20,7 @@ from app.errors import RowRefused
 from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
 from app.gallery.provenance import Provenance
+from app.gallery.reading import change_rows_of
 from app.records import Embedding, Photo
 
 CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
@@ -91,7 +92,8 @@ class VectorWriter:
         def write(connection: Connection) -> None:
             for ids, active in ((retired, False), (row_ids, True)):
                 for start in range(0, len(ids), ITEMS_AT_ONCE):
-                    self._set_active(connection, ids[start : start + ITEMS_AT_ONCE], active=active)
+                    mine = update(self._table).where(self._table.c.id.in_(ids[start : start + ITEMS_AT_ONCE]))
+                    connection.execute(mine.values(active=active))
             self._provenance.unstage(connection)
 
         self._database.transaction(write)
@@ -128,10 +130,7 @@ class VectorWriter:
 
     def set_active(self, row_ids: Sequence[int], *, active: bool) -> None:
         """Activate or deactivate rows without a new vector."""
-        self._database.in_chunks(row_ids, lambda connection, ids: self._set_active(connection, ids, active=active))
-
-    def _set_active(self, connection: Connection, row_ids: Sequence[int], *, active: bool) -> None:
-        connection.execute(update(self._table).where(self._table.c.id.in_(row_ids)).values(active=active))
+        change_rows_of(self._database, update(self._table).values(active=active), self._table.c.id, row_ids)
 
     def _columns(self, embedding: Embedding) -> dict[str, Any]:
         row = {
