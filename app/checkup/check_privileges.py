@@ -14,8 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.checkup.finding import TABLES, Finding
 from app.core.database import ACCESS_DENIED_DATABASE, COLUMN_DENIED, TABLE_DENIED, Database
-from app.gallery.embeddings_table import TABLE
-from app.gallery.own_tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
+from app.gallery.tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, TABLE, VECTORS, VERSIONS
 
 DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
 NO_SUCH_TABLE = 1146

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import ATTEMPTS
 from app.gallery.photo_records import has_room, storable
 from app.gallery.reading import change_rows_of, read_rows
+from app.gallery.tables import ATTEMPTS
 
 QUARANTINED_AFTER = 2  # runs that died
 

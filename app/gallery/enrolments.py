@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy import Table, func, select
 
 from app.core.database import Database
-from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import storable
 from app.gallery.reading import read_rows, read_rows_of
+from app.gallery.tables import VECTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,11 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
 
     Raises DatabaseUnavailable.
     """
-    rows = table.c
+    rows, made = table.c, VECTORS.c
+    provenance = (made.crew_id.label("made_for"), made.contract, made.sha256, made.staged)
     query = (
-        select(rows.id, rows.crew_id, rows.modelo, rows.imagen_path, rows.active, *_provenance())
-        .select_from(table.outerjoin(VECTORS, VECTORS.c.embedding_id == rows.id))
+        select(rows.id, rows.crew_id, rows.modelo, rows.imagen_path, rows.active, *provenance)
+        .select_from(table.outerjoin(VECTORS, made.embedding_id == rows.id))
         .order_by(rows.id)
     )
     if crew_id is not None:
@@ -58,12 +59,6 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
         member: replace(enrolment, dimensions=lengths.get(enrolment.row_id)) if lengths else enrolment
         for member, enrolment in enrolments.items()
     }
-
-
-def _provenance() -> Sequence[ColumnElement[Any]]:
-    columns = VECTORS.c
-    names = ("embedding_id", "contract", "sha256", "staged")
-    return (columns.crew_id.label("made_for"), *(columns[name] for name in names))
 
 
 def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:

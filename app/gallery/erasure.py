@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, select, updat
 
 from app.core.database import Database
 from app.errors import Retry, codes_with
-from app.gallery.own_tables import ATTEMPTS, PHOTOS, VECTORS
 from app.gallery.photo_records import storable
+from app.gallery.tables import ATTEMPTS, PHOTOS, VECTORS
 
 
 def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[int, int]:

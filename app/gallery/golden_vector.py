@@ -17,8 +17,8 @@ from sqlalchemy import Connection, insert, select, update
 from app.core.database import Database
 from app.core.vectors import cosine_distance
 from app.errors import VectorsChanged
-from app.gallery.own_tables import CONTRACTS, VECTORS
 from app.gallery.reading import read_rows
+from app.gallery.tables import CONTRACTS, VECTORS
 from app.records import DIGEST_DIGITS, EmbeddingSpec
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import orjson
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import MAX_ID_CHARACTERS, PHOTOS
 from app.gallery.reading import change_rows_of, read_rows, read_rows_of
+from app.gallery.tables import MAX_ID_CHARACTERS, PHOTOS
 from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
 
 HASH_DIGITS = 16
@@ -117,15 +117,15 @@ class PhotoRecords:
 
     def mark_checked(self, versions: Mapping[str, Version]) -> None:
         """Record what the photo server answered now about unchanged photos: their versions by crew id."""
-        self._database.in_chunks(list(versions), lambda connection, ids: self._mark_checked(connection, ids, versions))
+        self._database.in_chunks(list(versions.items()), self._mark_checked)
 
-    def _mark_checked(self, connection: Connection, crew_ids: Sequence[str], versions: Mapping[str, Version]) -> None:
-        """One statement serves all members whose version is the recorded one, which most are."""
+    def _mark_checked(self, connection: Connection, versions: Sequence[tuple[str, Version]]) -> None:
         columns = PHOTOS.c
-        connection.execute(update(PHOTOS).where(columns.crew_id.in_(crew_ids)).values(checked_at=self._now))
+        mine = columns.crew_id.in_([crew_id for crew_id, _ in versions])
+        connection.execute(update(PHOTOS).where(mine).values(checked_at=self._now))
         query = select(columns.crew_id, columns.etag, columns.last_modified, columns.size_bytes)
-        unrecorded = {crew_id: versions[crew_id] for crew_id in crew_ids if has_room(crew_id)}
-        for row in connection.execute(query.where(columns.crew_id.in_(crew_ids))).all():
+        unrecorded = {crew_id: version for crew_id, version in versions if has_room(crew_id)}
+        for row in connection.execute(query.where(mine)).all():  # most versions are the recorded ones
             version = unrecorded.pop(str(row.crew_id))
             if version not in (_version(row), NO_VERSION):
                 changed = update(PHOTOS).where(columns.crew_id == row.crew_id)

@@ -11,9 +11,9 @@ import orjson
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import CONTRACTS, VECTORS
 from app.gallery.photo_records import has_room, picture_columns, read_picture, storable
 from app.gallery.reading import read_rows, read_rows_of
+from app.gallery.tables import CONTRACTS, VECTORS
 from app.records import Embedding, EmbeddingSpec, Photo, Picture
 
 

@@ -13,8 +13,8 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import RUNS
 from app.gallery.reading import read_rows
+from app.gallery.tables import RUNS
 
 # A run on another host cannot be looked up, and its process number may be reused: after this time it counts as dead.
 PRESUMED_DEAD_AFTER = timedelta(hours=12)

@@ -17,10 +17,10 @@ from app.core.database import ITEMS_AT_ONCE, Database
 from app.core.redaction import redacted
 from app.core.vectors import cosine_distance
 from app.errors import RowRefused
-from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
 from app.gallery.provenance import Provenance
 from app.gallery.reading import change_rows_of
+from app.gallery.tables import VECTORS
 from app.records import Embedding, Photo
 
 CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
@@ -179,7 +179,10 @@ class VectorWriter:
             values = [
                 {name: row[name] for name in UPDATED_COLUMNS} | {"row_id": newest[row["crew_id"]]} for row in changed
             ]
-            connection.execute(self._update_statement(), values)
+            statement = update(self._table).where(columns.id == bindparam("row_id"))
+            if "updated_at" in columns:
+                statement = statement.values(updated_at=func.current_timestamp())
+            connection.execute(statement, values)
         for row in rows:
             if row["crew_id"] not in newest:
                 newest[row["crew_id"]] = self._insert(connection, row, active=True)
@@ -251,8 +254,3 @@ class VectorWriter:
             if self._expected.get(crew_id, row_id) != row_id:
                 raise RowRefused(f"otra ejecución puso en uso la fila {row_id} mientras tanto")
         return newest, further
-
-    def _update_statement(self) -> Any:
-        statement = update(self._table).where(self._table.c.id == bindparam("row_id"))
-        has_time = "updated_at" in self._table.c
-        return statement.values(updated_at=func.current_timestamp()) if has_time else statement

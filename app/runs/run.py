@@ -15,9 +15,9 @@ from app.core.database import Database
 from app.errors import RunError
 from app.faces.embedding_spec import describe_spec
 from app.faces.weights import open_weights
-from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
+from app.gallery.tables import find_table, open_table
 from app.photos.sources import open_source
 from app.photos.urls import photo_url
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
