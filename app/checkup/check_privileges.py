@@ -21,7 +21,7 @@ NO_SUCH_TABLE = 1146
 OWN = (PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)
 READ, WRITE, ALL = ("SELECT",), ("SELECT", "INSERT", "UPDATE"), ("SELECT", "INSERT", "UPDATE", "DELETE")
 RIGHTS = {VERSIONS: READ}  # written only when tables are created or changed, by a user who may do that
-TO_CREATE = ("CREATE", "ALTER", "INDEX")
+TO_CREATE = ("CREATE", "ALTER", "INDEX")  # ALTER: for what a later release may change in the own tables
 STATEMENTS = {
     "SELECT": "SELECT {columns} FROM {table}",
     "INSERT": "INSERT INTO {table} ({first}) VALUES (DEFAULT)",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -24,19 +23,21 @@ from app.gallery.vector_writer import VectorWriter
 from app.records import EmbeddingSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
     """The gallery's parts, as one run uses them. All methods raise DatabaseUnavailable."""
 
-    database: Database
-    table: Table
-    spec: EmbeddingSpec
-    provenance: Provenance
-    photo_records: PhotoRecords
-    writer: VectorWriter
-    crash_suspects: CrashSuspects
-    history: RunHistory
-    golden_vector: GoldenVector
+    def __init__(
+        self, database: Database, table: Table, spec: EmbeddingSpec, now: datetime, rules_digest: str = ""
+    ) -> None:
+        self.database = database
+        self.table = table
+        self.spec = spec
+        self.provenance = Provenance(database, spec)
+        self.photo_records = PhotoRecords(database, rules_digest, now)
+        self.writer = VectorWriter(database, table, self.provenance, self.photo_records)
+        self.crash_suspects = CrashSuspects(database)
+        self.history = RunHistory(database)
+        self.golden_vector = GoldenVector(database, spec)
 
     def enrolments(self, crew_id: str | None = None) -> dict[str, Enrolment]:
         """Return the enrolments of all members, or of one, by crew id."""
@@ -98,7 +99,7 @@ def open_for_reading(database: Database, spec: EmbeddingSpec, now: datetime) -> 
     """
     table = find_table(database)
     check_version(database)
-    return _open(database, define_table(mysql=database.is_mysql) if table is None else table, spec, "", now)
+    return Gallery(database, define_table(mysql=database.is_mysql) if table is None else table, spec, now)
 
 
 def open_for_writing(database: Database, spec: EmbeddingSpec, rules_digest: str, now: datetime) -> Gallery:
@@ -109,19 +110,4 @@ def open_for_writing(database: Database, spec: EmbeddingSpec, rules_digest: str,
     """
     table = open_table(database)
     open_own_tables(database)
-    return _open(database, table, spec, rules_digest, now)
-
-
-def _open(database: Database, table: Table, spec: EmbeddingSpec, rules_digest: str, now: datetime) -> Gallery:
-    provenance, photo_records = Provenance(database, spec), PhotoRecords(database, rules_digest, now)
-    return Gallery(
-        database=database,
-        table=table,
-        spec=spec,
-        provenance=provenance,
-        photo_records=photo_records,
-        writer=VectorWriter(database, table, provenance, photo_records),
-        crash_suspects=CrashSuspects(database),
-        history=RunHistory(database),
-        golden_vector=GoldenVector(database, spec),
-    )
+    return Gallery(database, table, spec, now, rules_digest)

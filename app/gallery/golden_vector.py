@@ -1,7 +1,4 @@
-"""Compares the vector of a built-in face with the one recorded for this embedding spec.
-
-An upgrade of a library that changes vectors is noticed before a row is written.
-"""
+"""Notices an upgrade that changes vectors before a row is written, by the vector of a built-in face."""
 
 from __future__ import annotations
 

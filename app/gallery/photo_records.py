@@ -162,13 +162,13 @@ class PhotoRecords:
         change_rows_of(self._database, current, PHOTOS.c.crew_id, crew_ids)
 
     def delete(self, connection: Connection, crew_ids: Sequence[str]) -> None:
+        """Delete the members' records."""
         connection.execute(delete(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids)))
 
     def _row(self, entry: NewPhotoRecord) -> dict[str, Any]:
         photo, analysis, failure = entry.photo, entry.analysis, entry.failure
-        row: dict[str, Any] = {column.name: None for column in PHOTOS.columns}
-        row |= {"crew_id": storable(entry.crew_id), "url": entry.url}
-        row |= {"tried_at": self._now, "checked_at": self._now}
+        row: dict[str, Any] = dict.fromkeys(PHOTOS.columns.keys())
+        row |= {"crew_id": storable(entry.crew_id), "url": entry.url, "tried_at": self._now, "checked_at": self._now}
         if photo is not None:
             row |= {"sha256": photo.sha256} | _version_columns(photo.version)
         if analysis is not None:

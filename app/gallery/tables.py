@@ -150,44 +150,39 @@ VERSIONS = Table("face_schema", METADATA, Column("version", Integer, primary_key
 
 
 def define_table(*, mysql: bool) -> Table:
-    """Define the table as this program creates it."""
+    """Define `face_embeddings` as this program creates it."""
     now = "CURRENT_TIMESTAMP"
     return Table(
         TABLE,
         MetaData(),
         Column("id", Integer, primary_key=True, autoincrement=True),
         Column("crew_id", String(10), nullable=False),
-        Column("embedding", Text().with_variant(LONGTEXT(), "mysql", "mariadb"), nullable=False),
+        Column("embedding", Text().with_variant(LONGTEXT(), *MYSQL), nullable=False),
         Column("modelo", String(50), server_default="Facenet512"),
         # In quotes: what SQLAlchemy makes of a bare number, (1.00), is an error in MySQL before 8.0.13.
         Column("confidence", Numeric(3, 2), server_default=text("'1.00'" if mysql else "1.00")),
         Column("imagen_path", String(255)),
         Column("active", Boolean, server_default=true()),
         Column("created_at", TIMESTAMP, nullable=True, server_default=text(now)),
-        Column(
-            "updated_at",
-            TIMESTAMP,
-            nullable=True,
-            server_default=text(f"{now} ON UPDATE {now}" if mysql else now),
-        ),
+        Column("updated_at", TIMESTAMP, nullable=True, server_default=text(f"{now} ON UPDATE {now}" if mysql else now)),
         Index("crew_active", "crew_id", "active"),
     )
 
 
 def table_statements(database: Database) -> Iterator[str]:
-    """Yield the SQL that creates the table."""
+    """Yield the SQL that creates `face_embeddings`."""
     table, dialect = define_table(mysql=database.is_mysql), database.engine.dialect
     yield str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
     yield from (str(CreateIndex(index).compile(dialect=dialect)).strip() for index in table.indexes)
 
 
 def table_exists(database: Database) -> bool:
-    """Say whether the table is in the database. Raises DatabaseUnavailable at once: it may be the first contact."""
+    """Say whether `face_embeddings` is there. Raises DatabaseUnavailable at once: it may be the first contact."""
     return database.exists and database.transaction(lambda each: inspect(each).has_table(TABLE), retry=False)
 
 
 def open_table(database: Database) -> Table:
-    """Return the table as it is in the database, created if it is missing.
+    """Return `face_embeddings` as it is in the database, created if it is missing.
 
     Raises DatabaseUnavailable, also for another program's table that lacks columns.
     """
@@ -200,7 +195,7 @@ def open_table(database: Database) -> Table:
 
 
 def find_table(database: Database, *, retry: bool = False) -> Table | None:
-    """Return the table as it is in the database; None when it is missing. Creates nothing.
+    """Return `face_embeddings` as it is in the database; None when it is missing. Creates nothing.
 
     Raises DatabaseUnavailable as `open_table` does; without `retry` at once, for the first contact.
     """
@@ -239,7 +234,7 @@ def _reflect(connection: Connection) -> Table | None:
 
 
 def open_own_tables(database: Database) -> None:
-    """Create the tables that are missing, and bring older ones to VERSION.
+    """Create the own tables that are missing, and bring older ones to VERSION.
 
     Raises DatabaseUnavailable, also when the user lacks a right or a newer program made the tables.
     """
@@ -262,13 +257,13 @@ def check_version(database: Database) -> int:
 
 
 def read_version(database: Database, *, retry: bool = True) -> int:
-    """Return the version of the tables; 0 when they are still to be made. Raises DatabaseUnavailable."""
+    """Return the version of the own tables; 0 when they are still to be made. Raises DatabaseUnavailable."""
     rows = read_rows(database, select(func.max(VERSIONS.c.version)), retry=retry)
     return next((row[0] for row in rows), None) or 0
 
 
 def pending_statements(version: int, dialect: Dialect) -> Iterator[str]:
-    """Yield the SQL that brings tables of this version to VERSION."""
+    """Yield the SQL that brings own tables of this version to VERSION."""
     if version >= VERSION:
         return
     if version == 0:
@@ -280,7 +275,7 @@ def pending_statements(version: int, dialect: Dialect) -> Iterator[str]:
 
 
 def _bring_up_to_date(connection: Connection) -> None:
-    """MySQL commits each table by itself. The version comes last, so that a run that was cut short is repeated."""
+    # MySQL commits each table by itself. The version comes last, so that a run that was cut short is repeated.
     with holding_off_others(connection, VERSIONS.name):
         version = 0
         if inspect(connection).has_table(VERSIONS.name):
