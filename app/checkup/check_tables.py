@@ -13,15 +13,16 @@ from app.checkup.check_privileges import ALL, OWN, RIGHTS, Account, check_creati
 from app.checkup.finding import TABLES, Finding
 from app.core.database import Database
 from app.faces.embedder import DIMENSIONS
-from app.gallery.embeddings_table import (
+from app.gallery.tables import (
     COLUMNS_ADVICE,
     NEEDED_COLUMNS,
     TABLE,
+    VERSION,
     define_table,
     missing_columns,
+    read_version,
     table_exists,
 )
-from app.gallery.own_tables import VERSION, read_version
 
 NUMBER_CHARACTERS = 12  # of one number of a vector with its comma, as most are: -0.12345678,
 TEXT_BYTES = {TINYTEXT: 255, TEXT: 65_535}

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import ATTEMPTS
 from app.gallery.photo_records import has_room, storable
-from app.gallery.reading import read_rows
+from app.gallery.reading import change_rows_of, read_rows
+from app.gallery.tables import ATTEMPTS
 
 QUARANTINED_AFTER = 2  # runs that died
 
@@ -39,9 +39,8 @@ class CrashSuspects:
 
     def suspects(self, living: Collection[int]) -> dict[str, CrashSuspect]:
         """Return the suspects by crew id. `living`: ids of the runs under way; the run of any other mark has died."""
-        rows = read_rows(self._database, select(ATTEMPTS))
         found = {}
-        for row in rows:
+        for row in read_rows(self._database, select(ATTEMPTS)):
             died = row.run_id is not None and row.run_id not in living
             found[str(row.crew_id)] = CrashSuspect(row.url or "", int(row.deaths or 0) + died)
         return {crew_id: suspect for crew_id, suspect in found.items() if suspect.deaths}
@@ -51,12 +50,12 @@ class CrashSuspects:
 
         A mark of another run counts as a crash even if that run may live, as in a container of its own.
         """
-        rows: dict[str, dict[str, Any]] = {
-            storable(crew_id): {"crew_id": storable(crew_id), "url": url, "run_id": run_id, "deaths": deaths}
-            for crew_id, url in urls.items()
-            if has_room(crew_id)
-            for deaths in (_deaths(suspects.get(crew_id), url),)
-        }
+        rows: dict[str, dict[str, Any]] = {}
+        for crew_id, url in urls.items():
+            if has_room(crew_id):
+                suspect, stored_id = suspects.get(crew_id), storable(crew_id)
+                deaths = suspect.deaths if suspect is not None and suspect.url == url else 0  # 0: another photo
+                rows[stored_id] = {"crew_id": stored_id, "url": url, "run_id": run_id, "deaths": deaths}
 
         def write(connection: Connection) -> None:
             marked = connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.crew_id.in_(list(rows))).with_for_update())
@@ -72,10 +71,8 @@ class CrashSuspects:
 
     def done(self, crew_ids: Sequence[str]) -> None:
         """Remove the marks of members that have an outcome: they did not end the process."""
-        self._database.in_chunks(
-            [storable(crew_id) for crew_id in crew_ids],
-            lambda connection, ids: connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.crew_id.in_(ids))),
-        )
+        done = [storable(crew_id) for crew_id in crew_ids]
+        change_rows_of(self._database, delete(ATTEMPTS), ATTEMPTS.c.crew_id, done)
 
     def end(self, run_id: int) -> None:
         """Remove the run's marks, since it ends in good order. Earlier crash counts stay."""
@@ -86,8 +83,3 @@ class CrashSuspects:
             connection.execute(update(ATTEMPTS).where(mine).values(run_id=None))
 
         self._database.transaction(write)
-
-
-def _deaths(suspect: CrashSuspect | None, url: str) -> int:
-    """Return the crash count of this photo: another one starts at 0."""
-    return suspect.deaths if suspect is not None and suspect.url == url else 0

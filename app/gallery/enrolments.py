@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import Table, func, select
 
 from app.core.database import Database
-from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import storable
-from app.gallery.reading import read_rows
+from app.gallery.reading import read_rows, read_rows_of
+from app.gallery.tables import VECTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,11 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
 
     Raises DatabaseUnavailable.
     """
-    rows = table.c
+    rows, made = table.c, VECTORS.c
+    provenance = (made.crew_id.label("made_for"), made.contract, made.sha256, made.staged)
     query = (
-        select(rows.id, rows.crew_id, rows.modelo, rows.imagen_path, rows.active, *_provenance())
-        .select_from(table.outerjoin(VECTORS, VECTORS.c.embedding_id == rows.id))
+        select(rows.id, rows.crew_id, rows.modelo, rows.imagen_path, rows.active, *provenance)
+        .select_from(table.outerjoin(VECTORS, made.embedding_id == rows.id))
         .order_by(rows.id)
     )
     if crew_id is not None:
@@ -58,12 +59,6 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
         member: replace(enrolment, dimensions=lengths.get(enrolment.row_id)) if lengths else enrolment
         for member, enrolment in enrolments.items()
     }
-
-
-def _provenance() -> Sequence[ColumnElement[Any]]:
-    columns = VECTORS.c
-    names = ("embedding_id", "contract", "sha256", "staged")
-    return (columns.crew_id.label("made_for"), *(columns[name] for name in names))
 
 
 def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
@@ -101,11 +96,5 @@ def _dimensions(database: Database, table: Table, row_ids: Sequence[int]) -> dic
     """Count the numbers in the vectors of these rows by their commas."""
     text = table.c.embedding
     commas = func.length(text) - func.length(func.replace(text, ",", ""))
-    found: dict[int, int] = {}
-
-    def read(connection: Connection, ids: Sequence[int]) -> None:
-        query = select(table.c.id, (commas + 1).label("dimensions")).where(table.c.id.in_(ids))
-        found.update((int(row.id), int(row.dimensions)) for row in connection.execute(query))
-
-    database.in_chunks(row_ids, read)
-    return found
+    query = select(table.c.id, (commas + 1).label("dimensions"))
+    return {int(row.id): int(row.dimensions) for row in read_rows_of(database, query, table.c.id, row_ids)}

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, select, updat
 
 from app.core.database import Database
 from app.errors import Retry, codes_with
-from app.gallery.own_tables import ATTEMPTS, PHOTOS, VECTORS
 from app.gallery.photo_records import storable
+from app.gallery.tables import ATTEMPTS, PHOTOS, VECTORS
 
 
 def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[int, int]:
@@ -42,8 +42,7 @@ def _erase(connection: Connection, table: Table, crew_ids: Sequence[str]) -> tup
 
 def _rows_of(connection: Connection, table: Table, crew_ids: Sequence[str]) -> list[int]:
     """Return the ids of these people's rows only: the database may take `a1` for `A1`."""
-    columns = table.c
-    query = select(columns.id, columns.crew_id).where(columns.crew_id.in_(crew_ids))
+    query = select(table.c.id, table.c.crew_id).where(table.c.crew_id.in_(crew_ids))
     return [int(row.id) for row in connection.execute(query) if str(row.crew_id) in set(crew_ids)]
 
 

@@ -2,44 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+import orjson
+from numpy.typing import NDArray
 from sqlalchemy import Table, func, select
 
 from app.core.database import Database
 from app.gallery.crash_suspects import CrashSuspects
-from app.gallery.embeddings_table import define_table, find_table, open_table
 from app.gallery.enrolments import Enrolment, read_enrolments
 from app.gallery.golden_vector import GoldenVector
-from app.gallery.own_tables import VECTORS, check_version, open_own_tables
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
-from app.gallery.reading import read_rows
-from app.gallery.row_status import RowStatus
+from app.gallery.reading import read_rows, read_rows_of
 from app.gallery.run_history import RunHistory
+from app.gallery.tables import VECTORS, check_version, define_table, find_table, open_own_tables, open_table
 from app.gallery.vector_writer import VectorWriter
 from app.records import EmbeddingSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
     """The gallery's parts, as one run uses them. All methods raise DatabaseUnavailable."""
 
-    database: Database
-    table: Table
-    spec: EmbeddingSpec
-    provenance: Provenance
-    photo_records: PhotoRecords
-    writer: VectorWriter
-    row_status: RowStatus
-    crash_suspects: CrashSuspects
-    history: RunHistory
-    golden_vector: GoldenVector
+    def __init__(
+        self, database: Database, table: Table, spec: EmbeddingSpec, now: datetime, rules_digest: str = ""
+    ) -> None:
+        self.database = database
+        self.table = table
+        self.spec = spec
+        self.provenance = Provenance(database, spec)
+        self.photo_records = PhotoRecords(database, rules_digest, now)
+        self.writer = VectorWriter(database, table, self.provenance, self.photo_records)
+        self.crash_suspects = CrashSuspects(database)
+        self.history = RunHistory(database)
+        self.golden_vector = GoldenVector(database, spec)
 
     def enrolments(self, crew_id: str | None = None) -> dict[str, Enrolment]:
         """Return the enrolments of all members, or of one, by crew id."""
         return read_enrolments(self.database, self.table, crew_id)
+
+    def staged(self) -> dict[str, Enrolment]:
+        """Return the newest row of each member that waits for the switch to this spec, by crew id: its id, model, URL
+        and SHA-256 of the photo."""
+        columns = self.table.c
+        query = (
+            select(columns.id, columns.crew_id, columns.imagen_path, VECTORS.c.sha256)
+            .join_from(self.table, VECTORS, VECTORS.c.embedding_id == columns.id)
+            .where(VECTORS.c.staged, VECTORS.c.contract == self.spec.digest)
+            .order_by(columns.id)
+        )
+        return {
+            str(row.crew_id): Enrolment(int(row.id), self.spec.model, str(row.imagen_path), sha256=row.sha256 or "")
+            for row in read_rows(self.database, query)
+        }
+
+    def vectors(self, row_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Return the vectors as (rows, dimensions), in the order of the ids."""
+        columns = self.table.c
+        rows = read_rows_of(self.database, select(columns.id, columns.embedding), columns.id, row_ids)
+        found = {int(row.id): np.array(orjson.loads(row.embedding), np.float32) for row in rows}
+        return np.stack([found[row_id] for row_id in row_ids])
 
     def people(self) -> int:
         """Count the members with an active row."""
@@ -75,7 +99,7 @@ def open_for_reading(database: Database, spec: EmbeddingSpec, now: datetime) -> 
     """
     table = find_table(database)
     check_version(database)
-    return _open(database, define_table(mysql=database.is_mysql) if table is None else table, spec, "", now)
+    return Gallery(database, define_table(mysql=database.is_mysql) if table is None else table, spec, now)
 
 
 def open_for_writing(database: Database, spec: EmbeddingSpec, rules_digest: str, now: datetime) -> Gallery:
@@ -86,20 +110,4 @@ def open_for_writing(database: Database, spec: EmbeddingSpec, rules_digest: str,
     """
     table = open_table(database)
     open_own_tables(database)
-    return _open(database, table, spec, rules_digest, now)
-
-
-def _open(database: Database, table: Table, spec: EmbeddingSpec, rules_digest: str, now: datetime) -> Gallery:
-    provenance, photo_records = Provenance(database, spec), PhotoRecords(database, rules_digest, now)
-    return Gallery(
-        database=database,
-        table=table,
-        spec=spec,
-        provenance=provenance,
-        photo_records=photo_records,
-        writer=VectorWriter(database, table, provenance, photo_records),
-        row_status=RowStatus(database, table, provenance, photo_records),
-        crash_suspects=CrashSuspects(database),
-        history=RunHistory(database),
-        golden_vector=GoldenVector(database, spec),
-    )
+    return Gallery(database, table, spec, now, rules_digest)

@@ -1,7 +1,4 @@
-"""Compares the vector of a built-in face with the one recorded for this embedding spec.
-
-An upgrade of a library that changes vectors is noticed before a row is written.
-"""
+"""Notices an upgrade that changes vectors before a row is written, by the vector of a built-in face."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ from sqlalchemy import Connection, insert, select, update
 from app.core.database import Database
 from app.core.vectors import cosine_distance
 from app.errors import VectorsChanged
-from app.gallery.own_tables import CONTRACTS, VECTORS
 from app.gallery.reading import read_rows
+from app.gallery.tables import CONTRACTS, VECTORS
 from app.records import DIGEST_DIGITS, EmbeddingSpec
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import orjson
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import MAX_ID_CHARACTERS, PHOTOS
-from app.gallery.reading import read_rows
+from app.gallery.reading import change_rows_of, read_rows, read_rows_of
+from app.gallery.tables import MAX_ID_CHARACTERS, PHOTOS
 from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
 
 HASH_DIGITS = 16
@@ -80,25 +80,17 @@ class PhotoRecords:
     def rejected_pictures(self, codes: Collection[str]) -> dict[str, Picture]:
         """Return the last seen pictures of the members that failed with one of these codes, by crew id."""
         columns = PHOTOS.c
-        query = select(columns.crew_id, columns.perceptual_hash, columns.grey).where(
-            columns.code.in_(codes), columns.grey.is_not(None)
-        )
-        return {
-            str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in read_rows(self._database, query)
-        }
+        pictures = select(columns.crew_id, columns.perceptual_hash, columns.grey)
+        rows = read_rows(self._database, pictures.where(columns.code.in_(codes), columns.grey.is_not(None)))
+        return {str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in rows}
 
     def illustrations(self, crew_ids: Collection[str]) -> dict[str, PhotoAnalysis]:
         """Return, by crew id, what the report shows of photos that this run did not look at: size, box, thumbnail."""
         columns = PHOTOS.c
         wanted = (columns.crew_id, columns.width, columns.height, columns.box, columns.thumbnail)
-        found: dict[str, PhotoAnalysis] = {}
-
-        def read(connection: Connection, chunk: Sequence[str]) -> None:
-            query = select(*wanted).where(columns.crew_id.in_(chunk), columns.width.is_not(None))
-            found.update((str(row.crew_id), _illustration(row)) for row in connection.execute(query))
-
-        self._database.in_chunks(sorted(crew_ids), read)
-        return found
+        query = select(*wanted).where(columns.width.is_not(None))
+        rows = read_rows_of(self._database, query, columns.crew_id, sorted(crew_ids))
+        return {str(row.crew_id): _illustration(row) for row in rows}
 
     def record(self, connection: Connection, entries: Sequence[NewPhotoRecord]) -> None:
         """Replace the members' records, in the transaction that writes their vectors."""
@@ -112,32 +104,28 @@ class PhotoRecords:
 
         The analysis stays, and the failure, too, when the entry has one.
         """
-        for entry in entries:
-            if has_room(entry.crew_id):
-                self._move(connection, entry)
-
-    def _move(self, connection: Connection, entry: NewPhotoRecord) -> None:
-        values = {name: value for name, value in self._row(entry).items() if value is not None}
-        if entry.photo is not None:  # a validator that the server no longer sends must not be asked for
-            values |= _version_columns(entry.photo.version)
-        if entry.failure is None:
-            values |= dict.fromkeys((*FAILURE, "left_at"))
-        mine = PHOTOS.c.crew_id == values["crew_id"]
-        found = connection.execute(select(PHOTOS.c.crew_id).where(mine).with_for_update()).first()
-        statement = insert(PHOTOS) if found is None else update(PHOTOS).where(mine)
-        connection.execute(statement.values(values))
+        for entry in (entry for entry in entries if has_room(entry.crew_id)):
+            values = {name: value for name, value in self._row(entry).items() if value is not None}
+            if entry.photo is not None:  # a validator that the server no longer sends must not be asked for
+                values |= _version_columns(entry.photo.version)
+            if entry.failure is None:
+                values |= dict.fromkeys((*FAILURE, "left_at"))
+            mine = PHOTOS.c.crew_id == values["crew_id"]
+            found = connection.execute(select(PHOTOS.c.crew_id).where(mine).with_for_update()).first()
+            statement = insert(PHOTOS) if found is None else update(PHOTOS).where(mine)
+            connection.execute(statement.values(values))
 
     def mark_checked(self, versions: Mapping[str, Version]) -> None:
         """Record what the photo server answered now about unchanged photos: their versions by crew id."""
-        self._database.in_chunks(list(versions), lambda connection, ids: self._mark_checked(connection, ids, versions))
+        self._database.in_chunks(list(versions.items()), self._mark_checked)
 
-    def _mark_checked(self, connection: Connection, crew_ids: Sequence[str], versions: Mapping[str, Version]) -> None:
-        """One statement serves all members whose version is the recorded one, which most are."""
+    def _mark_checked(self, connection: Connection, versions: Sequence[tuple[str, Version]]) -> None:
         columns = PHOTOS.c
-        connection.execute(update(PHOTOS).where(columns.crew_id.in_(crew_ids)).values(checked_at=self._now))
+        mine = columns.crew_id.in_([crew_id for crew_id, _ in versions])
+        connection.execute(update(PHOTOS).where(mine).values(checked_at=self._now))
         query = select(columns.crew_id, columns.etag, columns.last_modified, columns.size_bytes)
-        unrecorded = {crew_id: versions[crew_id] for crew_id in crew_ids if has_room(crew_id)}
-        for row in connection.execute(query.where(columns.crew_id.in_(crew_ids))).all():
+        unrecorded = {crew_id: version for crew_id, version in versions if has_room(crew_id)}
+        for row in connection.execute(query.where(mine)).all():  # most versions are the recorded ones
             version = unrecorded.pop(str(row.crew_id))
             if version not in (_version(row), NO_VERSION):
                 changed = update(PHOTOS).where(columns.crew_id == row.crew_id)
@@ -166,16 +154,12 @@ class PhotoRecords:
     def mark_returned(self, crew_ids: Sequence[str]) -> None:
         """Record that these members are in the roster again."""
         back = update(PHOTOS).where(PHOTOS.c.left_at.is_not(None)).values(left_at=None)
-        self._database.in_chunks(
-            crew_ids, lambda connection, ids: connection.execute(back.where(PHOTOS.c.crew_id.in_(ids)))
-        )
+        change_rows_of(self._database, back, PHOTOS.c.crew_id, crew_ids)
 
     def clear_failures(self, crew_ids: Sequence[str]) -> None:
         """Remove the recorded failure of members whose stored vector is current."""
         current = update(PHOTOS).where(PHOTOS.c.code.is_not(None)).values(dict.fromkeys(FAILURE))
-        self._database.in_chunks(
-            crew_ids, lambda connection, ids: connection.execute(current.where(PHOTOS.c.crew_id.in_(ids)))
-        )
+        change_rows_of(self._database, current, PHOTOS.c.crew_id, crew_ids)
 
     def delete(self, connection: Connection, crew_ids: Sequence[str]) -> None:
         """Delete the members' records."""
@@ -183,9 +167,8 @@ class PhotoRecords:
 
     def _row(self, entry: NewPhotoRecord) -> dict[str, Any]:
         photo, analysis, failure = entry.photo, entry.analysis, entry.failure
-        row: dict[str, Any] = {column.name: None for column in PHOTOS.columns}
-        row |= {"crew_id": storable(entry.crew_id), "url": entry.url}
-        row |= {"tried_at": self._now, "checked_at": self._now}
+        row: dict[str, Any] = dict.fromkeys(PHOTOS.columns.keys())
+        row |= {"crew_id": storable(entry.crew_id), "url": entry.url, "tried_at": self._now, "checked_at": self._now}
         if photo is not None:
             row |= {"sha256": photo.sha256} | _version_columns(photo.version)
         if analysis is not None:
@@ -207,7 +190,7 @@ def storable(text: str) -> str:
 
 
 def picture_columns(picture: Picture | None) -> dict[str, Any]:
-    """Return the columns that hold a picture's fingerprint; `read_picture` reads them back."""
+    """Return the columns, both hexadecimal, that hold a picture; `read_picture` reads them back."""
     return {
         "perceptual_hash": picture and f"{picture.perceptual_hash:0{HASH_DIGITS}x}",
         "grey": picture and picture.grey.hex(),
@@ -215,7 +198,6 @@ def picture_columns(picture: Picture | None) -> dict[str, Any]:
 
 
 def read_picture(perceptual_hash: str, grey: str) -> Picture:
-    """Return the picture that both columns (hexadecimal) hold."""
     return Picture(int(perceptual_hash, 16), bytes.fromhex(grey))
 
 

@@ -11,9 +11,9 @@ import orjson
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import CONTRACTS, VECTORS
 from app.gallery.photo_records import has_room, picture_columns, read_picture, storable
-from app.gallery.reading import read_rows
+from app.gallery.reading import read_rows, read_rows_of
+from app.gallery.tables import CONTRACTS, VECTORS
 from app.records import Embedding, EmbeddingSpec, Photo, Picture
 
 
@@ -61,10 +61,10 @@ class Provenance:
         mine = update(VECTORS).where(VECTORS.c.embedding_id == row_id)
         connection.execute(mine.values(sha256=photo.sha256))
 
-    def unstage(self) -> None:
+    def unstage(self, connection: Connection) -> None:
         """Let no later switch use the vectors that are staged under this spec: newer ones are in use."""
         staged = update(VECTORS).where(VECTORS.c.staged, VECTORS.c.contract == self.spec.digest)
-        self._database.transaction(lambda connection: connection.execute(staged.values(staged=False)))
+        connection.execute(staged.values(staged=False))
 
     def delete(self, connection: Connection, row_ids: Sequence[int]) -> None:
         """Delete the provenance of these rows."""
@@ -73,17 +73,9 @@ class Provenance:
     def pictures(self, row_ids: Sequence[int]) -> dict[int, Picture]:
         """Return the recorded pictures of these rows by row id."""
         columns = VECTORS.c
-        found: dict[int, Picture] = {}
-
-        def read(connection: Connection, chunk: Sequence[int]) -> None:
-            query = select(columns.embedding_id, columns.perceptual_hash, columns.grey).where(
-                columns.embedding_id.in_(chunk), columns.grey.is_not(None)
-            )
-            rows = connection.execute(query)
-            found.update((int(row.embedding_id), read_picture(row.perceptual_hash, row.grey)) for row in rows)
-
-        self._database.in_chunks(row_ids, read)
-        return found
+        query = select(columns.embedding_id, columns.perceptual_hash, columns.grey).where(columns.grey.is_not(None))
+        rows = read_rows_of(self._database, query, columns.embedding_id, row_ids)
+        return {int(row.embedding_id): read_picture(row.perceptual_hash, row.grey) for row in rows}
 
     def active_pictures(self, table: Table) -> dict[str, Picture]:
         """Return the recorded pictures of the active rows by crew id."""

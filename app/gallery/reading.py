@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from sqlalchemy import Column, Connection, Row, Select, Subquery, Table, inspect, null, select, type_coerce
+from sqlalchemy.sql.dml import Delete, Update
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from app.core.database import ACCESS_DENIED_DATABASE, COLUMN_DENIED, TABLE_DENIED, Database
@@ -39,6 +40,20 @@ def read_rows(database: Database, query: Select[Any], *, retry: bool = True) -> 
             if not _lacks_a_table(error):
                 raise
         return database.transaction(lambda each: each.execute(_without_missing_tables(each, query)).all(), retry=retry)
+
+
+def read_rows_of(database: Database, query: Select[Any], column: Column[Any], values: Sequence[Any]) -> list[Row[Any]]:
+    """Return the query's rows with one of these values in the column. Raises DatabaseUnavailable."""
+    found: list[Row[Any]] = []
+    database.in_chunks(
+        values, lambda connection, chunk: found.extend(connection.execute(query.where(column.in_(chunk))).all())
+    )
+    return found
+
+
+def change_rows_of(database: Database, change: Update | Delete, column: Column[Any], values: Sequence[Any]) -> None:
+    """Change the rows with one of these values in the column. Raises DatabaseUnavailable."""
+    database.in_chunks(values, lambda connection, chunk: connection.execute(change.where(column.in_(chunk))))
 
 
 def _lacks_a_table(error: DatabaseUnavailable) -> bool:

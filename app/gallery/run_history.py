@@ -13,8 +13,8 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import RUNS
 from app.gallery.reading import read_rows
+from app.gallery.tables import RUNS
 
 # A run on another host cannot be looked up, and its process number may be reused: after this time it counts as dead.
 PRESUMED_DEAD_AFTER = timedelta(hours=12)
@@ -96,23 +96,24 @@ class RunHistory:
 
     def last(self, number: int, now: datetime) -> list[PastRun]:
         """Return the last runs, the latest first. Fails at once: it may be the first contact with the database."""
-        query = select(RUNS).order_by(RUNS.c.id.desc()).limit(number)
-        return [_past_run(row, now) for row in read_rows(self._database, query, retry=False)]
+        return self._newest(number, now, retry=False)
 
     def died_before(self, run_id: int, now: datetime) -> PastRun | None:
         """Return the run before this one if it died: it has not ended, and its process is gone."""
-        run = self._newest(now, RUNS.c.id < run_id)
-        return None if run is None or run.ended_at is not None or run.alive else run
+        before = self._newest(1, now, RUNS.c.id < run_id)
+        return next((run for run in before if run.ended_at is None and not run.alive), None)
 
     def under_way(self, now: datetime) -> PastRun | None:
         """Return the run that holds the run lock, for a caller that found it held: the last one that began, unless it
         has ended or its process is gone."""
-        run = self._newest(now)
-        return None if run is None or run.ended_at is not None or _is_gone(run) else run
+        holds = (run for run in self._newest(1, now) if run.ended_at is None)
+        return next((run for run in holds if not _is_here(run.host) or _process_exists(run.pid)), None)
 
-    def _newest(self, now: datetime, *conditions: ColumnElement[bool]) -> PastRun | None:
-        query = select(RUNS).where(*conditions).order_by(RUNS.c.id.desc()).limit(1)
-        return next((_past_run(row, now) for row in read_rows(self._database, query)), None)
+    def _newest(
+        self, number: int, now: datetime, *conditions: ColumnElement[bool], retry: bool = True
+    ) -> list[PastRun]:
+        query = select(RUNS).where(*conditions).order_by(RUNS.c.id.desc()).limit(number)
+        return [_past_run(row, now) for row in read_rows(self._database, query, retry=retry)]
 
     def living(self, now: datetime) -> set[int]:
         """Return the ids of the runs that are under way."""
@@ -121,14 +122,9 @@ class RunHistory:
 
     def seconds_each(self) -> float | None:
         """Return the seconds for each member in the last run with MIN_PROCESSED members; None when there was none."""
-        query = (
-            select(RUNS.c.seconds, RUNS.c.processed)
-            .where(RUNS.c.processed >= MIN_PROCESSED, RUNS.c.seconds.is_not(None))
-            .order_by(RUNS.c.id.desc())
-            .limit(1)
-        )
-        rows = read_rows(self._database, query)
-        return next((float(row.seconds) / int(row.processed) for row in rows), None)
+        measured = (RUNS.c.processed >= MIN_PROCESSED, RUNS.c.seconds.is_not(None))
+        query = select(RUNS.c.seconds, RUNS.c.processed).where(*measured).order_by(RUNS.c.id.desc()).limit(1)
+        return next((float(row.seconds) / int(row.processed) for row in read_rows(self._database, query)), None)
 
 
 def _past_run(row: Any, now: datetime) -> PastRun:
@@ -139,9 +135,9 @@ def _past_run(row: Any, now: datetime) -> PastRun:
         host=str(row.host or ""),
         pid=int(row.pid or 0),
         alive=_is_alive(row, now),
-        options=_read(row.options),
+        options=orjson.loads(row.options or "{}"),
         spec_digest=str(row.contract or ""),
-        counts=_read(row.counts),
+        counts=orjson.loads(row.counts or "{}"),
         seconds=None if row.seconds is None else float(row.seconds),
         exit_code=row.exit_code,
         error=str(row.error or ""),
@@ -149,24 +145,18 @@ def _past_run(row: Any, now: datetime) -> PastRun:
     )
 
 
-def _read(text: str | None) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = orjson.loads(text) if text else {}
-    return found
-
-
 def _is_alive(row: Any, now: datetime) -> bool:
     if row.ended_at is not None or now - row.started_at >= PRESUMED_DEAD_AFTER:
         return False
-    if row.host == socket.gethostname() and os.name == "posix":
+    if _is_here(row.host):
         # A row with our own process number is of an earlier run: in a container, numbers start anew.
         return int(row.pid) != os.getpid() and _process_exists(int(row.pid))
     return True
 
 
-def _is_gone(run: PastRun) -> bool:
-    """Say whether the process of the run has certainly ended."""
-    here = run.host == socket.gethostname() and os.name == "posix"
-    return here and not _process_exists(run.pid)
+def _is_here(host: str) -> bool:
+    """Say whether processes of the host can be looked up."""
+    return host == socket.gethostname() and os.name == "posix"
 
 
 def _process_exists(pid: int) -> bool:

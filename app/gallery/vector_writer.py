@@ -1,4 +1,4 @@
-"""Writes vectors into `face_embeddings`: one active row for each member."""
+"""Writes the rows of `face_embeddings`: one active row for each member; inactive ones are staged for a switch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from app.core.database import Database
+from app.core.database import ITEMS_AT_ONCE, Database
 from app.core.redaction import redacted
 from app.core.vectors import cosine_distance
 from app.errors import RowRefused
-from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
 from app.gallery.provenance import Provenance
-from app.records import Embedding
+from app.gallery.reading import change_rows_of
+from app.gallery.tables import VECTORS
+from app.records import Embedding, Photo
 
 CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
 UNMOVED = 0.002  # cosine distance up to which a vector counts as the same; other photos of the person begin at 0.01
@@ -48,8 +49,11 @@ class SavedRow:
     unmoved: bool = False
 
 
+PutRows = Callable[[Connection, Sequence[dict[str, Any]]], list[SavedRow]]
+
+
 class VectorWriter:
-    """Writes vectors, and in the same transaction their provenance and photo records. Raises DatabaseUnavailable."""
+    """Writes rows, and in the same transaction their provenance and photo records. Raises DatabaseUnavailable."""
 
     def __init__(self, database: Database, table: Table, provenance: Provenance, photo_records: PhotoRecords) -> None:
         self._database = database
@@ -70,26 +74,29 @@ class VectorWriter:
 
         Raises RowRefused.
         """
-        rows = [self.row(embedding) for embedding in embeddings]
-
-        def write(connection: Connection) -> list[SavedRow]:
-            saved = self._upsert(connection, embeddings, rows, rewrite=rewrite)
-            made = [(embedding, each.row_id) for embedding, each in zip(embeddings, saved, strict=True)]
-            self._record(connection, made)
-            return saved
-
-        return self._writing(write)
+        return self._write(
+            embeddings, lambda connection, rows: self._upsert(connection, rows, embeddings, rewrite=rewrite)
+        )
 
     def stage(self, embeddings: Sequence[Embedding]) -> list[SavedRow]:
-        """Write a batch into new, inactive rows for `StagedVectors.switch`. Raises RowRefused."""
-        rows = [self.row(embedding) for embedding in embeddings]
+        """Write a batch into new, inactive rows for `switch`. Raises RowRefused."""
+        return self._write(
+            embeddings,
+            lambda connection, rows: [SavedRow(self._insert(connection, row, active=False)) for row in rows],
+            staged=True,
+        )
 
-        def write(connection: Connection) -> list[SavedRow]:
-            ids = [self._insert(connection, row, active=False) for row in rows]
-            self._record(connection, list(zip(embeddings, ids, strict=True)), staged=True)
-            return [SavedRow(row_id) for row_id in ids]
+    def switch(self, row_ids: Sequence[int], retired: Sequence[int]) -> None:
+        """Activate staged rows and deactivate the `retired` ones, in one transaction: no reader sees a mixture."""
 
-        return self._writing(write)
+        def write(connection: Connection) -> None:
+            for ids, active in ((retired, False), (row_ids, True)):
+                for start in range(0, len(ids), ITEMS_AT_ONCE):
+                    mine = update(self._table).where(self._table.c.id.in_(ids[start : start + ITEMS_AT_ONCE]))
+                    connection.execute(mine.values(active=active))
+            self._provenance.unstage(connection)
+
+        self._database.transaction(write)
 
     def withdraw(self, crew_id: str, row_id: int) -> None:
         """Undo the save of a member whose photo another member has, too: restore what the row held before this run, or
@@ -107,8 +114,25 @@ class VectorWriter:
         self._database.transaction(write)
         self._replaced.pop(crew_id, None)
 
-    def row(self, embedding: Embedding) -> dict[str, Any]:
-        """Return the embedding as columns. Raises RowRefused for a text that is too long: SQLite would keep it."""
+    def keep(self, photos: Mapping[int, Photo]) -> None:
+        """Update URL and file of rows (by id) whose vector stays although the photo was fetched. Leaves `active` alone:
+        the recognition service, or another run, may have changed it meanwhile."""
+        self._database.in_chunks(list(photos.items()), self._keep)
+
+    def _keep(self, connection: Connection, photos: Sequence[tuple[int, Photo]]) -> None:
+        room = getattr(self._table.c.imagen_path.type, "length", None)
+        for row_id, photo in photos:
+            if room is None or len(photo.url) <= room:
+                mine = update(self._table).where(self._table.c.id == row_id)
+                connection.execute(mine.values(imagen_path=photo.url))
+            self._provenance.update_file(connection, row_id, photo)
+            self._photo_records.move(connection, [NewPhotoRecord(photo.member.crew_id, photo.url, photo, None)])
+
+    def set_active(self, row_ids: Sequence[int], *, active: bool) -> None:
+        """Activate or deactivate rows without a new vector."""
+        change_rows_of(self._database, update(self._table).values(active=active), self._table.c.id, row_ids)
+
+    def _columns(self, embedding: Embedding) -> dict[str, Any]:
         row = {
             "crew_id": embedding.member.crew_id,
             "embedding": to_json(embedding.vector),
@@ -116,27 +140,32 @@ class VectorWriter:
             "confidence": round(embedding.analysis.confidence, CONFIDENCE_DECIMALS),
             "imagen_path": embedding.photo.url,
         }
-        for name, value in row.items():
+        for name, value in row.items():  # a text that is too long: SQLite would keep it
             length = getattr(self._table.c[name].type, "length", None)
             if isinstance(value, str) and length is not None and len(value) > length:
                 raise RowRefused(f"{name} tiene {len(value)} caracteres y caben {length}")
         return row
 
-    def _record(self, connection: Connection, made: Sequence[tuple[Embedding, int]], *, staged: bool = False) -> None:
-        self._provenance.record(connection, made, staged=staged)
-        self._photo_records.record(
-            connection,
-            [NewPhotoRecord(each.member.crew_id, each.photo.url, each.photo, each.analysis) for each, _ in made],
-        )
+    def _write(self, embeddings: Sequence[Embedding], put: PutRows, *, staged: bool = False) -> list[SavedRow]:
+        rows = [self._columns(embedding) for embedding in embeddings]
 
-    def _writing(self, write: Callable[[Connection], list[SavedRow]]) -> list[SavedRow]:
+        def write(connection: Connection) -> list[SavedRow]:
+            saved = put(connection, rows)
+            row_ids = [row.row_id for row in saved]
+            self._provenance.record(connection, list(zip(embeddings, row_ids, strict=True)), staged=staged)
+            seen = [
+                NewPhotoRecord(each.member.crew_id, each.photo.url, each.photo, each.analysis) for each in embeddings
+            ]
+            self._photo_records.record(connection, seen)
+            return saved
+
         try:
             return self._database.transaction(write)
         except DBAPIError as error:
             raise RowRefused(redacted(str(error.orig))) from error
 
     def _upsert(
-        self, connection: Connection, embeddings: Sequence[Embedding], rows: Sequence[dict[str, Any]], *, rewrite: bool
+        self, connection: Connection, rows: Sequence[dict[str, Any]], embeddings: Sequence[Embedding], *, rewrite: bool
     ) -> list[SavedRow]:
         newest, further = self._lock(connection, [row["crew_id"] for row in rows])
         columns = self._table.c
@@ -147,7 +176,13 @@ class VectorWriter:
         if changed:
             replaced = {row["crew_id"]: newest[row["crew_id"]] for row in changed}
             self._keep_replaced(connection, embeddings, replaced)
-            connection.execute(self._update_statement(), [_as_update(row, newest[row["crew_id"]]) for row in changed])
+            values = [
+                {name: row[name] for name in UPDATED_COLUMNS} | {"row_id": newest[row["crew_id"]]} for row in changed
+            ]
+            statement = update(self._table).where(columns.id == bindparam("row_id"))
+            if "updated_at" in columns:
+                statement = statement.values(updated_at=func.current_timestamp())
+            connection.execute(statement, values)
         for row in rows:
             if row["crew_id"] not in newest:
                 newest[row["crew_id"]] = self._insert(connection, row, active=True)
@@ -219,13 +254,3 @@ class VectorWriter:
             if self._expected.get(crew_id, row_id) != row_id:
                 raise RowRefused(f"otra ejecución puso en uso la fila {row_id} mientras tanto")
         return newest, further
-
-    def _update_statement(self) -> Any:
-        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in UPDATED_COLUMNS}
-        if "updated_at" in self._table.c:
-            values["updated_at"] = func.current_timestamp()
-        return update(self._table).where(self._table.c.id == bindparam("row_id")).values(values)
-
-
-def _as_update(row: dict[str, Any], row_id: int) -> dict[str, Any]:
-    return {"row_id": row_id} | {f"new_{name}": row[name] for name in UPDATED_COLUMNS}

@@ -10,9 +10,8 @@ from app.errors import RunError
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
 from app.gallery.photo_records import NewPhotoRecord
-from app.gallery.row_status import KeptVector
 from app.planning.decisions import Decision
-from app.records import SKIPPED_SAME_FILE, Failed, Outcome, Skipped, Version, is_interrupted
+from app.records import SKIPPED_SAME_FILE, Failed, Outcome, Photo, Skipped, Version, is_interrupted
 
 AT_ONCE = 32
 
@@ -79,7 +78,7 @@ class ResultWriter:
     def _keep(self, outcomes: Sequence[Skipped]) -> None:
         """Write members whose row stays. If file and URL are the same, as with most, only the time changes."""
         versions: dict[str, Version] = {}
-        moved: list[KeptVector] = []
+        moved: dict[int, Photo] = {}
         for outcome in outcomes:
             case, photo = self._decisions[outcome.member.crew_id].case, outcome.photo
             if photo is None or case.enrolment is None or outcome.analysis is not None:
@@ -88,9 +87,9 @@ class ResultWriter:
             if outcome.code == SKIPPED_SAME_FILE and seen and not seen.code and seen.sha256 == photo.sha256:
                 versions[outcome.member.crew_id] = photo.version
             else:
-                moved.append(KeptVector(case.enrolment, photo))
+                moved[case.enrolment.row_id] = photo
         self._gallery.photo_records.mark_checked(versions)
-        self._gallery.row_status.keep(moved)
+        self._gallery.writer.keep(moved)
 
     def _entry(self, failure: Failed) -> NewPhotoRecord:
         case = self._decisions[failure.member.crew_id].case

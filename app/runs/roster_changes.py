@@ -6,6 +6,7 @@ import dataclasses
 import logging
 
 from app.core.logs import RUN_LOGGER, Personal
+from app.gallery.erasure import erase
 from app.planning.decisions import (
     DEACTIVATE,
     KNOWN_FAILURE,
@@ -75,27 +76,27 @@ class RosterChanges:
         """Keep the newest of a member's active rows; another program may have written several."""
         enrolments = (each.case.enrolment for each in self._in_roster if each.case.enrolment)
         further = [row_id for each in enrolments for row_id in each.active_ids[:-1]]
-        self._context.gallery.row_status.deactivate(further)
+        self._context.gallery.writer.set_active(further, active=False)
 
     def _reactivate_returned(self) -> None:
         """Reactivate the rows of members who are back in the roster, even if their photo changed or now fails. Rows of
         another embedding spec stay inactive."""
-        row_status, rules = self._context.gallery.row_status, self._context.rules
+        gallery, rules = self._context.gallery, self._context.rules
         back = [each.case for each in self._in_roster if each.case.came_back]
         rows = (case.enrolment for case in back if case.enrolment and not case.enrolment.active)
-        row_status.reactivate([enrolment.row_id for enrolment in rows if not is_stale(enrolment, rules)])
-        self._context.gallery.photo_records.mark_returned([case.member.crew_id for case in back])
+        gallery.writer.set_active([row.row_id for row in rows if not is_stale(row, rules)], active=True)
+        gallery.photo_records.mark_returned([case.member.crew_id for case in back])
 
     def _deactivate_departed(self) -> None:
-        plan, row_status, result = self._plan, self._context.gallery.row_status, self._result
+        plan, gallery, result = self._plan, self._context.gallery, self._result
         leaving = plan.of(DEACTIVATE)
         rows = [row_id for each in leaving if each.case.enrolment for row_id in each.case.enrolment.active_ids]
-        row_status.deactivate(rows)
+        gallery.writer.set_active(rows, active=False)
         result.deactivated = [each.member.crew_id for each in leaving]
-        self._context.gallery.photo_records.mark_departed(plan.departed)
+        gallery.photo_records.mark_departed(plan.departed)
         purged = [each.member.crew_id for each in plan.of(PURGE)]
         if purged:
-            result.rows_left = row_status.purge(purged)
+            _, result.rows_left = erase(gallery.database, gallery.table, purged)
             result.purged = purged
             run_log.info("Borradas %s personas; filas que quedan de ellas: %s", len(purged), result.rows_left)
 

@@ -15,10 +15,10 @@ from app.core.database import Database
 from app.errors import RunError
 from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
-from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.gallery import open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import RunEnd
+from app.gallery.tables import find_table, open_table
 from app.photos.sources import open_source
 from app.photos.urls import photo_url
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
@@ -31,7 +31,7 @@ from app.records import EmbeddingSpec, Failed
 from app.roster.database import DatabaseRoster
 from app.runs.context import Observer, RunContext
 from app.runs.execution import Execution
-from app.runs.migration import Migration, staged_vectors_of, without_prepared
+from app.runs.migration import Migration, without_prepared
 from app.runs.result import RunResult
 from app.runs.run_lock import holding_run_lock
 
@@ -176,7 +176,7 @@ def _execute(context: RunContext, database: Database, result: RunResult) -> None
     gallery.provenance.declare(request.now)
     if not request.migrate:
         Execution(plan, context, result).run()
-    elif plan.of(STALE) or staged_vectors_of(gallery).waiting():
+    elif plan.of(STALE) or gallery.staged():
         Migration(plan, context, result).run()
     if request.is_whole and result.complete:
         _retire_other_models(context, plan, result)
@@ -190,7 +190,7 @@ def _make_plan(context: RunContext, survey: Survey) -> Plan:
     planner = Planner(context.rules, context.source.check, url_of, context.stop, settings.DOWNLOAD_THREADS)
     plan = planner.make(survey, context.observer.checking, gallery.history.seconds_each())
     plan = retry_no_longer_shared(plan, gallery)
-    return without_prepared(plan, staged_vectors_of(gallery)) if context.request.migrate else plan
+    return without_prepared(plan, gallery) if context.request.migrate else plan
 
 
 def _retire_other_models(context: RunContext, plan: Plan, result: RunResult) -> None:
@@ -199,9 +199,9 @@ def _retire_other_models(context: RunContext, plan: Plan, result: RunResult) -> 
     if len(others) > mass(plan.gallery_size, MASS_DEACTIVATION) and not context.request.allow_mass_change:
         result.mixed = len(others)
         return
-    context.gallery.row_status.deactivate(others)
+    context.gallery.writer.set_active(others, active=False)
     result.retired = len(others)
-    context.gallery.provenance.unstage()
+    context.gallery.database.transaction(context.gallery.provenance.unstage)
 
 
 def _not_looked_at(result: RunResult) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.database import Database
 from app.gallery.crash_suspects import CrashSuspect, CrashSuspects
-from app.gallery.own_tables import open_own_tables
+from app.gallery.tables import open_own_tables
 from tests.support.databases import Row, run_sql
 
 FIRST, SECOND, THIRD = 1, 2, 3

@@ -6,9 +6,8 @@ import pytest
 
 from app.core.database import Database
 from app.errors import DatabaseUnavailable
-from app.gallery.embeddings_table import find_table, open_table
-from app.gallery.own_tables import open_own_tables
 from app.gallery.reading import DENIED_ADVICE
+from app.gallery.tables import find_table, open_own_tables, open_table
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.mariadb import MariaDb
@@ -118,7 +117,7 @@ def test_a_table_that_will_be_slow_is_used_and_said_to_be_slow(
     run_sql(database, f"CREATE TABLE face_embeddings ({FOREIGN}, active INT)")
     if index:
         run_sql(database, index)
-    with caplog.at_level(logging.WARNING, logger="app.gallery.embeddings_table"):
+    with caplog.at_level(logging.WARNING, logger="app.gallery.tables"):
         open_table(database)
     assert caplog.messages == warnings
 

@@ -10,8 +10,8 @@ import pytest
 from app.core.database import Database
 from app.errors import VectorsChanged
 from app.gallery.golden_vector import TOLERANCE, GoldenVector
-from app.gallery.own_tables import open_own_tables
 from app.gallery.provenance import Provenance
+from app.gallery.tables import open_own_tables
 from app.records import EmbeddingSpec
 from tests.conftest import NewHome
 from tests.support.databases import run_sql

@@ -12,9 +12,9 @@ from sqlalchemy.dialects import mysql, sqlite
 
 from app.core.database import REFUSED_ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable
-from app.gallery import own_tables
-from app.gallery.embeddings_table import open_table, table_statements
-from app.gallery.own_tables import (
+from app.gallery import tables
+from app.gallery.reading import DENIED, DENIED_ADVICE
+from app.gallery.tables import (
     ATTEMPTS,
     CONTRACTS,
     PHOTOS,
@@ -23,10 +23,11 @@ from app.gallery.own_tables import (
     VERSION,
     VERSIONS,
     open_own_tables,
+    open_table,
     pending_statements,
     read_version,
+    table_statements,
 )
-from app.gallery.reading import DENIED, DENIED_ADVICE
 from tests.conftest import MakeSettings, OpenDatabase
 from tests.support.databases import run_sql
 from tests.support.mariadb import MariaDb
@@ -263,8 +264,8 @@ def test_nothing_is_printed_for_tables_that_are_up_to_date() -> None:
 
 def test_a_later_release_changes_the_tables_that_it_finds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     open_own_tables(database)
-    monkeypatch.setattr(own_tables, "CHANGES", ("ALTER TABLE face_runs ADD COLUMN nota TEXT",))
-    monkeypatch.setattr(own_tables, "VERSION", 2)
+    monkeypatch.setattr(tables, "CHANGES", ("ALTER TABLE face_runs ADD COLUMN nota TEXT",))
+    monkeypatch.setattr(tables, "VERSION", 2)
     printed = ["ALTER TABLE face_runs ADD COLUMN nota TEXT", "INSERT INTO face_schema (version) VALUES (2)"]
     assert list(pending_statements(1, database.engine.dialect)) == printed
     open_own_tables(database)

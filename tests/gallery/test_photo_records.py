@@ -12,8 +12,8 @@ import numpy as np
 from sqlalchemy import event
 
 from app.core.database import Database
-from app.gallery.own_tables import open_own_tables
 from app.gallery.photo_records import NewPhotoRecord, PhotoRecord, PhotoRecords
+from app.gallery.tables import open_own_tables
 from app.records import CrewMember, Failed, Photo, PhotoAnalysis, Picture, QualityNote, Version
 from tests.support.databases import Row, run_sql
 

@@ -10,11 +10,9 @@ from sqlalchemy import inspect
 
 from app.core.database import Database
 from app.errors import DatabaseUnavailable
-from app.gallery.embeddings_table import open_table
 from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
-from app.gallery.own_tables import METADATA, VERSION, open_own_tables
 from app.gallery.provenance import known_spec
-from app.gallery.staged_vectors import StagedVectors
+from app.gallery.tables import METADATA, VERSION, open_own_tables, open_table
 from app.records import EmbeddingSpec
 from tests.conftest import OpenDatabase
 from tests.support.databases import run_sql
@@ -38,7 +36,7 @@ def everything(gallery: Gallery) -> tuple[object, ...]:
         gallery.crash_suspects.suspects(gallery.history.living(NOW)),
         (gallery.history.last(9, NOW), gallery.history.under_way(NOW), gallery.history.seconds_each()),
         gallery.golden_vector.recorded(),
-        StagedVectors(gallery.database, gallery.table, SPEC.digest).waiting(),
+        gallery.staged(),
         known_spec(gallery.database, SPEC) == SPEC,
     )
 

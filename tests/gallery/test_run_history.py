@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from app.core.database import Database
-from app.gallery.own_tables import open_own_tables
 from app.gallery.run_history import KEPT, PRESUMED_DEAD_AFTER, PastRun, RunEnd, RunHistory
+from app.gallery.tables import open_own_tables
 from tests.support.databases import run_sql
 
 NOW = datetime(2026, 3, 1, 2)

@@ -15,10 +15,9 @@ from sqlalchemy import Connection, event, text
 
 from app.core.database import Database
 from app.errors import RowRefused
-from app.gallery.embeddings_table import open_table
-from app.gallery.own_tables import open_own_tables
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
+from app.gallery.tables import open_own_tables, open_table
 from app.gallery.vector_writer import SavedRow, VectorWriter, to_json
 from app.records import CrewMember, Embedding, EmbeddingSpec, Photo, PhotoAnalysis, Picture
 from tests.conftest import OpenDatabase

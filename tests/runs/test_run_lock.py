@@ -16,8 +16,8 @@ import pytest
 
 from app.core.database import Database
 from app.errors import AlreadyRunning, DatabaseUnavailable, RunError
-from app.gallery.own_tables import open_own_tables
 from app.gallery.run_history import RunHistory
+from app.gallery.tables import open_own_tables
 from app.runs.run_lock import NoLock, ServerLock, holding_run_lock, open_lock
 from tests.conftest import OpenDatabase
 

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from app.core.database import Database
-from app.gallery.enrolments import Enrolment
 from app.gallery.erasure import erase
 from app.gallery.gallery import Gallery, open_for_writing
-from app.gallery.row_status import KeptVector
 from app.records import CrewMember, EmbeddingSpec, Photo, Version
 from tests.support.databases import Row, run_sql
 
@@ -78,19 +76,18 @@ def whose(*crew_ids: str, vectors: tuple[str, ...]) -> dict[str, list[str]]:
 EVERYBODY = whose(*IDS, vectors=("a1", "A1", "3", "3", "5"))
 
 
-def kept(crew_id: str, row_id: int, url: str) -> KeptVector:
-    photo = Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256="cd", version=Version('"e"'))
-    return KeptVector(Enrolment(row_id, "Facenet512", "antes"), photo)
+def kept(crew_id: str, url: str) -> Photo:
+    return Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256="cd", version=Version('"e"'))
 
 
 # ----------------------------------------------------------------------------------------------- asleep and awake
 
 
 def test_only_the_rows_that_were_named_are_deactivated_and_reactivated(gallery: Gallery) -> None:
-    gallery.row_status.deactivate([2, 99])
+    gallery.writer.set_active([2, 99], active=False)
     assert rows(gallery) == [ROWS[0], (*ROWS[1][:4], False), *ROWS[2:]]
-    gallery.row_status.deactivate([])
-    gallery.row_status.reactivate([2, 3])
+    gallery.writer.set_active([], active=False)
+    gallery.writer.set_active([2, 3], active=True)
     assert rows(gallery) == [*ROWS[:2], (*ROWS[2][:4], True), *ROWS[3:]]
     assert left_of(gallery) == EVERYBODY
 
@@ -99,7 +96,7 @@ def test_more_rows_than_one_statement_takes_are_deactivated(gallery: Gallery) ->
     more = [(row_id, "x", "Facenet512", "u", True) for row_id in range(10, 1300)]
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) VALUES (:a, :b, '[1]', "
     fill(gallery.database, f"{insert}:c, :d, :e)", *more)
-    gallery.row_status.deactivate([row[0] for row in more])
+    gallery.writer.set_active([row[0] for row in more], active=False)
     assert rows(gallery) == [*ROWS, *((*row[:4], False) for row in more)]
 
 
@@ -121,7 +118,7 @@ def test_a_cleared_failure_is_recorded_no_more(gallery: Gallery) -> None:
 
 
 def test_a_kept_row_has_the_new_address_and_its_provenance_knows_the_file(gallery: Gallery) -> None:
-    gallery.row_status.keep([kept("A1", 2, "w2"), kept("5", 5, "w5")])
+    gallery.writer.keep({2: kept("A1", "w2"), 5: kept("5", "w5")})
     assert rows(gallery) == [ROWS[0], (2, "A1", "Facenet512", "w2", True), *ROWS[2:4], (5, "5", "Dlib", "w5", False)]
     sums = run_sql(gallery.database, "SELECT embedding_id, contract, sha256, grey FROM face_vectors ORDER BY 1")
     assert sums == [(row_id, "digest", "cd" if row_id in (2, 5) else "ab", None) for row_id in range(1, 6)]
@@ -137,7 +134,7 @@ def test_a_kept_row_has_the_new_address_and_its_provenance_knows_the_file(galler
 
 def test_a_url_too_long_for_its_column_leaves_the_row_s_url(gallery: Gallery) -> None:
     long = "w" * 256
-    gallery.row_status.keep([kept("a1", 1, long), kept("A1", 2, "w" * 255)])
+    gallery.writer.keep({1: kept("a1", long), 2: kept("A1", "w" * 255)})
     assert rows(gallery) == [ROWS[0], (2, "A1", "Facenet512", "w" * 255, True), *ROWS[2:]]
     assert gallery.photo_records.read_all()["a1"].url == long
 
@@ -146,20 +143,20 @@ def test_a_url_too_long_for_its_column_leaves_the_row_s_url(gallery: Gallery) ->
 
 
 def test_of_who_is_purged_nothing_is_left_and_of_all_others_everything(gallery: Gallery) -> None:
-    assert gallery.row_status.purge(["A1", "3", "nadie"]) == 0
+    assert erase(gallery.database, gallery.table, ["A1", "3", "nadie"])[1] == 0
     assert left_of(gallery) == whose("a1", "5", vectors=("a1", "5"))
     assert rows(gallery) == [ROWS[0], ROWS[4]]
 
 
 def test_an_empty_purge_deletes_nothing(gallery: Gallery) -> None:
-    assert gallery.row_status.purge([]) == 0
+    assert erase(gallery.database, gallery.table, [])[1] == 0
     assert left_of(gallery) == EVERYBODY
 
 
 def test_staged_rows_go_with_the_person(gallery: Gallery) -> None:
     """They hold the person's face, too, and the plan does not know them."""
     run_sql(gallery.database, "UPDATE face_vectors SET staged = 1 WHERE embedding_id IN (3, 5)")
-    assert gallery.row_status.purge(["3"]) == 0
+    assert erase(gallery.database, gallery.table, ["3"])[1] == 0
     assert left_of(gallery) == whose("a1", "A1", "5", vectors=("a1", "A1", "5"))
     assert erase(gallery.database, gallery.table, ["5"]) == (1, 0)
     assert left_of(gallery) == whose("a1", "A1", vectors=("a1", "A1"))
@@ -209,7 +206,7 @@ def test_ids_may_be_numbers(database: Database) -> None:
     fill(database, "INSERT INTO face_embeddings (id, crew_id) VALUES (:a, :b)", (1, 7), (2, 71), (3, 7), (4, 8))
     assert erase(database, opened.table, ["07"]) == (0, 0)
     assert erase(database, opened.table, ["7"]) == (2, 0)
-    assert opened.row_status.purge(["8"]) == 0
+    assert erase(opened.database, opened.table, ["8"])[1] == 0
     assert run_sql(database, "SELECT id, crew_id FROM face_embeddings") == [(2, 71)]
 
 
@@ -225,7 +222,7 @@ def test_active_rows_that_cannot_be_compared_with_this_contract_s_are_found(gall
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, active) VALUES (:a, :b, '[1]', :c, 1)"
     fill(gallery.database, insert, (6, "6", "Dlib"), (7, "7", None), (8, "8", "Facenet512"))
     others = gallery.incompatible_rows()
-    gallery.row_status.deactivate(others)
+    gallery.writer.set_active(others, active=False)
     assert [row[0] for row in rows(gallery) if row[-1]] == [1, 4, 8]
     assert (len(others), gallery.incompatible_rows()) == (3, [])
 
