@@ -27,7 +27,7 @@ from app.photos.jpeg import decode_jpeg, is_plain_jpeg, refuse_unreadable
 from app.photos.jpeg_parts import LOSSLESS, JpegParts, read_parts
 from app.photos.kinds import JPEG_START, PNG_START, describe_other_file, find_kind
 from app.photos.opencv_decoding import REDUCTIONS
-from app.photos.png import is_plain_png, refuse_wrong_checksums
+from app.photos.png import is_plain_png, read_still_picture
 from app.photos.tiff import Page, read_largest_page, refuse_broken_strips
 from app.photos.transparency import decode_on_white, decode_tiff_on_white
 from app.photos.webp import refuse_leftovers
@@ -155,13 +155,12 @@ def _decode(header: Header, reduction: int) -> Image:
         return _decode_tiff(header.tiff)
     if header.kind in heif.KINDS:
         return heif.decode_heif(header.content, header.kind, reduction)
-    if header.kind == "PNG":
-        refuse_wrong_checksums(header.content)
+    content = read_still_picture(header.content) if header.kind == "PNG" else header.content
     if header.kind == "WEBP":
-        refuse_leftovers(header.content)
+        refuse_leftovers(content)
     if header.is_transparent:
-        return decode_on_white(header.content, header.kind, reduction)
-    image = opencv.decode(header.content, reduction)
+        return decode_on_white(content, header.kind, reduction)
+    image = opencv.decode(content, reduction)
     if header.kind == "BMP":
         refuse_gap(image[::-1])  # a BMP's last row stands first in the file
     return image

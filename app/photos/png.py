@@ -10,6 +10,7 @@ from app.photos.damage import DAMAGED
 from app.photos.kinds import PNG_START
 
 ANIMATION = b"acTL"
+OF_ANIMATION = {ANIMATION, b"fcTL", b"fdAT"}
 COLOUR_TYPE_AT, WITH_ALPHA = 25, (b"\x04", b"\x06")  # in the header
 HEAD_BYTES = 1 << 16  # transparency's chunk stands before the pixels
 # Chunks that the pixels depend on: the critical ones, whose name begins with a capital, transparency and orientation.
@@ -22,9 +23,13 @@ def is_plain_png(content: bytes) -> bool:
     return ANIMATION not in content and not has_alpha
 
 
-def refuse_wrong_checksums(content: bytes) -> None:
-    """Raise InvalidImage when a chunk that the pixels depend on does not match its checksum, or the end is missing."""
-    place, name = len(PNG_START), b""
+def read_still_picture(content: bytes) -> bytes:
+    """Return the file without the chunks of an animation.
+
+    OpenCV does not notice damage in an animation's first picture, and returns memory that it has not written to.
+    Raises InvalidImage when a chunk that the pixels depend on does not match its checksum, or the end is missing.
+    """
+    pieces, place, name = [PNG_START], len(PNG_START), b""
     while name != b"IEND":
         if place + 12 > len(content):
             raise InvalidImage(DAMAGED)
@@ -34,4 +39,7 @@ def refuse_wrong_checksums(content: bytes) -> None:
             checksum = int.from_bytes(content[end : end + 4], "big")
             if end + 4 > len(content) or zlib.crc32(content[place + 4 : end]) != checksum:
                 raise InvalidImage(DAMAGED)
+        if name not in OF_ANIMATION:
+            pieces.append(content[place : end + 4])
         place = end + 4
+    return b"".join(pieces)
