@@ -27,11 +27,6 @@ class TransientFailure(Exception):
         self.truncated = truncated
 
 
-def is_transient(error: BaseException) -> bool:
-    """Tell the retries which errors are worth another try."""
-    return isinstance(error, TransientFailure)
-
-
 @contextmanager
 def translated_failures(total_timeout_s: float) -> Iterator[None]:
     """Raise TransientFailure or PhotoUnavailable, with a sentence for HR, for each library's error inside."""
@@ -69,7 +64,6 @@ def _broken_exchange(error: BaseException) -> TransientFailure:
 
 
 def _origin(error: BaseException | None, kind: type[Kind]) -> Kind | None:
-    """Return the error of that kind that led to this one, or None."""
     while error is not None:
         if isinstance(error, kind):
             return error
