@@ -75,7 +75,8 @@ class TempFolder:
             if self._closed:
                 return
             self._closed = True
-            self._remove(self._token)
+            for path in self._folder.glob(f"crew_*_{self._token}_*"):
+                _remove_if_allowed(path)
         self._lock.release()
         _remove_if_allowed(self._lock_path(self._token))
 
@@ -100,10 +101,6 @@ class TempFolder:
         except (Timeout, PermissionError):  # alive, or the run of another user, who cleans up after it
             return False
 
-    def _remove(self, token: str) -> None:
-        for path in self._folder.glob(f"crew_*_{token}_*"):
-            _remove_if_allowed(path)
-
     def _lock_path(self, token: str) -> Path:
         return self._folder / f".run_{token}.lock"
 
@@ -116,5 +113,4 @@ def _remove_if_allowed(path: Path) -> None:
 
 
 def _safe(crew_id: str) -> str:
-    """Make the id fit for a file's name: replace all but plain letters, digits and hyphens by hyphens."""
     return "".join(char if char in SAFE_CHARACTERS else "-" for char in crew_id)[:MAX_ID_CHARACTERS]
