@@ -85,7 +85,7 @@ class Photo:
 class Picture:
     """What is compared to find out whether two photos show the same picture.
 
-    `perceptual_hash`, of 64 bits, finds candidates; `grey`, `photos.fingerprint.GREY_SIDE` squared pixels, decides.
+    `perceptual_hash`, of 64 bits, finds candidates; `grey`, `photos.shared_pictures.GREY_SIDE` squared pixels, decides.
     Both are of the face with its surroundings, or of the whole photo if no face was found.
     """
 

@@ -82,7 +82,6 @@ class Header:
     tiff: Page | None = None
 
     def reduction(self, options: DecodeOptions) -> int:
-        """Return the factor by which to reduce the photo: 1 for a kind that cannot be reduced."""
         # OpenCV loses a TIFF's orientation when it reduces. A lossless JPEG has no frequencies to leave out.
         is_whole = self.tiff or (self.jpeg and self.jpeg.frame.marker in LOSSLESS)
         return 1 if is_whole else choose_reduction(self.size, options.min_side_px)
@@ -99,7 +98,8 @@ def is_plain(content: bytes, options: DecodeOptions) -> bool:
     Raises InvalidImage for a JPEG whose headers are cut off."""
     if content.startswith(JPEG_START):
         return is_plain_jpeg(content, options.max_megapixels * PIXELS_PER_MEGAPIXEL)
-    return content.startswith(PNG_START) and _is_plain_png(content)
+    is_transparent = content[COLOUR_TYPE_AT : COLOUR_TYPE_AT + 1] in WITH_ALPHA or b"tRNS" in content[:HEAD_BYTES]
+    return content.startswith(PNG_START) and ANIMATION not in content and not is_transparent
 
 
 def read_pixels(content: bytes, options: DecodeOptions) -> Pixels:
@@ -182,17 +182,9 @@ def _decode_tiff(page: Page) -> Image:
     return image
 
 
-def _is_plain_png(content: bytes) -> bool:
-    has_alpha = content[COLOUR_TYPE_AT : COLOUR_TYPE_AT + 1] in WITH_ALPHA or b"tRNS" in content[:HEAD_BYTES]
-    return ANIMATION not in content and not has_alpha
-
-
 def _read_still_picture(content: bytes) -> bytes:
-    """Return the file without the chunks of an animation.
-
-    OpenCV does not notice damage in an animation's first picture, and returns memory that it has not written to.
-    Raises InvalidImage when a chunk that the pixels depend on does not match its checksum, or the end is missing.
-    """
+    """Return a PNG without an animation's chunks: in one, OpenCV does not notice damage, and returns memory that it has
+    not written to. Raises InvalidImage for a wrong checksum of a chunk that the pixels depend on, or a missing end."""
     pieces, place, name = [PNG_START], len(PNG_START), b""
     while name != b"IEND":
         if place + 12 > len(content):
@@ -210,11 +202,8 @@ def _read_still_picture(content: bytes) -> bytes:
 
 
 def _refuse_leftovers(content: bytes) -> None:
-    """Raise InvalidImage for a WebP whose picture is complete without the last bytes of its data.
-
-    WebP has no checksums, and its decoder makes a picture of any bytes. It needs all bytes of a sound file, and as many
-    of a damaged one only by chance.
-    """
+    """Raise InvalidImage for a WebP whose picture is complete without its last bytes. WebP has no checksums: its
+    decoder makes a picture of any bytes, and needs as many as a sound file has only by chance."""
     if any(_decodes_without_end(name, data) for name, data in _webp_chunks(content) if name in STILL):
         raise InvalidImage(DAMAGED)
 

@@ -32,10 +32,7 @@ class FolderSource:
         self._folder = Path(url2pathname(f"{server}{parts.path}"))
 
     def fetch(self, member: CrewMember, _temp: DownloadTarget) -> Photo:
-        """Return the member's file with its SHA-256.
-
-        Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto.
-        """
+        """Return the member's file. Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto."""
         url = photo_url(self._base_url, member)
         path = self._path(member)
         status = _status(path)  # before the content is read, so that the next run notices a change meanwhile

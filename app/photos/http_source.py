@@ -7,21 +7,22 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from http.client import IncompleteRead
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from typing import TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
-from urllib3.exceptions import DecodeError
+from urllib3.exceptions import DecodeError, HTTPError, ProtocolError, ReadTimeoutError
 
 from app.core.config import PhotoSettings
 from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import PhotoNotFound, PhotoUnavailable, SettingsError, TruncatedDownload
 from app.photos.http_deadline import BoundedAdapter, is_over, time_limit
-from app.photos.http_errors import TransientFailure, translated_failures
 from app.photos.source_rules import compare_versions, refuse_oversized
 from app.photos.temp_folder import DownloadTarget
 from app.photos.urls import photo_url
@@ -55,13 +56,22 @@ NO_AUTHORITIES = (
 )
 
 Result = TypeVar("Result")
+Kind = TypeVar("Kind", bound=BaseException)
+
+
+class TransientFailure(Exception):
+    """A failed try that another may mend. `retry_after_s` is the wait that the server asked for; `truncated` says that
+    the server sent less than it had announced."""
+
+    def __init__(self, detail: str, retry_after_s: float | None = None, *, truncated: bool = False) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+        self.truncated = truncated
 
 
 class HttpSource:
-    """Photos on a web server, over one pooled session. Safe to use from several threads.
-
-    Raises SettingsError where the environment names a file of certificates that does not exist.
-    """
+    """Photos on a web server, over one pooled session. Safe to use from several threads. Raises SettingsError where the
+    environment names a file of certificates that does not exist."""
 
     def __init__(self, settings: PhotoSettings, stop: threading.Event) -> None:
         self._settings = settings
@@ -74,10 +84,7 @@ class HttpSource:
         self._session.mount("https://", adapter)
 
     def fetch(self, member: CrewMember, temp: DownloadTarget) -> Photo:
-        """Download the member's photo to a file in `temp`.
-
-        Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto, TruncatedDownload.
-        """
+        """Download to `temp`. Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto, TruncatedDownload."""
         url = photo_url(self._base_url, member)
         content, version = self._retry(lambda: self._download(url))
         path = temp.write(member.crew_id, content)
@@ -107,7 +114,12 @@ class HttpSource:
     def _download(self, url: str) -> tuple[bytes, Version]:
         def read(response: requests.Response) -> tuple[bytes, Version]:
             _check_status(response)
-            return self._read_photo(response), _version(response)
+            body = bytearray()
+            for piece in _read_body(response, self._settings.MAX_PHOTO_MB):
+                body += piece
+                if self._stop.is_set():
+                    raise PhotoUnavailable("ejecución interrumpida")
+            return bytes(body), _version(response)
 
         return self._request("GET", url, {}, read)
 
@@ -124,15 +136,12 @@ class HttpSource:
     def _request(
         self, method: str, url: str, headers: dict[str, str], read: Callable[[requests.Response], Result]
     ) -> Result:
-        """Send the request, following redirects within the server, and return what `read` makes of the response.
-
-        Raises TransientFailure, and PhotoUnavailable for what no further try would mend.
-        """
+        """Follow redirects within the server, and return what `read` makes of the response. Raises TransientFailure,
+        and PhotoUnavailable for what no further try would mend."""
         target = urlsplit(url)._replace(netloc=urlsplit(self._base_url).netloc).geturl()
         timeouts = (self._settings.HTTP_CONNECT_TIMEOUT_S, self._settings.HTTP_READ_TIMEOUT_S)
-        # Not streamed, a response without a body frees its connection for the next request at once.
-        stream = method != "HEAD"
-        with translated_failures(self._settings.HTTP_TOTAL_TIMEOUT_S):
+        stream = method != "HEAD"  # not streamed, a response without a body frees its connection at once
+        with _translated_failures(self._settings.HTTP_TOTAL_TIMEOUT_S):
             for _ in range(MAX_REDIRECTS + 1):
                 with self._session.request(
                     method, target, headers=headers, stream=stream, timeout=timeouts, allow_redirects=False
@@ -141,14 +150,6 @@ class HttpSource:
                         return read(response)
                     target = _same_origin(target, response.headers.get("Location", ""))
         raise PhotoUnavailable(f"más de {MAX_REDIRECTS} redirecciones")
-
-    def _read_photo(self, response: requests.Response) -> bytes:
-        body = bytearray()
-        for piece in _read_body(response, self._settings.MAX_PHOTO_MB):
-            body += piece
-            if self._stop.is_set():
-                raise PhotoUnavailable("ejecución interrumpida")
-        return bytes(body)
 
 
 class _Session(requests.Session):
@@ -172,8 +173,7 @@ class _Session(requests.Session):
 def _read_body(response: requests.Response, limit_mb: float) -> Iterator[bytes]:
     """Yield the file's content in chunks. Both the content and what the server sends have at most `limit_mb`.
 
-    urllib3's own unpacking is not used: it applies every compression that the server names, so that a bomb within a
-    bomb takes minutes. Raises OversizedPhoto, PhotoUnavailable, and the errors of requests, urllib3 and http.client.
+    urllib3's own unpacking applies every compression that the server names: a bomb within a bomb takes minutes.
     """
     words = (word.strip() for word in response.headers.get("Content-Encoding", "").lower().split(","))
     compressions = [word for word in words if word in COMPRESSIONS]  # `utf-8` or `aws-chunked` compress nothing
@@ -291,3 +291,43 @@ def _same_origin(url: str, location: str) -> str:
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, port
+
+
+@contextmanager
+def _translated_failures(total_timeout_s: float) -> Iterator[None]:
+    """Raise TransientFailure or PhotoUnavailable, with a sentence for HR, for each library's error inside."""
+    try:
+        yield
+    except requests.exceptions.SSLError as error:
+        if _cause(error, SSLCertVerificationError):
+            raise PhotoUnavailable("el certificado del servidor no es válido") from error
+        raise TransientFailure("no se pudo acordar una conexión segura (TLS) con el servidor") from error
+    except (requests.exceptions.Timeout, ReadTimeoutError, TimeoutError) as error:
+        if is_over():
+            raise PhotoUnavailable(f"el servidor tardó más de {total_timeout_s:g} segundos en total") from error
+        raise TransientFailure("el servidor tardó demasiado en responder") from error
+    except (ProtocolError, IncompleteRead, requests.exceptions.ConnectionError) as error:
+        raise _broken_exchange(error) from error
+    except (requests.exceptions.RequestException, HTTPError) as error:
+        raise PhotoUnavailable(f"respuesta ilegible ({type(error).__name__})") from error
+    except OSError as error:  # requests raises it for a file of certificates that was deleted
+        raise PhotoUnavailable(f"no se pudo conectar ({type(error).__name__})") from error
+
+
+def _broken_exchange(error: BaseException) -> TransientFailure:
+    if _cause(error, IncompleteRead):
+        return TransientFailure("la descarga llegó incompleta", truncated=True)
+    unreadable = _cause(error, HTTPException)
+    if unreadable and not isinstance(unreadable, RemoteDisconnected):
+        return TransientFailure(f"respuesta ilegible ({type(unreadable).__name__})")
+    if isinstance(error, ProtocolError):
+        return TransientFailure("se cortó la conexión")
+    return TransientFailure("no se pudo conectar, o se cortó la conexión")
+
+
+def _cause(error: BaseException | None, kind: type[Kind]) -> Kind | None:
+    while error is not None:
+        if isinstance(error, kind):
+            return error
+        error = error.__context__
+    return None

@@ -117,7 +117,6 @@ def decode_jpeg(parts: JpegParts, reduction: int) -> Image:
 
 
 def _decode_strictly(content: bytes, parts: JpegParts, reduction: int) -> Image:
-    """Decode to BGR, not turned. Raises ValueError for anything that libjpeg warns of."""
     width, height = parts.frame.size
     limits = {"min_width": -(-width // reduction), "min_height": -(-height // reduction), "min_factor": reduction}
     planes = len(parts.frame.planes)
@@ -136,11 +135,9 @@ def _from_cmyk(pixels: NDArray[np.uint8]) -> Image:
 
 
 def _variants(parts: JpegParts) -> Iterator[bytes]:
-    """Yield the file, then the file without the oddities of sound files, then also without zeros behind its data.
-
-    libjpeg reports one warning only. A variant that decodes without any shows that an oddity hid no damage. Zeros
-    behind a scan's data are padding in some files and data in others, so both are tried.
-    """
+    """Yield the file, then the file without the oddities of sound files, then also without zeros behind its data: they
+    are padding in some files and data in others. A variant that decodes without a warning shows that an oddity hid no
+    damage."""
     yield parts.content
     mended = _mend(parts)
     yield mended
@@ -183,7 +180,7 @@ def _mend_segment(segment: Segment, parts: JpegParts) -> bytes:
 def _refuse_seam(image: Image, block_rows: int) -> None:
     """Raise InvalidImage when the brightness jumps, along half the width, from one row of blocks to the next.
 
-    A block stores how much brighter it is than the block before. Where a few bytes are lost and the data still decodes,
+    A block stores how much brighter it is than the one before. Where a few bytes are lost and the data still decodes,
     all that follows is too bright or too dark by one number in each colour, and libjpeg does not warn.
     """
     if block_rows < MIN_BLOCK_ROWS or min(image.shape[:2]) < 2 * block_rows:
@@ -201,10 +198,8 @@ def _refuse_seam(image: Image, block_rows: int) -> None:
 
 
 def _is_banner(rows: NDArray[np.uint8]) -> bool:
-    """Tell whether two rows jump alike at both ends: at the edge of a translucent banner from side to side.
-
-    Bytes are lost somewhere within a row of blocks. The blocks before that place jump one row of blocks later.
-    """
+    """Tell whether two rows jump alike at both ends: at the edge of a translucent banner from side to side. Bytes are
+    lost somewhere within a row of blocks, and the blocks before that place jump one row of blocks later."""
     width = rows.shape[1]
     end = max(BANNER_END_PX, width // BANNER_END)
     difference = rows[1].astype(np.int16) - rows[0].astype(np.int16)

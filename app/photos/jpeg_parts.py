@@ -68,7 +68,6 @@ class JpegParts:
 
     @cached_property
     def frame(self) -> Frame:
-        """Return the frame's header. Raises InvalidImage when there is none."""
         for each in self.segments:
             if each.marker in FRAMES:
                 return _read_frame(each.marker, self.body(each))
@@ -76,15 +75,13 @@ class JpegParts:
 
     @cached_property
     def scans(self) -> list[Scan]:
-        """Read the headers of all scans. Raises InvalidImage when one is cut off."""
         return [_read_scan(self.body(each)) for each in self.segments if each.marker == SOS]
 
     def body(self, segment: Segment) -> bytes:
         return self.content[segment.start + 4 : segment.end]
 
     @property
-    def exif(self) -> bytes:
-        """Join all APP1 segments, markers included: EXIF and XMP."""
+    def exif(self) -> bytes:  # and XMP
         return b"".join(self.content[each.start : each.end] for each in self.segments if each.marker == APP1)
 
     @property
@@ -107,9 +104,7 @@ class JpegParts:
     @property
     def is_complete(self) -> bool:
         """Tell whether there are scans for all planes, and in a progressive picture for every bit of every frequency.
-
-        libjpeg does not warn of a file that ends between two of its scans: it makes up what is missing.
-        """
+        Of a file that ends between two of its scans libjpeg makes up what is missing, without a warning."""
         planes = {number for number, _, _ in self.frame.planes}
         if self.frame.marker not in PROGRESSIVE:
             return planes <= {plane for scan in self.scans for plane in scan.planes}
@@ -146,11 +141,8 @@ def read_parts(content: bytes) -> JpegParts:
 
 
 def _find_scan_end(content: bytes, start: int) -> int:
-    """Return where the next marker behind a scan's data is: 0xFF, but before a zero or as part of a restart marker.
-
-    The data is searched in chunks, each twice as long as the one before, since the next scan may begin soon.
-    """
-    length = FIRST_CHUNK_BYTES
+    """Return where the next marker behind a scan's data is: 0xFF, but before a zero or as part of a restart marker."""
+    length = FIRST_CHUNK_BYTES  # doubled each time, since the next scan may begin soon
     while start < len(content):
         chunk: NDArray[np.uint8] = np.frombuffer(content, np.uint8)[start : start + length]
         marks = np.flatnonzero(chunk[:-1] == MARK)

@@ -37,9 +37,7 @@ POLL_S = 0.05
 
 class Sandbox:
     """A pool of decoding processes: as many as there are threads that ask at a time, each started when it is needed.
-
-    `stop` ends the work under way. Safe to use from several threads, also again after `close`.
-    """
+    `stop` ends the work under way. Safe to use from several threads, also again after `close`."""
 
     def __init__(
         self,
@@ -61,7 +59,12 @@ class Sandbox:
         if kind == LARGE:
             with self._alone:
                 kind, payload = self._ask(content, options, math.inf)
-        return _read_reply(kind, payload)
+        if kind == REFUSED:
+            code, _, detail = payload.decode().partition("\n")
+            raise kind_of(code)(detail)
+        width, height, reduction, rows, columns = SHAPE.unpack_from(payload)
+        image = np.frombuffer(payload, np.uint8, offset=SHAPE.size).reshape(rows, columns, 3)
+        return Pixels((width, height), image, reduction)
 
     def _ask(self, content: bytes, options: DecodeOptions, usual_megapixels: float) -> tuple[bytes, bytearray]:
         """Return the kind and the payload of a process's reply.
@@ -97,7 +100,7 @@ class Sandbox:
         return self._start()
 
     def _start(self) -> _Child:
-        """Start a process and wait until it is ready. Raises RuntimeError when none starts, Interrupted."""
+        """Raise RuntimeError when no process starts, Interrupted."""
         why = ""
         for _ in range(STARTS):
             try:
@@ -142,6 +145,8 @@ class _Child(subprocess.Popen[bytes]):
     """One process. `ask` and `read` raise OSError or EOFError when it has died."""
 
     def __init__(self, command: Sequence[str]) -> None:
+        kept = {name: os.environ[name] for name in NEEDED if name in os.environ}
+        folders = [str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]
         # In a session of its own, so that Ctrl+C reaches only its parent, which ends it.
         super().__init__(
             command,
@@ -149,7 +154,7 @@ class _Child(subprocess.Popen[bytes]):
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=PROJECT_DIR,
-            env=_environment(),
+            env=kept | {"PYTHONPATH": os.pathsep.join(folders), "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,
         )
         self._requests = cast(BufferedWriter, self.stdin)
@@ -181,28 +186,12 @@ class _Child(subprocess.Popen[bytes]):
         return read
 
 
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in NEEDED if name in os.environ}
-    folders = [str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return kept | {"PYTHONPATH": os.pathsep.join(folders), "OPENBLAS_NUM_THREADS": "1"}
-
-
-def _read_reply(kind: bytes, payload: bytearray) -> Pixels:
-    if kind == REFUSED:
-        code, _, detail = payload.decode().partition("\n")
-        raise kind_of(code)(detail)
-    width, height, reduction, rows, columns = SHAPE.unpack_from(payload)
-    image = np.frombuffer(payload, np.uint8, offset=SHAPE.size).reshape(rows, columns, 3)
-    return Pixels((width, height), image, reduction)
-
-
 def _end_all(children: list[_Child]) -> None:
     while children:
         children.pop().end()
 
 
 def _name(status: int) -> str:
-    """Name an exit status for people: the signal's name, or the code."""
     with suppress(ValueError):
         return signal.Signals(-status).name
     return f"código {status}"

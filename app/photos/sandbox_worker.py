@@ -60,7 +60,6 @@ def main(read: Read = read_pixels) -> None:
 def _answer(
     read: Read, content: bytes, options: DecodeOptions, usual_megapixels: float
 ) -> tuple[bytes, Sequence[bytes | memoryview]]:
-    """Decode the content. Returns the kind of reply and the reply's parts."""
     try:
         if read_header(content).decoded_pixels(options) > usual_megapixels * PIXELS_PER_MEGAPIXEL:
             return LARGE, ()

@@ -12,8 +12,5 @@ Source = FolderSource | HttpSource
 
 
 def open_source(settings: PhotoSettings, stop: threading.Event) -> Source:
-    """Return the photo source for the scheme of IMAGE_BASE_URL. `stop` ends its downloads and waits.
-
-    Raises SettingsError where the environment names certificates that do not exist.
-    """
+    """Return the source for the scheme of IMAGE_BASE_URL. `stop` ends its downloads and waits. Raises SettingsError."""
     return FolderSource(settings) if settings.IMAGE_BASE_URL.startswith("file://") else HttpSource(settings, stop)

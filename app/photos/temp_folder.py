@@ -31,11 +31,9 @@ class DownloadTarget(Protocol):
 
 
 class TempFolder:
-    """One run's files in a folder that several runs may share. Safe to use from several threads.
-
-    Each run holds a lock on a file as long as it lives. The system drops the lock of a process that died, which tells
-    the next run whose files to remove. Raises SettingsError when the folder cannot be written.
-    """
+    """One run's files in a folder that several runs may share. Safe to use from several threads. Each run locks a file;
+    the system drops the lock of a process that died, which tells the next run whose files to remove. Raises
+    SettingsError when the folder cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,10 +50,8 @@ class TempFolder:
         self._remove_orphans()
 
     def write(self, crew_id: str, content: bytes, ending: str = ".jpg") -> Path:
-        """Write one file `crew_<id>_<run>_<n><ending>`.
-
-        Raises NotWritable, which ends the run: no photo is at fault. Raises FileNotFoundError after `close`.
-        """
+        """Write one file. Raises NotWritable, which ends the run, since no photo is at fault; FileNotFoundError after
+        `close`."""
         name = f"crew_{_safe(crew_id)}_{self._token}_{next(self._numbers)}{ending}"
         path = self._folder / name
         with self._guard:  # a download that ends after `close` must not leave a file

@@ -41,7 +41,7 @@ def decode_tiff_on_white(page: Page) -> Image:
         with _opened(page.content, "TIFF") as picture:
             grey, alpha = (np.asarray(picture.getchannel(each), np.uint8) for each in (0, 1))
         return compose(np.stack([grey] * 3, axis=2), alpha, is_multiplied=is_multiplied)
-    read = opencv.imdecode(page.with_plain_alpha, cv2.IMREAD_UNCHANGED)
+    read = opencv.imdecode(page.content, cv2.IMREAD_UNCHANGED)
     layers = (read >> 8 if read.dtype == np.uint16 else read).astype(np.uint8)
     return compose(layers[:, :, :3], layers[:, :, 3], is_multiplied=is_multiplied)
 
@@ -66,8 +66,7 @@ def _opened(content: bytes, kind: str) -> Iterator[PillowImage.Image]:
         raise InvalidImage(DAMAGED) from error
 
 
-def _shrink(image: Image, factor: int) -> Image:
-    """Reduce the image as OpenCV does after a decoder that cannot shrink."""
+def _shrink(image: Image, factor: int) -> Image:  # as OpenCV does after a decoder that cannot
     if factor == 1:
         return image
     rows, columns = (side // factor for side in image.shape[:2])

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from app.faces.cropping import crop_with_black
-from app.photos.fingerprint import describe_picture
+from app.photos.shared_pictures import describe_picture
 from app.records import Image, PhotoAnalysis, Portrait
 
 # The side of the square around a face: in lengths (between the eyes, plus from the eyes to the mouth), or where there
