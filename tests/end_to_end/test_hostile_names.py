@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from app.cli.commands.forget import forgotten_lines
+from app.core.config import PhotoSettings
 from app.core.logs import LogOptions, Personal, configure_logs
 from app.core.text import printable
 from app.errors import BadName, MemberNotProcessable, PhotoNotFound, PhotoUnavailable
@@ -214,7 +215,7 @@ def test_no_name_leads_out_of_the_photos_url(member: CrewMember) -> None:
 def test_no_name_leads_out_of_the_photos_folder(member: CrewMember, tmp_path: Path) -> None:
     asked: list[str] = []
     hook = Listening(asked.append)
-    source = FolderSource(tmp_path.as_uri(), max_bytes=1)
+    source = FolderSource(PhotoSettings(IMAGE_BASE_URL=tmp_path.as_uri()))
     temp = TempFolder(tmp_path / "temp")
     refused = []
     for look in (lambda: source.fetch(member, temp), lambda: source.check(member, Version())):

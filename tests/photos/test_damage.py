@@ -22,6 +22,7 @@ from app.photos.kinds import AS_TEXT
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
 from app.records import CrewMember, Image, Photo
+from tests.support.mutations import with_good_checksums
 from tests.support.pictures import encode_pillow, package_file
 
 OPTIONS = DecodeOptions(max_megapixels=100.0, min_side_px=900)
@@ -140,6 +141,15 @@ def test_a_progressive_photo_without_its_last_scans_is_refused(picture: PillowIm
     starts = [each.start for each in read_parts(content).segments if each.marker == SOS]
     assert len(starts) == 10
     assert reason(content[: starts[number]] + END) == DAMAGED
+
+
+def test_damage_in_an_animated_png_is_refused(picture: PillowImage.Image) -> None:
+    """OpenCV fills such a picture with leftover memory."""
+    content = encode_pillow(picture, "PNG", save_all=True, append_images=[picture.rotate(90)])
+    sound = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(read_pixels(content, OPTIONS).image, np.asarray(sound))
+    first = content.index(b"IDAT") + 4
+    assert reason(with_good_checksums(content[: first + 99] + bytes(99) + content[first + 198 :])) == DAMAGED
 
 
 def test_a_text_mode_transfer_is_named(picture: PillowImage.Image) -> None:
