@@ -17,7 +17,7 @@ from app.planning.shared_failures import open_pictures
 from app.records import SKIPPED_INTERRUPTED, Failed, Outcome, Skipped
 from app.runs.abort_guard import AbortGuard
 from app.runs.context import RunContext
-from app.runs.result import Results
+from app.runs.result import RunResult
 from app.runs.result_writer import ResultWriter
 from app.runs.roster_changes import RosterChanges
 from app.runs.shared_photos import SharedPhotoCheck
@@ -27,7 +27,7 @@ from app.runs.storing import Storing
 class Execution:
     """Carries out one plan."""
 
-    def __init__(self, plan: Plan, context: RunContext, results: Results) -> None:
+    def __init__(self, plan: Plan, context: RunContext, results: RunResult) -> None:
         self._plan = plan
         self._context = context
         self._results = results

@@ -24,7 +24,7 @@ from app.planning.plan import Plan
 from app.records import CrewMember, Embedding
 from app.runs.context import RunContext
 from app.runs.execution import Execution
-from app.runs.result import Results
+from app.runs.result import RunResult
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ RECOGNISED = 0.95  # of those have to be nearest to themselves
 class Migration:
     """One `--migrate`: lays aside what is missing, checks all of it, and switches."""
 
-    def __init__(self, plan: Plan, context: RunContext, results: Results) -> None:
+    def __init__(self, plan: Plan, context: RunContext, results: RunResult) -> None:
         self._context = dataclasses.replace(context, store=context.gallery.writer.stage)
         self._results = results
         self._staging = staged_vectors_of(context.gallery)

@@ -70,11 +70,15 @@ class RunCounts:
 
 
 @dataclass(slots=True)
-class Results:
-    """What came of a plan: one outcome for each member of the roster; the crew ids that were deactivated and deleted,
-    and how many rows of the deleted are left; `reported` are members in the gallery whose photo another member has,
-    too, with a sentence; the error that ended it, if any. `switched`: how many new vectors `--migrate` put into use;
-    `unswitched`: it ended before that."""
+class RunResult:
+    """How a run went: one outcome for each member of the roster; the crew ids that were deactivated and deleted, and
+    how many rows of the deleted are left; `reported` are members in the gallery whose photo another member has, too,
+    with a sentence; the error that ended it, if any. `switched`: how many new vectors `--migrate` put into use;
+    `unswitched`: it ended before that. `plan` and `rules` are None when it ended before there was a plan; `previous`:
+    the crew ids that had failed at the end of the run before, None when there was none; `retired` rows of other models
+    were deactivated, `mixed` ones left in use since they are too many; `out_of_time`: stopped by --max-minutes;
+    `died_before`: the run before, which did not come to its end; `illustrations`: what an earlier run saw of photos
+    that this one did not look at, by crew id."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     deactivated: list[str] = field(default_factory=list)
@@ -84,27 +88,6 @@ class Results:
     unswitched: bool = False
     reported: list[tuple[CrewMember, str]] = field(default_factory=list)
     error: RunError | None = None
-
-    @property
-    def reactivated(self) -> list[str]:
-        skipped = [each for each in self.outcomes if isinstance(each, Skipped)]
-        return [each.member.crew_id for each in skipped if each.code == SKIPPED_REACTIVATED]
-
-    @property
-    def complete(self) -> bool:
-        return self.error is None and not any(
-            isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED for outcome in self.outcomes
-        )
-
-
-@dataclass(slots=True)
-class RunResult(Results):
-    """How the run went. `plan` and `rules` are None when it ended before there was a plan; `previous`: the crew ids
-    that had failed at the end of the run before, None when there was none; `retired` rows of other models were
-    deactivated, `mixed` ones left in use since they are too many; `out_of_time`: stopped by --max-minutes;
-    `died_before`: the run before, which did not come to its end; `illustrations`: what an earlier run saw of photos
-    that this one did not look at, by crew id."""
-
     started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
     plan: Plan | None = None
     rules: Rules | None = None
@@ -117,6 +100,17 @@ class RunResult(Results):
     seconds: float = 0.0
     gallery: Gallery | None = None
     run_id: int | None = None
+
+    @property
+    def reactivated(self) -> list[str]:
+        skipped = [each for each in self.outcomes if isinstance(each, Skipped)]
+        return [each.member.crew_id for each in skipped if each.code == SKIPPED_REACTIVATED]
+
+    @property
+    def complete(self) -> bool:
+        return self.error is None and not any(
+            isinstance(outcome, Skipped) and outcome.code == SKIPPED_INTERRUPTED for outcome in self.outcomes
+        )
 
     @property
     def improvable(self) -> list[tuple[CrewMember, str]]:

@@ -22,7 +22,7 @@ from app.planning.decisions import (
 from app.planning.plan import Plan
 from app.records import SKIPPED_CURRENT, SKIPPED_REACTIVATED, Failed, Outcome, Skipped
 from app.runs.context import RunContext
-from app.runs.result import Results
+from app.runs.result import RunResult
 from app.runs.result_writer import ResultWriter
 
 run_log = logging.getLogger(RUN_LOGGER)
@@ -31,7 +31,7 @@ run_log = logging.getLogger(RUN_LOGGER)
 class RosterChanges:
     """The changes of one plan that need no photo."""
 
-    def __init__(self, plan: Plan, context: RunContext, results: Results, writer: ResultWriter) -> None:
+    def __init__(self, plan: Plan, context: RunContext, results: RunResult, writer: ResultWriter) -> None:
         self._plan = plan
         self._context = context
         self._results = results
