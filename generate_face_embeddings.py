@@ -26,14 +26,15 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the program with these arguments (by default the command line's); returns its exit code."""
     options = parse_arguments(words)
     try:
-        from app.cli.main import run  # all of the program: after the arguments, so that --help answers at once
+        from app.cli.main import run  # after the arguments, so that --help answers at once
+
+        return run(options)
     except ModuleNotFoundError as error:
         missing = MissingDependency.of(error)
         print(f"❌ {missing}\n   Qué hacer: {missing.advice}", file=sys.stderr)
         return missing.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    return run(options)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import logging
 import os
 
-# onnxruntime reports its use to Microsoft unless told not to before it is imported. What runs here is nobody's affair.
+# onnxruntime reports its use to Microsoft unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-# Until logs.configure_logs() says where to, what we log goes nowhere rather than to somebody's stderr.
+# Before logs.configure_logs() nothing that this program logs is written to stderr.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -81,8 +81,8 @@ class OfPhoto:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What tells whether two photos show the same face and surroundings, or the same photo if no face was found: the
-    `perceptual_hash`, of 64 bits, finds candidates; `grey`, `photos.fingerprint.GREY_SIDE` squared pixels, decides."""
+    """What tells whether two photos show the same face and surroundings, or the same photo if no face was found.
+    `perceptual_hash`, 64 bits, finds candidates; `grey`, `shared_pictures.GREY_SIDE` squared pixels, decides."""
 
     perceptual_hash: int
     grey: bytes

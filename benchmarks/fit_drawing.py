@@ -1,4 +1,4 @@
-"""Fit the table of `app/faces/drawing_table.py` to faces of photographs and of drawings, and print it.
+"""Fit the table of `app/faces/drawing.py` to faces of photographs and of drawings, and print it.
 
 `python -m benchmarks.fit_drawing --photographs DIR --flat DIR --sketches DIR --cartoons DIR`: PNG or JPEG files, each
 one face cut out by MTCNN's box and named `SOURCE--VARIANT.ext`. The limits of drawing.py come from the highest score
@@ -17,8 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.drawing import FURTHEST, prepare_face
-from app.faces.drawing_traits import measure_traits
+from app.faces.drawing import FURTHEST, measure_traits, prepare_face
 
 Floats = NDArray[np.float64]
 Face = tuple[str, dict[str, float]]

@@ -64,7 +64,7 @@ def test_an_import_points_to_a_lower_layer(path: Path) -> None:
     ("module", "source", "found"),
     [
         ("app.photos.urls", "from app.photos.temp_folder import TempFolder\nimport app.core.retry", []),
-        ("app.photos.urls", "from app.faces.mtcnn_boxes import Box", ["app.faces.mtcnn_boxes"]),
+        ("app.photos.urls", "from app.faces.regions import Box", ["app.faces.regions"]),
         ("app.core.retry", "def late():\n    import app.cli.main", ["app.cli.main"]),
         ("app.errors", "from app import records", ["app.records"]),
         ("app.pipeline.stages", "from app.runs.run import run_batch", ["app.runs.run"]),

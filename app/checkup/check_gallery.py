@@ -13,9 +13,9 @@ from app.core.database import Database
 from app.core.spanish import say_ago
 from app.core.vectors import cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
-from app.faces.embedding_spec import describe_spec
+from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
-from app.gallery.gallery import Gallery, open_gallery
+from app.gallery.gallery import Gallery, open_for_reading
 from app.gallery.golden_vector import TOLERANCE, Vector
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun
@@ -33,11 +33,11 @@ NO_LOG = "Vea logs/app.log y el historial (--history)."
 def check_gallery(
     settings: Settings, database: Database, faces: FaceExtractor | None, now: datetime
 ) -> Generator[Finding, None, None]:
-    """Check what the tables record. All of them must exist: `open_gallery` would create those that are missing."""
+    """Check what the tables record. Creates none. Raises DatabaseUnavailable."""
     spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     if not spec.weights_sha256:
         spec = known_spec(database, spec)
-    gallery = open_gallery(database, spec, "", now)
+    gallery = open_for_reading(database, spec, now)
     yield _check_models(gallery)
     if faces is not None:
         yield judge_golden(faces.golden_vector(), gallery.golden_vector.recorded())
@@ -59,7 +59,7 @@ def _check_models(gallery: Gallery) -> Finding:
     """Compare the embedding specs of the active rows with this installation's."""
     in_use = select(func.count()).select_from(gallery.table).where(gallery.table.c.active)
     active = gallery.database.transaction(lambda connection: int(connection.execute(in_use).scalar_one()))
-    others, model = len(gallery.incomparable()), gallery.provenance.contract.model
+    others, model = len(gallery.incompatible_rows()), gallery.spec.model
     if not active:
         return MODEL.ok("contract", "todavía no hay ningún vector en uso")
     if not others:

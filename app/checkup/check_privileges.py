@@ -14,15 +14,14 @@ from sqlalchemy.exc import DBAPIError
 
 from app.checkup.finding import TABLES, Finding
 from app.core.database import ACCESS_DENIED_DATABASE, COLUMN_DENIED, TABLE_DENIED, Database
-from app.gallery.embeddings_table import TABLE
-from app.gallery.own_tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
+from app.gallery.tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, TABLE, VECTORS, VERSIONS
 
 DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
 NO_SUCH_TABLE = 1146
 OWN = (PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)
 READ, WRITE, ALL = ("SELECT",), ("SELECT", "INSERT", "UPDATE"), ("SELECT", "INSERT", "UPDATE", "DELETE")
 RIGHTS = {VERSIONS: READ}  # written only when tables are created or changed, by a user who may do that
-TO_CREATE = ("CREATE", "ALTER", "INDEX")
+TO_CREATE = ("CREATE", "ALTER", "INDEX")  # ALTER: for what a later release may change in the own tables
 STATEMENTS = {
     "SELECT": "SELECT {columns} FROM {table}",
     "INSERT": "INSERT INTO {table} ({first}) VALUES (DEFAULT)",

@@ -14,7 +14,7 @@ from app.core.config import Settings
 from app.core.database import Database
 from app.core.spanish import inflect, say_some
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
-from app.gallery.embeddings_table import TABLE
+from app.gallery.tables import TABLE
 from app.photos.urls import photo_url
 from app.planning.plan import RosterEntry
 from app.records import CrewMember, Failed

@@ -12,9 +12,17 @@ from sqlalchemy.dialects.mysql import TEXT, TINYTEXT
 from app.checkup.check_privileges import ALL, OWN, RIGHTS, Account, check_creation, check_rights, open_account
 from app.checkup.finding import TABLES, Finding
 from app.core.database import Database
-from app.faces.embedding_spec import DIMENSIONS
-from app.gallery.embeddings_table import COLUMNS_ADVICE, NEEDED_COLUMNS, TABLE, define_table, missing_columns
-from app.gallery.schema_migrations import read_version, steps
+from app.faces.embedder import DIMENSIONS
+from app.gallery.tables import (
+    COLUMNS_ADVICE,
+    NEEDED_COLUMNS,
+    TABLE,
+    VERSION,
+    define_table,
+    missing_columns,
+    read_version,
+    table_exists,
+)
 
 NUMBER_CHARACTERS = 12  # of one number of a vector with its comma, as most are: -0.12345678,
 TEXT_BYTES = {TINYTEXT: 255, TEXT: 65_535}
@@ -45,14 +53,13 @@ def check_tables(database: Database, model: str) -> Generator[Finding, None, Sha
     account = open_account(database) if database.is_mysql else None
     if account is not None and not (yield from _may_read(account)):
         return None
-    version = database.transaction(read_version, retry=False)
-    newest = len(steps(mysql=database.is_mysql))
-    if version > newest:
-        message = f"las tablas del programa son de una versión más nueva ({version}; esta conoce hasta la {newest})"
+    version = read_version(database, retry=False)
+    if version > VERSION:
+        message = f"las tablas del programa son de una versión más nueva ({version}; esta conoce hasta la {VERSION})"
         yield TABLES.broken("version", message, "Use la versión nueva del programa también en este equipo.")
         return None
-    is_there = database.transaction(lambda connection: inspect(connection).has_table(TABLE), retry=False)
-    due = [*([] if is_there else [TABLE]), *([] if version == newest else ["las del programa"])]
+    is_there = table_exists(database)
+    due = [*([] if is_there else [TABLE]), *([] if version == VERSION else ["las del programa"])]
     if due:
         yield check_creation(account, due)
     else:

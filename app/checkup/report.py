@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.cells import set_cell_size
@@ -90,7 +91,6 @@ LABELS = {
 MARK_CELLS, LABEL_CELLS = 11, 18
 INDENT = " " * (2 + MARK_CELLS + LABEL_CELLS)
 WIDE_MARK = 1  # a mark fills two cells of the terminal, but `fold` counts one character
-WHAT_TO_DO = "Qué hacer: "
 
 
 def finding_lines(finding: Finding, previous: Finding | None, width: int | None) -> list[str]:
@@ -107,7 +107,7 @@ def finding_lines(finding: Finding, previous: Finding | None, width: int | None)
 def _advice(advice: str, width: int | None) -> Iterator[str]:
     """Yield the advice; each of its lines (SQL, mostly) starts on a line of its own, so that it can be copied."""
     for number, line in enumerate(advice.splitlines()):
-        start = INDENT + (WHAT_TO_DO if number == 0 else "  ")
+        start = INDENT + ("  " if number else "Qué hacer: ")
         yield from fold(start + printable(line), width, INDENT + "  ")
 
 
@@ -144,14 +144,5 @@ def check_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any
     return {
         "summary": {"exit_code": exit_code} | {level: counts[level] for level in MARKS},
         "interrupted": any(finding.name == INTERRUPTED for finding in findings),
-        "findings": [
-            {
-                "area": finding.area,
-                "name": finding.name,
-                "level": finding.level,
-                "text": as_utf8(finding.text),
-                "advice": as_utf8(finding.advice),
-            }
-            for finding in findings
-        ],
+        "findings": [{key: as_utf8(value) for key, value in asdict(each).items()} for each in findings],
     }

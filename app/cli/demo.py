@@ -25,10 +25,10 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, 
 from app.cli.commands.run import carry_out
 from app.cli.settings import read_settings
 from app.core.config import PROJECT_DIR
+from app.core.files import write_private
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, MissingDependency, WeightsUnavailable
 from app.faces.embedder import load_network
-from app.faces.onnx_sessions import SessionOptions
-from app.faces.weights import WeightsOptions, WeightsStore, copy_weights, describe_weights
+from app.faces.weights import WeightsStore, describe_weights
 from app.records import Image
 from app.runs.run import LoadFaces
 
@@ -184,7 +184,7 @@ def _choose_model(say: Callable[[str], None]) -> dict[str, object]:
     """Return Facenet512 if its weights are here or can be downloaded, else the model whose weights a package has."""
     try:
         mirror = os.environ.get("WEIGHTS_MIRROR", "")
-        load_network("Facenet512", WeightsStore(WeightsOptions(mirror=mirror)).ensure, SessionOptions())
+        load_network("Facenet512", WeightsStore(mirror=mirror).ensure)
     except WeightsUnavailable:
         say("Sin red para descargar Facenet512: la demostración usa el modelo Dlib (una ejecución real no lo haría).\n")
         return {"FACE_MODEL": FALLBACK_MODEL, "DEEPFACE_HOME": str(_home_with_packaged_weights())}
@@ -195,5 +195,7 @@ def _home_with_packaged_weights() -> Path:
     file = describe_weights(FALLBACK_MODEL)
     assert file is not None
     source = _package_file("face_recognition_models", "models", file.name)
-    copy_weights(source, file, WeightsStore(WeightsOptions(home=str(DEMO_DIR))))
+    target = WeightsStore(str(DEMO_DIR)).path_of(file)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_private(target, source.read_bytes())
     return DEMO_DIR

@@ -34,26 +34,30 @@ COMMANDS = {
     "print_schema": "app.cli.commands.schema",
 }
 WITHOUT_ONE = "app.cli.commands.run"
+Command = Callable[[argparse.Namespace, Console, Any], int]  # `run` of each of these modules; it may raise RunError
 LoadFaces = Callable[..., Any]  # without the type of the nets, whose import takes a second
 
 log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace, load_faces: LoadFaces | None = None) -> int:
-    """Run the program and return its exit code. `load_faces` loads the nets, by default the real ones."""
+    """Run the program and return its exit code. `load_faces` loads the nets, by default the real ones. Raises
+    ModuleNotFoundError when a package that the command imports is not installed."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     with nullcontext() if options.debug else without_native_chatter():
-        return _run_or_complain(options, load_faces)
+        asked = (module for name, module in COMMANDS.items() if getattr(options, name) not in (None, False))
+        command = import_module(next(asked, WITHOUT_ONE))
+        return _run_or_complain(options, command.run, load_faces)
 
 
-def _run_or_complain(options: argparse.Namespace, load_faces: LoadFaces | None) -> int:
+def _run_or_complain(options: argparse.Namespace, command: Command, load_faces: LoadFaces | None) -> int:
     console = open_console(to_stderr=options.json == STDOUT, quiet=options.quiet)
     try:
         _check_targets(options)
     except RunError as error:  # no metrics of this one: there is no place for them
         return complain(console, error)
     try:
-        return _carry_out(options, console, load_faces)
+        return command(options, console, load_faces)
     except RunError as error:
         ending = error
     except ModuleNotFoundError as error:
@@ -68,14 +72,6 @@ def _run_or_complain(options: argparse.Namespace, load_faces: LoadFaces | None) 
 
         publish(console, options.metrics, ending.exit_code)
     return complain(console, ending)
-
-
-def _carry_out(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
-    """Call the `run` of the command's module. Every command has one, with these arguments; it may raise RunError."""
-    asked = (module for name, module in COMMANDS.items() if getattr(options, name) not in (None, False))
-    command = import_module(next(asked, WITHOUT_ONE))
-    exit_code: int = command.run(options, console, load_faces)
-    return exit_code
 
 
 def _explain_defect(console: Console, error: Exception) -> Defect:

@@ -1,6 +1,5 @@
-"""Cut a face out of an image as the recognition network needs it: eyes level, letterboxed, float32 in [0, 1].
-
-Alignment and letterbox are DeepFace's own, so that vectors match those of the recognition service.
+"""Cut a face out of an image as the recognition network needs it, by DeepFace's own alignment and letterbox, so that
+vectors match those of the recognition service.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
-from app.faces.cropping import crop_with_black
 from app.faces.deepface_api import FacialAreaRegion, detection, modeling, preprocessing
-from app.faces.regions import box_of
+from app.faces.regions import box_of, crop_with_black
 from app.records import Image
 
 CUBIC_REACH_PX = 3  # interpolation looks two pixels further, and the middle of an odd side is half a pixel off
@@ -31,30 +29,21 @@ def find_eyes(image: Image, region: FacialAreaRegion) -> FacialAreaRegion:
 
 def align_face(image: Image, region: FacialAreaRegion, input_side_px: int) -> Image:
     """Turn the face until its eyes are level and cut its box out (BGR uint8), as DeepFace's `extract_face` does; black
-    where the photo ends. `input_side_px` is the longer side of the network's input.
-
-    A face at least twice as large as the network's input is reduced first: turning it at full size costs more and
-    gives the network nothing.
-    """
+    where the photo ends. `input_side_px` is the longer side of the network's input."""
+    # Turning a large face at full size costs more and gives the network nothing.
     factor = max(1, int(max(region.w, region.h) / input_side_px))
     width, height = round(region.w / factor), round(region.h / factor)
     margin_x, margin_y = turning_margins(width, height, region)
-    around = crop_with_black(
-        image,
-        int(region.x) - margin_x * factor,
-        int(region.y) - margin_y * factor,
-        (width + 2 * margin_x) * factor,
-        (height + 2 * margin_y) * factor,
-    )
+    left, top = int(region.x) - margin_x * factor, int(region.y) - margin_y * factor
+    around_size = (width + 2 * margin_x) * factor, (height + 2 * margin_y) * factor
+    around = crop_with_black(image, left, top, *around_size)
     turned, _ = detection.align_img_wrt_eyes(reduce(around, factor), region.left_eye, region.right_eye)
     return np.asarray(turned[margin_y : margin_y + height, margin_x : margin_x + width], np.uint8)
 
 
 def turning_margins(width: int, height: int, region: FacialAreaRegion) -> tuple[int, int]:
     """Compute how many pixels beyond the box are needed, in x and in y, to turn it until the region's eyes are level.
-
-    DeepFace always turns twice the box's size instead: the same pixels at three times the cost.
-    """
+    DeepFace always turns twice the box's size instead: the same pixels at three times the cost."""
     if region.left_eye is None or region.right_eye is None:
         return 0, 0
     across, down = (abs(side) for side in np.subtract(region.left_eye, region.right_eye))

@@ -14,28 +14,18 @@ os.environ.setdefault("DEEPFACE_LOG_LEVEL", "40")  # errors only: stdout carries
 
 from deepface.commons import folder_utils
 from deepface.models.Detector import Detector, FacialAreaRegion
-from deepface.modules import detection, modeling, preprocessing
-from deepface.modules.exceptions import UnimplementedError
+from deepface.modules import detection, exceptions, modeling, preprocessing
 
 from app.errors import UnknownModel
 
-__all__ = [
-    "Detector",
-    "FacialAreaRegion",
-    "UnimplementedError",
-    "detection",
-    "folder_utils",
-    "modeling",
-    "preprocessing",
-    "recognition_model",
-]
+__all__ = ["Detector", "FacialAreaRegion", "detection", "exceptions", "folder_utils", "modeling", "preprocessing"]
 
 
 def recognition_model(name: str) -> type:
     """Return DeepFace's client class for a recognition model. Raises UnknownModel."""
     try:
         client: type = modeling.get_model_class("facial_recognition", name)
-    except UnimplementedError as error:
+    except exceptions.UnimplementedError as error:
         names = ", ".join(modeling.AVAILABLE_MODELS["facial_recognition"])
         raise UnknownModel(f"Modelo desconocido: {name}", f"Use uno de: {names}.") from error
     return client

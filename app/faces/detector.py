@@ -1,12 +1,10 @@
 """Face detectors: MTCNN on a reduced copy of the photo, and DeepFace's own detectors.
 
-All have DeepFace's interface, `detect_faces`: BGR uint8 (h, w, 3) -> regions in its pixels, with landmarks where the
-detector gives them.
+All have DeepFace's interface, `detect_faces`: BGR uint8 (h, w, 3) -> regions in its pixels.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 import threading
@@ -16,15 +14,14 @@ import cv2
 
 from app.core.image_scaling import reduce
 from app.errors import UnknownModel, WeightsUnavailable
-from app.faces.deepface_api import Detector, FacialAreaRegion, UnimplementedError, modeling
+from app.faces.deepface_api import Detector, FacialAreaRegion, exceptions, modeling
 from app.faces.mtcnn import PYRAMID_FACTOR, Detection, Mtcnn
-from app.faces.regions import Point, map_landmarks
+from app.faces.regions import move_region
 from app.records import Image
 
 LIBRARY_MIN_FACE_PX = 20.0  # the `mtcnn` package's default, which DeepFace keeps
 STRIP_SHARE = 0.375  # of `max_side_px`: the least that the shorter side of a long photo's copy has
 DEEPFACE_BORDER = 0.5  # DeepFace pads the photo by this much of its size on each side before detection
-DECORATION = r"^\W+"  # DeepFace begins some messages with emojis
 OWN_MTCNN = "mtcnn"
 LIBRARY_MTCNN = "mtcnn-tensorflow"  # the reference: DeepFace's own way of calling the package
 
@@ -63,17 +60,13 @@ def choose_reduction(shape: tuple[int, ...], max_side_px: int) -> int:
 
 def smallest_face(wanted_px: float, scale: float) -> float:
     """Choose the pyramid's smallest face (pixels): the first level of the unscaled image's pyramid that is at least
-    `wanted_px` in a copy scaled by `scale`.
-
-    On those levels P-Net sees the same pixels as in DeepFace's run at full size, and proposes the same boxes.
-    """
+    `wanted_px` in a copy scaled by `scale`. There P-Net proposes the same boxes as in DeepFace's run at full size."""
     base = LIBRARY_MIN_FACE_PX * scale
     levels = math.ceil(math.log(wanted_px / base) / -math.log(PYRAMID_FACTOR))
     return float(base / PYRAMID_FACTOR ** max(0, levels))
 
 
 def _region(face: Detection, scale: float) -> FacialAreaRegion:
-    """Return MTCNN's detection as DeepFace's region, `scale` times as large."""
     x1, y1, x2, y2 = (round(float(value)) for value in face.box * scale)
     # DeepFace names eyes and mouth from the person's side, MTCNN from the onlooker's.
     right, left, nose, mouth_right, mouth_left = (tuple(map(float, point)) for point in face.landmarks * scale)
@@ -100,12 +93,13 @@ class DeepFaceDetector(Detector):  # type: ignore[misc]
         registered = "mtcnn" if name == LIBRARY_MTCNN else name
         try:
             self._client = modeling.build_model("face_detector", registered)
-        except UnimplementedError as error:
+        except exceptions.UnimplementedError as error:
             names = sorted([*modeling.AVAILABLE_MODELS["face_detector"], LIBRARY_MTCNN])
             raise UnknownModel(f"Detector desconocido: {name}", f"Use uno de: {', '.join(names)}.") from error
         except (ValueError, ImportError, OSError) as error:
+            reason = re.sub(r"^\W+", "", str(error))  # DeepFace begins some messages with emojis
             raise WeightsUnavailable(
-                f"No se pudo preparar el detector {name}: {re.sub(DECORATION, '', str(error))}",
+                f"No se pudo preparar el detector {name}: {reason}",
                 "Instale lo que falta, o use el detector mtcnn, que no descarga nada.",
             ) from error
 
@@ -114,7 +108,7 @@ class DeepFaceDetector(Detector):  # type: ignore[misc]
         padded = cv2.copyMakeBorder(img, top, top, left, left, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         with self._one_at_a_time:
             regions = self._client.detect_faces(padded)
-        return [_move(region, -left, -top) for region in regions]
+        return [move_region(region, left, top) for region in regions]
 
 
 def build_detector(options: DetectionOptions, nets: Mtcnn) -> Detector:
@@ -122,12 +116,3 @@ def build_detector(options: DetectionOptions, nets: Mtcnn) -> Detector:
     if options.detector == OWN_MTCNN:
         return BoundedMtcnn(options, nets)
     return DeepFaceDetector(options.detector)
-
-
-def _move(region: FacialAreaRegion, dx: int, dy: int) -> FacialAreaRegion:
-    """Return the region moved by so many pixels."""
-
-    def move(point: Point) -> Point:
-        return point[0] + dx, point[1] + dy
-
-    return dataclasses.replace(region, x=region.x + dx, y=region.y + dy, **map_landmarks(region, move))

@@ -1,8 +1,9 @@
-"""Compute the vectors of faces with one of DeepFace's recognition models."""
+"""Compute the vectors of faces with one of DeepFace's recognition models, and describe what makes them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -11,12 +12,32 @@ from numpy.typing import NDArray
 
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import modeling, recognition_model
-from app.faces.onnx_sessions import SessionOptions, open_session
-from app.faces.weights import Provide, describe_weights
-from app.records import Embedding, Face
+from app.faces.detector import OWN_MTCNN
+from app.faces.onnx_sessions import open_session
+from app.faces.weights import Provide, WeightsFile, WeightsStore, describe_weights
+from app.records import Embedding, EmbeddingSpec, Face
 
-CHANNELS = 3
 OUTPUT_AXES = 2  # faces, dimensions
+ALIGNMENT = "eyes level, box of the detector, letterbox"  # as DeepFace's align=True, expand_percentage=0
+NORMALISATION, COLOUR_ORDER = "base", "BGR"
+# Version of our own steps before the network; raised with every change that moves vectors. 2: the nets' scores decide
+# which way up a face is; before, some faces were embedded upside down.
+PREPROCESSING = 2
+OWN_DETECTOR = 1  # version of our own detector, likewise
+# Lengths of the vectors of DeepFace's models, from their published architectures.
+DIMENSIONS = {
+    "Facenet512": 512,
+    "ArcFace": 512,
+    "GhostFaceNet": 512,
+    "Buffalo_L": 512,
+    "Facenet": 128,
+    "Dlib": 128,
+    "OpenFace": 128,
+    "SFace": 128,
+    "DeepID": 160,
+    "VGG-Face": 4096,
+    "DeepFace": 4096,
+}
 
 Floats = NDArray[np.float32]
 
@@ -34,10 +55,10 @@ class Network(Protocol):
 class OnnxNetwork:
     """One of DeepFace's ONNX graphs in a session of ours. Raises ValueError when the graph has other shapes."""
 
-    def __init__(self, path: Path, options: SessionOptions) -> None:
-        self._session = open_session(path, options)
+    def __init__(self, path: Path, providers: Sequence[str]) -> None:
+        self._session = open_session(path, providers)
         source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        if source.shape[3:] != [CHANNELS] or len(target.shape) != OUTPUT_AXES:
+        if source.shape[3:] != [3] or len(target.shape) != OUTPUT_AXES:
             raise ValueError(f"{path.name}: entrada {source.shape}, salida {target.shape}")
         self._name = source.name
         self.input_size = (int(source.shape[1]), int(source.shape[2]))
@@ -61,32 +82,22 @@ class DeepFaceNetwork:
         return vectors.reshape(len(batch), -1)  # DeepFace drops the axis of a batch of one
 
 
-def load_network(model: str, provide: Provide, options: SessionOptions) -> Network:
+def load_network(model: str, provide: Provide, providers: Sequence[str] = ()) -> Network:
     """Load a model from the weights file that `provide` returns. Raises UnknownModel, WeightsUnavailable."""
-    if _runs_as_plain_graph(recognition_model(model)):
-        return _load_graph(model, provide, options)
-    return _load_client(model, provide, options)
-
-
-def _runs_as_plain_graph(client: type) -> bool:
+    client, file = recognition_model(model), describe_weights(model)
     # SFace comes as a graph too, but its client prepares the input in its own way.
-    base = client.__mro__[1]
-    return base.__name__ == "OnnxFacialRecognition" and "predict" not in vars(client)
-
-
-def _load_graph(model: str, provide: Provide, options: SessionOptions) -> Network:
-    file = describe_weights(model)
+    if client.__mro__[1].__name__ != "OnnxFacialRecognition" or "predict" in vars(client):
+        return _load_client(model, file, provide, providers)
     if file is None:
         raise UnknownModel(f"DeepFace no indica los pesos de {model}", "Use el modelo Facenet512.")
     loaded: dict[Path, OnnxNetwork] = {}
-    path = provide(file, lambda path: loaded.update({path: OnnxNetwork(path, options)}))
-    return loaded.get(path) or OnnxNetwork(path, options)
+    path = provide(file, lambda path: loaded.update({path: OnnxNetwork(path, providers)}))
+    return loaded.get(path) or OnnxNetwork(path, providers)
 
 
-def _load_client(model: str, provide: Provide, options: SessionOptions) -> Network:
-    file = describe_weights(model)
+def _load_client(model: str, file: WeightsFile | None, provide: Provide, providers: Sequence[str]) -> Network:
     if file is not None:
-        provide(file, lambda path: _check_loads(path, file.name, options))
+        provide(file, lambda path: _check_loads(path, file.name, providers))
     try:
         return DeepFaceNetwork(model)
     except (ValueError, ImportError, OSError, RuntimeError) as error:
@@ -94,10 +105,10 @@ def _load_client(model: str, provide: Provide, options: SessionOptions) -> Netwo
         raise WeightsUnavailable(f"No se pudo preparar el modelo {model}: {error}", advice) from error
 
 
-def _check_loads(path: Path, name: str, options: SessionOptions) -> None:
+def _check_loads(path: Path, name: str, providers: Sequence[str]) -> None:
     """Raise the library's own error when the file does not load; DeepFace's client checks the shapes."""
     if name.endswith(".onnx"):
-        open_session(path, options)
+        open_session(path, providers)
     elif name.endswith(".dat"):
         import dlib  # noqa: PLC0415  # an optional package
 
@@ -109,7 +120,6 @@ class Embedder:
 
     def __init__(self, model: str, network: Network) -> None:
         self.model = model
-        self.input_size = network.input_size
         self._network = network
 
     def embed(self, faces: Sequence[Face]) -> list[Embedding]:
@@ -123,3 +133,14 @@ class Embedder:
             Embedding(face.photo, vector, self.model, face.analysis)
             for face, vector in zip(faces, vectors, strict=True)
         ]
+
+
+def describe_spec(model: str, detector: str, weights: WeightsStore) -> EmbeddingSpec:
+    """Return this installation's embedding spec; the hash is empty while there are no weights. Raises UnknownModel.
+    DECODE_MIN_SIDE, DETECTION_MAX_SIDE and MIN_FACE_RATIO are not part of it: they move a vector by less than two
+    photos of one person differ, and tuning them must not make the whole gallery be computed again."""
+    file = describe_weights(model)
+    # DeepFace fetches a model of several files in its own way: its version stands for their hash.
+    digest = f"deepface {version('deepface')}" if file is None else weights.recorded_digest(file)
+    versions = f"{version('mtcnn')}/{OWN_DETECTOR}" if detector == OWN_MTCNN else f"(deepface {version('deepface')})"
+    return EmbeddingSpec(model, digest, f"{detector} {versions}", ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)

@@ -1,8 +1,6 @@
 """Find the face in a photo and turn the photo until the face is upright.
 
-The search looks at the photo as it is first. Only when no face is found there, or the face does not plainly stand
-upright, it goes on to search variants: turned positions and changed copies of the photo. Which position is the upright
-one is decided by `orientation.py`, never by the detector's confidence.
+Which position is the upright one is decided by `orientation.py`, never by the detector's confidence.
 Thresholds: measured by `python -m benchmarks.finding`, see docs/quality.md.
 """
 
@@ -19,12 +17,11 @@ import numpy as np
 
 from app.faces.deepface_api import Detector, FacialAreaRegion
 from app.faces.orientation import OrientationJudge, Verdict
-from app.faces.regions import box_of, map_landmarks, overlap, sort_by_size, turn_region_back
+from app.faces.regions import box_of, move_region, overlap, sort_by_size, turn_region_back
 from app.records import Image
 
 PLAIN, BORDERED, ENHANCED, ENLARGED, CLOSER = "plain", "bordered", "enhanced", "enlarged", "closer"
 POSITION, FACE = "position", "face"  # the two doubts that a search result may carry
-DEGREES = 90  # of one quarter turn
 ROTATIONS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 TURNS = tuple(range(4))  # quarter turns, anticlockwise
 MAX_TILT_DEGREES = 60.0  # of an upright face's eyes
@@ -39,9 +36,8 @@ ENLARGED_SIDE_PX = 640  # the longer side that small photos are enlarged towards
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
     """What one search variant found. `image` holds the photo's own pixels (BGR uint8), turned by `quarter_turns`
-    anticlockwise (as `np.rot90` does) so that the face is upright; `regions` are in its pixels, none without a face.
-    `variant` names the search variant. `doubt` concerns the largest region: POSITION, it is not clear which way up
-    it lies; FACE, it is not clear that it is a face; empty, neither."""
+    anticlockwise (as `np.rot90` does) so that the face is upright; `regions` are in its pixels. `doubt`: it is not
+    clear which way up the largest region lies (POSITION), or that it is a face (FACE); empty, neither."""
 
     image: Image
     regions: list[FacialAreaRegion]
@@ -68,8 +64,8 @@ class FaceSearch:
         self._judge = judge
 
     def search(self, image: Image) -> SearchResult:
-        """Look at the photo as it is; then at its other positions, and at bordered, enhanced and enlarged copies, until
-        a face is found that stands upright."""
+        """Look at the photo as it is; only if no face there plainly stands upright, look at its other positions, and at
+        bordered, enhanced and enlarged copies, until one does."""
         plain = SearchResult(image, self._detect(image), PLAIN, 0)
         if not plain.regions:
             turned = self._try(image, _variants(image)) or plain
@@ -105,7 +101,7 @@ class FaceSearch:
             regions, verdict = self._judge_regions(shown, regions)
             is_certain = verdict.quarter_turns == 0 and _stands_upright(sort_by_size(regions)[0])
             if is_certain or (uncertain is None and verdict.is_face and verdict.quarter_turns is None):
-                in_photo = [_in_photo(region, copy) for region in regions]
+                in_photo = [move_region(region, copy.border_px, copy.border_px, copy.factor) for region in regions]
                 doubt = "" if is_certain else POSITION
                 found = SearchResult(_turn(image, turns), in_photo, _name(copy.name, turns), turns, doubt)
                 if is_certain:
@@ -156,7 +152,7 @@ def _name(copy: str, quarter_turns: int) -> str:
     """Name a search variant, such as `enhanced_turned_90`. The names are stored with the photo's record."""
     if not quarter_turns:
         return copy
-    turned = f"turned_{quarter_turns * DEGREES}"
+    turned = f"turned_{quarter_turns * 90}"
     return turned if copy == PLAIN else f"{copy}_{turned}"
 
 
@@ -190,17 +186,6 @@ def equalise(image: Image) -> Image:
 
 def _turn(image: Image, quarter_turns: int) -> Image:
     return image if not quarter_turns else np.asarray(cv2.rotate(image, ROTATIONS[quarter_turns]), np.uint8)
-
-
-def _in_photo(region: FacialAreaRegion, copy: Copy) -> FacialAreaRegion:
-    """Return the region of a copy in pixels of the photo."""
-    border, factor = copy.border_px, copy.factor
-    if (border, factor) == (0, 1):
-        return region
-    x, y = round((region.x - border) / factor), round((region.y - border) / factor)
-    w, h = round(region.w / factor), round(region.h / factor)
-    landmarks = map_landmarks(region, lambda point: ((point[0] - border) / factor, (point[1] - border) / factor))
-    return dataclasses.replace(region, x=x, y=y, w=w, h=h, **landmarks)
 
 
 def _stands_upright(face: FacialAreaRegion) -> bool:

@@ -1,10 +1,12 @@
 """Detect faces and their landmarks with MTCNN on ONNX Runtime, with the results of the `mtcnn` library 1.0.0.
 
-Nets and thresholds: Zhang et al. 2016; weights, constants and conventions: the `mtcnn` package.
+Nets and thresholds: Zhang et al. 2016; weights, constants and conventions: the `mtcnn` package, the odd ones too: the
+`+ 1` in sizes, and suppression by a box that was itself suppressed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from app.faces import mtcnn_boxes as arithmetic
-from app.faces.mtcnn_boxes import NO_CANDIDATES, SCORE, Floats
 from app.faces.mtcnn_graphs import build_onet, build_pnet, build_rnet
-from app.faces.onnx_sessions import SessionOptions, open_session
+from app.faces.onnx_sessions import open_session
 from app.records import Image
 
+Floats = NDArray[np.float64]  # candidates: rows (x1, y1, x2, y2, score), (n, 5), in pixels
+
+SCORE = 4
+PNET_CELL_PX = 12  # the side of the square that one P-Net output looks at
+PNET_STRIDE_PX = 2
+NO_CANDIDATES: Floats = np.empty((0, 5))
 PYRAMID_FACTOR = 0.709  # between two levels of the pyramid
 PNET_THRESHOLD, RNET_THRESHOLD, ONET_THRESHOLD = 0.6, 0.7, 0.8
 SCALE_OVERLAP = 0.5  # within one level of the pyramid
@@ -40,18 +46,16 @@ class Detection:
 class Mtcnn:
     """The three nets, loaded once. Safe to use from several threads."""
 
-    def __init__(self, options: SessionOptions | None = None) -> None:
-        options = options or SessionOptions()
-        self._pnet = open_session(build_pnet(), options)
-        self._rnet = open_session(build_rnet(), options)
-        self._onet = open_session(build_onet(), options)
+    def __init__(self, providers: Sequence[str] = ()) -> None:
+        self._pnet = open_session(build_pnet(), providers)
+        self._rnet = open_session(build_rnet(), providers)
+        self._onet = open_session(build_onet(), providers)
 
     def detect(self, image: Image, min_face_px: float = 20.0) -> list[Detection]:
         """Return the faces in a BGR uint8 (h, w, 3) image, the most confident first; empty when there is none."""
         planes = _normalise(image)
-        candidates = self._propose(planes, min_face_px)
         batch = _as_batch(planes)
-        return self._describe(batch, self._refine(batch, candidates))
+        return self._describe(batch, self._refine(batch, self._propose(planes, min_face_px)))
 
     def rate_with_rnet(self, images: NDArray[np.uint8], boxes: Floats) -> NDArray[np.float64]:
         """Rate by R-Net how much the contents of the boxes (m, 5) look like a face: the mean logit over the boxes, for
@@ -64,38 +68,35 @@ class Mtcnn:
 
     def _propose(self, planes: NDArray[np.float32], min_face_px: float) -> Floats:
         """Return P-Net's candidates (n, 5) of all levels of the pyramid."""
-        scales = arithmetic.pyramid_scales(min(planes.shape[:2]), min_face_px, PYRAMID_FACTOR)
-        levels = [self._scan(planes, scale) for scale in scales]
-        found = np.concatenate(levels) if levels else NO_CANDIDATES
-        return arithmetic.to_square(arithmetic.suppress(found, STAGE_OVERLAP))
+        scales = pyramid_scales(min(planes.shape[:2]), min_face_px, PYRAMID_FACTOR)
+        found = np.concatenate([NO_CANDIDATES, *(self._scan(planes, scale) for scale in scales)])
+        return to_square(suppress(found, STAGE_OVERLAP))
 
     def _scan(self, planes: NDArray[np.float32], scale: float) -> Floats:
         """Return P-Net's candidates of one level, in pixels of the image."""
         height, width = (int(side * scale) for side in planes.shape[:2])
         level = np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA), np.float32)
         offsets, score = self._pnet.run(["offsets", "score"], {"image": _as_batch(level)})
-        found = arithmetic.candidates_from_map(offsets[0], score[0], PNET_THRESHOLD)
+        found = candidates_from_map(offsets[0], score[0], PNET_THRESHOLD)
         found[:, :SCORE] /= scale
-        return arithmetic.suppress(found, SCALE_OVERLAP)
+        return suppress(found, SCALE_OVERLAP)
 
     def _refine(self, batch: NDArray[np.float32], candidates: Floats) -> Floats:
-        """Return the candidates that R-Net takes for faces, their boxes corrected."""
         if not len(candidates):
             return NO_CANDIDATES
         offsets, score = self._rnet.run(["offsets", "score"], _patches(batch, candidates, RNET_SIDE_PX))
-        candidates = np.column_stack([arithmetic.move(candidates, offsets)[:, :SCORE], score])
+        candidates = np.column_stack([move(candidates, offsets)[:, :SCORE], score])
         kept = candidates[score > RNET_THRESHOLD]
-        return arithmetic.to_square(arithmetic.suppress(kept, STAGE_OVERLAP))
+        return to_square(suppress(kept, STAGE_OVERLAP))
 
     def _describe(self, batch: NDArray[np.float32], candidates: Floats) -> list[Detection]:
-        """Return the candidates that O-Net takes for faces, with their landmarks."""
         if not len(candidates):
             return []
         names = ["offsets", "landmarks", "score"]
         offsets, marks, score = self._onet.run(names, _patches(batch, candidates, ONET_SIDE_PX))
-        points = arithmetic.place_landmarks(candidates, marks).reshape(-1, 10)
-        faces = np.column_stack([arithmetic.move(candidates, offsets)[:, :SCORE], score, points])
-        faces = arithmetic.suppress(faces[score > ONET_THRESHOLD], STAGE_OVERLAP, of_smaller=True)
+        points = place_landmarks(candidates, marks).reshape(-1, 10)
+        faces = np.column_stack([move(candidates, offsets)[:, :SCORE], score, points])
+        faces = suppress(faces[score > ONET_THRESHOLD], STAGE_OVERLAP, of_smaller=True)
         return [Detection(row[:4], row[5:].reshape(5, 2), float(row[SCORE])) for row in faces]
 
 
@@ -113,7 +114,7 @@ def _as_batch(planes: NDArray[np.float32]) -> NDArray[np.float32]:
 def _patches(images: NDArray[np.float32], candidates: Floats, side: int) -> dict[str, NDArray[np.generic]]:
     """Build the input of R-Net and O-Net: the same boxes of each image (n, 3, h, w)."""
     count, _, height, width = images.shape
-    regions, inside = arithmetic.sampling_regions(candidates, (height, width), side)
+    regions, inside = sampling_regions(candidates, (height, width), side)
     return {
         "image": images,
         "regions": np.tile(regions, (count, 1)),
@@ -123,8 +124,84 @@ def _patches(images: NDArray[np.float32], candidates: Floats, side: int) -> dict
 
 
 def _mean_logits(net: InferenceSession, images: NDArray[np.uint8], boxes: Floats, side: int) -> NDArray[np.float64]:
-    """Return the mean logit (n,) of the boxes' scores in each image; see `Mtcnn.rate_with_rnet`."""
     batch = np.concatenate([_as_batch(_normalise(image)) for image in images])
     (score,) = net.run(["score"], _patches(batch, boxes, side))
     certain = np.clip(np.asarray(score, np.float64), LEAST_SCORE, 1 - LEAST_SCORE)
     return np.asarray(np.log(certain / (1 - certain)).reshape(len(images), -1).mean(axis=1))
+
+
+def pyramid_scales(short_side_px: int, min_face_px: float, factor: float) -> list[float]:
+    """Return the scales of the pyramid's levels: from faces of `min_face_px` up to faces as large as the image."""
+    first = PNET_CELL_PX / min_face_px
+    count = round(-(np.log(short_side_px / PNET_CELL_PX) / np.log(factor) + 1))
+    scales = [float(first * factor**level) for level in range(count)]
+    return [scale for scale in scales if int(short_side_px * scale) >= PNET_CELL_PX]
+
+
+def candidates_from_map(offsets: NDArray[np.float32], score: NDArray[np.float32], threshold: float) -> Floats:
+    """Convert P-Net's maps (4, h, w) and (h, w) to the candidates above the threshold, row by row."""
+    rows, columns = np.nonzero(score > threshold)
+    corner = np.stack([columns, rows], axis=1).astype(np.float64) * PNET_STRIDE_PX + 1
+    shift = offsets[:, rows, columns].T
+    side = PNET_CELL_PX - 1
+    first, second = corner + shift[:, :2] * side, corner + side + shift[:, 2:] * side
+    return np.column_stack([first, second, score[rows, columns]])
+
+
+def overlaps(boxes: Floats, *, of_smaller: bool = False) -> Floats:
+    """Compute the pairwise overlap (n, n): intersection over union, or over the smaller of the two boxes."""
+    x1, y1, x2, y2 = boxes[:, :4].T
+    area = (x2 - x1) * (y2 - y1)
+    width = np.minimum.outer(x2, x2) - np.maximum.outer(x1, x1)
+    height = np.minimum.outer(y2, y2) - np.maximum.outer(y1, y1)
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    whole = np.minimum.outer(area, area) if of_smaller else np.add.outer(area, area) - shared
+    return np.asarray(shared / whole)
+
+
+def suppress(boxes: Floats, threshold: float, *, of_smaller: bool = False) -> Floats:
+    """Drop each box that overlaps a stronger one by more than `threshold`; strongest first."""
+    # P-Net's scores saturate at 1.0, so ties are common: this very sort breaks them as the library does.
+    ordered = boxes[np.argsort(boxes[:, SCORE])[::-1]]
+    beaten = np.triu(overlaps(ordered, of_smaller=of_smaller) > threshold, k=1).any(axis=0)
+    return ordered[~beaten]
+
+
+def to_square(boxes: Floats) -> Floats:
+    """Widen each box's shorter side around its centre until it is a square."""
+    squared = boxes.copy()
+    size = boxes[:, 2:4] - boxes[:, :2]
+    largest = size.max(axis=1, keepdims=True, initial=0)
+    squared[:, :2] += size * 0.5 - largest * 0.5
+    squared[:, 2:4] = squared[:, :2] + largest
+    return squared
+
+
+def move(boxes: Floats, offsets: NDArray[np.float32]) -> Floats:
+    """Shift the corners by a net's offsets (n, 4), which are fractions of the box's size."""
+    moved = boxes.copy()
+    size = boxes[:, 2:4] - boxes[:, :2] + 1
+    moved[:, :4] += offsets * np.tile(size, 2)
+    return moved
+
+
+def place_landmarks(boxes: Floats, landmarks: NDArray[np.float32]) -> Floats:
+    """Convert O-Net's landmarks (n, 10), fractions x1..x5, y1..y5 of the box, to points (n, 5, 2) in the image."""
+    size = boxes[:, None, 2:4] - boxes[:, None, :2] + 1
+    points = np.stack([landmarks[:, :5], landmarks[:, 5:]], axis=2)
+    return points * size + boxes[:, None, :2] - 1
+
+
+def sampling_regions(
+    boxes: Floats, shape: tuple[int, int], side: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Express TensorFlow's crop_and_resize of `side` x `side` patches in the terms of ONNX's RoiAlign: regions (n, 4)
+    whose bins have the sample points as their centres, and a mask (n, 1, side, side), 1 inside the image (h, w)."""
+    extent = np.array([shape[1], shape[0]], np.float64)
+    start, end = (corner * (extent - 1) / extent for corner in (boxes[:, :2], boxes[:, 2:4]))
+    step = (end - start) / (side - 1)
+    samples = start[:, None] + step[:, None] * np.arange(side)[None, :, None]
+    valid = (samples >= 0) & (samples <= extent - 1)
+    inside = valid[:, None, :, None, 1] & valid[:, None, None, :, 0]
+    regions = np.concatenate([start - step / 2, end + step / 2], axis=1)
+    return regions.astype(np.float32), inside.astype(np.float32)

@@ -1,16 +1,12 @@
-"""Build MTCNN's three nets as serialised ONNX graphs from the weights in the `mtcnn` wheel.
+"""Build MTCNN's three nets (Zhang et al. 2016) as serialised ONNX graphs from the weights in the `mtcnn` wheel.
 
-The wheel holds, for each net, the list of Keras arrays in the order of the layers (convolution kernels HWIO,
-dense kernels IO, PReLU slopes). R-Net and O-Net cut their patches out of the image inside the graph (`RoiAlign`), so
-that cutting runs in native code too, without Python's lock.
-Architecture: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded CNNs", 2016.
+R-Net and O-Net cut their patches out of the image inside the graph (`RoiAlign`): in native code, without Python's lock.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from importlib.metadata import distribution
 from typing import Any
 
 import joblib
@@ -22,16 +18,17 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 17
 IR_VERSION = 10  # every onnxruntime in the tested range reads it
 FACE_CLASS = 1  # the nets' softmax is (no face, face)
+TYPES = {"batch": TensorProto.INT64}  # of inputs, where it is not float32
 
 Array = NDArray[np.float32]
-Tensors = dict[str, tuple[int, list[str | int]]]  # name -> element type, shape
+Shapes = dict[str, list[str | int]]  # of tensors, by name
 
 
 class GraphBuilder:
     """Collect a graph's nodes and constants. A layer's method adds it behind the last one and consumes its weights."""
 
     def __init__(self, weights: list[Array], first: str) -> None:
-        self._weights: Iterator[Array] = iter(weights)
+        self._weights = iter(weights)
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self.last = first
@@ -67,51 +64,38 @@ class GraphBuilder:
         self.prelu()
 
     def pool(self, size: int, *, same: bool) -> None:
-        padding = "SAME_UPPER" if same else "VALID"
-        self.add("MaxPool", kernel_shape=[size, size], strides=[2, 2], auto_pad=padding)
-
-    def flatten(self) -> None:
-        # The nets were trained in a column-first framework: Keras permutes to (width, height, channel) first.
-        self.add("Transpose", perm=[0, 3, 2, 1])
-        self.add("Flatten")
+        self.add("MaxPool", kernel_shape=[size, size], strides=[2, 2], auto_pad="SAME_UPPER" if same else "VALID")
 
     def dense(self) -> None:
         kernel, bias = next(self._weights), next(self._weights)
         self.add("Gemm", self.constant(kernel), self.constant(bias))
 
-    def dense_prelu(self) -> None:
-        self.dense()
-        self.prelu(per_channel=(-1,))
-
     def face_score(self) -> None:
-        """Add a softmax over the two classes and output the face's score.
-
-        The sigmoid of their difference is faster, but not equal to the last bit: among scores near 1, suppression
-        would then keep other boxes than the library does.
-        """
+        """Add a softmax over the two classes and output the face's score. The sigmoid of the difference is faster, but
+        not equal to the last bit: among scores near 1, suppression would keep other boxes than the library does."""
         self.add("Softmax", axis=1)
         self.add("Gather", self.constant(np.array(FACE_CLASS)), output="score", axis=1)
 
-    def build(self, inputs: Tensors, outputs: Tensors) -> bytes:
+    def build(self, inputs: Shapes, outputs: Shapes) -> bytes:
         """Check the graph and serialise it."""
-        ends = [
-            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in tensors.items()]
-            for tensors in (inputs, outputs)
-        ]
-        graph = helper.make_graph(self._nodes, "mtcnn", ends[0], ends[1], self._constants)
-        opset = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+        sources, targets = (
+            [
+                helper.make_tensor_value_info(name, TYPES.get(name, TensorProto.FLOAT), sides)
+                for name, sides in each.items()
+            ]
+            for each in (inputs, outputs)
+        )
+        graph = helper.make_graph(self._nodes, "mtcnn", sources, targets, self._constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())
 
 
 def read_weights(net: str) -> list[Array]:
-    """Read the arrays of `pnet`, `rnet` or `onet` from the installed `mtcnn` package, without importing TensorFlow."""
-    # Finding a package does not run it: importing `mtcnn` would import TensorFlow.
-    spec = importlib.util.find_spec("mtcnn")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("No module named 'mtcnn'", name="mtcnn")
-    path = Path(spec.submodule_search_locations[0], "assets", "weights", f"{net}.lz4")
+    """Read the arrays of `pnet`, `rnet` or `onet` from the installed `mtcnn` package, in the order of the layers:
+    convolution kernels HWIO, dense kernels IO, PReLU slopes."""
+    # Importing `mtcnn` would import TensorFlow.
+    path = distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{net}.lz4")
     return [np.asarray(array, np.float32) for array in joblib.load(path)]
 
 
@@ -128,43 +112,23 @@ def build_pnet() -> bytes:
     net.last = trunk
     net.conv()
     net.face_score()
-    outputs: Tensors = {
-        "offsets": (TensorProto.FLOAT, [1, 4, "rows", "columns"]),
-        "score": (TensorProto.FLOAT, [1, "rows", "columns"]),
-    }
-    return net.build({"image": (TensorProto.FLOAT, [1, 3, "h", "w"])}, outputs)
+    outputs: Shapes = {"offsets": [1, 4, "rows", "columns"], "score": [1, "rows", "columns"]}
+    return net.build({"image": [1, 3, "h", "w"]}, outputs)
 
 
 def build_rnet() -> bytes:
     """Build R-Net: image, regions, batch, inside -> offsets (n, 4), score (n,). Patches of 24 x 24."""
-    net = _patch_net("rnet", side=24)
-    net.conv_prelu()
-    net.pool(3, same=True)
-    net.conv_prelu()
-    net.pool(3, same=False)
-    net.conv_prelu()
-    net.flatten()
-    net.dense_prelu()
-    return _finish_patch_net(net, {"offsets": 4})
+    return _build_patch_net("rnet", 24, ((3, True), (3, False)), {"offsets": 4})
 
 
 def build_onet() -> bytes:
     """Build O-Net: as R-Net -> offsets (n, 4), landmarks (n, 10), score (n,). Patches of 48 x 48."""
-    net = _patch_net("onet", side=48)
-    net.conv_prelu()
-    net.pool(3, same=True)
-    net.conv_prelu()
-    net.pool(3, same=False)
-    net.conv_prelu()
-    net.pool(2, same=True)
-    net.conv_prelu()
-    net.flatten()
-    net.dense_prelu()
-    return _finish_patch_net(net, {"offsets": 4, "landmarks": 10})
+    return _build_patch_net("onet", 48, ((3, True), (3, False), (2, True)), {"offsets": 4, "landmarks": 10})
 
 
-def _patch_net(name: str, side: int) -> GraphBuilder:
-    """Begin R-Net or O-Net: cut the patches out of the image, black outside of it."""
+def _build_patch_net(name: str, side: int, pools: Sequence[tuple[int, bool]], heads: dict[str, int]) -> bytes:
+    """Cut the patches out of the image, black outside of it; add a convolution before each pool (size, same) and one
+    after them, then the outputs (name -> numbers a patch) and the score."""
     net = GraphBuilder(read_weights(name), "image")
     net.add(
         "RoiAlign",
@@ -176,24 +140,27 @@ def _patch_net(name: str, side: int) -> GraphBuilder:
         sampling_ratio=1,
     )
     net.add("Mul", "inside")
-    return net
-
-
-def _finish_patch_net(net: GraphBuilder, heads: dict[str, int]) -> bytes:
-    """Add the outputs (name -> numbers a patch) and the score, and build the graph."""
+    for size, same in pools:
+        net.conv_prelu()
+        net.pool(size, same=same)
+    net.conv_prelu()
+    # The nets were trained in a column-first framework: Keras permutes to (width, height, channel) first.
+    net.add("Transpose", perm=[0, 3, 2, 1])
+    net.add("Flatten")
+    net.dense()
+    net.prelu(per_channel=(-1,))
     trunk = net.last
     for head in heads:
-        net.last = trunk
         net.dense()
         net.add("Identity", output=head)
-    net.last = trunk
+        net.last = trunk
     net.dense()
     net.face_score()
-    inputs: Tensors = {
-        "image": (TensorProto.FLOAT, ["images", 3, "h", "w"]),
-        "regions": (TensorProto.FLOAT, ["n", 4]),
-        "batch": (TensorProto.INT64, ["n"]),
-        "inside": (TensorProto.FLOAT, ["n", 1, "side", "side"]),
+    inputs: Shapes = {
+        "image": ["images", 3, "h", "w"],
+        "regions": ["n", 4],
+        "batch": ["n"],
+        "inside": ["n", 1, "side", "side"],
     }
-    outputs: Tensors = {name: (TensorProto.FLOAT, ["n", size]) for name, size in heads.items()}
-    return net.build(inputs, outputs | {"score": (TensorProto.FLOAT, ["n"])})
+    outputs: Shapes = {head: ["n", size] for head, size in heads.items()}
+    return net.build(inputs, outputs | {"score": ["n"]})

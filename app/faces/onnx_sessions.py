@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime as ort
@@ -12,26 +11,15 @@ from app.errors import SettingsError
 
 LOG_ERRORS_ONLY = 3  # onnxruntime's severity scale: 0 verbose .. 4 fatal
 CPU = "CPUExecutionProvider"
-AUTOMATIC = "auto"  # of ONNX_PROVIDERS
 # With ONNX_PROVIDERS=auto: those of these that the installed onnxruntime offers, in this order.
 AUTO_PROVIDERS = ("CUDAExecutionProvider", CPU)
 # Faces in a batch. With more, a layer's values no longer fit a processor's cache; with fewer, a GPU is idle.
 CPU_BATCH, ACCELERATOR_BATCH = 8, 128
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """Resources of a session: `providers` by ONNX Runtime's names (empty: automatic), CPU `threads`."""
-
-    providers: tuple[str, ...] = ()
-    threads: int = 1
-
-
 def parse_providers(setting: str) -> tuple[str, ...]:
     """Return the providers that ONNX_PROVIDERS names; none for `auto`."""
-    if setting == AUTOMATIC:
-        return ()
-    return tuple(name.strip() for name in setting.split(",") if name.strip())
+    return () if setting == "auto" else tuple(name.strip() for name in setting.split(",") if name.strip())
 
 
 def choose_batch_size(wanted: Sequence[str]) -> int:
@@ -53,13 +41,12 @@ def choose_providers(wanted: Sequence[str], available: Sequence[str]) -> list[st
     return list(dict.fromkeys([*chosen, CPU]))
 
 
-def open_session(model: Path | bytes, options: SessionOptions) -> ort.InferenceSession:
+def open_session(model: Path | bytes, providers: Sequence[str] = ()) -> ort.InferenceSession:
     """Load a graph from a file or from its serialised bytes. Raises onnxruntime's own errors when it is not a graph."""
     config = ort.SessionOptions()
     config.log_severity_level = LOG_ERRORS_ONLY
-    config.intra_op_num_threads = options.threads
+    config.intra_op_num_threads = 1  # several photos or batches are computed side by side
     # A spinning pool would take the core away from the threads that decode and detect meanwhile.
     config.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = choose_providers(options.providers, ort.get_available_providers())
-    source = model if isinstance(model, bytes) else str(model)
-    return ort.InferenceSession(source, config, providers=providers)
+    chosen = choose_providers(providers, ort.get_available_providers())
+    return ort.InferenceSession(model if isinstance(model, bytes) else str(model), config, providers=chosen)

@@ -1,8 +1,7 @@
-"""Decide which way up a face lies in its image.
+"""Decide which way up a face lies in its image. Thresholds: measured on the photos of docs/quality.md.
 
-MTCNN also detects faces on their head or on their side, with landmarks that look upright and the same confidence. Its
-second and third nets rate the face itself: their mean logit over slightly shifted boxes is several times higher for the
-upright position than for any other. Thresholds: measured on the photos of docs/quality.md.
+MTCNN also detects faces on their head or on their side, with landmarks that look upright and the same confidence. But
+its other nets' mean logit over slightly shifted boxes is several times higher for the upright position.
 """
 
 from __future__ import annotations
@@ -15,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
-from app.faces.cropping import crop_with_black
-from app.faces.mtcnn import Mtcnn
-from app.faces.mtcnn_boxes import Floats
-from app.faces.regions import Box
+from app.faces.mtcnn import Floats, Mtcnn
+from app.faces.regions import Box, crop_with_black
 from app.records import Image
 
 POSITIONS = 4  # quarter turns
@@ -26,6 +23,11 @@ CUT_SIDE_PX = 96  # of the square around the face that is turned; R-Net sees 24,
 CUT_SHARE = 1.6  # the square's side, in sides of the face's box
 BOX_SHARE = 1.1  # of the boxes that the nets rate, in sides of the face's box
 SHIFT_SHARE = 0.08  # between those boxes
+FACE_PX = CUT_SIDE_PX / CUT_SHARE
+HALF_BOX_PX = FACE_PX * BOX_SHARE / 2
+STEPS = ((0, 0), (-1, -1), (1, -1), (-1, 1), (1, 1))  # of the boxes around the middle of the square, across and down
+CENTRES = CUT_SIDE_PX / 2 + np.array(STEPS) * FACE_PX * SHIFT_SHARE
+BOXES: Floats = np.hstack([CENTRES - HALF_BOX_PX, CENTRES + HALF_BOX_PX, np.ones((len(STEPS), 1))])
 # First glance, by R-Net: nine in ten good photos pass. A face on its head, tilted by 45 degrees besides, reached 4.2.
 GLANCE_LOGIT, GLANCE_LEAD = 4.8, 1.5
 # Closer look, by O-Net. Good photos reach 7.5 and lead over their opposite by 6.0; poor ones that MTCNN still detects
@@ -75,14 +77,3 @@ def _positions(image: Image, box: Box) -> NDArray[np.uint8]:
     cut = reduce(crop_with_black(image, left, top, side, side), side // CUT_SIDE_PX)
     square = cv2.resize(cut, (CUT_SIDE_PX, CUT_SIDE_PX), interpolation=cv2.INTER_LINEAR)
     return np.stack([np.rot90(square, turns) for turns in range(POSITIONS)])
-
-
-def _boxes_around(steps: tuple[tuple[int, int], ...]) -> Floats:
-    """Return boxes (n, 5) around the middle of the square, each shifted by so many steps across and down."""
-    face = CUT_SIDE_PX / CUT_SHARE
-    half, middle = face * BOX_SHARE / 2, CUT_SIDE_PX / 2
-    centres = middle + np.array(steps) * face * SHIFT_SHARE
-    return np.hstack([centres - half, centres + half, np.ones((len(steps), 1))])
-
-
-BOXES = _boxes_around(((0, 0), (-1, -1), (1, -1), (-1, 1), (1, 1)))

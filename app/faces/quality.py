@@ -1,8 +1,7 @@
 """Score the measured components of a face's quality from 0 (worst) to 100, and decide whether it is fit for enrolment.
 
-Components and mappings to scores are those of ISO/IEC 29794-5:2025, as its reference software OFIQ is configured; the
-four mappings that are ours say so. PixelAspectRatio is from ISO/IEC 19794-5, which requires square pixels.
-docs/quality.md lists them all.
+Components and scores are those of ISO/IEC 29794-5:2025, as its software OFIQ is configured, but for those that say so;
+PixelAspectRatio is from ISO/IEC 19794-5. docs/quality.md lists them all.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ Limits = Mapping[str, tuple[float, float]]  # component's name -> (warn below th
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One component of quality: its name in the standard, the unit of its value and, in Spanish, what is wrong with the
-    photo when the score is low (`defect`) and how to take the photo again (`advice`)."""
+    """One component of quality: its name in the standard, in Spanish what is wrong with the photo when the score is low
+    (`defect`) and how to take the photo again (`advice`), and the unit of its value."""
 
     name: str
-    unit: str
     defect: str
     advice: str
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,111 +46,98 @@ class Grade:
 COMPONENTS = (
     Component(
         "SingleFacePresent",
-        "",
         "En la foto hay otra cara casi tan grande como la de la persona",
         "Tome la foto de nuevo con la persona sola, o recorte a las demás.",
     ),
     Component(
         "InterEyeDistance",
-        "px",
         "La cara sale demasiado pequeña, con pocos píxeles",
         "Tome la foto de nuevo más de cerca, y suba el archivo original: no una copia reducida ni una captura.",
+        "px",
     ),
     Component(
         "PixelAspectRatio",
-        "",
         "La foto parece estirada o aplastada",
         "Tome la foto de nuevo de frente, o suba el archivo original sin cambiarle las proporciones.",
     ),
     Component(
         "HeadPoseRoll",
-        "°",
         "La cabeza está muy ladeada, o la foto está girada",
         "Tome la foto de nuevo con la cabeza derecha, o gire la foto antes de subirla.",
+        "°",
     ),
     Component(
         "HeadPoseYaw",
-        "°",
         "La cara mira hacia un lado",
         "Tome la foto de nuevo de frente, con la nariz hacia la cámara.",
+        "°",
     ),
     Component(
         "HeadPosePitch",
-        "°",
         "La cara mira demasiado hacia arriba o hacia abajo",
         "Tome la foto de nuevo con la cámara a la altura de los ojos.",
+        "°",
     ),
     Component(
         "HeadSize",
-        "",
         "La cara ocupa una parte demasiado pequeña o demasiado grande de la foto",
         "Tome la foto de nuevo de modo que la cara ocupe cerca de la mitad del alto.",
     ),
     Component(
         "LeftwardCropOfTheFaceImage",
-        "",
         "La cara está cortada por el borde izquierdo de la foto",
         "Tome la foto de nuevo con la cara completa y en el centro.",
     ),
     Component(
         "RightwardCropOfTheFaceImage",
-        "",
         "La cara está cortada por el borde derecho de la foto",
         "Tome la foto de nuevo con la cara completa y en el centro.",
     ),
     Component(
         "MarginAboveOfTheFaceImage",
-        "",
         "La cara está cortada por arriba",
         "Tome la foto de nuevo con toda la cabeza dentro, de la barbilla al pelo.",
     ),
     Component(
         "MarginBelowOfTheFaceImage",
-        "",
         "La cara está cortada por abajo",
         "Tome la foto de nuevo con toda la cabeza dentro, de la barbilla al pelo.",
     ),
     Component(
         "Sharpness",
-        "",
         "La cara está borrosa",
         "Tome la foto de nuevo sin moverse, con la cara enfocada y la lente limpia.",
     ),
     Component(
         "IlluminationUniformity",
-        "",
         "Un lado de la cara tiene mucha más luz que el otro",
         "Tome la foto de nuevo con la luz de frente, no de un lado.",
     ),
     Component(
         "UnderExposurePrevention",
-        "",
         "La cara está muy oscura",
         "Tome la foto de nuevo con más luz sobre la cara, sin una ventana detrás.",
     ),
     Component(
         "OverExposurePrevention",
-        "",
         "La cara está quemada por demasiada luz",
         "Tome la foto de nuevo sin sol ni flash directo sobre la cara.",
     ),
     Component(
         "LuminanceMean",
-        "",
         "La cara está demasiado oscura o demasiado clara",
         "Tome la foto de nuevo con luz suficiente y pareja sobre la cara.",
     ),
     Component(
         "LuminanceVariance",
-        "",
         "La cara tiene muy poco contraste, o demasiado",
         "Tome la foto de nuevo con luz pareja, sin sombras fuertes ni niebla en la lente.",
     ),
     Component(
         "DynamicRange",
-        "bit",
         "La cara casi no tiene matices: está muy oscura, o muy pálida",
         "Tome la foto de nuevo con más luz, natural y pareja, y sin filtros.",
+        "bit",
     ),
 )
 # Components that need more than a box and five landmarks. Their verdict is always NOT_ASSESSED, never PASSED.
@@ -167,7 +153,6 @@ UNASSESSED = (
     "NaturalColour",
     "CompressionArtifacts",
 )
-UNASSESSED_COMPONENTS = tuple(Component(name, "", "", "") for name in UNASSESSED)
 # Ours: 95 on usual photos; 65 where the distance to the person's other photos begins to grow, 14 where it is 1.5 times.
 SHARPNESS = (0.3, 0.05)
 STRETCH = (0.18, 0.028)  # ours: 50 where the proportions are off by a fifth, more than in any unchanged photo
@@ -176,7 +161,7 @@ STRETCH = (0.18, 0.028)  # ours: 50 where the proportions are off by a fifth, mo
 def grade(values: Values, limits: Limits) -> list[Grade]:
     """Grade each of COMPONENTS, then append those that cannot be assessed here."""
     grades = [_grade(component, float(value), limits) for component, value in zip(COMPONENTS, values, strict=True)]
-    return grades + [Grade(component, None, None, NOT_ASSESSED) for component in UNASSESSED_COMPONENTS]
+    return grades + [Grade(Component(name, "", ""), None, None, NOT_ASSESSED) for name in UNASSESSED]
 
 
 def worst(grades: Sequence[Grade]) -> Grade:
@@ -206,11 +191,6 @@ def _facing(degrees: float) -> float:
     return 100 * max(0.0, math.cos(math.radians(degrees))) ** 2
 
 
-def _varied(variance: float) -> float:
-    """Score the luminance's variance: both too little and too much contrast is bad."""
-    return 100 * math.sin(60 * variance / (60 * variance + 1) * math.pi)
-
-
 SCORES: Mapping[str, Callable[[float], float]] = {
     "SingleFacePresent": lambda value: 100 * (1 - value),
     "InterEyeDistance": _rising(70, 20),
@@ -229,7 +209,7 @@ SCORES: Mapping[str, Callable[[float], float]] = {
     "UnderExposurePrevention": lambda value: 120 * (0.832 - _sigmoid(value, 0.92, 0.05)),
     "OverExposurePrevention": lambda value: 1 / (value + 0.01),
     "LuminanceMean": lambda value: 100 * _sigmoid(value, 0.2, 0.05) * (1 - _sigmoid(value, 0.8, 0.05)),
-    "LuminanceVariance": _varied,
+    "LuminanceVariance": lambda value: 100 * math.sin(60 * value / (60 * value + 1) * math.pi),
     "DynamicRange": lambda value: 12.5 * value,
 }
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
-from app.faces.cropping import crop_inside
 from app.faces.quality import COMPONENTS, Values
+from app.faces.regions import crop_inside
 from app.records import Image
 
 Floats = NDArray[np.float32]
@@ -62,7 +62,8 @@ class FaceView:
 
 def measure(view: FaceView) -> Values:
     """Measure every component; NaN where the photo or the detector does not allow it."""
-    values, detail_px = {"SingleFacePresent": _rivalry(view.areas)}, math.inf
+    rival = math.sqrt(min(1.0, max(view.areas[1:], default=0.0) / max(view.areas[0], 1.0)))
+    values, detail_px = {"SingleFacePresent": rival}, math.inf  # the largest other face's side, of the chosen one's
     x, y, width, height = view.box
     face = crop_inside(view.image, x, y, width, height)
     factor = max(1, max(width, height) // WORKING_SIDE_PX)
@@ -81,14 +82,9 @@ def measure(view: FaceView) -> Values:
     return np.array([values.get(component.name, math.nan) for component in COMPONENTS], np.float32)
 
 
-def _rivalry(areas: tuple[float, ...]) -> float:
-    """Return the largest other face's side as a fraction of the chosen one's, at most 1."""
-    return math.sqrt(min(1.0, max(areas[1:], default=0.0) / max(areas[0], 1.0)))
-
-
 def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
     """Measure pose (degrees), sizes and margins. Yaw, pitch (both by the tip of the nose) and the chin are proxies."""
-    axes = _Axes.of(landmarks)
+    axes = _Axes(landmarks)
     nose = landmarks[2] - axes.eyes
     yaw = math.atan2(nose @ axes.across, NOSE_PROTRUSION * axes.inter_eye)
     pitch = math.atan2(NOSE_HEIGHT * axes.eye_mouth - nose @ axes.down, NOSE_PROTRUSION * axes.eye_mouth)
@@ -109,15 +105,15 @@ def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
 
 
 def _stretch(axes: _Axes, view: FaceView) -> float:
-    """Estimate how many times higher than wide the photo's pixels are: 1 for an average face in an unchanged photo. A
-    proxy, by the landmarks and the box, which follow the picture's proportions. NaN for a tilted head, whose box does
-    not follow them, and for a face that the photo's border cuts."""
-    box, (height, width) = view.box, view.image.shape[:2]
+    """Estimate how many times higher than wide the photo's pixels are, a proxy: 1 for an average face in an unchanged
+    photo. NaN for a tilted head, whose box does not follow the proportions, and for a face that the border cuts."""
+    x, y, w, h = view.box
+    height, width = view.image.shape[:2]
     if abs(axes.across[1]) > math.sin(math.radians(MAX_ROLL_DEGREES)):
         return math.nan
-    if box[0] < 0 or box[1] < 0 or box[0] + box[2] > width or box[1] + box[3] > height:
+    if x < 0 or y < 0 or x + w > width or y + h > height:
         return math.nan
-    seen = math.log(axes.eye_mouth / axes.inter_eye) + BOX_WEIGHT * math.log(max(1, box[3]) / max(1, box[2]))
+    seen = math.log(axes.eye_mouth / axes.inter_eye) + BOX_WEIGHT * math.log(max(1, h) / max(1, w))
     return math.exp((seen - AVERAGE_FACE) * STRETCH_SEEN)
 
 
@@ -125,15 +121,13 @@ def measure_detail(face: Image, landmarks: Floats) -> float:
     """Return the distance between the eyes (pixels) at which the picture would still have all its detail; infinite
     where it was not enlarged. `face` is BGR uint8 (h, w, 3), landmarks in its pixels."""
     grey = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    between_eyes = _Axes.of(landmarks).inter_eye
+    inter_eye = _Axes(landmarks).inter_eye
     if float(grey.std()) < MIN_CONTRAST:
         return math.inf
     filled = min(_filled(grey, axis) for axis in (0, 1))
     if filled < FILLED:
-        return filled * between_eyes
-    return next(
-        (px for px in DETAIL_PX if px < between_eyes and _loss(grey, px / between_eyes) < DETAIL_LOSS), math.inf
-    )
+        return filled * inter_eye
+    return next((px for px in DETAIL_PX if px < inter_eye and _loss(grey, px / inter_eye) < DETAIL_LOSS), math.inf)
 
 
 def _filled(grey: Floats, axis: int) -> float:
@@ -150,24 +144,16 @@ def _loss(grey: Floats, scale: float) -> float:
     return float((grey - again)[inner].std() / max(MIN_CONTRAST, float(grey[inner].std())))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Axes:
     """The face's own directions (unit vectors) and distances (pixels); `eyes` is the middle between the eyes."""
 
-    eyes: Floats
-    across: Floats
-    down: Floats
-    inter_eye: float
-    eye_mouth: float
-
-    @classmethod
-    def of(cls, landmarks: Floats) -> _Axes:
-        eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
+    def __init__(self, landmarks: Floats) -> None:
         between = landmarks[1] - landmarks[0]
-        inter_eye = max(1.0, float(np.hypot(*between)))
-        across = between / inter_eye
-        down = np.array([-across[1], across[0]], np.float32)
-        return cls(eyes, across, down, inter_eye, max(1.0, float((mouth - eyes) @ down)))
+        self.eyes = landmarks[:2].mean(axis=0)
+        self.inter_eye = max(1.0, float(np.hypot(*between)))
+        self.across = between / self.inter_eye
+        self.down = np.array([-self.across[1], self.across[0]], np.float32)
+        self.eye_mouth = max(1.0, float((landmarks[3:].mean(axis=0) - self.eyes) @ self.down))
 
 
 def linear_luminance(face: Image) -> NDArray[np.uint8]:
@@ -195,23 +181,18 @@ def measure_light(luminance: NDArray[np.uint8]) -> dict[str, float]:
 
 def compare_cheeks(luminance: NDArray[np.uint8], landmarks: Floats) -> float:
     """Return how far the two cheeks' histograms of luminance coincide, 0 to 1; NaN when a cheek is not in the photo."""
-    axes = _Axes.of(landmarks)
+    axes = _Axes(landmarks)
     side = max(1, int(CHEEK_SIDE * axes.inter_eye))
     below = axes.down * (axes.eye_mouth + side) / 2
     outward = axes.across * side / 2
-    cheeks = [
-        _square(luminance, centre, side) for centre in (landmarks[0] + below - outward, landmarks[1] + below + outward)
-    ]
+    cheeks = []
+    for centre in (landmarks[0] + below - outward, landmarks[1] + below + outward):
+        x, y = (round(float(middle) - side / 2) for middle in centre)
+        cheeks.append(crop_inside(luminance, x, y, side, side))
     if not all(cheek.size for cheek in cheeks):
         return math.nan
     one, other = (_histogram(cheek, None) for cheek in cheeks)
     return float(np.minimum(one, other).sum())
-
-
-def _square(image: NDArray[np.uint8], centre: Floats, side: int) -> NDArray[np.uint8]:
-    """Cut out a square around a point, as far as it lies in the image."""
-    x, y = (round(float(middle) - side / 2) for middle in centre)
-    return crop_inside(image, x, y, side, side)
 
 
 def _histogram(image: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> NDArray[np.float64]:
@@ -221,12 +202,8 @@ def _histogram(image: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> NDAr
 
 
 def measure_sharpness(face: Image) -> float:
-    """Return which fraction of the face's detail one more blur takes away, 0 to 1; a proxy for the standard's random
-    forest.
-
-    After Crete et al., "The blur effect" (2007), at the size at which the networks see the face; contrast and
-    brightness cancel out.
-    """
+    """Return which fraction of the face's detail one more blur takes away, 0 to 1: a proxy, after Crete et al., "The
+    blur effect" (2007). Contrast and brightness cancel out."""
     grey = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
     scale = WORKING_SIDE_PX / max(grey.shape)
     sized = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
@@ -237,5 +214,4 @@ def measure_sharpness(face: Image) -> float:
 
 
 def _detail(grey: Floats) -> float:
-    """Return the mean step between neighbouring pixels, in grey levels."""
     return float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean())

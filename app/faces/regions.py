@@ -1,4 +1,4 @@
-"""Arithmetic on the face regions that detectors return: a box and up to five landmarks, in pixels of an image.
+"""Arithmetic on the face regions that detectors return, a box and up to five landmarks in pixels, and cutting out.
 
 DeepFace names landmarks from the person's side: `left_eye` lies to the right of `right_eye` in an upright photo.
 """
@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.faces.deepface_api import FacialAreaRegion
+from app.records import Image
 
 Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height
-Point: TypeAlias = tuple[float, float]
-LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+Point: TypeAlias = tuple[float, ...]  # x, y
 
 
 def area(region: FacialAreaRegion) -> float:
-    """Compute the box's area in square pixels."""
     return float(region.w * region.h)
 
 
@@ -30,7 +29,7 @@ def sort_by_size(regions: Sequence[FacialAreaRegion]) -> list[FacialAreaRegion]:
 
 
 def box_of(region: FacialAreaRegion) -> tuple[int, int, int, int]:
-    """Return the region's box as (x, y, width, height)."""
+    """Return the box as (x, y, width, height)."""
     return int(region.x), int(region.y), int(region.w), int(region.h)
 
 
@@ -43,8 +42,17 @@ def landmarks_of(region: FacialAreaRegion) -> NDArray[np.float32] | None:
 
 def map_landmarks(region: FacialAreaRegion, place: Callable[[Point], Point]) -> dict[str, Any]:
     """Apply `place` to each landmark; those that the detector did not give stay None."""
-    points = {name: getattr(region, name) for name in LANDMARKS}
-    return {name: point and place(point) for name, point in points.items()}
+    names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+    return {name: (point := getattr(region, name)) and place(point) for name in names}
+
+
+def move_region(region: FacialAreaRegion, left: int, top: int, factor: int = 1) -> FacialAreaRegion:
+    """Return the region of a copy, enlarged `factor` times and then padded on the left and on top, in pixels of the
+    image that was copied."""
+    x, y = round((region.x - left) / factor), round((region.y - top) / factor)
+    w, h = round(region.w / factor), round(region.h / factor)
+    landmarks = map_landmarks(region, lambda point: ((point[0] - left) / factor, (point[1] - top) / factor))
+    return dataclasses.replace(region, x=x, y=y, w=w, h=h, **landmarks)
 
 
 def overlap(one: FacialAreaRegion, other: FacialAreaRegion) -> float:
@@ -73,10 +81,23 @@ def turn_box_back(region: FacialAreaRegion, quarter_turns: int, shape: tuple[int
 
 def turn_region_back(region: FacialAreaRegion, quarter_turns: int, shape: tuple[int, ...]) -> FacialAreaRegion:
     """Return the region of the turned image in pixels of the unturned one."""
-
-    def place(point: Point) -> Point:
-        x, y = turn_points_back(np.array([point], np.float64), quarter_turns, shape)[0].tolist()
-        return x, y
-
     x, y, width, height = turn_box_back(region, quarter_turns, shape)
-    return dataclasses.replace(region, x=x, y=y, w=width, h=height, **map_landmarks(region, place))
+    landmarks = map_landmarks(region, lambda point: tuple(turn_points_back(np.array([point]), quarter_turns, shape)[0]))
+    return dataclasses.replace(region, x=x, y=y, w=width, h=height, **landmarks)
+
+
+def crop_inside(image: Image, x: int, y: int, width: int, height: int) -> Image:
+    """Return a view of the part of the rectangle that lies inside the image; its sides may be 0."""
+    return image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
+
+
+def crop_with_black(image: Image, x: int, y: int, width: int, height: int) -> Image:
+    """Return the whole rectangle (height, width, 3), black where it reaches beyond the image."""
+    inside = crop_inside(image, x, y, width, height)
+    top, left = min(max(0, -y), height), min(max(0, -x), width)
+    bottom, right = height - top - inside.shape[0], width - left - inside.shape[1]
+    if (top, left, bottom, right) == (0, 0, 0, 0):
+        return inside
+    canvas = np.zeros((height, width, image.shape[2]), np.uint8)
+    canvas[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return canvas

@@ -10,7 +10,6 @@ import bz2
 import logging
 import os
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,25 +31,16 @@ from app.faces.deepface_api import folder_utils, recognition_model
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
-ABANDONED_S = 24 * 3600  # since the last write to a partial file: its download was killed
+ABANDONED_S = 24 * 3600  # since the last write to a partial file: its download was killed, and it is deleted
 TIMEOUT_S = (10, 60)  # to connect, and between two chunks
-# Names under which DeepFace's client modules keep the address, where it is not the default one.
+# Names under which DeepFace's client modules keep the address, where it is not WEIGHTS_URL.
 ADDRESS_NAMES = {"Facenet": "FACENET128_WEIGHTS", "Facenet512": "FACENET512_WEIGHTS", "Dlib": "WEIGHT_URL"}
-DEFAULT_ADDRESS_NAME = "WEIGHTS_URL"
 # Approximate megabytes of the published files, for the message when they cannot be downloaded.
 SIZES_MB = {"Facenet512": 94, "Facenet": 92, "Dlib": 22, "ArcFace": 137, "VGG-Face": 580, "SFace": 39}
 
 Progress = Callable[[str, int, int], None]  # (file name, bytes so far, total bytes or 0 if unknown)
 Check = Callable[[Path], object]  # raises when the file is not what it should be
 Provide = Callable[["WeightsFile", Check], Path]  # `ensure` or `verify` of a WeightsStore
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsOptions:
-    """DeepFace's `home` (empty: its default), and a `mirror` (http, https or file URL) tried before its addresses."""
-
-    home: str = ""
-    mirror: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +68,7 @@ def describe_weights(model: str) -> WeightsFile | None:
     UnknownModel."""
     client = recognition_model(model)
     module = import_module(client.__module__)
-    addresses = getattr(module, ADDRESS_NAMES.get(model, DEFAULT_ADDRESS_NAME), None)
+    addresses = getattr(module, ADDRESS_NAMES.get(model, "WEIGHTS_URL"), None)
     if not addresses:
         return None
     addresses = (addresses,) if isinstance(addresses, str) else tuple(addresses)
@@ -87,15 +77,16 @@ def describe_weights(model: str) -> WeightsFile | None:
 
 
 class WeightsStore:
-    """DeepFace's weights folder. Interrupted downloads leave nothing behind; a recorded hash detects changed files."""
+    """DeepFace's weights folder in `home` (empty: its default). Interrupted downloads leave nothing behind; a recorded
+    hash detects changed files. A `mirror` (http, https or file URL) is tried before DeepFace's addresses."""
 
     def __init__(
-        self, options: WeightsOptions, progress: Progress | None = None, stop: threading.Event | None = None
+        self, home: str = "", mirror: str = "", progress: Progress | None = None, stop: threading.Event | None = None
     ) -> None:
-        if options.home:
-            os.environ["DEEPFACE_HOME"] = options.home  # DeepFace's own loaders read it too
+        if home:
+            os.environ["DEEPFACE_HOME"] = home  # DeepFace's own loaders read it too
         self._folder = Path(folder_utils.get_deepface_home(), ".deepface", "weights")
-        self._mirror = options.mirror
+        self._mirror = mirror
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda name, done, total: None)
 
@@ -111,7 +102,6 @@ class WeightsStore:
         return noted.read_text().strip() if noted.exists() else sha256_of(path)
 
     def is_recorded(self, file: WeightsFile) -> bool:
-        """Whether the file's SHA-256 was noted when it was last checked."""
         return self._hash_path(self.path_of(file)).exists()
 
     def ensure(self, file: WeightsFile, check: Check) -> Path:
@@ -124,7 +114,10 @@ class WeightsStore:
                 self._compare(path)
             else:
                 _check_file(path, check)
-                self._record_hash(path)
+                try:
+                    _write_beside(self._hash_path(path), sha256_of(path).encode())
+                except OSError:  # a folder shared by several users may be readable only
+                    log.warning("No se pudo anotar la suma de %s", path, exc_info=True)
         return path
 
     def verify(self, file: WeightsFile, check: Check) -> Path:
@@ -137,12 +130,6 @@ class WeightsStore:
             _check_file(path, check)
         return path
 
-    def _record_hash(self, path: Path) -> None:
-        try:
-            _write_beside(self._hash_path(path), sha256_of(path).encode())
-        except OSError:  # a folder shared by several users may be readable only
-            log.warning("No se pudo anotar la suma de %s", path, exc_info=True)
-
     def _compare(self, path: Path) -> None:
         if sha256_of(path) != self._hash_path(path).read_text().strip():
             raise WeightsUnavailable(
@@ -154,7 +141,10 @@ class WeightsStore:
         """Download the file from the first address that gives a sound one. Raises WeightsUnavailable, Interrupted."""
         path = self.path_of(file)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._remove_abandoned(path)
+        for partial in self._folder.glob(f"{path.name}.*.part"):
+            with suppress(FileNotFoundError):  # another run has just finished its download
+                if time.time() - partial.stat().st_mtime > ABANDONED_S:
+                    partial.unlink()
         problems = []
         for address in file.sources(self._mirror):
             try:
@@ -166,10 +156,15 @@ class WeightsStore:
             except (requests.RequestException, OSError, EOFError, WeightsUnavailable) as error:
                 problems.append(without_credentials(address))
                 log.warning("Pesos de %s: %s: %s", file.model, problems[-1], redacted(str(error)))
-        raise self._unavailable(file, problems)
+        size = f", unos {SIZES_MB[file.model]} MB" if file.model in SIZES_MB else ""
+        packed = " (descomprimido)" if file.packed else ""
+        raise WeightsUnavailable(
+            f"No se pudieron descargar los pesos de {file.model}{size}: {', '.join(problems)}",
+            f"Descargue el archivo en un equipo con red y cópielo{packed} a {path}, "
+            "o indique en WEIGHTS_MIRROR un servidor propio que lo tenga.",
+        )
 
     def _fetch(self, address: str, target: Path, file: WeightsFile) -> None:
-        """Write the unpacked content of an address to `target`."""
         unpacker = bz2.BZ2Decompressor() if file.packed else None
         with target.open("wb") as out:
             for chunk in self._chunks(address, file.name):
@@ -178,13 +173,6 @@ class WeightsStore:
                 out.write(unpacker.decompress(chunk) if unpacker else chunk)
         if unpacker and not unpacker.eof:
             raise EOFError(f"{address}: incompleto")
-
-    def _remove_abandoned(self, path: Path) -> None:
-        """Delete what killed downloads left; a running one has written to its file within a day."""
-        for partial in self._folder.glob(f"{path.name}.*.part"):
-            with suppress(FileNotFoundError):  # another run has just finished its download
-                if time.time() - partial.stat().st_mtime > ABANDONED_S:
-                    partial.unlink()
 
     def _chunks(self, address: str, name: str) -> Iterator[bytes]:
         """Yield the content of an address piece by piece, and report the progress of downloads."""
@@ -200,15 +188,6 @@ class WeightsStore:
                 self._progress(name, done, total)
                 yield chunk
 
-    def _unavailable(self, file: WeightsFile, tried: list[str]) -> WeightsUnavailable:
-        size = f", unos {SIZES_MB[file.model]} MB" if file.model in SIZES_MB else ""
-        packed = " (descomprimido)" if file.packed else ""
-        return WeightsUnavailable(
-            f"No se pudieron descargar los pesos de {file.model}{size}: {', '.join(tried)}",
-            f"Descargue el archivo en un equipo con red y cópielo{packed} a {self.path_of(file)}, "
-            "o indique en WEIGHTS_MIRROR un servidor propio que lo tenga.",
-        )
-
     @staticmethod
     def _hash_path(path: Path) -> Path:
         return path.with_name(f"{path.name}.sha256")
@@ -216,7 +195,6 @@ class WeightsStore:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn an OSError into a WeightsUnavailable that names the file."""
     try:
         yield
     except OSError as error:
@@ -243,7 +221,6 @@ def _write_beside(path: Path, content: bytes) -> None:
 
 
 def _check_file(path: Path, check: Check) -> None:
-    """Raise WeightsUnavailable when the check fails."""
     try:
         check(path)
     except RunError:
@@ -255,16 +232,7 @@ def _check_file(path: Path, check: Check) -> None:
         ) from error
 
 
-def copy_weights(source: Path, file: WeightsFile, store: WeightsStore) -> None:
-    """Copy a weights file that came with a package to where DeepFace looks for it."""
-    target = store.path_of(file)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(target) as partial:
-        shutil.copyfile(source, partial)
-
-
 def open_weights(
     settings: Settings, progress: Progress | None = None, stop: threading.Event | None = None
 ) -> WeightsStore:
-    """The folder of the models' weights."""
-    return WeightsStore(WeightsOptions(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR), progress, stop)
+    return WeightsStore(settings.DEEPFACE_HOME, settings.WEIGHTS_MIRROR, progress, stop)

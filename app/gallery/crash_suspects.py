@@ -1,5 +1,6 @@
-"""Whose processing kills the process: members about to be processed come in before they are, and go when they are done.
-Whoever is still there after the run has died is under suspicion.
+"""The table `face_attempts`: the members under way, marked before they are processed and removed when they are done.
+
+A mark that is left after its run died makes the member a crash suspect.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import ATTEMPTS
 from app.gallery.photo_records import has_room, storable
+from app.gallery.reading import change_rows_of, read_rows
+from app.gallery.tables import ATTEMPTS
 
-QUARANTINED_AFTER = 2  # deaths
+QUARANTINED_AFTER = 2  # runs that died
 
 
 @dataclass(frozen=True, slots=True)
 class CrashSuspect:
-    """A member who was under way when runs died, and with which photo."""
+    """The photo of a member who was under way when runs died, and how many did (the crash count)."""
 
     url: str
     deaths: int
@@ -30,31 +32,30 @@ class CrashSuspect:
 
 
 class CrashSuspects:
-    """The table `face_attempts`. Raises DatabaseUnavailable."""
+    """Reads and writes the marks. All methods raise DatabaseUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def suspects(self, living: Collection[int]) -> dict[str, CrashSuspect]:
-        """By crew id. `living`: the runs that are still under way; any other that left somebody here has died."""
-        rows = self._database.transaction(lambda connection: connection.execute(select(ATTEMPTS)).all())
+        """Return the suspects by crew id. `living`: ids of the runs under way; the run of any other mark has died."""
         found = {}
-        for row in rows:
+        for row in read_rows(self._database, select(ATTEMPTS)):
             died = row.run_id is not None and row.run_id not in living
             found[str(row.crew_id)] = CrashSuspect(row.url or "", int(row.deaths or 0) + died)
         return {crew_id: suspect for crew_id, suspect in found.items() if suspect.deaths}
 
     def begin(self, urls: Mapping[str, str], suspects: Mapping[str, CrashSuspect], run_id: int) -> None:
-        """They are about to be processed (crew id -> URL of the photo). An id too long is not watched.
+        """Mark members (crew id -> URL of the photo) as under way. An id that is too long for the table has no mark.
 
-        A mark that another run has left counts, although nobody could tell whether it lives: in a container, perhaps.
+        A mark of another run counts as a crash even if that run may live, as in a container of its own.
         """
-        rows: dict[str, dict[str, Any]] = {
-            storable(crew_id): {"crew_id": storable(crew_id), "url": url, "run_id": run_id, "deaths": deaths}
-            for crew_id, url in urls.items()
-            if has_room(crew_id)
-            for deaths in (_deaths(suspects.get(crew_id), url),)
-        }
+        rows: dict[str, dict[str, Any]] = {}
+        for crew_id, url in urls.items():
+            if has_room(crew_id):
+                suspect, stored_id = suspects.get(crew_id), storable(crew_id)
+                deaths = suspect.deaths if suspect is not None and suspect.url == url else 0  # 0: another photo
+                rows[stored_id] = {"crew_id": stored_id, "url": url, "run_id": run_id, "deaths": deaths}
 
         def write(connection: Connection) -> None:
             marked = connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.crew_id.in_(list(rows))).with_for_update())
@@ -69,14 +70,12 @@ class CrashSuspects:
             self._database.transaction(write)
 
     def done(self, crew_ids: Sequence[str]) -> None:
-        """They have an outcome: whatever it is, they killed nothing."""
-        self._database.in_chunks(
-            [storable(crew_id) for crew_id in crew_ids],
-            lambda connection, ids: connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.crew_id.in_(ids))),
-        )
+        """Remove the marks of members that have an outcome: they did not end the process."""
+        done = [storable(crew_id) for crew_id in crew_ids]
+        change_rows_of(self._database, delete(ATTEMPTS), ATTEMPTS.c.crew_id, done)
 
     def end(self, run_id: int) -> None:
-        """The run ends in good order: whoever it did not come to is under no new suspicion."""
+        """Remove the run's marks, since it ends in good order. Earlier crash counts stay."""
         mine = ATTEMPTS.c.run_id == run_id
 
         def write(connection: Connection) -> None:
@@ -84,8 +83,3 @@ class CrashSuspects:
             connection.execute(update(ATTEMPTS).where(mine).values(run_id=None))
 
         self._database.transaction(write)
-
-
-def _deaths(suspect: CrashSuspect | None, url: str) -> int:
-    """Another photo is under no suspicion."""
-    return suspect.deaths if suspect is not None and suspect.url == url else 0

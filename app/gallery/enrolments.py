@@ -1,4 +1,4 @@
-"""Reads what the gallery holds of each member: their rows of `face_embeddings` and what made them."""
+"""Reads the enrolments: each member's rows of `face_embeddings`, and what made them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import Table, func, select
 
 from app.core.database import Database
-from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import storable
+from app.gallery.reading import read_rows, read_rows_of
+from app.gallery.tables import VECTORS
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A member's rows. What is said of one row is said of the newest active one, or of the newest when none is.
+    """A member's rows. All fields but the ids describe the newest active row, or the newest when none is active.
 
-    `known`: we made it, or adopted it; `contract` is its digest, None when nobody knows; `dimensions` only of rows
-    that are not known yet. `sha256` is its photo's, as far as it is known.
+    `known`: this program made or adopted it. `spec_digest`: of its embedding spec, None when unknown.
+    `dimensions`: only of active rows that are not known. `sha256`: of its photo, empty when unknown.
     """
 
     row_id: int
@@ -27,7 +28,7 @@ class Enrolment:
     active_ids: tuple[int, ...] = ()
     all_ids: tuple[int, ...] = ()
     known: bool = False
-    contract: str | None = None
+    spec_digest: str | None = None
     dimensions: int | None = None
     sha256: str = ""
 
@@ -37,41 +38,36 @@ class Enrolment:
 
 
 def read_enrolments(database: Database, table: Table, crew_id: str | None = None) -> dict[str, Enrolment]:
-    """By crew id, of all members or of this one. Rows that `--migrate` has laid aside do not count.
+    """Return the enrolments of all members, or of one, by crew id, without the rows that `--migrate` has staged.
 
     Raises DatabaseUnavailable.
     """
-    rows = table.c
+    rows, made = table.c, VECTORS.c
+    provenance = (made.crew_id.label("made_for"), made.contract, made.sha256, made.staged)
     query = (
-        select(rows.id, rows.crew_id, rows.modelo, rows.imagen_path, rows.active, *_provenance())
-        .select_from(table.outerjoin(VECTORS, VECTORS.c.embedding_id == rows.id))
+        select(rows.id, rows.crew_id, rows.modelo, rows.imagen_path, rows.active, *provenance)
+        .select_from(table.outerjoin(VECTORS, made.embedding_id == rows.id))
         .order_by(rows.id)
     )
     if crew_id is not None:
         query = query.where(rows.crew_id == crew_id)
-    found = database.transaction(lambda connection: connection.execute(query).all())
+    found = read_rows(database, query)
     enrolments = _by_member(row for row in found if not row.staged or row.active)
-    strangers = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
-    lengths = _dimensions(database, table, strangers)
+    unknown = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
+    lengths = _dimensions(database, table, unknown)
     return {
-        each: replace(enrolment, dimensions=lengths.get(enrolment.row_id)) if lengths else enrolment
-        for each, enrolment in enrolments.items()
+        member: replace(enrolment, dimensions=lengths.get(enrolment.row_id)) if lengths else enrolment
+        for member, enrolment in enrolments.items()
     }
 
 
-def _provenance() -> Sequence[ColumnElement[Any]]:
-    columns = VECTORS.c
-    names = ("embedding_id", "contract", "sha256", "staged")
-    return (columns.crew_id.label("made_for"), *(columns[name] for name in names))
-
-
 def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
-    """`rows` by id: a later one of the same standing takes the place of an earlier one."""
+    """Group rows, ordered by id, by crew id: a row replaces an earlier one unless only the earlier is active."""
     enrolments: dict[str, Enrolment] = {}
     for row in rows:
         crew_id, row_id = str(row.crew_id), int(row.id)
         before = enrolments.get(crew_id)
-        if before is None:  # as with nearly everybody of a long gallery
+        if before is None:  # the only row, as most members have
             enrolments[crew_id] = _enrolment(row, (row_id,) if row.active else (), (row_id,))
             continue
         active_ids = (*before.active_ids, row_id) if row.active else before.active_ids
@@ -82,7 +78,7 @@ def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
 
 
 def _enrolment(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) -> Enrolment:
-    # Made for nobody, or for a row which had this id before? Empty is an id that has no room there.
+    # Trust the provenance only if it names this member: row ids may be reused. An empty crew id was too long to store.
     known = row.made_for is not None and row.made_for in ("", storable(str(row.crew_id)))
     return Enrolment(
         row_id=int(row.id),
@@ -91,20 +87,14 @@ def _enrolment(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) 
         active_ids=active_ids,
         all_ids=all_ids,
         known=known,
-        contract=row.contract if known else None,
+        spec_digest=row.contract if known else None,
         sha256=row.sha256 or "" if known else "",
     )
 
 
 def _dimensions(database: Database, table: Table, row_ids: Sequence[int]) -> dict[int, int]:
-    """How many numbers each of these rows holds, counted by its commas."""
+    """Count the numbers in the vectors of these rows by their commas."""
     text = table.c.embedding
     commas = func.length(text) - func.length(func.replace(text, ",", ""))
-    found: dict[int, int] = {}
-
-    def read(connection: Connection, ids: Sequence[int]) -> None:
-        query = select(table.c.id, (commas + 1).label("dimensions")).where(table.c.id.in_(ids))
-        found.update((int(row.id), int(row.dimensions)) for row in connection.execute(query))
-
-    database.in_chunks(row_ids, read)
-    return found
+    query = select(table.c.id, (commas + 1).label("dimensions"))
+    return {int(row.id): int(row.dimensions) for row in read_rows_of(database, query, table.c.id, row_ids)}

@@ -1,4 +1,4 @@
-"""People are deleted from all our tables: ids come in, how much there was and is left goes out."""
+"""Erases people from `face_embeddings` and the program's own tables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, select, updat
 
 from app.core.database import Database
 from app.errors import Retry, codes_with
-from app.gallery.own_tables import ATTEMPTS, PHOTOS, VECTORS
 from app.gallery.photo_records import storable
+from app.gallery.tables import ATTEMPTS, PHOTOS, VECTORS
 
 
 def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[int, int]:
-    """Delete all that is known of these people, laid aside for `--migrate` or not: how many vectors there were, and how
-    many rows are left. Raises DatabaseUnavailable."""
+    """Delete all rows of these people, staged ones, too. Return how many vectors there were and how many rows are left.
+
+    Raises DatabaseUnavailable.
+    """
     found: list[tuple[int, int]] = []
     database.in_chunks(list(crew_ids), lambda connection, ids: found.append(_erase(connection, table, ids)))
     return sum(vectors for vectors, _ in found), sum(left for _, left in found)
@@ -39,22 +41,24 @@ def _erase(connection: Connection, table: Table, crew_ids: Sequence[str]) -> tup
 
 
 def _rows_of(connection: Connection, table: Table, crew_ids: Sequence[str]) -> list[int]:
-    """Theirs only: the database may take `a1` for `A1`."""
-    columns = table.c
-    query = select(columns.id, columns.crew_id).where(columns.crew_id.in_(crew_ids))
+    """Return the ids of these people's rows only: the database may take `a1` for `A1`."""
+    query = select(table.c.id, table.c.crew_id).where(table.c.crew_id.in_(crew_ids))
     return [int(row.id) for row in connection.execute(query) if str(row.crew_id) in set(crew_ids)]
 
 
 def _unname(connection: Connection, crew_ids: Sequence[str]) -> None:
-    """Others' failures say whose photo is the same as theirs. An id that looks like another of its words may cost a
-    failure its detail: that is made anew when the photo is looked at."""
-    words = "|".join(re.escape(storable(crew_id)) for crew_id in crew_ids)
-    named = re.compile(rf"(?<![^\s,])(?:{words})(?![^\s,])")
+    """Clear the detail of other people's failures that names these people: a shared photo's says who else has it.
+
+    An id that happens to be another word of a detail clears that one, too; the next run that looks at the photo
+    writes it anew.
+    """
+    ids = "|".join(re.escape(storable(crew_id)) for crew_id in crew_ids)
+    named = re.compile(rf"(?<![^\s,])(?:{ids})(?![^\s,])")
     columns = PHOTOS.c
     query = select(columns.crew_id, columns.detail).where(
         columns.code.in_(codes_with(Retry.UNSHARED)), columns.detail.is_not(None)
     )
-    naming = [{"who": row.crew_id} for row in connection.execute(query).all() if named.search(row.detail)]
+    naming = [{"named_in": row.crew_id} for row in connection.execute(query).all() if named.search(row.detail)]
     if naming:
-        cleared = update(PHOTOS).where(columns.crew_id == bindparam("who")).values(detail=None)
+        cleared = update(PHOTOS).where(columns.crew_id == bindparam("named_in")).values(detail=None)
         connection.execute(cleared, naming)

@@ -1,90 +1,113 @@
-"""The gallery with all that belongs to it: a database, a contract and a time come in, its parts go out."""
+"""Opens the gallery: `face_embeddings` and the program's own tables, for reading or for writing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+import orjson
+from numpy.typing import NDArray
 from sqlalchemy import Table, func, select
 
 from app.core.database import Database
 from app.gallery.crash_suspects import CrashSuspects
-from app.gallery.embeddings_table import open_table
 from app.gallery.enrolments import Enrolment, read_enrolments
 from app.gallery.golden_vector import GoldenVector
-from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
-from app.gallery.row_status import RowStatus
+from app.gallery.reading import read_rows, read_rows_of
 from app.gallery.run_history import RunHistory
-from app.gallery.schema_migrations import open_own_tables
-from app.gallery.vector_writer import OwnTables, VectorWriter
+from app.gallery.tables import VECTORS, check_version, define_table, find_table, open_own_tables, open_table
+from app.gallery.vector_writer import VectorWriter
 from app.records import EmbeddingSpec
 
 
-@dataclass(frozen=True, slots=True)
 class Gallery:
-    """One run's way into the gallery. Its methods raise DatabaseUnavailable."""
+    """The gallery's parts, as one run uses them. All methods raise DatabaseUnavailable."""
 
-    database: Database
-    table: Table
-    provenance: Provenance
-    photo_records: PhotoRecords
-    writer: VectorWriter
-    row_status: RowStatus
-    crash_suspects: CrashSuspects
-    history: RunHistory
-    golden_vector: GoldenVector
+    def __init__(
+        self, database: Database, table: Table, spec: EmbeddingSpec, now: datetime, rules_digest: str = ""
+    ) -> None:
+        self.database = database
+        self.table = table
+        self.spec = spec
+        self.provenance = Provenance(database, spec)
+        self.photo_records = PhotoRecords(database, rules_digest, now)
+        self.writer = VectorWriter(database, table, self.provenance, self.photo_records)
+        self.crash_suspects = CrashSuspects(database)
+        self.history = RunHistory(database)
+        self.golden_vector = GoldenVector(database, spec)
 
     def enrolments(self, crew_id: str | None = None) -> dict[str, Enrolment]:
-        """What the gallery holds, by crew id: of all, or of one."""
+        """Return the enrolments of all members, or of one, by crew id."""
         return read_enrolments(self.database, self.table, crew_id)
 
+    def staged(self) -> dict[str, Enrolment]:
+        """Return the newest row of each member that waits for the switch to this spec, by crew id: its id, model, URL
+        and SHA-256 of the photo."""
+        columns = self.table.c
+        query = (
+            select(columns.id, columns.crew_id, columns.imagen_path, VECTORS.c.sha256)
+            .join_from(self.table, VECTORS, VECTORS.c.embedding_id == columns.id)
+            .where(VECTORS.c.staged, VECTORS.c.contract == self.spec.digest)
+            .order_by(columns.id)
+        )
+        return {
+            str(row.crew_id): Enrolment(int(row.id), self.spec.model, str(row.imagen_path), sha256=row.sha256 or "")
+            for row in read_rows(self.database, query)
+        }
+
+    def vectors(self, row_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Return the vectors as (rows, dimensions), in the order of the ids."""
+        columns = self.table.c
+        rows = read_rows_of(self.database, select(columns.id, columns.embedding), columns.id, row_ids)
+        found = {int(row.id): np.array(orjson.loads(row.embedding), np.float32) for row in rows}
+        return np.stack([found[row_id] for row_id in row_ids])
+
     def people(self) -> int:
-        """How many have an active row."""
+        """Count the members with an active row."""
         columns = self.table.c
         query = select(func.count(func.distinct(columns.crew_id))).where(columns.active)
-        return int(self.database.transaction(lambda connection: connection.execute(query).scalar()) or 0)
+        return sum(row[0] for row in read_rows(self.database, query))
 
-    def other_models_in_use(self, crew_id: str | None) -> set[str]:
-        """The models of the active rows that this contract's vectors cannot be compared with, when they are the most.
-        This member's own rows do not count."""
-        ids = set(self.incomparable())
+    def majority_incompatible_models(self, crew_id: str | None) -> set[str]:
+        """Return the models of incompatible active rows if they are more than half of all others, otherwise an empty
+        set. The rows of `crew_id` do not count."""
+        incompatible = set(self.incompatible_rows())
         columns = self.table.c
         query = select(columns.id, columns.crew_id, columns.modelo).where(columns.active)
-        rows = self.database.transaction(lambda connection: connection.execute(query).all())
-        others = [row for row in rows if str(row.crew_id) != crew_id]
-        strange = [str(row.modelo or "") for row in others if int(row.id) in ids]
-        return set(strange) if 2 * len(strange) > len(others) else set()
+        others = [row for row in read_rows(self.database, query) if str(row.crew_id) != crew_id]
+        models = [str(row.modelo or "") for row in others if int(row.id) in incompatible]
+        return set(models) if 2 * len(models) > len(others) else set()
 
-    def incomparable(self) -> list[int]:
-        """The ids of the active rows that this contract's vectors cannot be compared with."""
-        strangers = [
-            digest
-            for digest, meaning in self.provenance.meanings().items()
-            if not self.provenance.contract.is_comparable(meaning)
-        ]
+    def incompatible_rows(self) -> list[int]:
+        """Return the ids of the active rows whose vectors cannot be compared with those of this spec."""
+        specs = self.provenance.meanings().items()
+        incompatible = [digest for digest, meaning in specs if not self.spec.is_comparable(meaning)]
         columns = self.table.c
-        made_otherwise = select(VECTORS.c.embedding_id).where(VECTORS.c.contract.in_(strangers))
-        other = func.coalesce(columns.modelo, "") != self.provenance.contract.model
-        query = select(columns.id).where(columns.active, other | columns.id.in_(made_otherwise))
-        rows = self.database.transaction(lambda connection: connection.execute(query).all())
-        return [int(row.id) for row in rows]
+        made_otherwise = select(VECTORS.c.embedding_id).where(VECTORS.c.contract.in_(incompatible))
+        other_model = func.coalesce(columns.modelo, "") != self.spec.model
+        query = select(columns.id).where(columns.active, other_model | columns.id.in_(made_otherwise))
+        return [int(row.id) for row in read_rows(self.database, query)]
 
 
-def open_gallery(database: Database, contract: EmbeddingSpec, judged_by: str, now: datetime) -> Gallery:
-    """The gallery as this run works with it; tables that are missing are made. Raises DatabaseUnavailable."""
+def open_for_reading(database: Database, spec: EmbeddingSpec, now: datetime) -> Gallery:
+    """Open the gallery for a plan or a check: creates nothing, and a missing table counts as empty.
+
+    Raises DatabaseUnavailable, also for the tables of a newer program.
+    """
+    table = find_table(database)
+    check_version(database)
+    return Gallery(database, define_table(mysql=database.is_mysql) if table is None else table, spec, now)
+
+
+def open_for_writing(database: Database, spec: EmbeddingSpec, rules_digest: str, now: datetime) -> Gallery:
+    """Open the gallery for a run; tables that are missing are created. `rules_digest` stands for the rules that this
+    run rejects photos by.
+
+    Raises DatabaseUnavailable.
+    """
     table = open_table(database)
     open_own_tables(database)
-    vectors, photo_records = Provenance(database, contract), PhotoRecords(database, judged_by, now)
-    return Gallery(
-        database,
-        table,
-        vectors,
-        photo_records,
-        VectorWriter(database, table, OwnTables(vectors, photo_records)),
-        RowStatus(database, table, vectors, photo_records),
-        CrashSuspects(database),
-        RunHistory(database),
-        GoldenVector(database, contract),
-    )
+    return Gallery(database, table, spec, now, rules_digest)

@@ -1,14 +1,10 @@
-"""The golden face: the vector of a built-in picture comes in, and is compared with the one recorded for this contract.
-
-An upgrade of a library that changes vectors is noticed before one row is written.
-"""
+"""Notices an upgrade that changes vectors before a row is written, by the vector of a built-in face."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import orjson
@@ -18,33 +14,37 @@ from sqlalchemy import Connection, insert, select, update
 from app.core.database import Database
 from app.core.vectors import cosine_distance
 from app.errors import VectorsChanged
-from app.gallery.own_tables import CONTRACTS, VECTORS
+from app.gallery.reading import read_rows
+from app.gallery.tables import CONTRACTS, VECTORS
 from app.records import DIGEST_DIGITS, EmbeddingSpec
 
 log = logging.getLogger(__name__)
 
 # Cosine distance. Processors and ONNX Runtime's kernels differ by less than 1e-5; two photos of one person by 0.03 and
-# more. What moves vectors further than this would move everybody's.
+# more.
 TOLERANCE = 1e-3
 
 Vector = NDArray[np.float32]
 
 
 class GoldenVector:
-    """The recorded vector of this contract. Raises DatabaseUnavailable."""
+    """Reads and writes the golden vector of one spec. All methods raise DatabaseUnavailable."""
 
-    def __init__(self, database: Database, contract: EmbeddingSpec) -> None:
+    def __init__(self, database: Database, spec: EmbeddingSpec) -> None:
         self._database = database
-        self._contract = contract
+        self._spec = spec
 
     def recorded(self) -> Vector | None:
-        """None while none was recorded."""
-        text = self._database.transaction(self._row).get("golden")
-        return np.array(orjson.loads(text), np.float32) if text else None
+        """Return the recorded vector; None when there is none yet."""
+        rows = read_rows(self._database, select(CONTRACTS.c.golden).where(CONTRACTS.c.digest == self._spec.digest))
+        return next((np.array(orjson.loads(row.golden), np.float32) for row in rows if row.golden), None)
 
     def confirm(self, vector: Vector, now: datetime, *, renew: bool = False) -> None:
-        """Raises VectorsChanged when the vector is not the recorded one, unless it is to be renewed: then all vectors
-        of this contract count as made by another from now on, until they are made again. The first one is recorded."""
+        """Compare the vector with the recorded one, or record the first.
+
+        With `renew` a vector that changed is recorded, and all vectors made so far get another digest, so that the
+        run makes them again. Otherwise raises VectorsChanged.
+        """
         recorded = self.recorded()
         if recorded is None:
             self._database.transaction(lambda connection: self._record(connection, vector))
@@ -62,16 +62,13 @@ class GoldenVector:
         log.warning("Rostro de control renovado: se movió %.4f", moved)
         self._database.transaction(lambda connection: self._retire(connection, vector, now))
 
-    def _row(self, connection: Connection) -> dict[str, Any]:
-        mine = select(CONTRACTS).where(CONTRACTS.c.digest == self._contract.digest)
-        return dict(connection.execute(mine).mappings().first() or {})
-
     def _record(self, connection: Connection, vector: Vector) -> None:
-        mine = update(CONTRACTS).where(CONTRACTS.c.digest == self._contract.digest)
+        mine = update(CONTRACTS).where(CONTRACTS.c.digest == self._spec.digest)
         connection.execute(mine.values(golden=orjson.dumps(vector.tolist()).decode()))
 
     def _retire(self, connection: Connection, vector: Vector, now: datetime) -> None:
-        former = self._row(connection)
+        mine = select(CONTRACTS).where(CONTRACTS.c.digest == self._spec.digest)
+        former = dict(connection.execute(mine).mappings().one())
         text = f"{former['digest']} until {now.isoformat()}"
         retired = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
         connection.execute(insert(CONTRACTS), former | {"digest": retired})

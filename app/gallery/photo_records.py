@@ -1,6 +1,4 @@
-"""What is remembered of each member's photo beside the vector: photos, embeddings and failures come in, rows of
-`face_photos` go out, and at the next run what they say (see remembered.py).
-"""
+"""The table `face_photos`: what each member's photo was when it was last seen, and the failure it ended in, if any."""
 
 from __future__ import annotations
 
@@ -13,25 +11,47 @@ import orjson
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import MAX_ID_CHARACTERS, PHOTOS
-from app.gallery.remembered import (
-    NO_VERSION,
-    REMEMBERED,
-    PhotoRecord,
-    read_illustration,
-    read_photo_record,
-    read_picture,
-    read_version,
-)
+from app.gallery.reading import change_rows_of, read_rows, read_rows_of
+from app.gallery.tables import MAX_ID_CHARACTERS, PHOTOS
 from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
 
 HASH_DIGITS = 16
+NO_VERSION = Version()
+# What a decision needs. Pictures and thumbnails are read for the members that are processed or reported.
+DECISIVE = (
+    *("crew_id", "url", "etag", "last_modified", "size_bytes", "sha256"),
+    *("code", "stage", "detail", "judged_by", "failures", "tried_at", "checked_at", "left_at", "quality_component"),
+)
+FAILURE = ("code", "stage", "detail", "judged_by", "failures")
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRecord:
+    """What an earlier run recorded of a member's photo. Times in UTC.
+
+    `code`, `stage` and `detail` are of its failure, empty when the photo is in the gallery; `failures` in a row;
+    `judged_by` is the digest of the rules that it failed by. `improvable`: the quality component that could be better,
+    empty when there was no warning.
+    """
+
+    url: str
+    version: Version = NO_VERSION
+    sha256: str = ""
+    code: str = ""
+    stage: str = ""
+    detail: str = ""
+    judged_by: str = ""
+    failures: int = 0
+    tried_at: datetime | None = None
+    checked_at: datetime | None = None
+    left_at: datetime | None = None
+    improvable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NewPhotoRecord:
-    """What is to be remembered of one photo: the file as far as it was fetched, what was seen of it, and the failure it
-    ended in, if any."""
+    """What a run records of a member's photo: the file, None when it was not fetched; its analysis; the failure, if
+    any, and how many there are in a row."""
 
     crew_id: str
     url: str
@@ -42,161 +62,185 @@ class NewPhotoRecord:
 
 
 class PhotoRecords:
-    """The table `face_photos`, at the time of this run. Raises DatabaseUnavailable."""
+    """Reads and writes the records, at the time of one run. `rules_digest` stands for the rules it rejects photos by.
 
-    def __init__(self, database: Database, judged_by: str, now: datetime) -> None:
+    An id that is too long for the table has no record. All methods raise DatabaseUnavailable.
+    """
+
+    def __init__(self, database: Database, rules_digest: str, now: datetime) -> None:
         self._database = database
-        self._judged_by = judged_by
+        self._rules_digest = rules_digest
         self._now = now
 
-    def remembered(self) -> dict[str, PhotoRecord]:
-        """By crew id."""
-        query = select(*(PHOTOS.c[name] for name in REMEMBERED))
-        rows = self._database.transaction(lambda connection: connection.execute(query).all())
-        return {str(row.crew_id): read_photo_record(row) for row in rows}
+    def read_all(self) -> dict[str, PhotoRecord]:
+        """Return all records by crew id."""
+        query = select(*(PHOTOS.c[name] for name in DECISIVE))
+        return {str(row.crew_id): _photo_record(row) for row in read_rows(self._database, query)}
 
     def rejected_pictures(self, codes: Collection[str]) -> dict[str, Picture]:
-        """By crew id, the last seen picture of whoever failed with one of these codes."""
+        """Return the last seen pictures of the members that failed with one of these codes, by crew id."""
         columns = PHOTOS.c
-        query = select(columns.crew_id, columns.perceptual_hash, columns.grey).where(
-            columns.code.in_(codes), columns.grey.is_not(None)
-        )
-        rows = self._database.transaction(lambda connection: connection.execute(query).all())
+        pictures = select(columns.crew_id, columns.perceptual_hash, columns.grey)
+        rows = read_rows(self._database, pictures.where(columns.code.in_(codes), columns.grey.is_not(None)))
         return {str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in rows}
 
     def illustrations(self, crew_ids: Collection[str]) -> dict[str, PhotoAnalysis]:
-        """What the report shows of photos that were not looked at in this run, by crew id."""
+        """Return, by crew id, what the report shows of photos that this run did not look at: size, box, thumbnail."""
         columns = PHOTOS.c
         wanted = (columns.crew_id, columns.width, columns.height, columns.box, columns.thumbnail)
-        found: dict[str, PhotoAnalysis] = {}
-
-        def read(connection: Connection, chunk: Sequence[str]) -> None:
-            query = select(*wanted).where(columns.crew_id.in_(chunk), columns.width.is_not(None))
-            rows = connection.execute(query).all()
-            found.update((str(row.crew_id), read_illustration(row)) for row in rows)
-
-        self._database.in_chunks(sorted(crew_ids), read)
-        return found
+        query = select(*wanted).where(columns.width.is_not(None))
+        rows = read_rows_of(self._database, query, columns.crew_id, sorted(crew_ids))
+        return {str(row.crew_id): _illustration(row) for row in rows}
 
     def record(self, connection: Connection, entries: Sequence[NewPhotoRecord]) -> None:
-        """In the transaction that writes what became of them. An id too long for the ledger is not remembered."""
+        """Replace the members' records, in the transaction that writes their vectors."""
         rows = {storable(entry.crew_id): self._row(entry) for entry in entries if has_room(entry.crew_id)}
         if rows:
-            connection.execute(delete(PHOTOS).where(PHOTOS.c.crew_id.in_(list(rows))))
+            self.delete(connection, list(rows))
             connection.execute(insert(PHOTOS), list(rows.values()))
 
-    def moved(self, connection: Connection, entries: Sequence[NewPhotoRecord]) -> None:
-        """The photos are in other files, or under other addresses: what was seen of them still holds, and the failure
-        too where there is one."""
-        for entry in entries:
-            if has_room(entry.crew_id):
-                self._move(connection, entry)
+    def move(self, connection: Connection, entries: Sequence[NewPhotoRecord]) -> None:
+        """Update the members' records to another file or URL with the same picture.
 
-    def _move(self, connection: Connection, entry: NewPhotoRecord) -> None:
-        values = {name: value for name, value in self._row(entry).items() if value is not None}
-        if entry.photo is not None:  # what its server no longer says, it is not to be asked about
-            values |= _version_columns(entry.photo.version)
-        if entry.failure is None:
-            values |= dict.fromkeys(("code", "detail", "judged_by", "failures", "left_at"))
-        mine = PHOTOS.c.crew_id == values["crew_id"]
-        found = connection.execute(select(PHOTOS.c.crew_id).where(mine).with_for_update()).first()
-        statement = insert(PHOTOS) if found is None else update(PHOTOS).where(mine)
-        connection.execute(statement.values(values))
+        The analysis stays, and the failure, too, when the entry has one.
+        """
+        for entry in (entry for entry in entries if has_room(entry.crew_id)):
+            values = {name: value for name, value in self._row(entry).items() if value is not None}
+            if entry.photo is not None:  # a validator that the server no longer sends must not be asked for
+                values |= _version_columns(entry.photo.version)
+            if entry.failure is None:
+                values |= dict.fromkeys((*FAILURE, "left_at"))
+            mine = PHOTOS.c.crew_id == values["crew_id"]
+            found = connection.execute(select(PHOTOS.c.crew_id).where(mine).with_for_update()).first()
+            statement = insert(PHOTOS) if found is None else update(PHOTOS).where(mine)
+            connection.execute(statement.values(values))
 
-    def checked(self, versions: Mapping[str, Version]) -> None:
-        """Their server was asked, and says this of the photos as they are remembered."""
-        self._database.in_chunks(list(versions), lambda connection, ids: self._touch(connection, ids, versions))
+    def mark_checked(self, versions: Mapping[str, Version]) -> None:
+        """Record what the photo server answered now about unchanged photos: their versions by crew id."""
+        self._database.in_chunks(list(versions.items()), self._mark_checked)
 
-    def _touch(self, connection: Connection, crew_ids: Sequence[str], versions: Mapping[str, Version]) -> None:
-        """One statement for all whose version has not changed, as with most."""
+    def _mark_checked(self, connection: Connection, versions: Sequence[tuple[str, Version]]) -> None:
         columns = PHOTOS.c
-        connection.execute(update(PHOTOS).where(columns.crew_id.in_(crew_ids)).values(checked_at=self._now))
+        mine = columns.crew_id.in_([crew_id for crew_id, _ in versions])
+        connection.execute(update(PHOTOS).where(mine).values(checked_at=self._now))
         query = select(columns.crew_id, columns.etag, columns.last_modified, columns.size_bytes)
-        strangers = {crew_id: versions[crew_id] for crew_id in crew_ids if has_room(crew_id)}
-        for row in connection.execute(query.where(columns.crew_id.in_(crew_ids))).all():
-            told = strangers.pop(str(row.crew_id))
-            if told not in (read_version(row), NO_VERSION):
+        unrecorded = {crew_id: version for crew_id, version in versions if has_room(crew_id)}
+        for row in connection.execute(query.where(mine)).all():  # most versions are the recorded ones
+            version = unrecorded.pop(str(row.crew_id))
+            if version not in (_version(row), NO_VERSION):
                 changed = update(PHOTOS).where(columns.crew_id == row.crew_id)
-                connection.execute(changed.values(**_version_columns(told)))
-        if strangers:  # of rows that another program made: from now on a change will be noticed
-            told_first = [
-                {"crew_id": storable(each), "checked_at": self._now} | _version_columns(version)
-                for each, version in strangers.items()
+                connection.execute(changed.values(**_version_columns(version)))
+        if unrecorded:  # rows of another program: from now on a change of their photo will be noticed
+            new = [
+                {"crew_id": storable(crew_id), "checked_at": self._now} | _version_columns(version)
+                for crew_id, version in unrecorded.items()
             ]
-            connection.execute(insert(PHOTOS), told_first)
+            connection.execute(insert(PHOTOS), new)
 
-    def left(self, connection: Connection, crew_ids: Sequence[str]) -> None:
-        """They are no longer in the roster. Whoever was missing before keeps that date."""
+    def mark_departed(self, crew_ids: Sequence[str]) -> None:
+        """Record that these members are not in the roster. A date that was recorded before stays."""
+        self._database.in_chunks(crew_ids, self._mark_departed)
+
+    def _mark_departed(self, connection: Connection, crew_ids: Sequence[str]) -> None:
         columns = PHOTOS.c
         mine = select(columns.crew_id).where(columns.crew_id.in_(crew_ids)).with_for_update()
-        known = set(connection.execute(mine).scalars())
+        recorded = set(connection.execute(mine).scalars())
         missing = update(PHOTOS).where(columns.crew_id.in_(crew_ids), columns.left_at.is_(None))
         connection.execute(missing.values(left_at=self._now))
-        strangers = [crew_id for crew_id in crew_ids if crew_id not in known and has_room(crew_id)]
-        if strangers:
-            connection.execute(insert(PHOTOS), [{"crew_id": each, "left_at": self._now} for each in strangers])
+        unrecorded = [crew_id for crew_id in crew_ids if crew_id not in recorded and has_room(crew_id)]
+        if unrecorded:
+            connection.execute(insert(PHOTOS), [{"crew_id": each, "left_at": self._now} for each in unrecorded])
 
-    def returned(self, connection: Connection, crew_ids: Sequence[str]) -> None:
-        """They are in the roster again."""
-        back = update(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids), PHOTOS.c.left_at.is_not(None))
-        connection.execute(back.values(left_at=None))
+    def mark_returned(self, crew_ids: Sequence[str]) -> None:
+        """Record that these members are in the roster again."""
+        back = update(PHOTOS).where(PHOTOS.c.left_at.is_not(None)).values(left_at=None)
+        change_rows_of(self._database, back, PHOTOS.c.crew_id, crew_ids)
 
-    def clear_failures(self, connection: Connection, crew_ids: Sequence[str]) -> None:
-        """Whoever failed in an earlier run, and is up to date all the same, has nothing to be corrected."""
-        up_to_date = update(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids), PHOTOS.c.code.is_not(None))
-        connection.execute(up_to_date.values(code=None, detail=None, failures=None, judged_by=None))
+    def clear_failures(self, crew_ids: Sequence[str]) -> None:
+        """Remove the recorded failure of members whose stored vector is current."""
+        current = update(PHOTOS).where(PHOTOS.c.code.is_not(None)).values(dict.fromkeys(FAILURE))
+        change_rows_of(self._database, current, PHOTOS.c.crew_id, crew_ids)
 
-    def forget(self, connection: Connection, crew_ids: Sequence[str]) -> None:
-        """As if the photos had never been seen."""
+    def delete(self, connection: Connection, crew_ids: Sequence[str]) -> None:
+        """Delete the members' records."""
         connection.execute(delete(PHOTOS).where(PHOTOS.c.crew_id.in_(crew_ids)))
 
     def _row(self, entry: NewPhotoRecord) -> dict[str, Any]:
         photo, analysis, failure = entry.photo, entry.analysis, entry.failure
-        row: dict[str, Any] = {column.name: None for column in PHOTOS.columns}
-        row |= {"crew_id": storable(entry.crew_id), "url": entry.url}
-        row |= {"tried_at": self._now, "checked_at": self._now}
+        row: dict[str, Any] = dict.fromkeys(PHOTOS.columns.keys())
+        row |= {"crew_id": storable(entry.crew_id), "url": entry.url, "tried_at": self._now, "checked_at": self._now}
         if photo is not None:
             row |= {"sha256": photo.sha256} | _version_columns(photo.version)
         if analysis is not None:
-            row |= self._seen(analysis)
+            row |= _analysis_columns(analysis)
         if failure is not None:
-            row |= {"code": failure.code, "detail": storable(failure.detail)}
-            row |= {"judged_by": self._judged_by, "failures": entry.failures}
+            row |= {"code": failure.code, "stage": failure.stage, "detail": storable(failure.detail)}
+            row |= {"judged_by": self._rules_digest, "failures": entry.failures}
         return row
-
-    def _seen(self, analysis: PhotoAnalysis) -> dict[str, Any]:
-        note = analysis.quality_note
-        return picture_columns(analysis) | {
-            "faces_seen": analysis.faces_seen,
-            "box": analysis.box and orjson.dumps(analysis.box).decode(),
-            "attempt": analysis.attempt or None,
-            "confidence": round(analysis.confidence, 3) if analysis.box else None,
-            "quality": note and orjson.dumps(note.components).decode(),
-            "quality_verdict": note and note.verdict,
-            "quality_component": note and note.component,
-            "thumbnail": analysis.thumbnail or None,
-        }
-
-
-def picture_columns(analysis: PhotoAnalysis) -> dict[str, Any]:
-    """What tells the picture of a photo, and its size in pixels."""
-    picture = analysis.picture
-    return {
-        "perceptual_hash": picture and f"{picture.perceptual_hash:0{HASH_DIGITS}x}",
-        "grey": picture and picture.grey.hex(),
-        "width": analysis.size[0],
-        "height": analysis.size[1],
-    }
 
 
 def has_room(crew_id: str) -> bool:
-    """Whether our tables can hold the id. Whoever's is too long is not remembered."""
+    """Say whether our tables can hold the id."""
     return len(crew_id) <= MAX_ID_CHARACTERS
 
 
 def storable(text: str) -> str:
-    """A folder's name may hold bytes that are no text."""
+    """Return the text as UTF-8 can hold it: a folder's name may hold bytes that are no text."""
     return text.encode("utf-8", "replace").decode()
+
+
+def picture_columns(picture: Picture | None) -> dict[str, Any]:
+    """Return the columns, both hexadecimal, that hold a picture; `read_picture` reads them back."""
+    return {
+        "perceptual_hash": picture and f"{picture.perceptual_hash:0{HASH_DIGITS}x}",
+        "grey": picture and picture.grey.hex(),
+    }
+
+
+def read_picture(perceptual_hash: str, grey: str) -> Picture:
+    return Picture(int(perceptual_hash, 16), bytes.fromhex(grey))
+
+
+def _analysis_columns(analysis: PhotoAnalysis) -> dict[str, Any]:
+    note = analysis.quality_note
+    return picture_columns(analysis.picture) | {
+        "width": analysis.size[0],
+        "height": analysis.size[1],
+        "faces_seen": analysis.faces_seen,
+        "box": analysis.box and orjson.dumps(analysis.box).decode(),
+        "attempt": analysis.attempt or None,
+        "confidence": round(analysis.confidence, 3) if analysis.box else None,
+        "quality": note and orjson.dumps(note.components).decode(),
+        "quality_verdict": note and note.verdict,
+        "quality_component": note and note.component,
+        "thumbnail": analysis.thumbnail or None,
+    }
+
+
+def _photo_record(row: Any) -> PhotoRecord:
+    return PhotoRecord(
+        url=row.url or "",
+        version=_version(row),
+        sha256=row.sha256 or "",
+        code=row.code or "",
+        stage=row.stage or "",
+        detail=row.detail or "",
+        judged_by=row.judged_by or "",
+        failures=row.failures or 0,
+        tried_at=row.tried_at,
+        checked_at=row.checked_at,
+        left_at=row.left_at,
+        improvable="" if row.code else row.quality_component or "",
+    )
+
+
+def _illustration(row: Any) -> PhotoAnalysis:
+    box = tuple(orjson.loads(row.box)) if row.box else None
+    return PhotoAnalysis((row.width, row.height), box=box, thumbnail=bytes(row.thumbnail or b""))
+
+
+def _version(row: Any) -> Version:
+    return Version(row.etag or "", row.last_modified or "", row.size_bytes)
 
 
 def _version_columns(version: Version) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What made each vector: embeddings and the contract come in, rows of `face_vectors` and `face_contracts` go out."""
+"""What made each vector: the rows of `face_vectors` and the embedding specs of `face_contracts`."""
 
 from __future__ import annotations
 
@@ -8,46 +8,44 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Table, delete, insert, inspect, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import CONTRACTS, VECTORS
-from app.gallery.photo_records import has_room, picture_columns, storable
-from app.gallery.remembered import read_picture
+from app.gallery.photo_records import has_room, picture_columns, read_picture, storable
+from app.gallery.reading import read_rows, read_rows_of
+from app.gallery.tables import CONTRACTS, VECTORS
 from app.records import Embedding, EmbeddingSpec, Photo, Picture
 
 
 class Provenance:
-    """The provenance of the gallery's rows, under the contract of this run. Raises DatabaseUnavailable."""
+    """Reads and writes the provenance of vectors that one spec makes. All methods raise DatabaseUnavailable."""
 
-    def __init__(self, database: Database, contract: EmbeddingSpec) -> None:
+    def __init__(self, database: Database, spec: EmbeddingSpec) -> None:
         self._database = database
-        self.contract = contract
+        self.spec = spec
 
     def declare(self, now: datetime) -> None:
-        """What the contract's digest stands for, once."""
-        meaning = orjson.dumps(dataclasses.asdict(self.contract)).decode()
-        row = {"digest": self.contract.digest, "meaning": meaning, "first_used_at": now}
+        """Record what the spec's digest stands for, once."""
+        meaning = orjson.dumps(dataclasses.asdict(self.spec)).decode()
+        row = {"digest": self.spec.digest, "meaning": meaning, "first_used_at": now}
 
         def write(connection: Connection) -> None:
-            known = select(CONTRACTS.c.digest).where(CONTRACTS.c.digest == self.contract.digest)
+            known = select(CONTRACTS.c.digest).where(CONTRACTS.c.digest == self.spec.digest)
             if connection.execute(known.with_for_update()).first() is None:
                 connection.execute(insert(CONTRACTS), row)
 
         self._database.transaction(write)
 
     def meanings(self) -> dict[str, Mapping[str, Any]]:
-        """digest -> the contract's parts, of all contracts that ever were."""
-        rows = self._database.transaction(lambda connection: connection.execute(select(CONTRACTS)).all())
-        return {str(row.digest): orjson.loads(row.meaning) for row in rows}
+        """Return the parts of every recorded spec by digest."""
+        return {str(row.digest): orjson.loads(row.meaning) for row in read_rows(self._database, select(CONTRACTS))}
 
     def record(self, connection: Connection, made: Sequence[tuple[Embedding, int]], *, staged: bool = False) -> None:
-        """In the transaction that writes the vectors: (embedding, row id)."""
-        rows = [self._row(embedding, row_id) | {"staged": staged} for embedding, row_id in made]
-        self.replace(connection, rows)
+        """Record what made these rows (embedding, row id), in the transaction that writes them."""
+        self.replace(connection, [self._row(embedding, row_id) | {"staged": staged} for embedding, row_id in made])
 
     def adopt(self, rows: Mapping[int, str]) -> None:
-        """Rows (id -> crew id) that another program made: their contract stays unknown."""
+        """Record rows (id -> crew id) that another program made, without a spec."""
         unknown = dict.fromkeys(column.name for column in VECTORS.columns) | {"staged": False}
         adopted = [unknown | {"embedding_id": row_id, "crew_id": _owner(crew)} for row_id, crew in rows.items()]
         self._database.in_chunks(adopted, self.replace)
@@ -55,74 +53,63 @@ class Provenance:
     def replace(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write whole rows over those of the same embeddings."""
         if rows:
-            self.forget(connection, [row["embedding_id"] for row in rows])
+            self.delete(connection, [row["embedding_id"] for row in rows])
             connection.execute(insert(VECTORS), rows)
 
-    def same_picture(self, connection: Connection, row_id: int, photo: Photo) -> None:
-        """The row's picture is in another file now."""
-        known = update(VECTORS).where(VECTORS.c.embedding_id == row_id)
-        connection.execute(known.values(sha256=photo.sha256))
+    def update_file(self, connection: Connection, row_id: int, photo: Photo) -> None:
+        """Record that the row's picture is in another file now."""
+        mine = update(VECTORS).where(VECTORS.c.embedding_id == row_id)
+        connection.execute(mine.values(sha256=photo.sha256))
 
-    def await_nothing(self) -> None:
-        """What was laid aside under this contract is not to be switched to any more: its vectors are in use."""
-        waiting = update(VECTORS).where(VECTORS.c.staged, VECTORS.c.contract == self.contract.digest)
-        self._database.transaction(lambda connection: connection.execute(waiting.values(staged=False)))
+    def unstage(self, connection: Connection) -> None:
+        """Let no later switch use the vectors that are staged under this spec: newer ones are in use."""
+        staged = update(VECTORS).where(VECTORS.c.staged, VECTORS.c.contract == self.spec.digest)
+        connection.execute(staged.values(staged=False))
 
-    def forget(self, connection: Connection, row_ids: Sequence[int]) -> None:
+    def delete(self, connection: Connection, row_ids: Sequence[int]) -> None:
+        """Delete the provenance of these rows."""
         connection.execute(delete(VECTORS).where(VECTORS.c.embedding_id.in_(row_ids)))
 
     def pictures(self, row_ids: Sequence[int]) -> dict[int, Picture]:
-        """By row id, as far as they are known."""
+        """Return the recorded pictures of these rows by row id."""
         columns = VECTORS.c
-        found: dict[int, Picture] = {}
-
-        def read(connection: Connection, chunk: Sequence[int]) -> None:
-            query = select(columns.embedding_id, columns.perceptual_hash, columns.grey).where(
-                columns.embedding_id.in_(chunk), columns.grey.is_not(None)
-            )
-            rows = connection.execute(query).all()
-            found.update((int(row.embedding_id), read_picture(row.perceptual_hash, row.grey)) for row in rows)
-
-        self._database.in_chunks(row_ids, read)
-        return found
+        query = select(columns.embedding_id, columns.perceptual_hash, columns.grey).where(columns.grey.is_not(None))
+        rows = read_rows_of(self._database, query, columns.embedding_id, row_ids)
+        return {int(row.embedding_id): read_picture(row.perceptual_hash, row.grey) for row in rows}
 
     def active_pictures(self, table: Table) -> dict[str, Picture]:
-        """By crew id, the picture of each active row, as far as it is known."""
+        """Return the recorded pictures of the active rows by crew id."""
         columns, rows = VECTORS.c, table.c
         query = (
             select(rows.crew_id, columns.perceptual_hash, columns.grey)
             .join_from(table, VECTORS, columns.embedding_id == rows.id)
             .where(rows.active, columns.grey.is_not(None))
         )
-        found = self._database.transaction(lambda connection: connection.execute(query).all())
+        found = read_rows(self._database, query)
         return {str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in found}
 
     def _row(self, embedding: Embedding, row_id: int) -> dict[str, Any]:
         return {
             "embedding_id": row_id,
             "crew_id": _owner(embedding.member.crew_id),
-            "contract": self.contract.digest,
+            "contract": self.spec.digest,
             "sha256": embedding.photo.sha256,
-        } | picture_columns(embedding.analysis)
+        } | picture_columns(embedding.analysis.picture)
 
 
 def _owner(crew_id: str) -> str:
-    """The id as the column can hold it; a row is found by its number where that is not the whole id."""
+    """Return the id as the column holds it: empty when it is too long, so that the row's number alone identifies it."""
     return storable(crew_id) if has_room(crew_id) else ""
 
 
-def known_spec(database: Database, contract: EmbeddingSpec) -> EmbeddingSpec:
-    """The last one in use that is the same but for the weights, which nobody has here yet; this one when there is none.
+def known_spec(database: Database, spec: EmbeddingSpec) -> EmbeddingSpec:
+    """Complete a spec whose weights are not downloaded yet: return the latest recorded one that is otherwise the same,
+    or the given one when there is none.
 
     Raises DatabaseUnavailable.
     """
-
-    def read(connection: Connection) -> Sequence[Any]:
-        known = inspect(connection).has_table(CONTRACTS.name)
-        return connection.execute(select(CONTRACTS).order_by(CONTRACTS.c.first_used_at.desc())).all() if known else ()
-
-    for row in database.transaction(read):
-        other = EmbeddingSpec(**orjson.loads(row.meaning))
-        if dataclasses.replace(other, weights_sha256="") == contract:
-            return other
-    return contract
+    for row in read_rows(database, select(CONTRACTS).order_by(CONTRACTS.c.first_used_at.desc())):
+        recorded = EmbeddingSpec(**orjson.loads(row.meaning))
+        if dataclasses.replace(recorded, weights_sha256="") == spec:
+            return recorded
+    return spec

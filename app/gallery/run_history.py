@@ -1,4 +1,4 @@
-"""The runs: one row of `face_runs` each, written when it begins and completed when it ends."""
+"""The table `face_runs`: one row for each run, written when it begins and completed when it ends."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.own_tables import RUNS
+from app.gallery.reading import read_rows
+from app.gallery.tables import RUNS
 
-# A run on another host cannot be asked whether it lives, and a number may be another process's by now: a run that began
-# longer ago is taken for dead.
+# A run on another host cannot be looked up, and its process number may be reused: after this time it counts as dead.
 PRESUMED_DEAD_AFTER = timedelta(hours=12)
-MIN_PROCESSED = 5  # fewer would measure the start of the program
+MIN_PROCESSED = 5  # members; fewer would measure the start of the program
 KEPT = timedelta(days=400)  # an hourly run leaves nine thousand rows a year; proof of what was deleted stays for good
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How a run ended. `counts` by outcome, by code and by what was planned; `stages_ms` the mean of each stage;
-    `rows_left` after deleting."""
+    """How a run ended. `processed`: members that went through the stages; `counts`: by outcome, by code and by what was
+    planned; `stages_ms`: the mean of each stage; `rows_left`: of deleted people, None when none were deleted."""
 
     exit_code: int
     seconds: float
@@ -38,8 +38,8 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A row of the history. Times in UTC; `ended_at` and `exit_code` are None while it is under way, or when it was
-    killed."""
+    """A row of the history. Times in UTC; `ended_at` and `exit_code` are None while the run is under way, or when it
+    was killed."""
 
     run_id: int
     started_at: datetime
@@ -48,7 +48,7 @@ class PastRun:
     pid: int
     alive: bool
     options: Mapping[str, Any]
-    contract: str
+    spec_digest: str
     counts: Mapping[str, Any]
     seconds: float | None
     exit_code: int | None
@@ -57,19 +57,19 @@ class PastRun:
 
 
 class RunHistory:
-    """The table `face_runs`. Raises DatabaseUnavailable."""
+    """Reads and writes the history. All methods raise DatabaseUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, started_at: datetime, options: Mapping[str, Any], contract: str) -> int:
-        """A run has begun; its id. Rows of runs long ago go."""
+    def begin(self, started_at: datetime, options: Mapping[str, Any], spec_digest: str) -> int:
+        """Record that a run has begun, and delete rows of long ago. Return the run's id."""
         row = {
             "started_at": started_at,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "options": orjson.dumps(options).decode(),
-            "contract": contract,
+            "contract": spec_digest,
         }
         old = delete(RUNS).where(RUNS.c.started_at < started_at - KEPT, RUNS.c.rows_left.is_(None))
 
@@ -80,7 +80,7 @@ class RunHistory:
         return self._database.transaction(write)
 
     def end(self, run_id: int, ended_at: datetime, end: RunEnd) -> None:
-        """It has ended in good order."""
+        """Complete the row of a run that ended in good order."""
         row = {
             "ended_at": ended_at,
             "counts": orjson.dumps(end.counts).decode(),
@@ -95,42 +95,36 @@ class RunHistory:
         self._database.transaction(lambda connection: connection.execute(statement))
 
     def last(self, number: int, now: datetime) -> list[PastRun]:
-        """The last ones, the latest first."""
-        query = select(RUNS).order_by(RUNS.c.id.desc()).limit(number)
-        rows = self._database.transaction(lambda connection: connection.execute(query).all())
-        return [_past_run(row, now) for row in rows]
+        """Return the last runs, the latest first. Fails at once: it may be the first contact with the database."""
+        return self._newest(number, now, retry=False)
 
     def died_before(self, run_id: int, now: datetime) -> PastRun | None:
-        """The run before this one, if it never came to its end and this one has the gallery for itself."""
-        run = self._newest(now, RUNS.c.id < run_id)
-        return None if run is None or run.ended_at is not None or run.alive else run
+        """Return the run before this one if it died: it has not ended, and its process is gone."""
+        before = self._newest(1, now, RUNS.c.id < run_id)
+        return next((run for run in before if run.ended_at is None and not run.alive), None)
 
     def under_way(self, now: datetime) -> PastRun | None:
-        """The run that holds the gallery's lock, which somebody does: the last one that began, unless it is over."""
-        run = self._newest(now)
-        return None if run is None or run.ended_at is not None or _is_gone(run) else run
+        """Return the run that holds the run lock, for a caller that found it held: the last one that began, unless it
+        has ended or its process is gone."""
+        holds = (run for run in self._newest(1, now) if run.ended_at is None)
+        return next((run for run in holds if not _is_here(run.host) or _process_exists(run.pid)), None)
 
-    def _newest(self, now: datetime, *conditions: ColumnElement[bool]) -> PastRun | None:
-        query = select(RUNS).where(*conditions).order_by(RUNS.c.id.desc()).limit(1)
-        row = self._database.transaction(lambda connection: connection.execute(query).first())
-        return None if row is None else _past_run(row, now)
+    def _newest(
+        self, number: int, now: datetime, *conditions: ColumnElement[bool], retry: bool = True
+    ) -> list[PastRun]:
+        query = select(RUNS).where(*conditions).order_by(RUNS.c.id.desc()).limit(number)
+        return [_past_run(row, now) for row in read_rows(self._database, query, retry=retry)]
 
     def living(self, now: datetime) -> set[int]:
-        """The ids of the runs that are under way."""
+        """Return the ids of the runs that are under way."""
         query = select(RUNS).where(RUNS.c.ended_at.is_(None))
-        rows = self._database.transaction(lambda connection: connection.execute(query).all())
-        return {int(row.id) for row in rows if _is_alive(row, now)}
+        return {int(row.id) for row in read_rows(self._database, query) if _is_alive(row, now)}
 
     def seconds_each(self) -> float | None:
-        """What a member took in the last run that processed some; None when there was none."""
-        query = (
-            select(RUNS.c.seconds, RUNS.c.processed)
-            .where(RUNS.c.processed >= MIN_PROCESSED, RUNS.c.seconds.is_not(None))
-            .order_by(RUNS.c.id.desc())
-            .limit(1)
-        )
-        row = self._database.transaction(lambda connection: connection.execute(query).first())
-        return None if row is None else float(row.seconds) / int(row.processed)
+        """Return the seconds for each member in the last run with MIN_PROCESSED members; None when there was none."""
+        measured = (RUNS.c.processed >= MIN_PROCESSED, RUNS.c.seconds.is_not(None))
+        query = select(RUNS.c.seconds, RUNS.c.processed).where(*measured).order_by(RUNS.c.id.desc()).limit(1)
+        return next((float(row.seconds) / int(row.processed) for row in read_rows(self._database, query)), None)
 
 
 def _past_run(row: Any, now: datetime) -> PastRun:
@@ -141,9 +135,9 @@ def _past_run(row: Any, now: datetime) -> PastRun:
         host=str(row.host or ""),
         pid=int(row.pid or 0),
         alive=_is_alive(row, now),
-        options=_read(row.options),
-        contract=str(row.contract or ""),
-        counts=_read(row.counts),
+        options=orjson.loads(row.options or "{}"),
+        spec_digest=str(row.contract or ""),
+        counts=orjson.loads(row.counts or "{}"),
         seconds=None if row.seconds is None else float(row.seconds),
         exit_code=row.exit_code,
         error=str(row.error or ""),
@@ -151,24 +145,18 @@ def _past_run(row: Any, now: datetime) -> PastRun:
     )
 
 
-def _read(text: str | None) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = orjson.loads(text) if text else {}
-    return found
-
-
 def _is_alive(row: Any, now: datetime) -> bool:
     if row.ended_at is not None or now - row.started_at >= PRESUMED_DEAD_AFTER:
         return False
-    if row.host == socket.gethostname() and os.name == "posix":
-        # A process of our own number that is not this run: a container's, which starts to count anew.
+    if _is_here(row.host):
+        # A row with our own process number is of an earlier run: in a container, numbers start anew.
         return int(row.pid) != os.getpid() and _process_exists(int(row.pid))
     return True
 
 
-def _is_gone(run: PastRun) -> bool:
-    """Whether the process that began the run is certainly no more."""
-    here = run.host == socket.gethostname() and os.name == "posix"
-    return here and not _process_exists(run.pid)
+def _is_here(host: str) -> bool:
+    """Say whether processes of the host can be looked up."""
+    return host == socket.gethostname() and os.name == "posix"
 
 
 def _process_exists(pid: int) -> bool:
@@ -176,6 +164,6 @@ def _process_exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # another user's process
         return True
     return True

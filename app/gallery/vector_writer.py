@@ -1,4 +1,4 @@
-"""Writes embeddings into `face_embeddings`: one active row for each member."""
+"""Writes the rows of `face_embeddings`: one active row for each member; inactive ones are staged for a switch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from app.core.database import Database
+from app.core.database import ITEMS_AT_ONCE, Database
 from app.core.redaction import redacted
 from app.core.vectors import cosine_distance
 from app.errors import RowRefused
-from app.gallery.own_tables import VECTORS
 from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
 from app.gallery.provenance import Provenance
-from app.records import Embedding
+from app.gallery.reading import change_rows_of
+from app.gallery.tables import VECTORS
+from app.records import Embedding, Photo
 
 CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
 UNMOVED = 0.002  # cosine distance up to which a vector counts as the same; other photos of the person begin at 0.01
@@ -28,12 +29,12 @@ UPDATED_COLUMNS = ("embedding", "modelo", "confidence", "imagen_path")
 
 
 def to_json(vector: NDArray[np.float32]) -> str:
-    """A JSON array whose numbers are the shortest text that reads back to the same float32."""
+    """Return a JSON array whose numbers are the shortest text that reads back to the same float32."""
     return orjson.dumps(np.ascontiguousarray(vector), option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def from_json(text: str) -> NDArray[np.float32]:
-    """The vector that a row holds; an empty one for a text that is none."""
+    """Return the vector of a row's text; an empty one when the text is not a JSON array of numbers."""
     try:
         return np.asarray(orjson.loads(text), np.float32)
     except (ValueError, TypeError):
@@ -42,87 +43,96 @@ def from_json(text: str) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class SavedRow:
-    """A member's row. `unmoved`: it holds the vector that it held before, since the new one is the same."""
+    """A member's row. `unmoved`: the new vector is the same, so that the row keeps the one it held."""
 
     row_id: int
     unmoved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OwnTables:
-    """What is written in the same transaction as a vector: what made it, and what was seen of its photo."""
-
-    vectors: Provenance
-    photo_records: PhotoRecords
-
-    def record(self, connection: Connection, made: Sequence[tuple[Embedding, int]], *, staged: bool = False) -> None:
-        self.vectors.record(connection, made, staged=staged)
-        photos = ((embedding.photo, embedding.analysis) for embedding, _ in made)
-        self.photo_records.record(
-            connection, [NewPhotoRecord(photo.member.crew_id, photo.url, photo, seen) for photo, seen in photos]
-        )
+PutRows = Callable[[Connection, Sequence[dict[str, Any]]], list[SavedRow]]
 
 
 class VectorWriter:
-    """Writes vectors. Raises DatabaseUnavailable when the database is not there, or not any more."""
+    """Writes rows, and in the same transaction their provenance and photo records. Raises DatabaseUnavailable."""
 
-    def __init__(self, database: Database, table: Table, own_tables: OwnTables) -> None:
+    def __init__(self, database: Database, table: Table, provenance: Provenance, photo_records: PhotoRecords) -> None:
         self._database = database
         self._table = table
-        self._companions = own_tables
+        self._provenance = provenance
+        self._photo_records = photo_records
         self._replaced: dict[str, tuple[bytes, dict[str, Any] | None]] = {}
         self._expected: dict[str, int] = {}
 
     def expect(self, rows: Mapping[str, int]) -> None:
-        """The members' active rows (crew id -> row id) as this run knows them: when another run has put others into
-        use meanwhile, perhaps of another model, they are not to be written over."""
+        """Set the members' active rows (crew id -> row id) as this run has read them. `save` refuses to write over any
+        other: another run activated it meanwhile, perhaps with another model."""
         self._expected = dict(rows)
 
     def save(self, embeddings: Sequence[Embedding], *, rewrite: bool = False) -> list[SavedRow]:
-        """Write a batch, and what made it, in one transaction; the rows in the same order. A row whose vector has not
-        moved stays, unless `rewrite` says otherwise.
+        """Write a batch in one transaction; return the rows in the same order. Without `rewrite`, a row keeps a vector
+        that has not moved.
 
         Raises RowRefused.
         """
-        rows = [self.row(embedding) for embedding in embeddings]
-
-        def write(connection: Connection) -> list[SavedRow]:
-            saved = self._upsert(connection, embeddings, rows, rewrite=rewrite)
-            made = [(embedding, each.row_id) for embedding, each in zip(embeddings, saved, strict=True)]
-            self._companions.record(connection, made)
-            return saved
-
-        return self._writing(write)
+        return self._write(
+            embeddings, lambda connection, rows: self._upsert(connection, rows, embeddings, rewrite=rewrite)
+        )
 
     def stage(self, embeddings: Sequence[Embedding]) -> list[SavedRow]:
-        """Lay a batch aside in rows that are not active, for a switch to come. Raises RowRefused."""
-        rows = [self.row(embedding) for embedding in embeddings]
+        """Write a batch into new, inactive rows for `switch`. Raises RowRefused."""
+        return self._write(
+            embeddings,
+            lambda connection, rows: [SavedRow(self._insert(connection, row, active=False)) for row in rows],
+            staged=True,
+        )
 
-        def write(connection: Connection) -> list[SavedRow]:
-            ids = [self._insert(connection, row, active=False) for row in rows]
-            self._companions.record(connection, list(zip(embeddings, ids, strict=True)), staged=True)
-            return [SavedRow(row_id) for row_id in ids]
+    def switch(self, row_ids: Sequence[int], retired: Sequence[int]) -> None:
+        """Activate staged rows and deactivate the `retired` ones, in one transaction: no reader sees a mixture."""
 
-        return self._writing(write)
+        def write(connection: Connection) -> None:
+            for ids, active in ((retired, False), (row_ids, True)):
+                for start in range(0, len(ids), ITEMS_AT_ONCE):
+                    mine = update(self._table).where(self._table.c.id.in_(ids[start : start + ITEMS_AT_ONCE]))
+                    connection.execute(mine.values(active=active))
+            self._provenance.unstage(connection)
+
+        self._database.transaction(write)
 
     def withdraw(self, crew_id: str, row_id: int) -> None:
-        """The row's photo turned out to be somebody else's, too: what it held before is restored, or else it is
-        deactivated. The ledger no longer says that it is stored."""
+        """Undo the save of a member whose photo another member has, too: restore what the row held before this run, or
+        deactivate a new row, and delete the member's photo record."""
         packed, provenance = self._replaced.get(crew_id, (b"", None))
         values = orjson.loads(zlib.decompress(packed)) if packed else {"active": False}
 
         def write(connection: Connection) -> None:
             connection.execute(update(self._table).where(self._table.c.id == row_id).values(values))
-            self._companions.photo_records.forget(connection, [crew_id])
-            self._companions.vectors.forget(connection, [row_id])
+            self._photo_records.delete(connection, [crew_id])
+            self._provenance.delete(connection, [row_id])
             if provenance is not None:
-                self._companions.vectors.replace(connection, [provenance])
+                self._provenance.replace(connection, [provenance])
 
         self._database.transaction(write)
         self._replaced.pop(crew_id, None)
 
-    def row(self, embedding: Embedding) -> dict[str, Any]:
-        """The embedding as columns. Raises RowRefused: SQLite keeps what does not fit; the service may not."""
+    def keep(self, photos: Mapping[int, Photo]) -> None:
+        """Update URL and file of rows (by id) whose vector stays although the photo was fetched. Leaves `active` alone:
+        the recognition service, or another run, may have changed it meanwhile."""
+        self._database.in_chunks(list(photos.items()), self._keep)
+
+    def _keep(self, connection: Connection, photos: Sequence[tuple[int, Photo]]) -> None:
+        room = getattr(self._table.c.imagen_path.type, "length", None)
+        for row_id, photo in photos:
+            if room is None or len(photo.url) <= room:
+                mine = update(self._table).where(self._table.c.id == row_id)
+                connection.execute(mine.values(imagen_path=photo.url))
+            self._provenance.update_file(connection, row_id, photo)
+            self._photo_records.move(connection, [NewPhotoRecord(photo.member.crew_id, photo.url, photo, None)])
+
+    def set_active(self, row_ids: Sequence[int], *, active: bool) -> None:
+        """Activate or deactivate rows without a new vector."""
+        change_rows_of(self._database, update(self._table).values(active=active), self._table.c.id, row_ids)
+
+    def _columns(self, embedding: Embedding) -> dict[str, Any]:
         row = {
             "crew_id": embedding.member.crew_id,
             "embedding": to_json(embedding.vector),
@@ -130,20 +140,32 @@ class VectorWriter:
             "confidence": round(embedding.analysis.confidence, CONFIDENCE_DECIMALS),
             "imagen_path": embedding.photo.url,
         }
-        for name, value in row.items():
+        for name, value in row.items():  # a text that is too long: SQLite would keep it
             length = getattr(self._table.c[name].type, "length", None)
             if isinstance(value, str) and length is not None and len(value) > length:
                 raise RowRefused(f"{name} tiene {len(value)} caracteres y caben {length}")
         return row
 
-    def _writing(self, write: Callable[[Connection], list[SavedRow]]) -> list[SavedRow]:
+    def _write(self, embeddings: Sequence[Embedding], put: PutRows, *, staged: bool = False) -> list[SavedRow]:
+        rows = [self._columns(embedding) for embedding in embeddings]
+
+        def write(connection: Connection) -> list[SavedRow]:
+            saved = put(connection, rows)
+            row_ids = [row.row_id for row in saved]
+            self._provenance.record(connection, list(zip(embeddings, row_ids, strict=True)), staged=staged)
+            seen = [
+                NewPhotoRecord(each.member.crew_id, each.photo.url, each.photo, each.analysis) for each in embeddings
+            ]
+            self._photo_records.record(connection, seen)
+            return saved
+
         try:
             return self._database.transaction(write)
         except DBAPIError as error:
             raise RowRefused(redacted(str(error.orig))) from error
 
     def _upsert(
-        self, connection: Connection, embeddings: Sequence[Embedding], rows: Sequence[dict[str, Any]], *, rewrite: bool
+        self, connection: Connection, rows: Sequence[dict[str, Any]], embeddings: Sequence[Embedding], *, rewrite: bool
     ) -> list[SavedRow]:
         newest, further = self._lock(connection, [row["crew_id"] for row in rows])
         columns = self._table.c
@@ -154,19 +176,25 @@ class VectorWriter:
         if changed:
             replaced = {row["crew_id"]: newest[row["crew_id"]] for row in changed}
             self._keep_replaced(connection, embeddings, replaced)
-            connection.execute(self._update_statement(), [_as_update(row, newest[row["crew_id"]]) for row in changed])
+            values = [
+                {name: row[name] for name in UPDATED_COLUMNS} | {"row_id": newest[row["crew_id"]]} for row in changed
+            ]
+            statement = update(self._table).where(columns.id == bindparam("row_id"))
+            if "updated_at" in columns:
+                statement = statement.values(updated_at=func.current_timestamp())
+            connection.execute(statement, values)
         for row in rows:
             if row["crew_id"] not in newest:
                 newest[row["crew_id"]] = self._insert(connection, row, active=True)
         return [SavedRow(newest[row["crew_id"]], row["crew_id"] in unmoved) for row in rows]
 
     def _unmoved(self, connection: Connection, embeddings: Sequence[Embedding], newest: Mapping[str, int]) -> set[str]:
-        """The members whose row, of this contract, holds the new vector already; its address becomes the photo's."""
+        """Return the members whose row, made by this spec, holds the new vector already; update the URL of that row."""
         columns, made = self._table.c, VECTORS.c
         query = (
             select(columns.crew_id, columns.id, columns.embedding, columns.imagen_path)
             .join_from(self._table, VECTORS, made.embedding_id == columns.id)
-            .where(columns.id.in_(newest.values()), made.contract == self._companions.vectors.contract.digest)
+            .where(columns.id.in_(newest.values()), made.contract == self._provenance.spec.digest)
         )
         held = {str(row.crew_id): row for row in connection.execute(query)}
         found = set()
@@ -184,7 +212,7 @@ class VectorWriter:
         return int(connection.execute(insert(self._table).values(**row, active=active)).lastrowid)
 
     def _keep_replaced(self, connection: Connection, embeddings: Sequence[Embedding], newest: dict[str, int]) -> None:
-        """What is about to be written over with another photo, in case that one has to be withdrawn."""
+        """Keep what the save of another photo is about to overwrite, for `withdraw`."""
         ids = list(newest.values())
         made = connection.execute(select(VECTORS).where(VECTORS.c.embedding_id.in_(ids))).mappings()
         provenance = {int(row["embedding_id"]): dict(row) for row in made}
@@ -202,7 +230,10 @@ class VectorWriter:
             self._replaced[changed[int(row["id"])]] = (zlib.compress(before), provenance.get(int(row["id"])))
 
     def _lock(self, connection: Connection, crew_ids: list[str]) -> tuple[dict[str, int], list[int]]:
-        """Lock the members' active rows: the newest of each, which is kept, and the ids of all further ones."""
+        """Lock the members' active rows. Return the newest of each by crew id, and the ids of all others.
+
+        Raises RowRefused.
+        """
         columns = self._table.c
         query = (
             select(columns.id, columns.crew_id)
@@ -214,7 +245,7 @@ class VectorWriter:
         further: list[int] = []
         for row_id, crew_id in connection.execute(query):
             if str(crew_id) not in crew_ids:
-                # Without regard to case, or as a number: a row beside it would be the member's second active one.
+                # The column compares without case, or as numbers: another row would be this member's second active one.
                 raise RowRefused(f"para la base es igual que «{crew_id}», que ya tiene la fila {row_id}")
             if str(crew_id) in newest:
                 further.append(newest[str(crew_id)])
@@ -223,13 +254,3 @@ class VectorWriter:
             if self._expected.get(crew_id, row_id) != row_id:
                 raise RowRefused(f"otra ejecución puso en uso la fila {row_id} mientras tanto")
         return newest, further
-
-    def _update_statement(self) -> Any:
-        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in UPDATED_COLUMNS}
-        if "updated_at" in self._table.c:
-            values["updated_at"] = func.current_timestamp()
-        return update(self._table).where(self._table.c.id == bindparam("row_id")).values(values)
-
-
-def _as_update(row: dict[str, Any], row_id: int) -> dict[str, Any]:
-    return {"row_id": row_id} | {f"new_{name}": row[name] for name in UPDATED_COLUMNS}

@@ -1,7 +1,4 @@
-"""Refuses damage that no decoder complains of and that any format can have: text-mode transfers and gaps of zeros.
-
-What only one format has is checked where that format is decoded.
-"""
+"""Refuses damage that no decoder complains of and that several formats can have: text-mode transfers, gaps of zeros."""
 
 from __future__ import annotations
 
@@ -15,16 +12,13 @@ DAMAGED = "los datos están dañados o incompletos; suba otra vez el archivo ori
 # A program that copies a file as text writes a carriage return before each line feed. In compressed data one line feed
 # in 256 has one by chance. Metadata can have thousands, so the pixels behind it are counted, too.
 MIN_LINE_FEEDS, BEGINNING_BYTES = 16, 1 << 16
-MIN_GAP_ROWS = 1  # a gap of zeros has at least the pixels of so many rows
 # At the corner of a gap its neighbour is brighter than the edge of any shadow, and most pixels along it are not black.
 BRIGHT, NOT_BLACK, MOST = 32, 16, 0.6
 
 
 def refuse_text_transfer(content: bytes) -> None:
-    """Raise InvalidImage for a file whose every line feed has a carriage return before it.
-
-    The whole file is counted only where its beginning is like that: hardly ever in a sound one.
-    """
+    """Raise InvalidImage for a file whose every line feed has a carriage return before it."""
+    # The beginning alone is hardly ever like that in a sound file.
     if _has_dos_line_ends(content[:BEGINNING_BYTES]) and _has_dos_line_ends(content):
         raise InvalidImage(AS_TEXT)
 
@@ -44,7 +38,7 @@ def refuse_gap(image: Image) -> None:
     values = image.max(axis=2).ravel()
     edges = np.flatnonzero(np.diff(values == 0, prepend=False, append=False))
     for start, end in edges.reshape(-1, 2):
-        if end - start < MIN_GAP_ROWS * columns:
+        if end - start < columns:  # less than the pixels of a row
             continue
         before, behind = values[max(0, start - columns) : start], values[end : end + columns]
         sides = ((before, -1, start), (behind, 0, end))

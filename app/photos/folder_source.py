@@ -9,9 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from app.core.config import PhotoSettings
 from app.core.files import sha256_of
 from app.errors import PhotoNotFound, PhotoUnavailable
-from app.photos.source_rules import compare_versions, oversized
+from app.photos.source_rules import compare_versions, refuse_oversized
 from app.photos.temp_folder import DownloadTarget
 from app.photos.urls import photo_url
 from app.records import ANSWER_GONE, ANSWER_UNREACHABLE, Answer, CrewMember, Photo, Version
@@ -21,25 +22,21 @@ NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, er
 
 
 class FolderSource:
-    """Photos at `<folder>/<crew_id>/<photo>`, each at most `max_bytes` large."""
+    """Photos at `<folder>/<crew_id>/<photo>`."""
 
-    def __init__(self, base_url: str, max_bytes: int) -> None:
-        self._base_url = base_url
-        self._max_bytes = max_bytes
-        parts = urlsplit(base_url)
+    def __init__(self, settings: PhotoSettings) -> None:
+        self._base_url = settings.IMAGE_BASE_URL
+        self._max_mb = settings.MAX_PHOTO_MB
+        parts = urlsplit(self._base_url)
         server = f"//{parts.netloc}" if parts.netloc else ""  # a Windows share
         self._folder = Path(url2pathname(f"{server}{parts.path}"))
 
     def fetch(self, member: CrewMember, _temp: DownloadTarget) -> Photo:
-        """Return the member's file with its SHA-256.
-
-        Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto.
-        """
+        """Return the member's file. Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto."""
         url = photo_url(self._base_url, member)
         path = self._path(member)
         status = _status(path)  # before the content is read, so that the next run notices a change meanwhile
-        if status.st_size > self._max_bytes:
-            raise oversized(self._max_bytes)
+        refuse_oversized(status.st_size, self._max_mb)
         try:
             sha256 = sha256_of(path)
         except OSError as error:
@@ -62,7 +59,6 @@ class FolderSource:
 
 
 def _status(path: Path) -> os.stat_result:
-    """Return the file's status. Raises PhotoNotFound for what is no regular file, PhotoUnavailable."""
     try:
         status = path.stat()
     except OSError as error:

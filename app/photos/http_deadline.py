@@ -16,9 +16,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPResponse, PoolManager, ProxyManager
+from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
@@ -36,26 +35,16 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def is_over() -> bool:
-    """Tell whether this thread's time limit has passed."""
     return time.monotonic() >= _end.get()
 
 
 class BoundedAdapter(HTTPAdapter):
     """requests' adapter with connections that keep to the time limit. Those through a SOCKS proxy do not."""
 
-    def init_poolmanager(self, *args: Any, **values: Any) -> None:
-        super().init_poolmanager(*args, **values)
-        _bound_pools(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **values: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **values)
-        if isinstance(manager, ProxyManager):
-            _bound_pools(manager)
-        return manager
-
-
-def _bound_pools(manager: PoolManager) -> None:
-    manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    def get_connection_with_tls_context(self, *args: Any, **values: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **values)
+        pool.ConnectionCls = _BOUNDED.get(pool.ConnectionCls, pool.ConnectionCls)
+        return pool
 
 
 class _Bounded(socket.socket):
@@ -70,7 +59,6 @@ class _Bounded(socket.socket):
         return super().recv_into(*args, **values)
 
     def _limit_timeout(self) -> None:
-        """Lower the socket's timeout to the time that is left. Raises TimeoutError when none is."""
         left_s = _end.get() - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the total time is over")
@@ -114,12 +102,7 @@ class _TlsConnection(_Connection, HTTPSConnection):
         super().connect()
 
 
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+_BOUNDED = {HTTPConnection: _Connection, HTTPSConnection: _TlsConnection}
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:

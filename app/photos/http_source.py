@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from typing import TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import DecodeError, HTTPError, ProtocolError, ReadTimeoutError
 
+from app.core.config import PhotoSettings
 from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import PhotoNotFound, PhotoUnavailable, SettingsError, TruncatedDownload
-from app.photos.http_body import read_body
-from app.photos.http_deadline import BoundedAdapter, time_limit
-from app.photos.http_errors import TransientFailure, is_transient, translated_failures
-from app.photos.source_rules import compare_versions
+from app.photos.http_deadline import BoundedAdapter, is_over, time_limit
+from app.photos.source_rules import compare_versions, refuse_oversized
 from app.photos.temp_folder import DownloadTarget
 from app.photos.urls import photo_url
 from app.records import (
@@ -43,56 +46,53 @@ REDIRECTS = {301, 302, 303, 307, 308}
 NO_HEAD = {405, 501}  # the server does not support the method
 MAX_VALIDATOR_CHARACTERS = 1000  # a longer ETag or date makes no sense, and fits no column
 MAX_LENGTH_DIGITS = 15
+CHUNK_BYTES = 256 * 1024
+GZIP = {"gzip", "x-gzip"}  # sent by servers that compress although the request forbids it
+COMPRESSIONS = GZIP | {"deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}
+GZIP_FORMAT = 16 + zlib.MAX_WBITS
 NO_AUTHORITIES = (
     "No existe el archivo de certificados que nombra la variable de entorno REQUESTS_CA_BUNDLE (o CURL_CA_BUNDLE)",
     "Corrija esa variable, o quítela si el certificado del servidor de fotos es de una autoridad conocida.",
 )
 
 Result = TypeVar("Result")
+Kind = TypeVar("Kind", bound=BaseException)
 
 
-@dataclass(frozen=True, slots=True)
-class FetchOptions:
-    """Where the photos are, and how long and how often the program tries to get one (seconds, tries, bytes)."""
+class TransientFailure(Exception):
+    """A failed try that another may mend. `retry_after_s` is the wait that the server asked for; `truncated` says that
+    the server sent less than it had announced."""
 
-    base_url: str
-    connect_timeout_s: float
-    read_timeout_s: float
-    total_timeout_s: float
-    attempts: int
-    threads: int
-    max_bytes: int
+    def __init__(self, detail: str, retry_after_s: float | None = None, *, truncated: bool = False) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+        self.truncated = truncated
 
 
 class HttpSource:
-    """Photos on a web server, over one pooled session. Safe to use from several threads.
+    """Photos on a web server, over one pooled session. Safe to use from several threads. Raises SettingsError where the
+    environment names a file of certificates that does not exist."""
 
-    Raises SettingsError where the environment names a file of certificates that does not exist.
-    """
-
-    def __init__(self, options: FetchOptions, stop: threading.Event) -> None:
-        self._options = options
+    def __init__(self, settings: PhotoSettings, stop: threading.Event) -> None:
+        self._settings = settings
+        self._base_url = settings.IMAGE_BASE_URL
         self._stop = stop
-        self._policy = RetryPolicy(options.attempts, options.total_timeout_s)
-        self._session = _Session(options.base_url)
-        adapter = BoundedAdapter(pool_connections=1, pool_maxsize=options.threads)
+        self._policy = RetryPolicy(settings.HTTP_ATTEMPTS, settings.HTTP_TOTAL_TIMEOUT_S)
+        self._session = _Session(self._base_url)
+        adapter = BoundedAdapter(pool_connections=1, pool_maxsize=settings.DOWNLOAD_THREADS)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
     def fetch(self, member: CrewMember, temp: DownloadTarget) -> Photo:
-        """Download the member's photo to a file in `temp`.
-
-        Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto, TruncatedDownload.
-        """
-        url = photo_url(self._options.base_url, member)
+        """Download to `temp`. Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto, TruncatedDownload."""
+        url = photo_url(self._base_url, member)
         content, version = self._retry(lambda: self._download(url))
         path = temp.write(member.crew_id, content)
         return Photo(member, url, path, sha256=hashlib.sha256(content).hexdigest(), version=version)
 
     def check(self, member: CrewMember, version: Version) -> Answer:
-        """Ask the server whether the photo is still `version`, without downloading it; with the time and the tries that
-        `fetch` has. Raises BadName."""
-        url = photo_url(self._options.base_url, member)
+        """Ask the server whether the photo is still `version`, without downloading it. Raises BadName."""
+        url = photo_url(self._base_url, member)
         try:
             answer = self._retry(lambda: self._ask("HEAD", url, version) or self._ask("GET", url, version))
             return answer or Answer(ANSWER_UNREACHABLE)
@@ -102,10 +102,11 @@ class HttpSource:
             return Answer(ANSWER_UNREACHABLE)
 
     def _retry(self, attempt: Callable[[], Result]) -> Result:
-        """Call `attempt` until it succeeds, its failure is no transient one, or the total time is over."""
         try:
-            with time_limit(self._options.total_timeout_s):
-                return call_with_retries(attempt, self._policy, is_transient, self._stop)
+            with time_limit(self._settings.HTTP_TOTAL_TIMEOUT_S):
+                return call_with_retries(
+                    attempt, self._policy, lambda error: isinstance(error, TransientFailure), self._stop
+                )
         except TransientFailure as error:
             kind = TruncatedDownload if error.truncated else PhotoUnavailable
             raise kind(str(error)) from error
@@ -113,12 +114,17 @@ class HttpSource:
     def _download(self, url: str) -> tuple[bytes, Version]:
         def read(response: requests.Response) -> tuple[bytes, Version]:
             _check_status(response)
-            return self._read_photo(response), _version(response)
+            body = bytearray()
+            for piece in _read_body(response, self._settings.MAX_PHOTO_MB):
+                body += piece
+                if self._stop.is_set():
+                    raise PhotoUnavailable("ejecución interrumpida")
+            return bytes(body), _version(response)
 
         return self._request("GET", url, {}, read)
 
     def _ask(self, method: str, url: str, version: Version) -> Answer | None:
-        """Ask with one method. Returns None where the server does not support it."""
+        """Return None where the server does not support the method."""
 
         def read(response: requests.Response) -> Answer | None:
             if method == "HEAD" and response.status_code in NO_HEAD:
@@ -130,15 +136,12 @@ class HttpSource:
     def _request(
         self, method: str, url: str, headers: dict[str, str], read: Callable[[requests.Response], Result]
     ) -> Result:
-        """Send the request, following redirects within the server, and return what `read` makes of the response.
-
-        Raises TransientFailure, and PhotoUnavailable for what no further try would mend.
-        """
-        target = self._with_credentials(url)
-        timeouts = (self._options.connect_timeout_s, self._options.read_timeout_s)
-        # Not streamed, a response without a body frees its connection for the next request at once.
-        stream = method != "HEAD"
-        with translated_failures(self._options.total_timeout_s):
+        """Follow redirects within the server, and return what `read` makes of the response. Raises TransientFailure,
+        and PhotoUnavailable for what no further try would mend."""
+        target = urlsplit(url)._replace(netloc=urlsplit(self._base_url).netloc).geturl()
+        timeouts = (self._settings.HTTP_CONNECT_TIMEOUT_S, self._settings.HTTP_READ_TIMEOUT_S)
+        stream = method != "HEAD"  # not streamed, a response without a body frees its connection at once
+        with _translated_failures(self._settings.HTTP_TOTAL_TIMEOUT_S):
             for _ in range(MAX_REDIRECTS + 1):
                 with self._session.request(
                     method, target, headers=headers, stream=stream, timeout=timeouts, allow_redirects=False
@@ -148,31 +151,14 @@ class HttpSource:
                     target = _same_origin(target, response.headers.get("Location", ""))
         raise PhotoUnavailable(f"más de {MAX_REDIRECTS} redirecciones")
 
-    def _with_credentials(self, url: str) -> str:
-        netloc = urlsplit(self._options.base_url).netloc
-        return urlsplit(url)._replace(netloc=netloc).geturl()
-
-    def _read_photo(self, response: requests.Response) -> bytes:
-        """Read the body. Raises what `read_body` does, and PhotoUnavailable when the run is to stop."""
-        body = bytearray()
-        for piece in read_body(response, self._options.max_bytes):
-            body += piece
-            if self._stop.is_set():
-                raise PhotoUnavailable("ejecución interrumpida")
-        return bytes(body)
-
 
 class _Session(requests.Session):
     """A session that reads the environment once instead of for each photo, and keeps no cookies."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__()
-        self._read_environment(base_url)
         self.headers["Accept-Encoding"] = "identity"  # photos are compressed already
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-
-    def _read_environment(self, base_url: str) -> None:
-        """Take the environment's proxies, certificates and netrc for this one site. Raises SettingsError."""
         found = self.merge_environment_settings(base_url, {}, None, None, None)
         self.proxies, self.verify = found["proxies"], found["verify"]
         if base_url.startswith("https://") and isinstance(self.verify, str) and not Path(self.verify).exists():
@@ -184,8 +170,59 @@ class _Session(requests.Session):
         """Leave redirects to `HttpSource`: requests would read all of the response's body to prepare the next one."""
 
 
+def _read_body(response: requests.Response, limit_mb: float) -> Iterator[bytes]:
+    """Yield the file's content in chunks. Both the content and what the server sends have at most `limit_mb`.
+
+    urllib3's own unpacking applies every compression that the server names: a bomb within a bomb takes minutes.
+    """
+    words = (word.strip() for word in response.headers.get("Content-Encoding", "").lower().split(","))
+    compressions = [word for word in words if word in COMPRESSIONS]  # `utf-8` or `aws-chunked` compress nothing
+    sent = _limited(_sent(response), limit_mb)
+    if not compressions:
+        return sent
+    if len(compressions) == 1 and compressions[0] in GZIP:
+        return _limited(_unpacked(sent), limit_mb)
+    raise PhotoUnavailable("respuesta comprimida de un modo que no se pidió")
+
+
+def _sent(response: requests.Response) -> Iterator[bytes]:
+    # `iter_content` would wait for a whole chunk, however slowly the server sends.
+    while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+        yield chunk
+
+
+def _limited(chunks: Iterable[bytes], limit_mb: float) -> Iterator[bytes]:
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        refuse_oversized(total, limit_mb)
+        if is_over():  # asked here too: the connections of a SOCKS proxy do not keep to the time limit
+            raise TimeoutError
+        yield chunk
+
+
+def _unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
+    """Unpack gzip, CHUNK_BYTES at a time, however much the rest would expand to. A file may consist of several gzip
+    members, each followed by zeros as padding."""
+    member = zlib.decompressobj(GZIP_FORMAT)
+    for chunk in packed:
+        rest = chunk
+        while rest:
+            if member.eof:
+                rest = rest.lstrip(b"\0")
+                if not rest:
+                    break
+                member = zlib.decompressobj(GZIP_FORMAT)
+            try:
+                yield member.decompress(rest, CHUNK_BYTES)
+            except zlib.error as error:
+                raise DecodeError(str(error)) from error
+            rest = member.unconsumed_tail or member.unused_data
+    if not member.eof:
+        raise IncompleteRead(b"")
+
+
 def _check_status(response: requests.Response) -> None:
-    """Raise PhotoNotFound, TransientFailure or PhotoUnavailable for any status but 200."""
     status = response.status_code
     if status == requests.codes.ok:
         return
@@ -197,15 +234,13 @@ def _check_status(response: requests.Response) -> None:
 
 
 def _version(response: requests.Response) -> Version:
-    """Read the version off the headers. The length of a compressed response is not the file's, so it is left out."""
     headers = response.headers
-    length = headers.get("Content-Length", "")
+    length = headers.get("Content-Length", "")  # of a compressed response it is not the file's
     plain = length.isdecimal() and len(length) <= MAX_LENGTH_DIGITS and "Content-Encoding" not in headers
     return Version(_validator(headers, "ETag"), _validator(headers, "Last-Modified"), int(length) if plain else None)
 
 
 def _validator(headers: Mapping[str, str], name: str) -> str:
-    """Return an ETag or a date that a later request can send back; empty for one that makes no sense."""
     value = headers.get(name, "")
     return value if len(value) <= MAX_VALIDATOR_CHARACTERS and value.isprintable() else ""
 
@@ -217,21 +252,17 @@ def _conditions(version: Version) -> dict[str, str]:
 
 
 def _read_answer(response: requests.Response, version: Version) -> Answer:
-    """Compare the response with the remembered version. Raises what `_check_status` does."""
     if response.status_code == requests.codes.not_modified and _conditions(version):
         return Answer(ANSWER_SAME, version)
     _check_status(response)
     current = _version(response)
     verdict = compare_versions(current, version)
-    if verdict == ANSWER_UNKNOWN and _is_page(response):
+    is_page = response.headers.get("Content-Type", "").lower().startswith("text/html")
+    if verdict == ANSWER_UNKNOWN and is_page:
         return Answer(ANSWER_CHANGED, current)
     # A server may send its ETag with the photo only: a remembered one is kept, so that a later request can use it.
     knows_more = bool(current.etag or current.last_modified) or version == Version()
     return Answer(verdict, current if knows_more else version)
-
-
-def _is_page(response: requests.Response) -> bool:
-    return response.headers.get("Content-Type", "").lower().startswith("text/html")
 
 
 def _retry_after_s(response: requests.Response) -> float | None:
@@ -260,3 +291,43 @@ def _same_origin(url: str, location: str) -> str:
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, port
+
+
+@contextmanager
+def _translated_failures(total_timeout_s: float) -> Iterator[None]:
+    """Raise TransientFailure or PhotoUnavailable, with a sentence for HR, for each library's error inside."""
+    try:
+        yield
+    except requests.exceptions.SSLError as error:
+        if _cause(error, SSLCertVerificationError):
+            raise PhotoUnavailable("el certificado del servidor no es válido") from error
+        raise TransientFailure("no se pudo acordar una conexión segura (TLS) con el servidor") from error
+    except (requests.exceptions.Timeout, ReadTimeoutError, TimeoutError) as error:
+        if is_over():
+            raise PhotoUnavailable(f"el servidor tardó más de {total_timeout_s:g} segundos en total") from error
+        raise TransientFailure("el servidor tardó demasiado en responder") from error
+    except (ProtocolError, IncompleteRead, requests.exceptions.ConnectionError) as error:
+        raise _broken_exchange(error) from error
+    except (requests.exceptions.RequestException, HTTPError) as error:
+        raise PhotoUnavailable(f"respuesta ilegible ({type(error).__name__})") from error
+    except OSError as error:  # requests raises it for a file of certificates that was deleted
+        raise PhotoUnavailable(f"no se pudo conectar ({type(error).__name__})") from error
+
+
+def _broken_exchange(error: BaseException) -> TransientFailure:
+    if _cause(error, IncompleteRead):
+        return TransientFailure("la descarga llegó incompleta", truncated=True)
+    unreadable = _cause(error, HTTPException)
+    if unreadable and not isinstance(unreadable, RemoteDisconnected):
+        return TransientFailure(f"respuesta ilegible ({type(unreadable).__name__})")
+    if isinstance(error, ProtocolError):
+        return TransientFailure("se cortó la conexión")
+    return TransientFailure("no se pudo conectar, o se cortó la conexión")
+
+
+def _cause(error: BaseException | None, kind: type[Kind]) -> Kind | None:
+    while error is not None:
+        if isinstance(error, kind):
+            return error
+        error = error.__context__
+    return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -69,7 +68,6 @@ class JpegParts:
 
     @cached_property
     def frame(self) -> Frame:
-        """Read the frame's header. Raises InvalidImage when there is none."""
         for each in self.segments:
             if each.marker in FRAMES:
                 return _read_frame(each.marker, self.body(each))
@@ -77,23 +75,26 @@ class JpegParts:
 
     @cached_property
     def scans(self) -> list[Scan]:
-        """Read the headers of all scans. Raises InvalidImage when one is cut off."""
         return [_read_scan(self.body(each)) for each in self.segments if each.marker == SOS]
 
     def body(self, segment: Segment) -> bytes:
-        """Return the segment's content, without its marker and length."""
         return self.content[segment.start + 4 : segment.end]
 
     @property
-    def exif(self) -> bytes:
-        """Join all APP1 segments, markers included: EXIF and XMP."""
+    def exif(self) -> bytes:  # and XMP
         return b"".join(self.content[each.start : each.end] for each in self.segments if each.marker == APP1)
 
     @property
     def brightness_step(self) -> int:
         """Return the coarsest step in which any plane stores the mean of a block; 0 without a table."""
-        tables = [self.body(each) for each in self.segments if each.marker == DQT]
-        return max((_first_step(body[at:]) for body in tables for at in _tables_at(body)), default=0)
+        steps = [0]
+        for body in (self.body(each) for each in self.segments if each.marker == DQT):
+            at = 0
+            while at < len(body):  # each table has its kind in one byte, then 64 steps of one or two bytes
+                step_bytes = 2 if body[at] >> 4 else 1
+                steps.append(int.from_bytes(body[at + 1 : at + 1 + step_bytes], "big"))
+                at += 1 + 64 * step_bytes
+        return max(steps)
 
     @property
     def is_one_pass(self) -> bool:
@@ -103,9 +104,7 @@ class JpegParts:
     @property
     def is_complete(self) -> bool:
         """Tell whether there are scans for all planes, and in a progressive picture for every bit of every frequency.
-
-        libjpeg does not warn of a file that ends between two of its scans: it makes up what is missing.
-        """
+        Of a file that ends between two of its scans libjpeg makes up what is missing, without a warning."""
         planes = {number for number, _, _ in self.frame.planes}
         if self.frame.marker not in PROGRESSIVE:
             return planes <= {plane for scan in self.scans for plane in scan.planes}
@@ -116,19 +115,6 @@ class JpegParts:
             for frequency in range(scan.first, scan.last + 1)
         }
         return all(finest.get((plane, frequency)) == 0 for plane in planes for frequency in range(LAST_AC + 1))
-
-
-def _tables_at(body: bytes) -> Iterator[int]:
-    """Yield where each quantisation table of a segment begins."""
-    at = 0
-    while at < len(body):
-        yield at
-        at += 1 + 64 * (2 if body[at] >> 4 else 1)
-
-
-def _first_step(table: bytes) -> int:
-    wide = table[0] >> 4
-    return int.from_bytes(table[1 : 3 if wide else 2], "big")
 
 
 def read_parts(content: bytes) -> JpegParts:
@@ -155,11 +141,8 @@ def read_parts(content: bytes) -> JpegParts:
 
 
 def _find_scan_end(content: bytes, start: int) -> int:
-    """Return where the next marker behind a scan's data is: 0xFF, but before a zero or as part of a restart marker.
-
-    The data is searched in chunks, each twice as long as the one before, since the next scan may begin soon.
-    """
-    length = FIRST_CHUNK_BYTES
+    """Return where the next marker behind a scan's data is: 0xFF, but before a zero or as part of a restart marker."""
+    length = FIRST_CHUNK_BYTES  # doubled each time, since the next scan may begin soon
     while start < len(content):
         chunk: NDArray[np.uint8] = np.frombuffer(content, np.uint8)[start : start + length]
         marks = np.flatnonzero(chunk[:-1] == MARK)

@@ -82,7 +82,6 @@ _NAMED = {
 
 
 def _brands(content: bytes) -> set[bytes]:
-    """Read the brands out of the file's first box; an empty set when that is not `ftyp`."""
     if content[4:8] != b"ftyp":
         return set()
     length = min(int.from_bytes(content[:4], "big"), 16 + 4 * MAX_BRANDS)
@@ -96,7 +95,6 @@ def _is_film(content: bytes) -> bool:
 
 
 def _describe_zip(content: bytes) -> str:
-    """Describe a ZIP archive, or the Office document that has such folders in it."""
     for folder, name in OFFICE.items():
         if folder in content:
             return f"es {name}; saque de él la foto y guárdela como JPG"
@@ -104,17 +102,12 @@ def _describe_zip(content: bytes) -> str:
 
 
 def _describe_text(content: bytes) -> str:
-    """Describe a drawing, a web page, a photo behind a server's text, or what is not known."""
     head = content[:HEAD_BYTES].lstrip().lower()
     if head.startswith((b"<svg", b"<?xml", b"<!doctype svg")) and b"<svg" in head:
         return "es un dibujo SVG, no una foto; suba una foto de la persona como JPG"
-    if before := _bytes_before_photo(content):
+    before = max(content.find(start, 0, HEAD_BYTES) for start in (JPEG_START, PNG_START))
+    if before > 0:  # printed by a server's script
         return BEFORE_PHOTO.format(bytes=before)
     if head.startswith(HTML_STARTS):
         return "el servidor entregó una página web en lugar de una foto"
     return UNKNOWN
-
-
-def _bytes_before_photo(content: bytes) -> int:
-    """Count the bytes before a JPEG or PNG, as a server's script may print them; 0 where there is no photo."""
-    return max(0, *(content.find(start, 0, HEAD_BYTES) for start in (JPEG_START, PNG_START)))

@@ -28,10 +28,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def decode(content: bytes, reduction: int = 1) -> Image:
-    """Decode to BGR uint8 (h, w, 3), upright: OpenCV applies the EXIF orientation, as it does for DeepFace.
-
-    Raises InvalidImage, and DangerousImage when memory is short.
-    """
+    """Decode to BGR uint8 (h, w, 3), upright by EXIF, as OpenCV does for DeepFace. Raises what `imdecode` does."""
     return np.asarray(imdecode(content, REDUCTIONS.get(reduction, cv2.IMREAD_COLOR)), np.uint8)
 
 
@@ -52,9 +49,7 @@ def imdecode(content: bytes, flags: int) -> NDArray[np.uint8] | NDArray[np.uint1
 @contextmanager
 def refusing_complaints() -> Iterator[None]:
     """Raise InvalidImage when a native library writes to stderr inside: libjpeg and libtiff go on with a guess then.
-
-    Only for the sandbox's process, where no other thread writes to stderr.
-    """
+    Only for the sandbox's process, where no other thread writes to stderr."""
     with tempfile.TemporaryFile() as complaints:
         stderr = os.dup(STDERR)
         os.dup2(complaints.fileno(), STDERR)

@@ -10,10 +10,8 @@ from app.records import Image, Photo, PhotoAnalysis, Portrait
 
 
 def load_portrait(photo: Photo, options: DecodeOptions, sandbox: Sandbox) -> Portrait:
-    """Decode the photo's file to BGR uint8 (h, w, 3), upright.
-
-    Raises InvalidImage and DangerousImage with the reason, PhotoUnavailable when the file cannot be read.
-    """
+    """Decode the photo's file to BGR uint8 (h, w, 3), upright. Raises InvalidImage and DangerousImage with the reason,
+    PhotoUnavailable when the file cannot be read."""
     try:
         content = photo.path.read_bytes()
     except OSError as error:

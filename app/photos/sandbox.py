@@ -37,9 +37,7 @@ POLL_S = 0.05
 
 class Sandbox:
     """A pool of decoding processes: as many as there are threads that ask at a time, each started when it is needed.
-
-    `stop` ends the work under way. Safe to use from several threads, also again after `close`.
-    """
+    `stop` ends the work under way. Safe to use from several threads, also again after `close`."""
 
     def __init__(
         self,
@@ -61,12 +59,17 @@ class Sandbox:
         if kind == LARGE:
             with self._alone:
                 kind, payload = self._ask(content, options, math.inf)
-        return _read_reply(kind, payload)
+        if kind == REFUSED:
+            code, _, detail = payload.decode().partition("\n")
+            raise kind_of(code)(detail)
+        width, height, reduction, rows, columns = SHAPE.unpack_from(payload)
+        image = np.frombuffer(payload, np.uint8, offset=SHAPE.size).reshape(rows, columns, 3)
+        return Pixels((width, height), image, reduction)
 
     def _ask(self, content: bytes, options: DecodeOptions, usual_megapixels: float) -> tuple[bytes, bytearray]:
-        """Have a process decode the content; return its reply's kind and payload.
+        """Return the kind and the payload of a process's reply.
 
-        Raises DangerousImage when the process dies or is killed for its time, Interrupted.
+        Raises DangerousImage when the process dies or takes too long, Interrupted.
         """
         child = self._take()
         try:
@@ -85,21 +88,19 @@ class Sandbox:
         return reply
 
     def close(self) -> None:
-        """End the idle processes."""
         _end_all(self._idle)
 
     def _take(self) -> _Child:
-        """Return an idle process that is still alive, or a new one."""
         with suppress(IndexError):
             while True:
                 child = self._idle.pop()
-                if child.is_alive:
+                if child.poll() is None:
                     return child
                 child.end()
         return self._start()
 
     def _start(self) -> _Child:
-        """Start a process and wait until it is ready. Raises RuntimeError when none starts, Interrupted."""
+        """Raise RuntimeError when no process starts, Interrupted."""
         why = ""
         for _ in range(STARTS):
             try:
@@ -108,8 +109,8 @@ class Sandbox:
                 why = str(error.strerror)
             else:
                 with suppress(OSError, EOFError), self._watching(child, START_LIMIT_S):
-                    child.wait_until_ready()
-                    return child
+                    if child.read(len(READY)) == READY:
+                        return child
                 why = _name(child.end())
             if self._stop.wait(PAUSE_S):
                 raise Interrupted("Interrumpido")
@@ -140,27 +141,24 @@ class Sandbox:
             raise EOFError  # it was killed after its reply, so it must not be used again
 
 
-class _Child:
-    """One process and its pipes. Each method that talks to it raises OSError or EOFError when it has died."""
+class _Child(subprocess.Popen[bytes]):
+    """One process. `ask` and `read` raise OSError or EOFError when it has died."""
 
     def __init__(self, command: Sequence[str]) -> None:
+        kept = {name: os.environ[name] for name in NEEDED if name in os.environ}
+        folders = [str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]
         # In a session of its own, so that Ctrl+C reaches only its parent, which ends it.
-        self._process = subprocess.Popen(
+        super().__init__(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=PROJECT_DIR,
-            env=_environment(),
+            env=kept | {"PYTHONPATH": os.pathsep.join(folders), "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,
         )
-        self._requests = cast(BufferedWriter, self._process.stdin)
-        self._replies = cast(BufferedReader, self._process.stdout)
-
-    def wait_until_ready(self) -> None:
-        """Wait for the process's first words, before which it gets no photo."""
-        if self._read(len(READY)) != READY:
-            raise EOFError
+        self._requests = cast(BufferedWriter, self.stdin)
+        self._replies = cast(BufferedReader, self.stdout)
 
     def ask(self, content: bytes, options: DecodeOptions, usual_megapixels: float) -> tuple[bytes, bytearray]:
         """Send one photo; return the reply's kind and payload."""
@@ -168,47 +166,24 @@ class _Child:
         self._requests.write(REQUEST.pack(len(content), *limits))
         self._requests.write(content)
         self._requests.flush()
-        kind, length = REPLY.unpack(self._read(REPLY.size))
+        kind, length = REPLY.unpack(self.read(REPLY.size))
         if length > SHAPE.size + 3 * options.max_megapixels * PIXELS_PER_MEGAPIXEL:
             raise EOFError("a longer reply than any photo has")
-        return kind, self._read(length)
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        self._process.kill()
+        return kind, self.read(length)
 
     def end(self) -> int:
         """Kill the process, if it is alive, and close its pipes. Returns its exit status."""
-        self._process.kill()
+        self.kill()
         for pipe in (self._requests, self._replies):
             with suppress(OSError):  # closing sends what is buffered
                 pipe.close()
-        return self._process.wait()
+        return self.wait()
 
-    def _read(self, length: int) -> bytearray:
+    def read(self, length: int) -> bytearray:
         read = bytearray(length)
         if self._replies.readinto(read) != length:
             raise EOFError
         return read
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in NEEDED if name in os.environ}
-    folders = [str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return kept | {"PYTHONPATH": os.pathsep.join(folders), "OPENBLAS_NUM_THREADS": "1"}
-
-
-def _read_reply(kind: bytes, payload: bytearray) -> Pixels:
-    """Turn a reply into pixels. Raises the error that the process reports."""
-    if kind == REFUSED:
-        code, _, detail = payload.decode().partition("\n")
-        raise kind_of(code)(detail)
-    width, height, reduction, rows, columns = SHAPE.unpack_from(payload)
-    image = np.frombuffer(payload, np.uint8, offset=SHAPE.size).reshape(rows, columns, 3)
-    return Pixels((width, height), image, reduction)
 
 
 def _end_all(children: list[_Child]) -> None:
@@ -217,7 +192,6 @@ def _end_all(children: list[_Child]) -> None:
 
 
 def _name(status: int) -> str:
-    """Name an exit status for people: the signal's name, or the code."""
     with suppress(ValueError):
         return signal.Signals(-status).name
     return f"código {status}"

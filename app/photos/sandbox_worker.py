@@ -10,7 +10,7 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -34,7 +34,6 @@ SHAPE = struct.Struct("<5I")  # before the pixels: width, height, `reduction`, r
 # The decoder of animated WebP takes most: 21 bytes (measured). The rest is for the file and the libraries.
 BYTES_PER_PIXEL, SPARE_BYTES = 24, 256 * 1024 * 1024
 Read = Callable[[bytes, DecodeOptions], Pixels]
-NOTHING = memoryview(b"")
 STATM = Path("/proc/self/statm")  # Linux: this process's address space, in pages
 ALARM_S = 120  # the parent kills after 30 s: this only ends a process whose parent died
 
@@ -44,7 +43,8 @@ def main(read: Read = read_pixels) -> None:
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # for a library that prints
     cv2.setNumThreads(1)
-    _ignore_stop_signals()
+    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole process group: the parent ends this process
+        signal.signal(number, signal.SIG_IGN)
     replies.write(READY)
     replies.flush()
     requests = sys.stdin.buffer
@@ -59,36 +59,24 @@ def main(read: Read = read_pixels) -> None:
 
 def _answer(
     read: Read, content: bytes, options: DecodeOptions, usual_megapixels: float
-) -> tuple[bytes, bytes, memoryview]:
-    """Decode the content. Returns the kind of reply and the reply in two parts."""
+) -> tuple[bytes, Sequence[bytes | memoryview]]:
     try:
         if read_header(content).decoded_pixels(options) > usual_megapixels * PIXELS_PER_MEGAPIXEL:
-            return LARGE, b"", NOTHING
+            return LARGE, ()
         _limit_memory(min(options.max_megapixels, usual_megapixels))
         pixels = read(content, options)
-    except ItemError as error:
-        return REFUSED, _refusal(error), NOTHING
-    except MemoryError:
-        return REFUSED, _refusal(DangerousImage(TOO_MUCH_MEMORY)), NOTHING
+    except (ItemError, MemoryError) as error:
+        refusal = error if isinstance(error, ItemError) else DangerousImage(TOO_MUCH_MEMORY)
+        return REFUSED, [f"{refusal.code}\n{refusal.detail}".encode()]
     shape = SHAPE.pack(*pixels.size, pixels.reduction, *pixels.image.shape[:2])
-    return PIXELS, shape, pixels.image.data.cast("B")
+    return PIXELS, [shape, pixels.image.data.cast("B")]
 
 
-def _refusal(error: ItemError) -> bytes:
-    return f"{error.code}\n{error.detail}".encode()
-
-
-def _reply(replies: IO[bytes], kind: bytes, *parts: bytes | memoryview) -> None:
+def _reply(replies: IO[bytes], kind: bytes, parts: Sequence[bytes | memoryview]) -> None:
     replies.write(REPLY.pack(kind, sum(map(len, parts))))
     for part in parts:
         replies.write(part)
     replies.flush()
-
-
-def _ignore_stop_signals() -> None:
-    """Ignore SIGINT and SIGTERM, which reach the whole process group: the parent ends this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _set_alarm(seconds: int) -> None:

@@ -25,6 +25,8 @@ def compare_versions(current: Version, remembered: Version) -> str:
     return ANSWER_CHANGED if changed else ANSWER_SAME
 
 
-def oversized(limit_bytes: int) -> OversizedPhoto:
-    """Return the error for a photo of more than `limit_bytes`."""
-    return OversizedPhoto(f"pesa más de {limit_bytes / BYTES_PER_MB:g} MB")
+def refuse_oversized(size_bytes: int, limit_mb: float) -> None:
+    """Raise OversizedPhoto for a photo that is larger than the limit."""
+    limit_bytes = int(limit_mb * BYTES_PER_MB)
+    if size_bytes > limit_bytes:
+        raise OversizedPhoto(f"pesa más de {limit_bytes / BYTES_PER_MB:g} MB")

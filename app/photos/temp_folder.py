@@ -31,11 +31,9 @@ class DownloadTarget(Protocol):
 
 
 class TempFolder:
-    """One run's files in a folder that several runs may share. Safe to use from several threads.
-
-    Each run holds a lock on a file as long as it lives. The system drops the lock of a process that died, which tells
-    the next run whose files to remove. Raises SettingsError when the folder cannot be written.
-    """
+    """One run's files in a folder that several runs may share. Safe to use from several threads. Each run locks a file;
+    the system drops the lock of a process that died, which tells the next run whose files to remove. Raises
+    SettingsError when the folder cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,10 +50,8 @@ class TempFolder:
         self._remove_orphans()
 
     def write(self, crew_id: str, content: bytes, ending: str = ".jpg") -> Path:
-        """Write one file `crew_<id>_<run>_<n><ending>`.
-
-        Raises NotWritable, which ends the run: no photo is at fault. Raises FileNotFoundError after `close`.
-        """
+        """Write one file. Raises NotWritable, which ends the run, since no photo is at fault; FileNotFoundError after
+        `close`."""
         name = f"crew_{_safe(crew_id)}_{self._token}_{next(self._numbers)}{ending}"
         path = self._folder / name
         with self._guard:  # a download that ends after `close` must not leave a file
@@ -75,7 +71,8 @@ class TempFolder:
             if self._closed:
                 return
             self._closed = True
-            self._remove(self._token)
+            for path in self._folder.glob(f"crew_*_{self._token}_*"):
+                _remove_if_allowed(path)
         self._lock.release()
         _remove_if_allowed(self._lock_path(self._token))
 
@@ -100,10 +97,6 @@ class TempFolder:
         except (Timeout, PermissionError):  # alive, or the run of another user, who cleans up after it
             return False
 
-    def _remove(self, token: str) -> None:
-        for path in self._folder.glob(f"crew_*_{token}_*"):
-            _remove_if_allowed(path)
-
     def _lock_path(self, token: str) -> Path:
         return self._folder / f".run_{token}.lock"
 
@@ -116,5 +109,4 @@ def _remove_if_allowed(path: Path) -> None:
 
 
 def _safe(crew_id: str) -> str:
-    """Make the id fit for a file's name: replace all but plain letters, digits and hyphens by hyphens."""
     return "".join(char if char in SAFE_CHARACTERS else "-" for char in crew_id)[:MAX_ID_CHARACTERS]

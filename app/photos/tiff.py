@@ -44,28 +44,15 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The largest page. `content` is the file with this page first, `size` its (width, height), `is_deep` says that it
-    has more than 8 bits a value, `deflated` is where its deflated strips lie; `alpha` is ASSOCIATED, UNASSOCIATED or 0
-    for none, and stands at `alpha_place`."""
+    """The largest page. `content` is the file with this page first, `size` its (width, height), `deflated` is where its
+    deflated strips lie; `alpha` is ASSOCIATED, UNASSOCIATED or 0 for none."""
 
     content: bytes
     size: tuple[int, int]
     is_grey: bool
-    is_deep: bool
     is_packed: bool
     deflated: tuple[tuple[int, int], ...]
     alpha: int
-    alpha_place: int
-
-    @property
-    def with_plain_alpha(self) -> bytes:
-        """Return the file with its alpha declared to be any fourth colour, which OpenCV does not touch.
-
-        OpenCV would multiply 8-bit colours by an unassociated alpha. It leaves those of 16 bits as they are.
-        """
-        if self.is_deep:
-            return self.content
-        return self.content[: self.alpha_place] + b"\0\0" + self.content[self.alpha_place + 2 :]
 
 
 def refuse_broken_strips(page: Page) -> None:
@@ -93,7 +80,6 @@ class TiffReader:
         self._offset: Final = "Q" if self._is_big else "I"
 
     def read(self, form: str, place: int) -> tuple[int, ...]:
-        """Unpack numbers of a `struct` form, in the file's byte order."""
         return struct.unpack_from(self._order + form, self._content, place)
 
     def directories(self) -> Iterator[Directory]:
@@ -111,14 +97,12 @@ class TiffReader:
             waiting.extend(each for each in dict.fromkeys(named) if each and each not in seen)
 
     def values(self, directory: Directory, tag: int) -> tuple[int, ...]:
-        """Return all values of a tag; none when the page lacks it."""
         if tag not in directory.entries:
             return ()
         place, form, count = directory.entries[tag]
         return self.read(f"{count}{form}", place)
 
     def first(self, directory: Directory, tag: int, default: int = 0) -> int:
-        """Return the first value of a tag."""
         return (*self.values(directory, tag), default)[0]
 
     def beginning_with(self, directory: Directory) -> bytes:
@@ -128,7 +112,6 @@ class TiffReader:
         return self._content[:place] + start + self._content[place + len(start) :]
 
     def _directory(self, start: int) -> tuple[Directory, int]:
-        """Read one page's entries, and where the next page is."""
         (count,) = self.read("Q" if self._is_big else "H", start)
         place = start + (8 if self._is_big else 2)
         entry = f"HH{self._offset}"
@@ -191,13 +174,16 @@ def _describe(reader: TiffReader, page: Directory, spans: list[tuple[int, int]])
     is_grey = reader.first(page, PHOTOMETRIC, 2) in GREY
     extras = reader.values(page, EXTRA_SAMPLES)
     has_alpha = len(extras) == 1 and samples == (2 if is_grey else 4) and extras[0] in (ASSOCIATED, UNASSOCIATED)
+    content = reader.beginning_with(page)
+    if has_alpha and not is_grey and reader.first(page, BITS, 1) <= EIGHT_BITS:
+        # OpenCV would multiply the colours by an unassociated alpha. Any other fourth colour it leaves alone.
+        place = page.entries[EXTRA_SAMPLES][0]
+        content = content[:place] + b"\0\0" + content[place + 2 :]
     return Page(
-        content=reader.beginning_with(page),
+        content=content,
         size=(reader.first(page, WIDTH), reader.first(page, HEIGHT)),
         is_grey=is_grey,
-        is_deep=reader.first(page, BITS, 1) > EIGHT_BITS,
         is_packed=compression != UNCOMPRESSED,
         deflated=tuple(spans) if compression in DEFLATED else (),
         alpha=extras[0] if has_alpha else 0,
-        alpha_place=page.entries[EXTRA_SAMPLES][0] if has_alpha else 0,
     )

@@ -41,7 +41,8 @@ def decode_tiff_on_white(page: Page) -> Image:
         with _opened(page.content, "TIFF") as picture:
             grey, alpha = (np.asarray(picture.getchannel(each), np.uint8) for each in (0, 1))
         return compose(np.stack([grey] * 3, axis=2), alpha, is_multiplied=is_multiplied)
-    layers = _as_bytes(opencv.imdecode(page.with_plain_alpha, cv2.IMREAD_UNCHANGED))
+    read = opencv.imdecode(page.content, cv2.IMREAD_UNCHANGED)
+    layers = (read >> 8 if read.dtype == np.uint16 else read).astype(np.uint8)
     return compose(layers[:, :, :3], layers[:, :, 3], is_multiplied=is_multiplied)
 
 
@@ -58,7 +59,6 @@ def compose(colours: NDArray[np.uint8], alpha: NDArray[np.uint8], *, is_multipli
 
 @contextmanager
 def _opened(content: bytes, kind: str) -> Iterator[PillowImage.Image]:
-    """Open the file with Pillow. Raises InvalidImage for Pillow's errors inside."""
     try:
         with PillowImage.open(io.BytesIO(content), formats=(kind,)) as picture:
             yield picture
@@ -66,14 +66,8 @@ def _opened(content: bytes, kind: str) -> Iterator[PillowImage.Image]:
         raise InvalidImage(DAMAGED) from error
 
 
-def _shrink(image: Image, factor: int) -> Image:
-    """Reduce the image as OpenCV does after a decoder that cannot shrink."""
+def _shrink(image: Image, factor: int) -> Image:  # as OpenCV does after a decoder that cannot
     if factor == 1:
         return image
     rows, columns = (side // factor for side in image.shape[:2])
     return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
-
-
-def _as_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Take the upper eight bits of 16."""
-    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8)

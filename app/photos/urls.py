@@ -15,10 +15,7 @@ FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def photo_url(base_url: str, member: CrewMember) -> str:
-    """Build the URL of the member's photo: each segment percent-encoded, without the base's credentials.
-
-    Raises BadName for a crew id or a photo name that is empty, `.`, `..` or more than one segment.
-    """
+    """Build the photo's URL: each segment percent-encoded, without the base's credentials. Raises BadName."""
     names = (member.crew_id, member.photo_name)
     for name in names:
         _refuse_bad_name(name)

@@ -19,7 +19,7 @@ from app.faces.detector import DetectionOptions, build_detector
 from app.faces.embedder import Embedder, load_network
 from app.faces.finder import CLOSER, FaceFinder, FindOptions
 from app.faces.mtcnn import Mtcnn
-from app.faces.onnx_sessions import SessionOptions, parse_providers
+from app.faces.onnx_sessions import parse_providers
 from app.faces.weights import Progress, Provide, open_weights
 from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, choose_reduction
 from app.photos.portrait import load_portrait
@@ -89,11 +89,9 @@ def open_face_extractor(
     cv2.setNumThreads(1)
     providers = parse_providers(settings.ONNX_PROVIDERS)
     detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
-    # One thread for a photo or batch: several are computed side by side.
-    sessions = SessionOptions(providers, threads=1)
-    nets = Mtcnn(sessions)
+    nets = Mtcnn(providers)
     detector = build_detector(detection, nets)
-    network = load_network(settings.FACE_MODEL, provide or open_weights(settings, progress, stop).ensure, sessions)
+    network = load_network(settings.FACE_MODEL, provide or open_weights(settings, progress, stop).ensure, providers)
     limits = settings.quality_limits()
     find_options = FindOptions(settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, limits, accept_low_quality)
     return FaceExtractor(

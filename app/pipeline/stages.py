@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from app.errors import ItemError
-from app.faces.cropping import crop_with_black
-from app.photos.fingerprint import describe_picture
+from app.faces.regions import crop_with_black
+from app.photos.shared_pictures import describe_picture
 from app.photos.sources import Source
 from app.photos.temp_folder import TempFolder
 from app.photos.thumbnail import make_thumbnail

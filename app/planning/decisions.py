@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from app.errors import Quarantined, Retry, kind_of
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
-from app.gallery.remembered import PhotoRecord
+from app.gallery.photo_records import PhotoRecord
 from app.planning.rules import Rules
 from app.records import (
     ANSWER_CHANGED,
@@ -102,15 +102,15 @@ def decide(case: Case, rules: Rules, answer: str = "") -> Decision:
 
 def is_stale(enrolment: Enrolment, rules: Rules) -> bool:
     """Return whether the row is of another embedding spec. Where the spec is unknown, model and length decide."""
-    if enrolment.contract is not None:
-        return enrolment.contract != rules.spec_digest or enrolment.model != rules.model
+    if enrolment.spec_digest is not None:
+        return enrolment.spec_digest != rules.spec_digest or enrolment.model != rules.model
     lengths = {enrolment.dimensions, rules.dimensions} - {None}
     return enrolment.model != rules.model or len(lengths) > 1
 
 
 def recalled(member: CrewMember, photo_record: PhotoRecord) -> Failed:
     """Return the failure that an earlier run recorded."""
-    return Failed(member, kind_of(photo_record.code).stage, photo_record.code, photo_record.detail, recalled=True)
+    return Failed(member, photo_record.stage, photo_record.code, photo_record.detail, recalled=True)
 
 
 def _about_its_row(case: Case, rules: Rules) -> Decision | None:
@@ -131,7 +131,7 @@ def _about_its_row(case: Case, rules: Rules) -> Decision | None:
 def _why_stale(enrolment: Enrolment, rules: Rules) -> str:
     if enrolment.model != rules.model:
         return f"su vector es de {enrolment.model or 'un modelo desconocido'}"
-    if enrolment.contract is None:
+    if enrolment.spec_digest is None:
         return f"su vector tiene {enrolment.dimensions} números"
     return "su vector se hizo con otra versión de los pesos, del detector o de la preparación"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from app.errors import ImplausibleRun
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
-from app.gallery.remembered import PhotoRecord
+from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE, Decision
 from app.records import CrewMember, Failed, Version
 

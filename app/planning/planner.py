@@ -28,7 +28,7 @@ PROBED, MOST = 20, 0.75  # the server is down if it does not answer this share o
 def take_survey(request: Request, gallery: Gallery, roster: DatabaseRoster | FolderRoster) -> Survey:
     """Read what roster and gallery hold of the requested members. Raises RunError."""
     enrolments = gallery.enrolments(request.crew_id)  # before the roster: a member hired meanwhile has not departed
-    photo_records = gallery.photo_records.remembered()
+    photo_records = gallery.photo_records.read_all()
     suspects = gallery.crash_suspects.suspects(gallery.history.living(request.now))
     entries = roster.active() if request.crew_id is None else [roster.find(request.crew_id)]
     if request.retry_failed:
@@ -41,7 +41,7 @@ def refuse_mixed_models(request: Request, gallery: Gallery, model: str) -> None:
     """Raise MixedModels when a run for a few members would write vectors of another model than all the others'."""
     if request.is_whole or request.migrate:
         return
-    others = gallery.other_models_in_use(request.crew_id)
+    others = gallery.majority_incompatible_models(request.crew_id)
     if others:
         raise MixedModels(
             f"Los embeddings de los demás son de {', '.join(sorted(others))} o de otros pesos, y la configuración "

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from app.core.config import Settings
-from app.faces.embedding_spec import DIMENSIONS
+from app.faces.embedder import DIMENSIONS
 from app.records import DIGEST_DIGITS, EmbeddingSpec
 from app.roster.folder import FolderRoster
 

@@ -60,7 +60,7 @@ def history_document(runs: Sequence[PastRun]) -> dict[str, Any]:
                 "host": run.host,
                 "alive": run.alive,
                 "options": dict(run.options),
-                "contract": run.contract,
+                "contract": run.spec_digest,
                 "counts": dict(run.counts),
                 "seconds": run.seconds,
                 "exit_code": run.exit_code,

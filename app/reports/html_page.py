@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -32,31 +31,6 @@ SECTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An entry as shown: `reason` is the number of its defect, `thumbnail` is base64, empty for none."""
-
-    entry: Entry
-    reason: int
-    thumbnail: str
-
-    @property
-    def detail(self) -> str:
-        """Return the entry's detail without a clause that its advice repeats: the page shows both."""
-        advice = self.entry.advice.casefold()
-        return "; ".join(each for each in self.entry.detail.split("; ") if not advice.startswith(each.casefold()))
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """A choice of the page's filter: a defect in a section, and how many entries have it."""
-
-    kind: str
-    number: int
-    title: str
-    count: int
-
-
 def write_report(review: Review, folder: Path, *, thumbnails: bool, name: str = REPORT) -> Path:
     """Write the page and beside it the CSV, each complete or not at all and readable by its owner only; return the
     page's path. Raises OSError."""
@@ -75,38 +49,40 @@ def render(review: Review, *, thumbnails: bool) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    reasons = list(reasons_of(review.entries))
-    rows = list(rows_of(review.entries, reasons, THUMBNAILS_BUDGET if thumbnails else 0))
+    reasons = Counter((entry.kind, entry.title) for entry in review.entries).most_common()
+    choices = [(kind, number, title, count) for number, ((kind, title), count) in enumerate(reasons)]
+    numbers = {(kind, title): number for kind, number, title, _ in choices}
+    shown = list(with_thumbnails(review.entries, THUMBNAILS_BUDGET if thumbnails else 0))
     style, script = _own("page.css"), _own("page.js")
     return environment.get_template("page.html").render(
         review=review,
         policy=_policy(style, script),
         style=style,
         script=script,
-        sections=[(*section, [row for row in rows if row.entry.kind == section[0]]) for section in SECTIONS],
-        reasons=[(heading, [each for each in reasons if each.kind == kind]) for kind, heading, _ in SECTIONS],
-        without_thumbnail=sum(bool(row.entry.thumbnail) and not row.thumbnail for row in rows) if thumbnails else 0,
+        sections=[(*section, [row for row in shown if row[0].kind == section[0]]) for section in SECTIONS],
+        reasons=[(heading, [each for each in choices if each[0] == kind]) for kind, heading, _ in SECTIONS],
+        numbers=numbers,
+        without_thumbnail=sum(bool(entry.thumbnail) and not picture for entry, picture in shown) if thumbnails else 0,
+        detail_beside_advice=detail_beside_advice,
         bars_of=bars_of,
         describe_plot=describe_plot,
     )
 
 
-def reasons_of(entries: Sequence[Entry]) -> Iterator[Reason]:
-    """Yield every defect of every section, the most frequent first."""
-    counts = Counter((entry.kind, entry.title) for entry in entries)
-    for number, ((kind, title), count) in enumerate(counts.most_common()):
-        yield Reason(kind, number, title, count)
+def detail_beside_advice(entry: Entry) -> str:
+    """Return the entry's detail without a clause that its advice repeats: the page shows both."""
+    advice = entry.advice.casefold()
+    return "; ".join(each for each in entry.detail.split("; ") if not advice.startswith(each.casefold()))
 
 
-def rows_of(entries: Sequence[Entry], reasons: Sequence[Reason], budget: int) -> Iterator[Row]:
-    """Yield the entries in their order; those whose thumbnail no longer fits into `budget` (characters) go without."""
-    numbers = {(reason.kind, reason.title): reason.number for reason in reasons}
+def with_thumbnails(entries: Iterable[Entry], budget: int) -> Iterator[tuple[Entry, str]]:
+    """Yield the entries, each with its thumbnail in base64, empty from where `budget` (characters) has no room."""
     for entry in entries:
         thumbnail = base64.b64encode(entry.thumbnail).decode() if budget else ""
         if len(thumbnail) > budget:
             thumbnail = ""
         budget -= len(thumbnail)
-        yield Row(entry, numbers[entry.kind, entry.title], thumbnail)
+        yield entry, thumbnail
 
 
 def bars_of(distribution: Distribution) -> list[tuple[str, int, float]]:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ItemError, NotSwitched
+from app.gallery.enrolments import Enrolment
 from app.gallery.gallery import Gallery
-from app.gallery.staged_vectors import StagedVector, StagedVectors
 from app.photos.temp_folder import TempFolder
 from app.planning.decisions import PROCESSED, UNCHANGED, Decision, is_stale
 from app.planning.mass_change import MASS_DEACTIVATION, mass
@@ -39,7 +39,7 @@ class Migration:
     def __init__(self, plan: Plan, context: RunContext, result: RunResult) -> None:
         self._context = dataclasses.replace(context, store=context.gallery.writer.stage)
         self._result = result
-        self._staging = staged_vectors_of(context.gallery)
+        self._gallery = context.gallery
         self._plan = plan
 
     def run(self) -> None:
@@ -48,7 +48,7 @@ class Migration:
         Execution(self._plan, self._context, self._result).run()
         if not self._result.complete or self._context.stop.is_set():
             return
-        waiting = self._staging.waiting()
+        waiting = self._gallery.staged()
         members = {each.member.crew_id: each for each in self._plan.decisions}
         waiting = {crew_id: staged for crew_id, staged in waiting.items() if crew_id in members}
         retired = self._retired(waiting)
@@ -56,12 +56,12 @@ class Migration:
         self._recognise(members, waiting)
         if self._context.stop.is_set():
             return
-        self._staging.switch([staged.row_id for staged in waiting.values()], retired)
+        self._gallery.writer.switch([staged.row_id for staged in waiting.values()], retired)
         self._result.switched, self._result.unswitched = len(waiting), False
 
-    def _retired(self, waiting: dict[str, StagedVector]) -> list[int]:
+    def _retired(self, waiting: dict[str, Enrolment]) -> list[int]:
         """Return the active rows of members who have a new one, and those that cannot be compared with new ones."""
-        enrolments = self._context.gallery.enrolments()
+        enrolments = self._gallery.enrolments()
         return [
             row_id
             for crew_id, enrolment in enrolments.items()
@@ -69,7 +69,7 @@ class Migration:
             for row_id in enrolment.active_ids
         ]
 
-    def _refuse_losses(self, members: dict[str, Decision], waiting: dict[str, StagedVector]) -> None:
+    def _refuse_losses(self, members: dict[str, Decision], waiting: dict[str, Enrolment]) -> None:
         """Raise NotSwitched if too many members who have a vector now would have none."""
         had = [each for each in members.values() if each.case.is_active]
         lost = [
@@ -86,7 +86,7 @@ class Migration:
                 "Corrija las fotos de la lista y repita --migrate, que continúa; o acéptelo con --allow-mass-change.",
             )
 
-    def _recognise(self, members: dict[str, Decision], waiting: dict[str, StagedVector]) -> None:
+    def _recognise(self, members: dict[str, Decision], waiting: dict[str, Enrolment]) -> None:
         """Raise NotSwitched unless mirrored faces, which stand for other photos, are nearest to their own vectors."""
         crew_ids = sorted(waiting)
         sample = crew_ids[:: max(1, len(crew_ids) // SAMPLE)][:SAMPLE]
@@ -101,7 +101,7 @@ class Migration:
             )
         if not probes:
             return
-        gallery = _unit(self._staging.vectors([waiting[crew_id].row_id for crew_id in crew_ids]))
+        gallery = _unit(self._gallery.vectors([waiting[crew_id].row_id for crew_id in crew_ids]))
         similarity = _unit(np.stack([probe.vector for probe in probes])) @ gallery.T
         own = similarity[np.arange(len(probes)), [crew_ids.index(probe.member.crew_id) for probe in probes]]
         recognised = int((own >= similarity.max(axis=1) - np.float32(1e-6)).sum())
@@ -126,14 +126,9 @@ class Migration:
         return found
 
 
-def staged_vectors_of(gallery: Gallery) -> StagedVectors:
-    """Return the staged vectors of this run's embedding spec."""
-    return StagedVectors(gallery.database, gallery.table, gallery.provenance.contract.digest)
-
-
-def without_prepared(plan: Plan, staging: StagedVectors) -> Plan:
+def without_prepared(plan: Plan, gallery: Gallery) -> Plan:
     """Return the plan without the members whose vector an earlier, interrupted `--migrate` has staged."""
-    waiting = staging.waiting()
+    waiting = gallery.staged()
 
     def settled(decision: Decision) -> Decision:
         staged = waiting.get(decision.member.crew_id)

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from app.errors import AlreadyRunning, RunError
 from app.gallery.gallery import Gallery
-from app.gallery.remembered import PhotoRecord
+from app.gallery.photo_records import PhotoRecord
 from app.gallery.run_history import PastRun, RunEnd
 from app.planning.plan import Plan
 from app.planning.rules import Rules

@@ -11,9 +11,8 @@ from app.errors import RunError
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
 from app.gallery.photo_records import NewPhotoRecord
-from app.gallery.row_status import KeptVector
 from app.planning.decisions import Decision
-from app.records import SKIPPED_SAME_FILE, Failed, Outcome, Skipped, Version, is_interrupted
+from app.records import SKIPPED_SAME_FILE, Failed, Outcome, Photo, Skipped, Version, is_interrupted
 
 AT_ONCE = 32
 
@@ -72,15 +71,13 @@ class ResultWriter:
         """Write failures, whether the member was processed or not. A recalled one is written only if its file was
         fetched: the failure stays, the file is another one."""
         database, photo_records = self.gallery.database, self.gallery.photo_records
-        database.in_chunks(
-            [self._entry(each) for each in failures if each.recalled and each.photo], photo_records.moved
-        )
+        database.in_chunks([self._entry(each) for each in failures if each.recalled and each.photo], photo_records.move)
         database.in_chunks([self._entry(each) for each in failures if not each.recalled], photo_records.record)
 
     def _keep(self, outcomes: Sequence[Skipped]) -> None:
         """Write members whose row stays. If file and URL are the same, as with most, only the time changes."""
         versions: dict[str, Version] = {}
-        moved: list[KeptVector] = []
+        moved: dict[int, Photo] = {}
         for outcome in outcomes:
             case, photo = self.decisions[outcome.member.crew_id].case, outcome.photo
             if photo is None or case.enrolment is None or outcome.analysis is not None:
@@ -89,9 +86,9 @@ class ResultWriter:
             if outcome.code == SKIPPED_SAME_FILE and seen and not seen.code and seen.sha256 == photo.sha256:
                 versions[outcome.member.crew_id] = photo.version
             else:
-                moved.append(KeptVector(case.enrolment, photo))
-        self.gallery.photo_records.checked(versions)
-        self.gallery.row_status.keep(moved)
+                moved[case.enrolment.row_id] = photo
+        self.gallery.photo_records.mark_checked(versions)
+        self.gallery.writer.keep(moved)
 
     def _entry(self, failure: Failed) -> NewPhotoRecord:
         case = self.decisions[failure.member.crew_id].case

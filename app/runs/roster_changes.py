@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from app.core.logs import RUN_LOGGER, Personal
+from app.gallery.erasure import erase
 from app.planning.decisions import (
     DEACTIVATE,
     KNOWN_FAILURE,
@@ -43,13 +44,13 @@ class RosterChanges:
         Deactivate the departed first: the database may take the id of one of them for another member's.
         """
         plan, gallery = self.plan, self.context.gallery
-        gallery.photo_records.checked(plan.versions)
+        gallery.photo_records.mark_checked(plan.versions)
         gallery.provenance.adopt(plan.adopted)
         self._deactivate_departed()
         self._leave_one_row()
         self._reactivate_returned()
         failed_before = [each for each in plan.of(UNCHANGED) if each.case.recorded_code]
-        gallery.row_status.clear_failures([each.member.crew_id for each in failed_before])
+        gallery.photo_records.clear_failures([each.member.crew_id for each in failed_before])
         cleared = plan.of(UNCHANGED, REACTIVATE, KNOWN_FAILURE)  # their processing did not crash the run
         gallery.crash_suspects.done([each.member.crew_id for each in cleared if each.case.suspect])
         self._give_outcomes()
@@ -74,27 +75,27 @@ class RosterChanges:
         """Keep the newest of a member's active rows; another program may have written several."""
         enrolments = (each.case.enrolment for each in self.plan.in_roster if each.case.enrolment)
         further = [row_id for each in enrolments for row_id in each.active_ids[:-1]]
-        self.context.gallery.row_status.deactivate(further)
+        self.context.gallery.writer.set_active(further, active=False)
 
     def _reactivate_returned(self) -> None:
         """Reactivate the rows of members who are back in the roster, even if their photo changed or now fails. Rows of
         another embedding spec stay inactive."""
-        row_status, rules = self.context.gallery.row_status, self.context.rules
+        gallery, rules = self.context.gallery, self.context.rules
         back = [each.case for each in self.plan.in_roster if each.case.came_back]
         rows = (case.enrolment for case in back if case.enrolment and not case.enrolment.active)
-        row_status.reactivate([enrolment.row_id for enrolment in rows if not is_stale(enrolment, rules)])
-        row_status.mark_returned([case.member.crew_id for case in back])
+        gallery.writer.set_active([row.row_id for row in rows if not is_stale(row, rules)], active=True)
+        gallery.photo_records.mark_returned([case.member.crew_id for case in back])
 
     def _deactivate_departed(self) -> None:
-        plan, row_status, result = self.plan, self.context.gallery.row_status, self.result
+        plan, gallery, result = self.plan, self.context.gallery, self.result
         leaving = plan.of(DEACTIVATE)
         rows = [row_id for each in leaving if each.case.enrolment for row_id in each.case.enrolment.active_ids]
-        row_status.deactivate(rows)
+        gallery.writer.set_active(rows, active=False)
         result.deactivated = [each.member.crew_id for each in leaving]
-        row_status.mark_left(plan.departed)
+        gallery.photo_records.mark_departed(plan.departed)
         purged = [each.member.crew_id for each in plan.of(PURGE)]
         if purged:
-            result.rows_left = row_status.purge(purged)
+            _, result.rows_left = erase(gallery.database, gallery.table, purged)
             result.purged = purged
             run_log.info("Borradas %s personas; filas que quedan de ellas: %s", len(purged), result.rows_left)
 

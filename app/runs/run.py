@@ -13,13 +13,12 @@ from functools import cache, partial
 from app.core.config import Settings
 from app.core.database import Database
 from app.errors import RunError
-from app.faces.embedding_spec import describe_spec
+from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
-from app.gallery.embeddings_table import open_table
-from app.gallery.gallery import open_gallery
+from app.gallery.gallery import open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import RunEnd
-from app.gallery.shadow import is_prepared, shadow_of
+from app.gallery.tables import find_table, open_table
 from app.photos.sources import open_source
 from app.photos.urls import photo_url
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
@@ -32,7 +31,7 @@ from app.records import EmbeddingSpec, Failed
 from app.roster.database import DatabaseRoster
 from app.runs.context import Observer, RunContext
 from app.runs.execution import Execution
-from app.runs.migration import Migration, staged_vectors_of, without_prepared
+from app.runs.migration import Migration, without_prepared
 from app.runs.result import RunResult
 from app.runs.run_lock import holding_run_lock
 
@@ -105,15 +104,19 @@ def _open_context(
     load_faces: LoadFaces,
     database: Database,
 ) -> RunContext:
-    home = _gallery_database(settings, request, database)  # fails before anything is loaded or downloaded
+    # Before anything is loaded or downloaded: is there a database at all?
+    _ = find_table(database) if request.plan_only else open_table(database)
 
     @cache
     def load() -> FaceExtractor:
         return load_faces(settings, observer.download, stop, accept_low_quality=request.accept_low_quality)
 
-    spec = _describe_spec(settings, request, home, load)
+    spec = _describe_spec(settings, request, database, load)
     rules = make_rules(settings, request, spec)
-    gallery = open_gallery(home, spec, rules.judged_by, request.now)
+    if request.plan_only:
+        gallery = open_for_reading(database, spec, request.now)
+    else:
+        gallery = open_for_writing(database, spec, rules.judged_by, request.now)
 
     def load_confirmed() -> FaceExtractor:
         """Return the nets, once it is certain that they compute what they did when the gallery was made."""
@@ -134,17 +137,8 @@ def _open_context(
     )
 
 
-def _gallery_database(settings: Settings, request: Request, database: Database) -> Database:
-    """Return where the gallery is. A plan uses a copy in memory if it would have to create tables."""
-    if not request.plan_only:
-        open_table(database)
-    elif not is_prepared(database):
-        return shadow_of(database, settings)
-    return database
-
-
 def _describe_spec(
-    settings: Settings, request: Request, home: Database, load: Callable[[], FaceExtractor]
+    settings: Settings, request: Request, database: Database, load: Callable[[], FaceExtractor]
 ) -> EmbeddingSpec:
     """Return what this installation computes. Missing weights are downloaded: without their hash it is unknown whether
     the gallery is of this model."""
@@ -153,7 +147,7 @@ def _describe_spec(
     if spec.weights_sha256:
         return spec
     if request.plan_only:
-        return known_spec(home, spec)
+        return known_spec(database, spec)
     load()
     return describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, weights)
 
@@ -182,7 +176,7 @@ def _execute(context: RunContext, database: Database, result: RunResult) -> None
     gallery.provenance.declare(request.now)
     if not request.migrate:
         Execution(plan, context, result).run()
-    elif plan.of(STALE) or staged_vectors_of(gallery).waiting():
+    elif plan.of(STALE) or gallery.staged():
         Migration(plan, context, result).run()
     if request.is_whole and result.complete:
         _retire_other_models(context, plan, result)
@@ -196,18 +190,18 @@ def _make_plan(context: RunContext, survey: Survey) -> Plan:
     planner = Planner(context.rules, context.source.check, url_of, context.stop, settings.DOWNLOAD_THREADS)
     plan = planner.make(survey, context.observer.checking, gallery.history.seconds_each())
     plan = retry_no_longer_shared(plan, gallery)
-    return without_prepared(plan, staged_vectors_of(gallery)) if context.request.migrate else plan
+    return without_prepared(plan, gallery) if context.request.migrate else plan
 
 
 def _retire_other_models(context: RunContext, plan: Plan, result: RunResult) -> None:
     """Deactivate rows of other models after a complete run, unless too many people would be left without any."""
-    others = context.gallery.incomparable()
+    others = context.gallery.incompatible_rows()
     if len(others) > mass(plan.gallery_size, MASS_DEACTIVATION) and not context.request.allow_mass_change:
         result.mixed = len(others)
         return
-    context.gallery.row_status.deactivate(others)
+    context.gallery.writer.set_active(others, active=False)
     result.retired = len(others)
-    context.gallery.provenance.await_nothing()
+    context.gallery.database.transaction(context.gallery.provenance.unstage)
 
 
 def _not_looked_at(result: RunResult) -> list[str]:

@@ -1,7 +1,7 @@
-"""Let one run at a time work on a gallery, and tell the next one which run does.
+"""Let one run at a time work on a database. The next one is refused, with the host and process of the first.
 
-MySQL has an advisory lock, which ends with its connection; SQLite a lock on a file beside the database's, which ends
-with its process. Rows stay right without the lock, too: it saves work done twice.
+For MySQL it is an advisory lock, which ends with its connection; for SQLite a lock on a file beside the database's,
+which ends with its process. Rows stay right without it, too: it saves work done twice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.database import Database, lock_name
@@ -21,39 +21,38 @@ from app.core.files import OWNER_ONLY_FILE, cannot_write
 from app.core.spanish import say_age
 from app.core.worker_threads import periodic_task
 from app.errors import AlreadyRunning, RunError, SettingsError
-from app.gallery.own_tables import RUNS
 from app.gallery.run_history import PastRun, RunHistory
 
 log = logging.getLogger(__name__)
 
 RUN = "face_embeddings run"
 KEEP_EVERY_S = 30
-# A machine that loses its power closes no connection: the server frees its lock after this silence.
+# A machine that loses power does not close its connection: the server frees its lock after this silence.
 SILENCE_S = 180
-TAKE_WITHIN_S = 1  # a process that only looks whether the file is locked holds the lock for a moment
+TAKE_WITHIN_S = 1  # `is_held` of another process holds the file for a moment
 
 
 class Lock:
-    """The lock of a database in memory, which no other process can open. Other locks may raise DatabaseUnavailable."""
+    """The lock of a database in memory, which no other process has. Other locks may raise DatabaseUnavailable."""
 
     def take(self) -> bool:
-        """Take the lock; return whether this run has it now."""
+        """Take the lock; return whether this process has it now."""
         return True
 
     def keep(self) -> bool:
-        """Take the lock again if it was lost with its connection; return whether this run has it now."""
+        """Take the lock again if it was lost with its connection; return whether this process has it now."""
         return True
 
     def release(self) -> None:
         """Let other runs take the lock."""
 
     def is_held(self) -> bool:
-        """Tell whether any run has the lock."""
+        """Tell whether any process has the lock."""
         return False
 
 
 class ServerLock(Lock):
-    """MySQL's GET_LOCK, on a connection of its own."""
+    """Holds MySQL's GET_LOCK on a connection of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -86,7 +85,7 @@ class ServerLock(Lock):
         self.release()
         try:
             return self._take()
-        except (DBAPIError, RunError):  # a database that is away lets no other run in either
+        except (DBAPIError, RunError):  # no other run can begin while the database is away
             return True
 
     def release(self) -> None:
@@ -105,15 +104,15 @@ class ServerLock(Lock):
 
 
 class FolderLock(Lock):
-    """A lock on a file of its own beside the database's file."""
+    """Holds a lock on a file of its own beside the database's file."""
 
     def __init__(self, path: Path) -> None:
-        path = path.resolve()  # one lock, whatever links lead to the file
+        path = path.resolve()  # one lock for all paths that lead to the file
         self._lock = FileLock(path.with_name(f".{path.name}.lock"), mode=OWNER_ONLY_FILE, thread_local=False)
 
     def take(self) -> bool:
         path = Path(self._lock.lock_file)
-        if not path.parent.exists():  # filelock would create it; the database will say that it is missing
+        if not path.parent.exists():  # filelock would create it; opening the database reports that it is missing
             return True
         try:
             self._lock.acquire(timeout=TAKE_WITHIN_S, poll_interval=0.05)
@@ -143,7 +142,7 @@ def open_lock(database: Database) -> Lock:
 
 @contextmanager
 def holding_run_lock(database: Database, now: datetime, lost: Callable[[RunError], None]) -> Iterator[None]:
-    """Keep other runs of this gallery from beginning. Call `lost` if another one has taken the lock meanwhile.
+    """Keep other runs of this database out. Calls `lost` with the error when another run has taken the lock meanwhile.
 
     Raises AlreadyRunning, DatabaseUnavailable.
     """
@@ -163,9 +162,8 @@ def holding_run_lock(database: Database, now: datetime, lost: Callable[[RunError
 
 
 def run_under_way(database: Database, now: datetime) -> PastRun | None:
-    """Return the run that has begun last and not ended, by the history. Raises DatabaseUnavailable."""
-    known = database.transaction(lambda connection: inspect(connection).has_table(RUNS.name), retry=False)
-    return RunHistory(database).under_way(now) if known else None
+    """Return the run that holds the lock, None when the history does not name it. Raises DatabaseUnavailable."""
+    return RunHistory(database).under_way(now)
 
 
 def _explain(owner: PastRun | None, now: datetime) -> AlreadyRunning:

@@ -17,7 +17,7 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 from app.core.config import PROJECT_DIR, Settings
-from app.gallery.own_tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
+from app.gallery.tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
 from app.pipeline.thread_pipeline import PipelineOptions
 from app.runs.result_writer import AT_ONCE
 from tests.support.chaos_options import rounds

@@ -1,6 +1,6 @@
-"""A web server that misbehaves, in every way that we know of: each ends with its error, within its total time.
+"""A web server that misbehaves in all known ways: each ends with its error, within the total time.
 
-The routes are those of `webserver.py`; what a passing failure does (retries, waits) is in `test_photos_web.py`.
+The routes are those of `webserver.py`; retries and waits are tested in `tests/photos/test_http_source.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from app.core.config import PhotoSettings
 from app.errors import ItemError, OversizedPhoto, PhotoUnavailable, TruncatedDownload
-from app.photos.http_source import FetchOptions, HttpSource
+from app.photos.http_source import HttpSource
 from app.photos.temp_folder import TempFolder
 from app.records import (
     ANSWER_CHANGED,
@@ -31,7 +32,7 @@ from app.records import (
 )
 from tests.core.test_database import write_certificate
 from tests.photos.test_folder_source import PHOTO
-from tests.photos.test_http_source import options
+from tests.photos.test_http_source import photo_settings
 from tests.support.waits import NotedWaits
 from tests.support.webserver import (
     HOST,
@@ -48,7 +49,7 @@ from tests.support.webserver import (
 )
 
 TOTAL_S = 0.3
-GRACE_S = 2.0  # for a machine that has much to do; without a limit each of these would last half a minute
+GRACE_S = 2.0  # for a busy machine; without a time limit each case would last half a minute
 MB = 1_000_000
 LATE = "el servidor tardó más de 0.3 segundos en total"
 SEEN = Version('"seen"', "Mon, 05 Jan 2026 10:00:00 GMT", len(PHOTO))
@@ -114,19 +115,19 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_certificate(tmp_path_factory.mktemp("tls"), "fotos")
 
 
-def short(base_url: str, **values: object) -> FetchOptions:
-    """Patient with each byte, but not in all."""
-    patience = {"connect_timeout_s": 30.0, "read_timeout_s": 30.0, "total_timeout_s": TOTAL_S}
-    return options(base_url, **patience | values)
+def short(base_url: str, **values: object) -> PhotoSettings:
+    """Return settings with long timeouts for each read and a short total time."""
+    patience = {"HTTP_CONNECT_TIMEOUT_S": 30.0, "HTTP_READ_TIMEOUT_S": 30.0, "HTTP_TOTAL_TIMEOUT_S": TOTAL_S}
+    return photo_settings(base_url, **patience | values)
 
 
-def patience_for(detail: str, base_url: str) -> FetchOptions:
-    """Short where time is what ends it; whatever else ends it does so at once."""
-    return short(base_url) if detail == LATE else options(base_url)
+def patience_for(detail: str, base_url: str) -> PhotoSettings:
+    """Return a short total time for cases that it ends; all others end at once."""
+    return short(base_url) if detail == LATE else photo_settings(base_url)
 
 
 def failure(source: HttpSource, temp: TempFolder, route: str = "ok") -> tuple[type[ItemError], str]:
-    """What fetching ends with, in time."""
+    """Fetch a photo; return the error's class and detail, and assert that it came in time."""
     with pytest.raises(ItemError) as caught:
         within_time(lambda: source.fetch(CrewMember(route, "foto.jpg"), temp))
     return type(caught.value), caught.value.detail
@@ -154,8 +155,8 @@ def test_each_misbehaviour_ends_with_its_error_in_time(bad: PhotoServer, temp: T
     assert asking(source, case.route).kind == case.answer
 
 
-def test_whatever_went_wrong_the_next_photo_comes(bad: PhotoServer, temp: TempFolder) -> None:
-    source = HttpSource(options(bad.base_url), NotedWaits())
+def test_the_next_photo_is_downloaded_after_any_failure(bad: PhotoServer, temp: TempFolder) -> None:
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     for case in CASES:
         if case.detail != LATE:
             failure(source, temp, case.route)
@@ -198,7 +199,7 @@ def test_a_proxy_has_no_more_time_than_the_server(
     monkeypatch.delenv("NO_PROXY")
     with serving_connections(serve) as port:
         monkeypatch.setenv("https_proxy", f"http://{HOST}:{port}")
-        source = HttpSource(short("https://fotos.example", total_timeout_s=total_s), NotedWaits())
+        source = HttpSource(short("https://fotos.example", HTTP_TOTAL_TIMEOUT_S=total_s), NotedWaits())
         detail = f"el servidor tardó más de {total_s:g} segundos en total"
         assert failure(source, temp) == (PhotoUnavailable, detail)
 
@@ -226,7 +227,7 @@ def secure(certificate: Path) -> Iterator[PhotoServer]:
 
 
 def test_an_unknown_authority_is_refused_at_once(secure: PhotoServer, temp: TempFolder) -> None:
-    source = HttpSource(options(secure.base_url), NotedWaits())
+    source = HttpSource(photo_settings(secure.base_url), NotedWaits())
     assert failure(source, temp) == (PhotoUnavailable, "el certificado del servidor no es válido")
     assert asking(source) == Answer(ANSWER_UNREACHABLE)
     assert (secure.requests, secure.heads, secure.connections) == ([], [], 2)
@@ -236,15 +237,15 @@ def test_a_certificate_of_another_name_is_refused(
     secure: PhotoServer, temp: TempFolder, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    source = HttpSource(options(secure.base_url.replace(HOST, "localhost")), NotedWaits())
+    source = HttpSource(photo_settings(secure.base_url.replace(HOST, "localhost")), NotedWaits())
     assert failure(source, temp) == (PhotoUnavailable, "el certificado del servidor no es válido")
 
 
-def test_a_known_authority_is_believed_and_kept_to_the_total_time(
+def test_a_known_authority_is_trusted_and_the_total_time_holds_under_tls(
     secure: PhotoServer, temp: TempFolder, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    patient = HttpSource(options(secure.base_url), NotedWaits())
+    patient = HttpSource(photo_settings(secure.base_url), NotedWaits())
     assert patient.fetch(CrewMember("ok", "foto.jpg"), temp).path.read_bytes() == PHOTO
     for route in ("crawl", "drip"):
         assert failure(HttpSource(short(secure.base_url), NotedWaits()), temp, route) == (PhotoUnavailable, LATE)
@@ -257,8 +258,8 @@ def test_a_known_authority_is_believed_and_kept_to_the_total_time(
 def test_what_a_bomb_costs_in_memory_is_the_limit_and_little_more(
     bad: PhotoServer, temp: TempFolder, route: str
 ) -> None:
-    gzip_bomb()  # is not what is measured
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    gzip_bomb()  # made before the measurement
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     tracemalloc.start()
     failure(source, temp, route)
     _, peak = tracemalloc.get_traced_memory()
@@ -268,44 +269,44 @@ def test_what_a_bomb_costs_in_memory_is_the_limit_and_little_more(
 
 def test_headers_that_weigh_more_than_the_photo_leave_nothing_behind(bad: PhotoServer, temp: TempFolder) -> None:
     """An ETag or a date of 60 KB fits no column."""
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     photo = source.fetch(CrewMember("fat-head", "foto.jpg"), temp)
     assert (photo.version, photo.path.read_bytes()) == (Version("", "", len(PHOTO)), PHOTO)
 
 
 def test_cookies_are_not_kept(bad: PhotoServer, temp: TempFolder) -> None:
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     for _ in range(2):
         source.fetch(CrewMember("cookie", "foto.jpg"), temp)
     assert (len(bad.requests), bad.cookies) == (2, [])
 
 
 def test_several_members_of_gzip_are_one_file(bad: PhotoServer, temp: TempFolder) -> None:
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     assert source.fetch(CrewMember("gzip-members", "foto.jpg"), temp).path.read_bytes() == PHOTO
 
 
 def test_zeros_behind_gzip_are_no_part_of_the_file(bad: PhotoServer, temp: TempFolder) -> None:
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     assert source.fetch(CrewMember("padded-gzip", "foto.jpg"), temp).path.read_bytes() == PHOTO
 
 
 @pytest.mark.parametrize("name", ["none", "UTF-8", "binary", "identity", "aws-chunked", "identity, aws-chunked", ","])
 def test_an_encoding_that_compresses_nothing_is_none(bad: PhotoServer, temp: TempFolder, name: str) -> None:
-    """The picture's own header decides what it is."""
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    """Servers send such names by mistake: the file's own header decides what it is."""
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     assert source.fetch(CrewMember("called", name), temp).path.read_bytes() == PHOTO
 
 
 @pytest.mark.parametrize("name", ["deflate", "zstd", "compress", "gzip, br", "aws-chunked, br", "x-gzip,GZIP"])
-def test_a_compression_that_nobody_asked_for_is_refused(bad: PhotoServer, temp: TempFolder, name: str) -> None:
-    source = HttpSource(options(bad.base_url), NotedWaits())
+def test_a_compression_that_was_not_requested_is_refused(bad: PhotoServer, temp: TempFolder, name: str) -> None:
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     with pytest.raises(PhotoUnavailable, match="respuesta comprimida de un modo que no se pidió"):
         source.fetch(CrewMember("called", name), temp)
 
 
 def test_more_than_the_length_said_is_no_part_of_this_photo_nor_of_the_next(bad: PhotoServer, temp: TempFolder) -> None:
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     for route in ("too-long", "ok", "too-long", "ok"):
         assert source.fetch(CrewMember(route, "foto.jpg"), temp).path.read_bytes() == PHOTO
 
@@ -313,14 +314,14 @@ def test_more_than_the_length_said_is_no_part_of_this_photo_nor_of_the_next(bad:
 def test_a_length_of_absurdly_many_digits_is_none_and_a_control_character_makes_no_etag(
     bad: PhotoServer, temp: TempFolder
 ) -> None:
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     photo = source.fetch(CrewMember("absurd-length", "foto.jpg"), temp)
     assert (photo.version, photo.path.read_bytes()) == (Version(), PHOTO)
     assert source.check(CrewMember("absurd-length", "foto.jpg"), SEEN) == Answer(ANSWER_UNKNOWN, SEEN)
 
 
-def test_not_modified_is_no_answer_to_who_did_not_ask(bad: PhotoServer) -> None:
-    source = HttpSource(options(bad.base_url), NotedWaits())
+def test_not_modified_without_a_condition_is_no_answer(bad: PhotoServer) -> None:
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     assert asking(source, "304", Version()) == Answer(ANSWER_UNREACHABLE)
     assert asking(source, "304", Version("", "", len(PHOTO))) == Answer(ANSWER_UNREACHABLE)
 
@@ -353,7 +354,7 @@ def test_not_modified_is_no_answer_to_who_did_not_ask(bad: PhotoServer) -> None:
 )
 def test_no_redirect_leads_off_the_server(bad: PhotoServer, temp: TempFolder, target: str) -> None:
     bad.redirect_target = target.format(host=bad.base_url.removeprefix("http://"))
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     assert failure(source, temp, "elsewhere") == (PhotoUnavailable, "el servidor redirige a otro sitio")
     assert asking(source, "elsewhere") == Answer(ANSWER_UNREACHABLE)
     assert (bad.requests, bad.heads) == (["/elsewhere/foto.jpg"], ["/elsewhere/foto.jpg"])
@@ -364,14 +365,14 @@ def test_a_redirect_on_the_server_is_followed_however_it_is_written(
     bad: PhotoServer, temp: TempFolder, target: str
 ) -> None:
     bad.redirect_target = target.format(host=bad.base_url.removeprefix("http://"))
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     assert source.fetch(CrewMember("elsewhere", "foto.jpg"), temp).path.read_bytes() == PHOTO
 
 
 @pytest.mark.parametrize("port", ["99999", "x", "{port}.otro.example"])
-def test_a_redirect_to_what_is_no_address_is_not_followed(bad: PhotoServer, temp: TempFolder, port: str) -> None:
+def test_a_redirect_to_a_malformed_url_is_not_followed(bad: PhotoServer, temp: TempFolder, port: str) -> None:
     bad.redirect_target = f"http://{HOST}:{port.format(port=bad.server_port)}/a.jpg"
-    source = HttpSource(options(bad.base_url), NotedWaits())
+    source = HttpSource(photo_settings(bad.base_url), NotedWaits())
     assert failure(source, temp, "elsewhere") == (PhotoUnavailable, "el servidor redirige a una dirección ilegible")
     assert bad.requests == ["/elsewhere/foto.jpg"]
 
@@ -391,13 +392,13 @@ def test_a_redirect_to_what_is_no_address_is_not_followed(bad: PhotoServer, temp
         ("\x00\xff", 3, None),
     ],
 )
-def test_whatever_a_busy_server_asks_for_nobody_waits_longer_than_the_total_time(
+def test_no_wait_that_a_busy_server_asks_for_exceeds_the_total_time(
     bad: PhotoServer, temp: TempFolder, retry_after: str, asked: int, waits: list[float] | None
 ) -> None:
-    """Where it says nothing of sense the waits are our own: a second at most."""
+    """A Retry-After that makes no sense leaves the program's own waits: a second at most."""
     bad.retry_after, bad.failures = retry_after, 9
     stop = NotedWaits()
-    source = HttpSource(options(bad.base_url), stop)
+    source = HttpSource(photo_settings(bad.base_url), stop)
     assert failure(source, temp, "busy") == (PhotoUnavailable, "el servidor respondió 429")
     assert bad.count("/busy/foto.jpg") == asked
     assert stop.waits == waits if waits is not None else all(wait <= 1 for wait in stop.waits)
@@ -405,13 +406,13 @@ def test_whatever_a_busy_server_asks_for_nobody_waits_longer_than_the_total_time
 
 def test_tries_and_their_pauses_are_within_the_total_time_together(bad: PhotoServer, temp: TempFolder) -> None:
     """With pauses that are waited for; time may be over during one, or during the try after it."""
-    source = HttpSource(short(bad.base_url, attempts=1000), threading.Event())
+    source = HttpSource(short(bad.base_url, HTTP_ATTEMPTS=1000), threading.Event())
     kind, detail = failure(source, temp, "503")
     assert (kind, detail in {"el servidor respondió 503", LATE}) == (PhotoUnavailable, True)
 
 
-def test_no_connection_is_left_open_after_whatever_went_wrong(bad: PhotoServer, temp: TempFolder) -> None:
-    source = HttpSource(short(bad.base_url, total_timeout_s=0.1), NotedWaits())
+def test_no_failure_leaves_a_connection_open(bad: PhotoServer, temp: TempFolder) -> None:
+    source = HttpSource(short(bad.base_url, HTTP_TOTAL_TIMEOUT_S=0.1), NotedWaits())
     for route in ("404", "truncated", "huge", "bomb", "rubbish", "crawl", "elsewhere", "two-lengths", "reset", "404"):
         failure(source, temp, route)
     assert bad.connections >= 8

@@ -11,9 +11,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from app.core.database import Database
-from app.gallery.embeddings_table import DENIED_ADVICE, open_table
-from app.gallery.schema_migrations import step_statements, steps
-from app.gallery.shadow import shadow_of
+from app.gallery.reading import DENIED_ADVICE
 from app.records import Image
 from tests.conftest import MakeSettings, OpenWorld
 from tests.support.databases import create_roster, run_sql
@@ -162,14 +160,6 @@ def test_a_plan_for_a_folder_makes_no_file(world: World, tmp_path: Path, portrai
     assert [path.name for path in folder.iterdir()] == ["1"]
 
 
-def test_a_plan_s_copy_holds_no_vector(database: Database, make_settings: MakeSettings) -> None:
-    open_table(database)
-    insert = "INSERT INTO face_embeddings (id, crew_id, embedding) VALUES (:i, '1', :v)"
-    run_sql(database, insert, {"i": 1, "v": "[0.1,0.2,0.3]"}, {"i": 2, "v": "[]"})
-    shadow = shadow_of(database, make_settings())
-    assert run_sql(shadow, "SELECT id, embedding FROM face_embeddings ORDER BY id") == [(1, ",,"), (2, "")]
-
-
 def test_a_member_who_left_long_ago_is_deleted_and_counted(staffed: World) -> None:
     staffed.run("--all")
     dismiss(staffed, "1")
@@ -236,4 +226,3 @@ def test_the_printed_schema_is_all_that_an_account_without_rights_needs(
         run_sql(mariadb_database, statement)
     assert inspect(mariadb_database.engine).get_table_names() == sorted({*OURS, "face_embeddings", "tripulantes"})
     assert list(schema_statements(make_settings(DB_URL=url))) == []
-    assert list(step_statements(mysql=True, after=len(steps(mysql=True)))) == []

@@ -188,6 +188,14 @@ def test_a_failed_photo_is_not_asked_for_again_when_it_is_not_there(world: World
     assert world.web.count("/404/a.jpg") == 1
 
 
+def test_a_failure_that_is_recalled_has_the_stage_that_it_had(world: World) -> None:
+    """An oversized photo fails while it is downloaded, although most failures of its code are of decoding."""
+    world.hire("huge", "a.jpg")
+    nights = [world.run("--all").document["members"] for _ in range(2)]
+    assert [(member["stage"], member["code"]) for (member,) in nights] == [("download", "invalid_image")] * 2
+    assert world.web.count("/huge/a.jpg") == 1
+
+
 RUN_CASES = {
     "unknown option": (["--nope"], {}, NOT_STARTED, "argumentos desconocidos: --nope"),
     "two wishes": (["--all", "--demo"], {}, NOT_STARTED, "--demo no se puede usar junto con --all"),

@@ -32,13 +32,13 @@ from tests.support.chaos_options import rounds
 from tests.support.mutations import mutate
 from tests.support.pictures import encode_picture, encode_pillow
 
-# The program ignores these, too; pytest undoes it.
+# The program ignores these warnings, too, but pytest resets its filter.
 pytestmark = [pytest.mark.chaos, pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
 SEED = 20_260_106
 OPTIONS = DecodeOptions(max_megapixels=4.0, min_side_px=256)
 SIDE_PX = 64
 TIME_LIMIT_S, MEMORY_LIMIT_MB = 30.0, 400
-# Numbers of damaged files that killed a decoder once: they are among the few hundred, too.
+# Numbers of damaged files that once crashed a decoder: every run includes them.
 KILLERS = {"PNG animated": (1234, 1780)}  # SIGSEGV in OpenCV 5.0.0
 CODES = {"face", "invalid_image", "dangerous_image", "no_face", "several_faces", "low_quality"}
 CODES |= {"face_too_small", "not_a_portrait", "unclear_orientation", "not_a_photo"}
@@ -49,7 +49,7 @@ def encode(kind: str, image: Image) -> bytes:
     frames = {"save_all": True, "append_images": [picture.rotate(90)]}
     if kind == "JPEG progressive":
         return encode_picture(image, progressive=True, orientation=6)
-    if kind == "PNG":  # with what may be damaged without the pixels being lost
+    if kind == "PNG":  # with parts whose damage leaves the pixels as they are
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         return encode_picture(image, "PNG", orientation=6, icc_profile=profile, dpi=(72, 72))
     if kind == "GIF":
@@ -65,7 +65,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def finder() -> FaceFinder:
-    """The program's own, whatever the quality."""
+    """Return the program's face finder, which here accepts any quality."""
     settings = load_settings(None, DB_URL="sqlite://", IMAGE_BASE_URL="file:///")
     detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
     nets = Mtcnn()
@@ -85,7 +85,7 @@ def peak_mb(whose: int) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_whatever_is_wrong_with_an_image_it_has_an_outcome_in_time(
+def test_a_damaged_image_has_an_outcome_in_time(
     kind: str, finder: FaceFinder, sandbox: Sandbox, tmp_path: Path, astronaut: Image, figure: Figure
 ) -> None:
     face = np.asarray(cv2.resize(astronaut[20:220, 120:320], (SIDE_PX, SIDE_PX)), np.uint8)
@@ -113,10 +113,10 @@ def test_whatever_is_wrong_with_an_image_it_has_an_outcome_in_time(
     assert grown < MEMORY_LIMIT_MB
 
 
-def test_undamaged_each_kind_has_its_face(
+def test_a_face_is_found_in_each_undamaged_kind(
     finder: FaceFinder, sandbox: Sandbox, tmp_path: Path, astronaut: Image
 ) -> None:
-    """Or the damaged ones would show nothing of the detection."""
+    """Otherwise the damaged ones would not test the detection."""
     face = np.asarray(cv2.resize(astronaut[20:220, 120:320], (SIDE_PX, SIDE_PX)), np.uint8)
     found = {}
     for kind in KINDS:

@@ -16,19 +16,22 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from app.photos.source import FetchOptions, FolderSource, photo_url
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from app.cli.commands.forget import forgotten_lines
+from app.core.config import PhotoSettings
 from app.core.logs import LogOptions, Personal, configure_logs
 from app.core.text import printable
 from app.errors import BadName, MemberNotProcessable, PhotoNotFound, PhotoUnavailable
 from app.faces.quality import COMPONENTS
+from app.photos.folder_source import FolderSource
 from app.photos.temp_folder import TempFolder
-from app.planning.decisions import Case, Decision, Rules
+from app.photos.urls import photo_url
+from app.planning.decisions import Case, Decision
 from app.planning.plan import Plan
+from app.planning.rules import Rules
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored, Version
 from app.reports.console import complain, open_console
 from app.reports.console_progress import ConsoleProgress
@@ -39,7 +42,7 @@ from app.reports.plan_report import plan_lines
 from app.reports.run_summary import error_lines
 from app.runs.result import RunResult
 
-# What means something to a terminal, a log, a page, a spreadsheet, a shell, a path or an address.
+# Text with a meaning for a terminal, a log, a page, a spreadsheet, a shell, a path or a URL.
 PIECES = (
     *(
         "\x1b[2J",
@@ -120,7 +123,7 @@ def on_console(member: CrewMember) -> str:
 
 @on_many
 @given(member=MEMBERS)
-def test_a_terminal_is_told_nothing_but_text_and_no_line_more(member: CrewMember) -> None:
+def test_a_terminal_gets_only_text_and_no_extra_line(member: CrewMember) -> None:
     assert_shows(on_console(member), on_console(PLAIN).splitlines())
 
 
@@ -158,7 +161,7 @@ def test_no_cell_of_the_spreadsheet_is_a_formula_wherever_it_is_split(member: Cr
 
 
 class Skeleton(HTMLParser):
-    """A page's elements with their attributes, and its text."""
+    """Collects a page's elements with their attributes, and its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -186,7 +189,7 @@ def skeleton_of(member: CrewMember) -> Skeleton:
 
 @settings(on_many, max_examples=25)
 @given(member=MEMBERS)
-def test_a_page_shows_names_as_text_and_has_no_element_more(member: CrewMember) -> None:
+def test_a_page_shows_names_as_text_and_has_no_extra_element(member: CrewMember) -> None:
     assume(member.photo_name)  # without one its element is left out
     page = skeleton_of(member)
     assert page.elements == skeleton_of(PLAIN).elements
@@ -195,7 +198,7 @@ def test_a_page_shows_names_as_text_and_has_no_element_more(member: CrewMember) 
 
 @on_many
 @given(member=MEMBERS)
-def test_no_name_leads_out_of_the_photos_address(member: CrewMember) -> None:
+def test_no_name_leads_out_of_the_photos_url(member: CrewMember) -> None:
     base = "https://u:clave@fotos.example:8443/img"
     try:
         url = photo_url(base, member)
@@ -212,7 +215,7 @@ def test_no_name_leads_out_of_the_photos_address(member: CrewMember) -> None:
 def test_no_name_leads_out_of_the_photos_folder(member: CrewMember, tmp_path: Path) -> None:
     asked: list[str] = []
     hook = Listening(asked.append)
-    source = FolderSource(FetchOptions(tmp_path.as_uri(), 1, 1, 1, 1, 1, 1))
+    source = FolderSource(PhotoSettings(IMAGE_BASE_URL=tmp_path.as_uri()))
     temp = TempFolder(tmp_path / "temp")
     refused = []
     for look in (lambda: source.fetch(member, temp), lambda: source.check(member, Version())):
@@ -262,7 +265,7 @@ def test_no_id_leads_out_of_the_temp_folder(crew_id: str, tmp_path: Path) -> Non
 
 
 def test_the_program_starts_no_shell() -> None:
-    """Nothing in app/ asks for one: no name can reach it."""
+    """Without a shell no name can reach one."""
     sources = [path.read_text(encoding="utf-8") for path in Path("app").rglob("*.py")]
     assert sources
     assert [

@@ -97,7 +97,7 @@ class Life(RuleBasedStateMachine):
     def migration(self, stop_after: int) -> None:
         before = self._good_rows()
         ran = self.home.run(migrate=True, stop_after=stop_after)
-        assert ran.codes.keys() in (set(), self.home.roster.keys())  # nobody where there is nothing to switch from
+        assert ran.codes.keys() in (set(), self.home.roster.keys())  # empty where there is nothing to switch from
         if ran.result.switched is None:
             assert self._good_rows() == before
         else:
@@ -151,7 +151,7 @@ class Life(RuleBasedStateMachine):
         return self._rows()
 
     def _hold(self, before: dict[str, Row], *, everybody: bool = True) -> None:
-        """One contract among active rows, and nobody in the roster has lost a good row of it to a failure."""
+        """Check that active rows are of one spec, and that no member of the roster lost a good row to a failure."""
         rows, model = self._rows(), self.home.settings.FACE_MODEL
         if everybody:
             assert len({row[5] for row in rows.values()}) <= 1

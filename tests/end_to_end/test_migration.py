@@ -1,4 +1,4 @@
-"""When `--migrate` does not switch: a model that recognises nobody, and too many people without a new vector."""
+"""`--migrate` does not switch to a model that recognises no one, nor when too many people lack a new vector."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CREW = [f"P{number:02}" for number in range(24)]
 
 
 class Lopsided(TinyEmbedder):
-    """Sees the outermost blocks of one side only: mirrored, everybody is somebody else."""
+    """An embedder that sees the outermost blocks of one side only: a mirrored face is another person's."""
 
     def _forward(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.resize(pixels[::16, 0, 0] - pixels.mean(), 128).astype(np.float32)
@@ -75,7 +75,7 @@ def test_a_plain_run_leaves_no_row_of_another_model_unless_too_many_would_go(hom
     assert {row[2] for row in home.active_rows()} == {NEW_MODEL}
 
 
-def test_what_an_interrupted_migration_laid_aside_is_not_used_after_a_plain_run_of_that_model(
+def test_what_an_interrupted_migration_staged_is_not_used_after_a_plain_run_of_that_model(
     home: Organisation,
 ) -> None:
     assert home.run(migrate=True, stop_after=5).result.switched is None

@@ -92,7 +92,7 @@ MONTH: tuple[tuple[Event, ...], ...] = (
     (each("replace", "P17"), each("find", "P22")),
     (each("dismiss", "P00"), each("replace", "P01"), each("rename", "P02"), each("reencode", "P04")),
 )
-MASS_CHANGE = {16}  # the days on which somebody confirms that so many left
+MASS_CHANGE = {16}  # days on which --allow-mass-change is given
 
 
 def live_through(home: Organisation, oracle: Oracle, number: int, events: tuple[Event, ...]) -> None:
@@ -184,7 +184,7 @@ def test_a_migration_shows_one_model_at_a_time_and_goes_on_where_it_was_interrup
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("stage", STAGES)
-def test_whoever_kills_the_run_twice_is_set_aside_and_everybody_else_is_done(new_home: NewHome, stage: str) -> None:
+def test_a_member_who_kills_the_run_twice_is_quarantined_and_all_others_are_done(new_home: NewHome, stage: str) -> None:
     home, oracle = new_home(), Oracle()
     killer = "P02"
     home.hire(*MANY)

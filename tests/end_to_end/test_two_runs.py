@@ -1,4 +1,4 @@
-"""What happens between two runs, or to what somebody else did to the rows meanwhile."""
+"""What happens between two runs, and to rows that another program changed meanwhile."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from app.core.vectors import cosine_distance
 from app.errors import BadVector, SettingsError, UnknownModel, WeightsUnavailable
 from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_graphs import build_pnet
-from app.faces.onnx_sessions import CPU_BATCH, SessionOptions, choose_batch_size, choose_providers
-from app.faces.weights import WeightsOptions, WeightsStore
+from app.faces.onnx_sessions import CPU_BATCH, choose_batch_size, choose_providers
+from app.faces.weights import WeightsStore
 from app.pipeline.face_extractor import open_face_extractor
 from app.records import CrewMember, Face, Image, Photo, PhotoAnalysis
 from tests.conftest import MakeSettings
@@ -44,12 +44,12 @@ class MeanColour:
 @pytest.fixture
 def store(weights_home: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsStore:
     monkeypatch.setenv("DEEPFACE_HOME", str(weights_home))
-    return WeightsStore(WeightsOptions())
+    return WeightsStore()
 
 
 def test_facenet512_on_onnx_equals_tensorflow(store: WeightsStore, weights_home: Path) -> None:
     faces, expected = (np.load(weights_home / ".deepface/weights" / name) for name in ("faces.npy", "vectors.npy"))
-    vectors = load_network("Facenet512", store.ensure, SessionOptions(threads=2)).forward(faces)
+    vectors = load_network("Facenet512", store.ensure).forward(faces)
     assert vectors.shape == (16, 512)
     assert max(map(distance, vectors, expected)) < 1e-6
     assert distance(vectors[0], vectors[1]) > 0.1  # different faces differ: the comparison can detect a mistake
@@ -90,7 +90,7 @@ def test_vectors_equal_deepface_represent(
 def test_a_batch_gives_the_same_vectors_as_one_by_one(store: WeightsStore) -> None:
     random = np.random.default_rng(3)
     faces = [face(random.random((160, 160, 3), np.float32)) for _ in range(3)]
-    embedder = Embedder("Facenet512", load_network("Facenet512", store.ensure, SessionOptions()))
+    embedder = Embedder("Facenet512", load_network("Facenet512", store.ensure))
     together = embedder.embed(faces)
     alone = [embedder.embed([one])[0] for one in faces]
     for left, right in zip(together, alone, strict=True):
@@ -99,7 +99,7 @@ def test_a_batch_gives_the_same_vectors_as_one_by_one(store: WeightsStore) -> No
 
 
 def test_dlib_runs_through_deepfaces_client(store: WeightsStore) -> None:
-    network = load_network("Dlib", store.ensure, SessionOptions())
+    network = load_network("Dlib", store.ensure)
     batch = np.random.default_rng(0).random((2, *network.input_size, 3)).astype(np.float32)
     assert (network.input_size, network.dimensions) == ((150, 150), 128)
     assert network.forward(batch).shape == (2, 128)
@@ -121,7 +121,7 @@ def test_a_vector_of_zeros_or_not_finite_is_refused(value: float) -> None:
 
 def test_refusing_an_unknown_model_names_the_known_ones(store: WeightsStore) -> None:
     with pytest.raises(UnknownModel) as refused:
-        load_network("Facenet513", store.ensure, SessionOptions())
+        load_network("Facenet513", store.ensure)
     assert "Facenet512" in refused.value.advice
 
 
@@ -129,7 +129,7 @@ def test_a_graph_of_other_shapes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.onnx"
     path.write_bytes(build_pnet())
     with pytest.raises(ValueError, match=r"other\.onnx"):
-        OnnxNetwork(path, SessionOptions())
+        OnnxNetwork(path, ())
 
 
 def test_the_error_names_a_damaged_weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_the_error_names_a_damaged_weights_file(tmp_path: Path, monkeypatch: pyt
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a download")
     with pytest.raises(WeightsUnavailable) as refused:
-        load_network("Facenet512", WeightsStore(WeightsOptions()).ensure, SessionOptions())
+        load_network("Facenet512", WeightsStore().ensure)
     assert str(path) in str(refused.value)
     assert path.read_bytes() == b"half a download"  # the file may be the user's own: it is not deleted
 

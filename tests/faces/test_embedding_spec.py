@@ -12,8 +12,8 @@ import pytest
 
 from app.core.config import PROJECT_DIR
 from app.errors import UnknownModel
-from app.faces.embedding_spec import DIMENSIONS, describe_spec
-from app.faces.weights import WeightsOptions, WeightsStore, describe_weights
+from app.faces.embedder import DIMENSIONS, describe_spec
+from app.faces.weights import WeightsStore, describe_weights
 from app.records import EmbeddingSpec
 
 SPEC = EmbeddingSpec("Facenet512", "ab" * 32, "mtcnn 1.0.0/1", "letterbox", "base", "BGR", 1)
@@ -65,7 +65,7 @@ def test_an_incomplete_spec_is_not_comparable() -> None:
 
 def weights_of(home: Path, model: str, content: bytes | None) -> WeightsStore:
     """Make a folder of weights, with the model's file if `content` is given."""
-    store, file = WeightsStore(WeightsOptions(str(home))), describe_weights(model)
+    store, file = WeightsStore(str(home)), describe_weights(model)
     if content is not None and file is not None:
         store.path_of(file).parent.mkdir(parents=True, exist_ok=True)
         store.path_of(file).write_bytes(content)
@@ -111,5 +111,5 @@ def test_refusing_an_unknown_model_names_the_known_ones(home: Path) -> None:
 
 
 def test_every_listed_length_belongs_to_a_model_of_deepface(home: Path) -> None:
-    weights = WeightsStore(WeightsOptions(str(home)))
+    weights = WeightsStore(str(home))
     assert [describe_spec(model, "mtcnn", weights).model for model in DIMENSIONS] == list(DIMENSIONS)

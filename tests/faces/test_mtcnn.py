@@ -1,4 +1,4 @@
-"""Test our MTCNN against the `mtcnn` library, on the same pixels."""
+"""Test our MTCNN against the `mtcnn` library, on the same pixels, and its box arithmetic on values computed by hand."""
 
 import warnings
 
@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from app.faces import mtcnn
 from app.faces.mtcnn import Detection, Mtcnn
 from app.records import Image
 
@@ -78,3 +79,70 @@ def test_a_flat_picture_and_a_tiny_one_have_no_faces(ours: Mtcnn) -> None:
 def test_faces_below_the_smallest_size_are_left_out(ours: Mtcnn, astronaut: Image, admiral: Image) -> None:
     image = crowd(astronaut, admiral)
     assert len(ours.detect(image, min_face_px=20)) > len(ours.detect(image, min_face_px=120)) >= 1
+
+
+def rows(*values: tuple[float, ...]) -> np.ndarray:
+    return np.array(values, np.float64)
+
+
+def test_the_pyramid_begins_at_the_smallest_face_and_ends_at_the_nets_size() -> None:
+    scales = mtcnn.pyramid_scales(100, min_face_px=24, factor=0.5)
+    assert scales == [0.5, 0.25]  # 12 / 24; at 0.125 only 12.5 pixels would be left, and the library stops there
+    assert mtcnn.pyramid_scales(100, min_face_px=20, factor=0.709)[0] == pytest.approx(0.6)
+
+
+def test_an_image_smaller_than_the_net_has_no_scales() -> None:
+    assert mtcnn.pyramid_scales(10, min_face_px=20, factor=0.709) == []
+
+
+def test_candidates_lie_at_their_place_in_the_map() -> None:
+    score = np.zeros((2, 3), np.float32)
+    score[1, 2] = 0.9
+    offsets = np.zeros((4, 2, 3), np.float32)
+    offsets[:, 1, 2] = [0.0, 0.5, 0.0, 1.0]
+    # Cell (row 1, column 2) begins at (2 * 2 + 1, 2 * 1 + 1) and is 11 wide; y moves by half of that, y2 by all.
+    np.testing.assert_allclose(mtcnn.candidates_from_map(offsets, score, 0.6), [[5, 8.5, 16, 25, 0.9]], rtol=1e-6)
+
+
+def test_overlap_is_intersection_over_union_or_over_the_smaller() -> None:
+    pair = rows((0, 0, 10, 10, 1), (5, 0, 15, 5, 1))
+    assert mtcnn.overlaps(pair)[0, 1] == pytest.approx(25 / 125)
+    assert mtcnn.overlaps(pair, of_smaller=True)[0, 1] == pytest.approx(25 / 50)
+
+
+def test_the_weaker_of_two_overlapping_boxes_is_dropped() -> None:
+    found = mtcnn.suppress(rows((0, 0, 10, 10, 0.5), (1, 0, 11, 10, 0.9), (50, 50, 60, 60, 0.1)), 0.5)
+    np.testing.assert_array_equal(found, rows((1, 0, 11, 10, 0.9), (50, 50, 60, 60, 0.1)))
+
+
+def test_a_box_is_dropped_even_when_the_stronger_one_was_dropped_too() -> None:
+    # As in the mtcnn library: 0.9 beats 0.8, and 0.8, though beaten, beats 0.7.
+    chain = rows((0, 0, 10, 10, 0.9), (3, 0, 13, 10, 0.8), (6, 0, 16, 10, 0.7))
+    np.testing.assert_array_equal(mtcnn.suppress(chain, 0.5), chain[:1])
+
+
+def test_squares_grow_around_the_centre() -> None:
+    np.testing.assert_array_equal(mtcnn.to_square(rows((0, 10, 20, 20, 1))), rows((0, 5, 20, 25, 1)))
+
+
+def test_every_step_accepts_no_candidates() -> None:
+    none = mtcnn.NO_CANDIDATES
+    assert mtcnn.suppress(none, 0.5).shape == (0, 5)
+    assert mtcnn.to_square(none).shape == (0, 5)
+
+
+def test_offsets_are_fractions_of_the_size_plus_one() -> None:
+    moved = mtcnn.move(rows((0, 0, 9, 19, 1)), np.array([[0.1, 0.1, -0.1, 0]], np.float32))
+    np.testing.assert_allclose(moved, rows((1, 2, 8, 19, 1)), atol=1e-6)
+
+
+def test_landmarks_are_fractions_of_the_box() -> None:
+    marks = np.array([[0, 0.5, 1, 0, 1, 0, 0.5, 1, 1, 0]], np.float32)
+    points = mtcnn.place_landmarks(rows((10, 20, 19, 39, 1)), marks)
+    np.testing.assert_allclose(points[0], [[9, 19], [14, 29], [19, 39], [9, 39], [19, 19]])
+
+
+def test_samples_outside_the_image_count_as_outside() -> None:
+    regions, inside = mtcnn.sampling_regions(rows((-5, 0, 5, 10, 1)), (10, 10), 3)
+    assert regions.shape == (1, 4)
+    np.testing.assert_array_equal(inside[0, 0], [[0, 1, 1]] * 3)

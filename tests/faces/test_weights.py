@@ -8,7 +8,7 @@ import pytest
 
 from app.core.files import sha256_of
 from app.errors import WeightsUnavailable
-from app.faces.weights import WeightsFile, WeightsOptions, WeightsStore, describe_weights
+from app.faces.weights import WeightsFile, WeightsStore, describe_weights
 from tests.support.webserver import PhotoServer
 
 CONTENT = b"weights" * 1000
@@ -40,7 +40,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_missing_file_is_downloaded_checked_and_its_hash_recorded(server: PhotoServer, home: Path) -> None:
-    path = WeightsStore(WeightsOptions()).ensure(file_on(server), accept)
+    path = WeightsStore().ensure(file_on(server), accept)
     assert path.read_bytes() == CONTENT
     assert (home / "net.onnx.sha256").read_text() == sha256_of(path)
     assert names(home) == ["net.onnx", "net.onnx.sha256"]
@@ -49,13 +49,13 @@ def test_a_missing_file_is_downloaded_checked_and_its_hash_recorded(server: Phot
 def test_an_existing_file_is_used_without_a_request(server: PhotoServer, home: Path) -> None:
     home.mkdir(parents=True)
     (home / "net.onnx").write_bytes(CONTENT)
-    WeightsStore(WeightsOptions()).ensure(file_on(server), accept)
+    WeightsStore().ensure(file_on(server), accept)
     assert server.requests == []
     assert names(home) == ["net.onnx", "net.onnx.sha256"]
 
 
 def test_a_file_that_changed_after_its_check_is_refused(server: PhotoServer, home: Path) -> None:
-    store = WeightsStore(WeightsOptions())
+    store = WeightsStore()
     path = store.ensure(file_on(server), accept)
     path.write_bytes(CONTENT[:-1])
     with pytest.raises(WeightsUnavailable) as refused:
@@ -66,7 +66,7 @@ def test_a_file_that_changed_after_its_check_is_refused(server: PhotoServer, hom
 def test_verifying_checks_the_file_and_writes_nothing(server: PhotoServer, home: Path) -> None:
     home.mkdir(parents=True)
     (home / "net.onnx").write_bytes(CONTENT)
-    store = WeightsStore(WeightsOptions())
+    store = WeightsStore()
     assert store.verify(file_on(server), accept) == home / "net.onnx"
     assert names(home) == ["net.onnx"]
     with pytest.raises(WeightsUnavailable, match="dañado"):
@@ -78,14 +78,14 @@ def test_verifying_checks_the_file_and_writes_nothing(server: PhotoServer, home:
 
 
 def test_a_packed_file_is_unpacked(server: PhotoServer, home: Path) -> None:
-    WeightsStore(WeightsOptions()).ensure(file_on(server, "packed.dat.bz2"), accept)
+    WeightsStore().ensure(file_on(server, "packed.dat.bz2"), accept)
     assert names(home) == ["packed.dat", "packed.dat.sha256"]
 
 
 @pytest.mark.parametrize("first", ["truncated/net.onnx", "404/net.onnx", "wrong.onnx"])
 def test_the_next_address_is_tried_when_one_fails(server: PhotoServer, home: Path, first: str) -> None:
     file = WeightsFile("Net", "net.onnx", (f"{server.base_url}/{first}", f"{server.base_url}/net.onnx"))
-    assert WeightsStore(WeightsOptions()).ensure(file, accept).read_bytes() == CONTENT
+    assert WeightsStore().ensure(file, accept).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("only", ["truncated/net.onnx", "404/net.onnx", "wrong.onnx"])
@@ -94,7 +94,7 @@ def test_a_failed_download_leaves_nothing_and_says_where_to_put_the_file(
 ) -> None:
     file = WeightsFile("Facenet512", "net.onnx", (f"{server.base_url}/{only}",))
     with pytest.raises(WeightsUnavailable) as failed:
-        WeightsStore(WeightsOptions()).ensure(file, accept)
+        WeightsStore().ensure(file, accept)
     assert names(home) == []
     assert f"{server.base_url}/{only}" in str(failed.value)
     assert "94 MB" in str(failed.value)
@@ -103,27 +103,26 @@ def test_a_failed_download_leaves_nothing_and_says_where_to_put_the_file(
 
 def test_the_mirror_is_tried_first(server: PhotoServer, home: Path) -> None:
     file = WeightsFile("Net", "net.onnx", ("http://127.0.0.1:9/net.onnx",))
-    WeightsStore(WeightsOptions(mirror=server.base_url)).ensure(file, accept)
+    WeightsStore(mirror=server.base_url).ensure(file, accept)
     assert server.count("/net.onnx") == 1
 
 
 def test_the_mirror_may_be_a_folder(home: Path, tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(CONTENT)
     file = WeightsFile("Net", "net.onnx", ("http://127.0.0.1:9/net.onnx",))
-    assert WeightsStore(WeightsOptions(mirror=tmp_path.as_uri())).ensure(file, accept).read_bytes() == CONTENT
+    assert WeightsStore(mirror=tmp_path.as_uri()).ensure(file, accept).read_bytes() == CONTENT
 
 
 def test_progress_is_reported_up_to_the_end(server: PhotoServer) -> None:
     seen: list[tuple[str, int, int]] = []
-    WeightsStore(WeightsOptions(), lambda *step: seen.append(step)).ensure(file_on(server), accept)
+    WeightsStore(progress=lambda *step: seen.append(step)).ensure(file_on(server), accept)
     assert seen[-1] == ("net.onnx", len(CONTENT), len(CONTENT))
 
 
 def test_downloads_at_the_same_time_do_not_disturb_each_other(server: PhotoServer, home: Path) -> None:
     paths: list[Path] = []
     threads = [
-        threading.Thread(target=lambda: paths.append(WeightsStore(WeightsOptions()).ensure(file_on(server), accept)))
-        for _ in range(4)
+        threading.Thread(target=lambda: paths.append(WeightsStore().ensure(file_on(server), accept))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()

@@ -1,4 +1,4 @@
-"""Whose processing kills the process: what is left in `face_attempts` by runs that end, die, or are still under way."""
+"""`face_attempts`: the marks that runs leave that end, die, or are still under way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from app.core.database import Database
 from app.gallery.crash_suspects import CrashSuspect, CrashSuspects
-from app.gallery.schema_migrations import open_own_tables
+from app.gallery.tables import open_own_tables
 from tests.support.databases import Row, run_sql
 
 FIRST, SECOND, THIRD = 1, 2, 3
@@ -86,7 +86,7 @@ def test_who_takes_part_in_two_runs_at_once_belongs_to_the_latter_under_suspicio
     attempts.begin({"1": "u"}, {}, FIRST)
     attempts.begin({"1": "u"}, {}, SECOND)
     attempts.end(FIRST)
-    assert rows(database) == [("1", "u", SECOND, 1)]  # nobody can tell whether the first one lives
+    assert rows(database) == [("1", "u", SECOND, 1)]  # whether the first one lives cannot be known
 
 
 def test_ids_too_long_and_bytes_that_are_no_text_do_no_harm(database: Database, attempts: CrashSuspects) -> None:

@@ -6,9 +6,8 @@ import pytest
 
 from app.core.database import Database
 from app.errors import DatabaseUnavailable
-from app.gallery.embeddings_table import DENIED_ADVICE, open_table
-from app.gallery.schema_migrations import open_own_tables
-from app.gallery.shadow import is_prepared
+from app.gallery.reading import DENIED_ADVICE
+from app.gallery.tables import find_table, open_own_tables, open_table
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.mariadb import MariaDb
@@ -99,7 +98,7 @@ def test_a_table_that_lacks_columns_is_refused_and_left_alone(database: Database
     assert str(caught.value).startswith("Conexión a base de datos: ")
     assert str(caught.value).endswith(message)
     assert caught.value.advice == (
-        "Añada las columnas (el README trae la tabla), o renombre esa tabla para que se cree otra."
+        "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
     )
     assert run_sql(database, "SELECT * FROM face_embeddings") == []
 
@@ -118,12 +117,12 @@ def test_a_table_that_will_be_slow_is_used_and_said_to_be_slow(
     run_sql(database, f"CREATE TABLE face_embeddings ({FOREIGN}, active INT)")
     if index:
         run_sql(database, index)
-    with caplog.at_level(logging.WARNING, logger="app.gallery.embeddings_table"):
+    with caplog.at_level(logging.WARNING, logger="app.gallery.tables"):
         open_table(database)
     assert caplog.messages == warnings
 
 
-def test_a_user_who_may_not_make_the_table_is_told_so(
+def test_a_user_who_may_not_create_the_table_gets_the_advice(
     mariadb: MariaDb, mariadb_name: str, open_database: OpenDatabase
 ) -> None:
     mariadb.create_user("rita", "x", f"SELECT, INSERT, UPDATE ON {mariadb_name}.*")
@@ -134,13 +133,13 @@ def test_a_user_who_may_not_make_the_table_is_told_so(
 
 
 @pytest.mark.parametrize("grant", ["SELECT ON {}.tripulantes", ""])
-def test_a_user_who_may_not_even_see_the_table_is_told_so(
+def test_a_user_who_may_not_even_see_the_table_gets_the_advice(
     mariadb: MariaDb, mariadb_name: str, mariadb_database: Database, open_database: OpenDatabase, grant: str
 ) -> None:
     create_roster(mariadb_database, [])
     mariadb.create_user("rita", "x", *([grant.format(mariadb_name)] if grant else []))
     database = open_database(DB_URL=mariadb.url(mariadb_name, "rita", "x").render_as_string(hide_password=False))
-    for ask in (open_table, is_prepared, open_own_tables):
+    for ask in (open_table, find_table, open_own_tables):
         with pytest.raises(DatabaseUnavailable, match=r"1142|1044") as caught:
             ask(database)
         assert caught.value.advice == DENIED_ADVICE

@@ -1,4 +1,4 @@
-"""What the gallery holds of each member: whole holdings, of tables that we and that others have written."""
+"""Enrolments, read from tables that this program and others have written."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from app.core.database import Database
-from app.gallery.embeddings_table import open_table
 from app.gallery.enrolments import Enrolment, read_enrolments
-from app.gallery.schema_migrations import open_own_tables
+from app.gallery.tables import open_own_tables, open_table
 from tests.support.databases import run_sql
 
 
 def insert(database: Database, *rows: tuple[Any, ...]) -> None:
-    """Rows of the gallery: (id, crew_id, embedding, modelo, imagen_path, active)."""
+    """Insert rows of the gallery: (id, crew_id, embedding, modelo, imagen_path, active)."""
     sql = (
         "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) "
         "VALUES (:a, :b, :c, :d, :e, :f)"
@@ -23,12 +22,9 @@ def insert(database: Database, *rows: tuple[Any, ...]) -> None:
 
 
 def made(database: Database, *rows: tuple[Any, ...]) -> None:
-    """Rows of the provenance: (embedding_id, crew_id, contract, sha256, width, height, staged)."""
-    sql = (
-        "INSERT INTO face_vectors (embedding_id, crew_id, contract, sha256, width, height, staged) "
-        "VALUES (:a, :b, :c, :d, :e, :f, :g)"
-    )
-    run_sql(database, sql, *(dict(zip("abcdefg", row, strict=True)) for row in rows))
+    """Insert rows of the provenance: (embedding_id, crew_id, contract, sha256, staged)."""
+    sql = "INSERT INTO face_vectors (embedding_id, crew_id, contract, sha256, staged) VALUES (:a, :b, :c, :d, :e)"
+    run_sql(database, sql, *(dict(zip("abcde", row, strict=True)) for row in rows))
 
 
 def enrolments(database: Database, crew_id: str | None = None) -> dict[str, Enrolment]:
@@ -37,7 +33,7 @@ def enrolments(database: Database, crew_id: str | None = None) -> dict[str, Enro
 
 @pytest.fixture
 def gallery(database: Database) -> Database:
-    """A database with all tables, empty."""
+    """Return a database with all tables, empty."""
     open_table(database)
     open_own_tables(database)
     return database
@@ -49,7 +45,7 @@ def test_an_empty_gallery_holds_nothing(gallery: Database) -> None:
 
 def test_of_a_row_of_ours_all_is_known(gallery: Database) -> None:
     insert(gallery, (7, "1", "[1,2]", "Facenet512", "u", 1))
-    made(gallery, (7, "1", "digest", "ab", 640, 480, 0))
+    made(gallery, (7, "1", "digest", "ab", 0))
     assert enrolments(gallery) == {
         "1": Enrolment(7, "Facenet512", "u", (7,), (7,), True, "digest", None, "ab"),
     }
@@ -71,7 +67,7 @@ def test_of_a_row_of_another_program_the_numbers_are_counted(gallery: Database) 
 
 def test_an_adopted_row_is_known_and_its_contract_is_not(gallery: Database) -> None:
     insert(gallery, (1, "1", "[1]", "Facenet512", "u", 1), (2, "2", "[1,2]", "Facenet512", "v", 1))
-    made(gallery, (1, "1", None, None, None, None, 0))
+    made(gallery, (1, "1", None, None, 0))
     assert enrolments(gallery) == {
         "1": Enrolment(1, "Facenet512", "u", (1,), (1,), known=True),
         "2": Enrolment(2, "Facenet512", "v", (2,), (2,), dimensions=2),
@@ -98,7 +94,7 @@ def test_the_newest_active_row_speaks_for_the_member_and_the_newest_when_none_is
     }
 
 
-def test_rows_laid_aside_do_not_count_until_they_are_in_use(gallery: Database) -> None:
+def test_staged_rows_do_not_count_until_they_are_in_use(gallery: Database) -> None:
     insert(
         gallery,
         (1, "1", "[1]", "Facenet512", "a", 1),
@@ -108,10 +104,10 @@ def test_rows_laid_aside_do_not_count_until_they_are_in_use(gallery: Database) -
     )
     made(
         gallery,
-        (1, "1", "old", "ab", 8, 9, 0),
-        (2, "1", "new", "ab", 8, 9, 1),
-        (3, "2", "new", "ab", 8, 9, 1),
-        (4, "3", "new", "ab", 8, 9, 1),
+        (1, "1", "old", "ab", 0),
+        (2, "1", "new", "ab", 1),
+        (3, "2", "new", "ab", 1),
+        (4, "3", "new", "ab", 1),
     )
     assert enrolments(gallery) == {
         "1": Enrolment(1, "Facenet512", "a", (1,), (1,), True, "old", None, "ab"),

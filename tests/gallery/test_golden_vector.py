@@ -1,4 +1,4 @@
-"""The golden face: vectors that moved are noticed before one row is written; a change that is meant goes in."""
+"""Vectors that moved are noticed before a row is written; a change that is meant is accepted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.core.database import Database
 from app.errors import VectorsChanged
 from app.gallery.golden_vector import TOLERANCE, GoldenVector
 from app.gallery.provenance import Provenance
-from app.gallery.schema_migrations import open_own_tables
+from app.gallery.tables import open_own_tables
 from app.records import EmbeddingSpec
 from tests.conftest import NewHome
 from tests.support.databases import run_sql
@@ -39,7 +39,7 @@ def home(new_home: NewHome) -> Organisation:
 
 
 def turned(vector: np.ndarray, by: float) -> np.ndarray:
-    """At that cosine distance."""
+    """Return a vector at that cosine distance."""
     away = np.zeros_like(vector)
     away[:2] = -vector[1], vector[0]
     away *= np.linalg.norm(vector) / np.linalg.norm(away)
@@ -67,9 +67,9 @@ def test_what_a_processor_makes_of_it_changes_nothing(golden: GoldenVector, rene
 def test_a_vector_that_moved_is_refused(golden: GoldenVector) -> None:
     vector = np.random.default_rng(6).normal(size=512).astype(np.float32)
     golden.confirm(vector, NOW)
-    with pytest.raises(VectorsChanged, match=r"se movió 0\.0020") as told:
+    with pytest.raises(VectorsChanged, match=r"se movió 0\.0020") as caught:
         golden.confirm(turned(vector, 0.002), NOW)
-    assert told.value.exit_code == 3
+    assert caught.value.exit_code == 3
     assert np.array_equal(np.asarray(golden.recorded()), vector)
 
 
@@ -102,7 +102,7 @@ def test_only_a_run_of_everybody_renews_it(home: Organisation, request_: dict[st
 
 
 def test_force_makes_everybody_anew_also_when_it_is_interrupted(home: Organisation) -> None:
-    """Whoever the first run did not come to is known to be of the former vectors, and done by the next."""
+    """The next run makes the vectors that the first did not come to: they are known to be of the former ones."""
     home.hire(*(f"Q{number:02}" for number in range(30)))
     home.run()
     home.loader.golden = 7

@@ -1,4 +1,4 @@
-"""`face_photos`: what is remembered of each photo, against a real MariaDB and SQLite."""
+"""`face_photos`: what is recorded of each photo, against a real MariaDB and SQLite."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import numpy as np
 from sqlalchemy import event
 
 from app.core.database import Database
-from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
-from app.gallery.remembered import PhotoRecord
-from app.gallery.schema_migrations import open_own_tables
+from app.gallery.photo_records import NewPhotoRecord, PhotoRecord, PhotoRecords
+from app.gallery.tables import open_own_tables
 from app.records import CrewMember, Failed, Photo, PhotoAnalysis, Picture, QualityNote, Version
 from tests.support.databases import Row, run_sql
 
@@ -27,7 +26,7 @@ SEEN = PhotoAnalysis(
 VERSION = Version('"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234)
 
 
-def open_ledger(database: Database, now: datetime = NOW) -> PhotoRecords:
+def open_records(database: Database, now: datetime = NOW) -> PhotoRecords:
     open_own_tables(database)
     return PhotoRecords(database, "reglas", now)
 
@@ -58,11 +57,11 @@ def record(database: Database, photo_records: PhotoRecords, entries: Sequence[Ne
 
 
 def move(database: Database, photo_records: PhotoRecords, *entries: NewPhotoRecord) -> None:
-    database.in_chunks(entries, photo_records.moved)
+    database.in_chunks(entries, photo_records.move)
 
 
 def codes(photo_records: PhotoRecords) -> dict[str, str]:
-    return {crew_id: seen.code for crew_id, seen in photo_records.remembered().items()}
+    return {crew_id: seen.code for crew_id, seen in photo_records.read_all().items()}
 
 
 def whole_row(database: Database, crew_id: str) -> Row:
@@ -79,7 +78,7 @@ def whole_row(database: Database, crew_id: str) -> Row:
 
 
 def test_the_row_of_a_stored_member_says_all_that_was_seen(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     record(database, photo_records, [stored("1")])
     assert whole_row(database, "1") == (
         *("1", "u", '"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234, "ab" * 32, "000000000000000f", "01ff"),
@@ -93,7 +92,7 @@ def test_the_row_of_a_stored_member_says_all_that_was_seen(database: Database) -
 
 
 def test_the_row_of_a_failure_says_by_which_rules_and_how_often(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=PhotoAnalysis((64, 48)), times=3)])
     assert whole_row(database, "1") == (
         *("1", "u", '"a1"', "Sun, 01 Mar 2026 01:00:00 GMT", 1234, "ab" * 32, None, None, 64, 48, None, None),
@@ -102,103 +101,103 @@ def test_the_row_of_a_failure_says_by_which_rules_and_how_often(database: Databa
 
 
 def test_what_was_recorded_is_remembered(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     record(
         database,
         photo_records,
         [stored("1"), failed("2", "several_faces", photo=photo_of("2"), analysis=SEEN), failed("3")],
     )
-    assert photo_records.remembered() == {
+    assert photo_records.read_all() == {
         "1": PhotoRecord(
             *("u", VERSION, "ab" * 32),
             **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
         ),
         "2": PhotoRecord(
-            *("u", VERSION, "ab" * 32, "several_faces", "qué pasó", "reglas", 1, NOW, NOW),
+            *("u", VERSION, "ab" * 32, "several_faces", "detect", "qué pasó", "reglas", 1, NOW, NOW),
         ),
-        "3": PhotoRecord("u", Version(), "", "no_face", "qué pasó", "reglas", 1, NOW, NOW),
+        "3": PhotoRecord("u", Version(), "", "no_face", "detect", "qué pasó", "reglas", 1, NOW, NOW),
     }
 
 
 def test_a_failure_replaces_what_was_known_and_a_success_the_failure(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     record(database, photo_records, [stored("1"), failed("2")])
     record(database, photo_records, [failed("1"), stored("2")])
     assert codes(photo_records) == {"1": "no_face", "2": ""}
-    assert photo_records.remembered()["1"].sha256 == ""
+    assert photo_records.read_all()["1"].sha256 == ""
 
 
-def test_whoever_is_up_to_date_all_the_same_has_nothing_to_correct(database: Database) -> None:
-    photo_records = open_ledger(database)
+def test_a_failure_is_cleared_when_the_vector_is_current(database: Database) -> None:
+    photo_records = open_records(database)
     record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=SEEN), failed("2"), stored("3")])
-    database.in_chunks(["1", "3"], photo_records.clear_failures)
-    remembered = photo_records.remembered()
+    photo_records.clear_failures(["1", "3"])
+    remembered = photo_records.read_all()
     assert codes(photo_records) == {"1": "", "2": "no_face", "3": ""}
     assert remembered["1"] == remembered["3"]
 
 
-def test_forgotten_is_who_was_named_and_nobody_else(database: Database) -> None:
-    photo_records = open_ledger(database)
+def test_only_the_named_members_records_are_deleted(database: Database) -> None:
+    photo_records = open_records(database)
     record(database, photo_records, [stored("a1"), stored("A1"), stored("2")])
-    database.in_chunks(["A1"], photo_records.forget)
-    assert sorted(photo_records.remembered()) == ["2", "a1"]
+    database.in_chunks(["A1"], photo_records.delete)
+    assert sorted(photo_records.read_all()) == ["2", "a1"]
 
 
 # ------------------------------------------------------------------------------------------------------ odd ids
 
 
 def test_ids_that_differ_in_case_only_are_two_people(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     record(database, photo_records, [failed("a1"), failed("A1", "no_photo")])
     record(database, photo_records, [stored("a1")])
     move(database, photo_records, stored("A1", url="v"))
-    assert {crew_id: seen.url for crew_id, seen in photo_records.remembered().items()} == {"A1": "v", "a1": "u"}
+    assert {crew_id: seen.url for crew_id, seen in photo_records.read_all().items()} == {"A1": "v", "a1": "u"}
 
 
 def test_one_id_twice_ids_too_long_and_bytes_that_are_no_text_do_no_harm(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     odd = [failed("1"), failed("1", "no_photo"), failed("x" * 65), failed("\udcff"), failed("\udcfe", "no_photo")]
     record(database, photo_records, odd)
     move(database, photo_records, stored("x" * 65), stored("\udcff", url="v"))
-    database.in_chunks(["x" * 65], photo_records.left)
+    photo_records.mark_departed(["x" * 65])
     assert codes(photo_records) == {"1": "no_photo", "?": ""}
     record(database, photo_records, [stored("x" * 64)])
     assert codes(photo_records) == {"1": "no_photo", "?": "", "x" * 64: ""}
 
 
 def test_more_failures_than_one_statement_takes_are_all_kept(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     record(database, photo_records, [failed(str(number)) for number in range(1201)])
-    assert len(photo_records.remembered()) == 1201
+    assert len(photo_records.read_all()) == 1201
 
 
 # ---------------------------------------------------------------------------------- the same photo somewhere else
 
 
 def test_a_photo_that_moved_keeps_what_was_seen_of_it(database: Database) -> None:
-    record(database, open_ledger(database), [stored("1")])
+    record(database, open_records(database), [stored("1")])
     before = whole_row(database, "1")
-    photo_records = open_ledger(database, LATER)
+    photo_records = open_records(database, LATER)
     elsewhere = Version('"b2"', "", 99)
     move(database, photo_records, stored("1", None, url="v", sha256="cd" * 32, version=elsewhere))
     assert whole_row(database, "1") == ("1", "v", '"b2"', None, 99, "cd" * 32, *before[6:])
-    assert photo_records.remembered()["1"].tried_at == LATER
+    assert photo_records.read_all()["1"].tried_at == LATER
 
 
 def test_what_its_server_no_longer_says_of_a_photo_is_not_kept(database: Database) -> None:
-    """With a former address's ETag every question would be answered: changed."""
-    photo_records = open_ledger(database)
+    """Asked with the ETag of a former URL, the server would always answer that the photo changed."""
+    photo_records = open_records(database)
     record(database, photo_records, [stored("1")])
     move(database, photo_records, stored("1", None, version=Version()))
-    assert photo_records.remembered()["1"].version == Version()
+    assert photo_records.read_all()["1"].version == Version()
 
 
-def test_whoever_is_kept_has_not_failed_and_has_not_left(database: Database) -> None:
-    photo_records = open_ledger(database)
+def test_a_kept_vector_s_record_has_no_failure_and_no_departure(database: Database) -> None:
+    photo_records = open_records(database)
     record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=SEEN, times=4)])
-    database.in_chunks(["1"], photo_records.left)
+    photo_records.mark_departed(["1"])
     move(database, photo_records, stored("1", None, url="v"))
-    assert photo_records.remembered() == {
+    assert photo_records.read_all() == {
         "1": PhotoRecord(
             *("v", VERSION, "ab" * 32),
             **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
@@ -207,41 +206,41 @@ def test_whoever_is_kept_has_not_failed_and_has_not_left(database: Database) -> 
 
 
 def test_a_failed_photo_that_moved_has_failed_all_the_same(database: Database) -> None:
-    record(database, open_ledger(database), [failed("1", photo=photo_of("1"), analysis=SEEN, times=2)])
-    photo_records = open_ledger(database, LATER)
+    record(database, open_records(database), [failed("1", photo=photo_of("1"), analysis=SEEN, times=2)])
+    photo_records = open_records(database, LATER)
     move(database, photo_records, failed("1", photo=photo_of("1", version=Version('"b2"')), times=2))
-    assert photo_records.remembered() == {
+    assert photo_records.read_all() == {
         "1": PhotoRecord(
-            *("u", Version('"b2"'), "ab" * 32, "no_face", "qué pasó", "reglas", 2, LATER, LATER),
+            *("u", Version('"b2"'), "ab" * 32, "no_face", "detect", "qué pasó", "reglas", 2, LATER, LATER),
         )
     }
 
 
 def test_of_whom_nothing_was_remembered_a_moved_photo_makes_a_row(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     move(database, photo_records, stored("1", None))
-    assert photo_records.remembered() == {"1": PhotoRecord("u", VERSION, "ab" * 32, tried_at=NOW, checked_at=NOW)}
+    assert photo_records.read_all() == {"1": PhotoRecord("u", VERSION, "ab" * 32, tried_at=NOW, checked_at=NOW)}
 
 
 # ------------------------------------------------------------------------------------------- asked, left, returned
 
 
-def test_whoever_was_asked_about_is_checked_and_has_the_version_that_was_told(database: Database) -> None:
-    record(database, open_ledger(database), [stored(str(number)) for number in range(1, 5)])
-    told = Version('"b2"', "", None)
-    open_ledger(database, LATER).checked({"1": VERSION, "2": told, "4": Version(), "nadie": told})
-    remembered = open_ledger(database).remembered()
+def test_a_checked_photo_has_the_date_and_the_version_that_the_server_sent(database: Database) -> None:
+    record(database, open_records(database), [stored(str(number)) for number in range(1, 5)])
+    sent = Version('"b2"', "", None)
+    open_records(database, LATER).mark_checked({"1": VERSION, "2": sent, "4": Version(), "nadie": sent})
+    remembered = open_records(database).read_all()
     assert {crew_id: (seen.version, seen.checked_at, seen.tried_at) for crew_id, seen in remembered.items()} == {
         "1": (VERSION, LATER, NOW),
-        "2": (told, LATER, NOW),
+        "2": (sent, LATER, NOW),
         "3": (VERSION, NOW, NOW),
         "4": (VERSION, LATER, NOW),  # its server said nothing: what is known stays
-        "nadie": (told, LATER, None),  # a row that another program made: from now on a change is noticed
+        "nadie": (sent, LATER, None),  # a row that another program made: from now on a change is noticed
     }
 
 
 def test_however_many_were_asked_about_no_statement_names_more_than_it_takes_well(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     crew_ids = [str(number) for number in range(1201)]
     record(database, photo_records, [stored(crew_id) for crew_id in crew_ids])
     lengths: list[int] = []
@@ -252,27 +251,27 @@ def test_however_many_were_asked_about_no_statement_names_more_than_it_takes_wel
         lengths.append(0 if many else len(parameters))
 
     event.listen(database.engine, "before_cursor_execute", count)
-    open_ledger(database, LATER).checked(dict.fromkeys(crew_ids, VERSION))
+    open_records(database, LATER).mark_checked(dict.fromkeys(crew_ids, VERSION))
     event.remove(database.engine, "before_cursor_execute", count)
     assert max(lengths) <= 501
-    assert {seen.checked_at for seen in photo_records.remembered().values()} == {LATER}
+    assert {seen.checked_at for seen in photo_records.read_all().values()} == {LATER}
 
 
-def test_whoever_left_keeps_the_first_date_until_the_return(database: Database) -> None:
-    first, second = open_ledger(database, NOW), open_ledger(database, LATER)
+def test_a_departed_member_keeps_the_first_date_until_the_return(database: Database) -> None:
+    first, second = open_records(database, NOW), open_records(database, LATER)
     record(database, first, [stored("1"), stored("2"), failed("3")])
-    database.in_chunks(["1"], first.left)
-    database.in_chunks(["1", "2", "nueva"], second.left)
-    left = {crew_id: seen.left_at for crew_id, seen in first.remembered().items()}
+    first.mark_departed(["1"])
+    second.mark_departed(["1", "2", "nueva"])
+    left = {crew_id: seen.left_at for crew_id, seen in first.read_all().items()}
     assert left == {"1": NOW, "2": LATER, "3": None, "nueva": LATER}
-    assert first.remembered()["nueva"] == PhotoRecord("", left_at=LATER)
-    database.in_chunks(["1", "3", "nadie"], second.returned)
-    left = {crew_id: seen.left_at for crew_id, seen in first.remembered().items()}
+    assert first.read_all()["nueva"] == PhotoRecord("", left_at=LATER)
+    second.mark_returned(["1", "3", "nadie"])
+    left = {crew_id: seen.left_at for crew_id, seen in first.read_all().items()}
     assert left == {"1": None, "2": LATER, "3": None, "nueva": LATER}
 
 
 def test_two_runs_may_find_the_same_people_gone_at_once(database: Database) -> None:
-    ledgers = [open_ledger(database), open_ledger(database, LATER)]
+    records = [open_records(database), open_records(database, LATER)]
     errors: list[BaseException] = []
     for turn in range(5):
         together = threading.Barrier(2)
@@ -283,24 +282,24 @@ def test_two_runs_may_find_the_same_people_gone_at_once(database: Database) -> N
         ) -> None:
             together.wait()
             try:
-                database.in_chunks(ids, photo_records.left)
+                photo_records.mark_departed(ids)
             except BaseException as error:
                 errors.append(error)
 
-        threads = [threading.Thread(target=leave, args=(photo_records,)) for photo_records in ledgers]
+        threads = [threading.Thread(target=leave, args=(photo_records,)) for photo_records in records]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     assert errors == []
-    assert sorted(ledgers[0].remembered()) == sorted(f"{turn}{letter}" for turn in range(5) for letter in "abc")
+    assert sorted(records[0].read_all()) == sorted(f"{turn}{letter}" for turn in range(5) for letter in "abc")
 
 
 # --------------------------------------------------------------------------------------- pictures and thumbnails
 
 
 def test_rejected_pictures_are_those_that_failed_so_as_far_as_they_were_seen(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     entries = [
         *(failed("1", "shared_photo", analysis=SEEN), failed("2", "shared_photo"), failed("3", analysis=SEEN)),
         *(failed("4", "placeholder", analysis=SEEN), stored("5")),
@@ -311,7 +310,7 @@ def test_rejected_pictures_are_those_that_failed_so_as_far_as_they_were_seen(dat
 
 
 def test_a_report_gets_back_the_pictures_of_those_who_were_not_looked_at(database: Database) -> None:
-    photo_records = open_ledger(database)
+    photo_records = open_records(database)
     record(
         database, photo_records, [stored("1"), failed("2", analysis=PhotoAnalysis((64, 48))), failed("3"), stored("4")]
     )

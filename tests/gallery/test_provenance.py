@@ -12,9 +12,8 @@ import pytest
 from sqlalchemy import Connection
 
 from app.core.database import Database
-from app.gallery.embeddings_table import open_table
 from app.gallery.provenance import Provenance
-from app.gallery.schema_migrations import open_own_tables
+from app.gallery.tables import open_own_tables, open_table
 from app.records import CrewMember, Embedding, EmbeddingSpec, Photo, PhotoAnalysis, Picture
 from tests.support.databases import Row, run_sql
 from tests.support.together import all_at_once
@@ -23,8 +22,8 @@ CONTRACT = EmbeddingSpec("Facenet512", "a1", "mtcnn", "aligned", "base", "bgr", 
 OTHER = dataclasses.replace(CONTRACT, weights_sha256="b2")
 NOW, LATER = datetime(2026, 3, 1, 2), datetime(2026, 3, 2, 2)
 PICTURE = Picture(0xFEDCBA9876543210, b"\x00\xff")
-KNOWN = (CONTRACT.digest, "ab" * 32, "fedcba9876543210", "00ff", 640, 480, False)
-UNKNOWN = (None, None, None, None, None, None, False)
+KNOWN = (CONTRACT.digest, "ab" * 32, "fedcba9876543210", "00ff", False)
+UNKNOWN = (None, None, None, None, False)
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def photo_of(crew_id: str, sha256: str) -> Photo:
 
 def rows(database: Database) -> list[Row]:
     query = (
-        "SELECT embedding_id, crew_id, contract, sha256, perceptual_hash, grey, width, height, staged "
+        "SELECT embedding_id, crew_id, contract, sha256, perceptual_hash, grey, staged "
         "FROM face_vectors ORDER BY embedding_id"
     )
     return [(*row[:-1], bool(row[-1])) for row in run_sql(database, query)]
@@ -85,7 +84,7 @@ def test_a_vector_s_row_says_what_made_it_and_a_new_one_takes_its_place(
     record(database, vectors, (embedding("3"), 9), staged=True)
     assert rows(database) == [
         (7, "a1", *KNOWN),
-        (8, "A1", CONTRACT.digest, "ab" * 32, None, None, 640, 480, False),
+        (8, "A1", CONTRACT.digest, "ab" * 32, None, None, False),
         (9, "3", *KNOWN[:-1], True),
     ]
     record(database, Provenance(database, OTHER), (embedding("A1"), 8), (embedding("3"), 9))
@@ -108,14 +107,14 @@ def test_the_same_picture_in_another_file_changes_the_file_s_sum_and_nothing_els
     database: Database, vectors: Provenance
 ) -> None:
     record(database, vectors, (embedding("1"), 7), (embedding("2"), 8))
-    database.transaction(lambda connection: vectors.same_picture(connection, 7, photo_of("1", "cd" * 32)))
-    database.transaction(lambda connection: vectors.same_picture(connection, 99, photo_of("9", "cd" * 32)))
+    database.transaction(lambda connection: vectors.update_file(connection, 7, photo_of("1", "cd" * 32)))
+    database.transaction(lambda connection: vectors.update_file(connection, 99, photo_of("9", "cd" * 32)))
     assert rows(database) == [(7, "1", KNOWN[0], "cd" * 32, *KNOWN[2:]), (8, "2", *KNOWN)]
 
 
 def test_forgotten_are_the_rows_that_were_named(database: Database, vectors: Provenance) -> None:
     record(database, vectors, (embedding("1"), 7), (embedding("2"), 8))
-    database.transaction(lambda connection: vectors.forget(connection, [7, 99]))
+    database.transaction(lambda connection: vectors.delete(connection, [7, 99]))
     assert rows(database) == [(8, "2", *KNOWN)]
 
 

@@ -1,4 +1,4 @@
-"""`face_runs`: what a run leaves behind, how the last ones read, and which are taken for living."""
+"""`face_runs`: what a run records, how the last ones are read, and which count as under way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from app.core.database import Database
 from app.gallery.run_history import KEPT, PRESUMED_DEAD_AFTER, PastRun, RunEnd, RunHistory
-from app.gallery.schema_migrations import open_own_tables
+from app.gallery.tables import open_own_tables
 from tests.support.databases import run_sql
 
 NOW = datetime(2026, 3, 1, 2)
@@ -30,7 +30,7 @@ def runs(database: Database) -> RunHistory:
 
 @pytest.fixture
 def other_process() -> Iterator[int]:
-    """The number of another process of this machine, which lives."""
+    """Return the number of another, living process of this machine."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         yield process.pid
         process.kill()
@@ -38,18 +38,18 @@ def other_process() -> Iterator[int]:
 
 @pytest.fixture
 def dead_process() -> int:
-    """The number of a process that is no more."""
+    """Return the number of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     return process.pid
 
 
 def past_run(run_id: int, **values: Any) -> PastRun:
-    """A run as it reads that has begun and not ended."""
+    """Return a run that has begun and not ended, as it is read."""
     defaults: dict[str, Any] = {
         **{"started_at": NOW, "ended_at": None, "host": socket.gethostname(), "pid": os.getpid()},
         **{"alive": False, "options": OPTIONS},
-        **{"contract": "digest", "counts": {}, "seconds": None, "exit_code": None, "error": "", "rows_left": None},
+        **{"spec_digest": "digest", "counts": {}, "seconds": None, "exit_code": None, "error": "", "rows_left": None},
     }
     return PastRun(run_id, **(defaults | values))
 
@@ -107,7 +107,7 @@ def test_on_this_host_a_run_lives_as_long_as_its_process(
     }
 
 
-def test_on_another_host_a_run_lives_until_nobody_would_believe_it(database: Database, runs: RunHistory) -> None:
+def test_on_another_host_a_run_lives_until_it_is_presumed_dead(database: Database, runs: RunHistory) -> None:
     far, ended = runs.begin(NOW, OPTIONS, "digest"), runs.begin(NOW, OPTIONS, "digest")
     for run_id in (far, ended):
         change(database, run_id, host="otro-equipo")

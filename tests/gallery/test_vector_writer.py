@@ -15,11 +15,10 @@ from sqlalchemy import Connection, event, text
 
 from app.core.database import Database
 from app.errors import RowRefused
-from app.gallery.embeddings_table import open_table
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
-from app.gallery.schema_migrations import open_own_tables
-from app.gallery.vector_writer import OwnTables, SavedRow, VectorWriter, to_json
+from app.gallery.tables import open_own_tables, open_table
+from app.gallery.vector_writer import SavedRow, VectorWriter, to_json
 from app.records import CrewMember, Embedding, EmbeddingSpec, Photo, PhotoAnalysis, Picture
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, run_sql
@@ -42,7 +41,7 @@ def open_store(database: Database, made_by: EmbeddingSpec | None = None) -> Vect
     table = open_table(database)
     open_own_tables(database)
     photo_records = PhotoRecords(database, "reglas", datetime(2026, 3, 1))
-    return VectorWriter(database, table, OwnTables(Provenance(database, made_by or contract()), photo_records))
+    return VectorWriter(database, table, Provenance(database, made_by or contract()), photo_records)
 
 
 def embedding(crew_id: str, vector: NDArray[np.float32] = VECTOR, **values: Any) -> Embedding:
@@ -54,42 +53,42 @@ def embedding(crew_id: str, vector: NDArray[np.float32] = VECTOR, **values: Any)
 
 
 def save(store: VectorWriter, embeddings: Sequence[Embedding]) -> list[int]:
-    """The ids of the rows."""
+    """Save, and return the ids of the rows."""
     return [each.row_id for each in store.save(embeddings)]
 
 
 def provenance(database: Database) -> list[Row]:
-    """(embedding_id, crew_id, contract, sha256, perceptual_hash, grey, width, height, staged), by the ids."""
+    """Return (embedding_id, crew_id, contract, sha256, perceptual_hash, grey, staged), by the ids."""
     query = (
-        "SELECT embedding_id, crew_id, contract, sha256, perceptual_hash, grey, width, height, staged "
+        "SELECT embedding_id, crew_id, contract, sha256, perceptual_hash, grey, staged "
         "FROM face_vectors ORDER BY embedding_id"
     )
     return [(*found[:-1], bool(found[-1])) for found in run_sql(database, query)]
 
 
 def made(row_id: int, crew_id: str, **values: Any) -> Row:
-    """What the provenance of a row saved from `embedding(crew_id)` reads like."""
+    """Return the provenance of a row saved from `embedding(crew_id)`."""
     defaults = {
         **{"contract": contract().digest, "sha256": "ab" * 32, "hash": "000000000000000f", "grey": "01ff"},
-        **{"width": 640, "height": 480, "staged": False},
+        **{"staged": False},
     }
     return (row_id, crew_id, *(defaults | values).values())
 
 
 def remembered(database: Database) -> list[Row]:
-    """(crew_id, url) of what is remembered, by the ids."""
+    """Return (crew_id, url) of the photo records, by the ids."""
     return sorted(run_sql(database, "SELECT crew_id, url FROM face_photos"))
 
 
 def rows(database: Database) -> list[Row]:
-    """(id, crew_id, vector, modelo, confidence, imagen_path, active) of every row, in the order of the ids."""
+    """Return (id, crew_id, vector, modelo, confidence, imagen_path, active) of every row, in the order of the ids."""
     query = "SELECT id, crew_id, embedding, modelo, confidence, imagen_path, active FROM face_embeddings ORDER BY id"
     found = run_sql(database, query)
     return [(row[0], row[1], json.loads(row[2]), row[3], float(row[4] or 0), row[5], bool(row[6])) for row in found]
 
 
 def row(row_id: int, crew_id: object, **values: Any) -> Row:
-    """What a row saved from `embedding(crew_id)` reads like."""
+    """Return the row saved from `embedding(crew_id)`."""
     defaults = {
         **{"vector": [0.1, -2.5, 3.0], "model": "Facenet512", "confidence": 0.99},
         **{"url": URL.format(crew_id), "active": True},
@@ -98,7 +97,7 @@ def row(row_id: int, crew_id: object, **values: Any) -> Row:
 
 
 def insert(database: Database, *found: tuple[object, ...]) -> None:
-    """Rows as another program writes them: (crew_id, modelo, imagen_path, active)."""
+    """Insert rows as another program does: (crew_id, modelo, imagen_path, active)."""
     run_sql(
         database,
         "INSERT INTO face_embeddings (crew_id, embedding, modelo, imagen_path, active) VALUES (:c, '[1]', :m, :i, :a)",
@@ -107,7 +106,7 @@ def insert(database: Database, *found: tuple[object, ...]) -> None:
 
 
 def run_at_once(*calls: Any) -> list[Any]:
-    """The results of the calls, each in a thread of its own, begun together."""
+    """Return the results of the calls, each in a thread of its own, begun together."""
     together = threading.Barrier(len(calls))
     results: list[Any] = [None] * len(calls)
 
@@ -214,7 +213,7 @@ def test_a_vector_counts_as_the_same_within_a_cosine_distance_of_two_thousandths
 
 
 def test_only_a_vector_of_this_contract_can_stay(database: Database) -> None:
-    """Of other weights, of another program, of another length, or no vector at all: it is written over."""
+    """A row of other weights, another program, another length, or without a vector is written over."""
     open_store(database).save([embedding("1")])
     assert open_store(database, contract("b2")).save([embedding("1")]) == [SavedRow(1)]
     insert(database, ("2", "Facenet512", "suya", 1))
@@ -239,7 +238,7 @@ def test_of_several_active_rows_the_newest_is_written_and_the_others_are_deactiv
 
 
 def test_a_member_whose_rows_are_all_inactive_gets_a_new_one(database: Database) -> None:
-    """The service deactivates rows: what it put away stays put away."""
+    """A row that the service deactivated stays inactive."""
     store = open_store(database)
     insert(database, ("1", "Facenet512", "a", 0))
     assert save(store, [embedding("1")]) == [2]
@@ -382,7 +381,7 @@ def test_a_batch_that_is_refused_leaves_no_trace_beside_the_gallery_either(datab
 
 
 def test_a_batch_with_a_member_twice_is_refused(database: Database) -> None:
-    """The roster gives each member once; a row of one vector with the provenance of another would be a lie."""
+    """A row must never have the vector of one embedding and the provenance of another."""
     with pytest.raises(RowRefused):
         save(open_store(database), [embedding("1"), embedding("1", np.ones(1, np.float32), sha256="cd" * 32)])
     assert (rows(database), provenance(database), remembered(database)) == ([], [], [])
@@ -396,7 +395,7 @@ def test_an_id_that_only_our_own_tables_have_no_room_for_is_stored(database: Dat
     assert [crew_id for crew_id, _ in remembered(database)] == ["y" * 64]
 
 
-def test_vectors_laid_aside_are_inactive_rows_and_those_in_use_stay_as_they_are(database: Database) -> None:
+def test_staged_vectors_are_inactive_rows_and_those_in_use_stay_as_they_are(database: Database) -> None:
     save(open_store(database), [embedding("1")])
     newer = contract(model="Dlib")
     staged = [embedding("2", model="Dlib"), embedding("1", np.ones(1, np.float32), model="Dlib")]
@@ -413,7 +412,7 @@ def test_vectors_laid_aside_are_inactive_rows_and_those_in_use_stay_as_they_are(
     ]
 
 
-def test_of_a_batch_laid_aside_all_is_written_or_nothing(database: Database) -> None:
+def test_of_a_staged_batch_all_is_written_or_nothing(database: Database) -> None:
     store = open_store(database)
     with pytest.raises(RowRefused):
         store.stage([embedding("1"), embedding("x" * 11)])
@@ -446,7 +445,7 @@ def test_a_row_withdrawn_is_again_what_it_was_before_another_photo_was_written_o
 
 
 def test_a_row_of_the_very_photo_that_is_withdrawn_is_inactive(database: Database) -> None:
-    """What it held before was made of the same photo: it is no better."""
+    """The former vector was made of the same photo: restoring it would not help."""
     save(open_store(database), [embedding("1")])
     store = open_store(database, contract("b2"))
     save(store, [embedding("1", np.ones(1, np.float32))])
@@ -474,7 +473,7 @@ def test_of_several_active_rows_the_kept_one_is_restored(database: Database) -> 
 
 
 def test_what_a_refused_batch_would_have_replaced_is_not_what_is_restored(database: Database) -> None:
-    """A batch that is refused is taken again member by member."""
+    """A run repeats a refused batch member by member."""
     store = open_store(database)
     save(store, [embedding("1")])
     batch = [embedding("1", np.ones(1, np.float32), sha256="cd" * 32), embedding("x" * 11)]
@@ -508,7 +507,7 @@ def test_threads_that_save_the_same_new_member_leave_one_active_row_in_sqlite(sq
 
 
 def test_batches_in_opposite_orders_are_both_written(mariadb_database: Database) -> None:
-    """The order of the members in a batch is the roster's business: two orders may meet in a deadlock."""
+    """Two runs may lock the members of a batch in different orders, and meet in a deadlock."""
     store = open_store(mariadb_database)
     members = [embedding(str(number)) for number in range(1, 9)]
     ids = save(store, members)
@@ -518,7 +517,7 @@ def test_batches_in_opposite_orders_are_both_written(mariadb_database: Database)
     assert rows(mariadb_database) == [row(number, str(number)) for number in range(1, 9)]
 
 
-def test_a_row_that_somebody_else_holds_is_waited_for(mariadb_database: Database) -> None:
+def test_a_row_that_another_transaction_holds_is_waited_for(mariadb_database: Database) -> None:
     store = open_store(mariadb_database)
     save(store, [embedding("1")])
     waiting = threading.Thread(target=store.save, args=([embedding("1", np.ones(1, np.float32))],))

@@ -1,9 +1,10 @@
-"""Damaged files: refused with what to do; and sound ones, however odd, are read."""
+"""Damaged files are refused with what to do, and odd but sound ones are read."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -11,25 +12,29 @@ import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image as PillowImage
+from PIL.PngImagePlugin import PngInfo
 
 from app.errors import InvalidImage
-from app.photos.damage import DAMAGED
+from app.photos.damage import DAMAGED, MIN_LINE_FEEDS
 from app.photos.decoding import DecodeOptions, read_pixels
 from app.photos.jpeg_parts import SOS, read_parts
 from app.photos.kinds import AS_TEXT
-from app.records import Image
+from app.photos.portrait import load_portrait
+from app.photos.sandbox import Sandbox
+from app.records import CrewMember, Image, Photo
+from tests.support.mutations import with_good_checksums
 from tests.support.pictures import encode_pillow, package_file
 
 OPTIONS = DecodeOptions(max_megapixels=100.0, min_side_px=900)
 BLOCK_BYTES = 4096
 END = b"\xff\xd9"
 Chance = np.random.Generator
-pillow_heif.register_heif_opener()  # to write them
+pillow_heif.register_heif_opener()  # so that Pillow can write HEIC
 
 
 @pytest.fixture(scope="module")
 def picture() -> PillowImage.Image:
-    """A portrait, RGB, 512 x 600."""
+    """Return a portrait, RGB, 512 x 600."""
     with PillowImage.open(package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg")) as opened:
         return opened.convert("RGB")
 
@@ -64,7 +69,7 @@ def blank_rest(content: bytes, chance: Chance) -> bytes:
 
 
 def place(content: bytes, chance: Chance) -> int:
-    """In the compressed data: behind the headers, and a block before the end."""
+    """Choose a place in the compressed data: behind the headers, and two blocks before the end."""
     return int(chance.integers(len(content) // 8, len(content) - 2 * BLOCK_BYTES))
 
 
@@ -80,7 +85,7 @@ def as_utf_8(content: bytes, _: Chance) -> bytes:
     return content.decode("utf-8", "replace").encode()
 
 
-DEEDS = (lose_block, blank_block, cut, close_with_end_mark, blank_rest, as_dos_text, as_unix_text, as_utf_8)
+HARMS = (lose_block, blank_block, cut, close_with_end_mark, blank_rest, as_dos_text, as_unix_text, as_utf_8)
 FORMS: dict[str, tuple[str, dict[str, object]]] = {
     "JPEG": ("JPEG", {"quality": 90}),
     "JPEG progressive": ("JPEG", {"quality": 90, "progressive": True}),
@@ -96,15 +101,15 @@ FORMS: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 
-@pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.__name__)
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
 @pytest.mark.parametrize("form", FORMS)
-def test_a_damaged_photo_is_refused(picture: PillowImage.Image, form: str, deed: Callable[..., bytes]) -> None:
-    """Or it is what it was: where the damage is shows in no pixel."""
+def test_a_damaged_photo_is_refused(picture: PillowImage.Image, form: str, harm: Callable[..., bytes]) -> None:
+    """Unless its pixels are the same: some damage lies where no pixel depends on it."""
     kind, options = FORMS[form]
     content = encode_pillow(picture.quantize() if kind == "GIF" else picture, kind, **options)
     sound = read_pixels(content, OPTIONS).image
     for seed in range(3):
-        damaged = deed(content, np.random.default_rng(seed))
+        damaged = harm(content, np.random.default_rng(seed))
         try:
             image = read_pixels(damaged, OPTIONS).image
         except InvalidImage as error:
@@ -114,7 +119,7 @@ def test_a_damaged_photo_is_refused(picture: PillowImage.Image, form: str, deed:
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF"])
-def test_a_gap_in_an_uncompressed_photo_is_seen(picture: PillowImage.Image, kind: str) -> None:
+def test_an_uncompressed_photo_with_a_gap_is_refused(picture: PillowImage.Image, kind: str) -> None:
     content = encode_pillow(picture, kind)
     start = len(content) // 3
     assert reason(content[:start] + bytes(BLOCK_BYTES * 4) + content[start + BLOCK_BYTES * 4 :]) == DAMAGED
@@ -122,8 +127,8 @@ def test_a_gap_in_an_uncompressed_photo_is_seen(picture: PillowImage.Image, kind
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF"])
-def test_bars_and_plain_backgrounds_are_no_damage(picture: PillowImage.Image, kind: str, shade: int) -> None:
-    """The grey that libjpeg fills gaps with, and the black that a gap itself is, among them."""
+def test_photos_with_bars_and_plain_backgrounds_are_read(picture: PillowImage.Image, kind: str, shade: int) -> None:
+    """Among them libjpeg's grey for missing data, and black, which a gap of zeros is."""
     canvas = PillowImage.new("RGB", (picture.width * 2, picture.height * 2), (shade,) * 3)
     canvas.paste(picture, (200, 300))
     assert read_pixels(encode_pillow(canvas, kind), OPTIONS).size == canvas.size
@@ -131,14 +136,23 @@ def test_bars_and_plain_backgrounds_are_no_damage(picture: PillowImage.Image, ki
 
 @pytest.mark.parametrize("number", range(1, 10))
 def test_a_progressive_photo_without_its_last_scans_is_refused(picture: PillowImage.Image, number: int) -> None:
-    """libjpeg makes a blurred picture of it without a word; its sender has a sharp one."""
+    """libjpeg makes a blurred picture of it without a warning."""
     content = encode_pillow(picture, "JPEG", progressive=True)
     starts = [each.start for each in read_parts(content).segments if each.marker == SOS]
     assert len(starts) == 10
     assert reason(content[: starts[number]] + END) == DAMAGED
 
 
-def test_a_text_mode_transfer_is_called_by_its_name(picture: PillowImage.Image) -> None:
+def test_damage_in_an_animated_png_is_refused(picture: PillowImage.Image) -> None:
+    """OpenCV fills such a picture with leftover memory."""
+    content = encode_pillow(picture, "PNG", save_all=True, append_images=[picture.rotate(90)])
+    sound = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(read_pixels(content, OPTIONS).image, np.asarray(sound))
+    first = content.index(b"IDAT") + 4
+    assert reason(with_good_checksums(content[: first + 99] + bytes(99) + content[first + 198 :])) == DAMAGED
+
+
+def test_a_text_mode_transfer_is_named(picture: PillowImage.Image) -> None:
     for kind in ("JPEG", "PNG", "BMP", "WEBP"):
         content = encode_pillow(picture, kind)
         assert reason(as_dos_text(content, np.random.default_rng(0))) == AS_TEXT
@@ -146,11 +160,48 @@ def test_a_text_mode_transfer_is_called_by_its_name(picture: PillowImage.Image) 
     assert reason(as_unix_text(encode_pillow(picture, "PNG"), np.random.default_rng(0))) == AS_TEXT
 
 
-# -------------------------------------------------------------------------------------- odd, and sound all the same
+# ---------------------------------------------------------------------------------------------------- odd but sound
+
+DOS_TEXT = "".join(f"<rdf:li>línea {number}</rdf:li>\r\n" for number in range(4000))  # more than BEGINNING_BYTES
+
+
+def with_jpeg_segments(content: bytes, marker: int, body: bytes) -> bytes:
+    """Insert two segments of this content behind the first one."""
+    segment = struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+    return content[:20] + 2 * segment + content[20:]
+
+
+def with_dos_text(picture: PillowImage.Image, name: str) -> bytes:
+    """Encode a sound photo with metadata whose line ends are all CRLF."""
+    text, kind = DOS_TEXT.encode(), name.split(maxsplit=1)[0]
+    part = text[: 1 << 15]
+    if name == "JPEG XMP":
+        return with_jpeg_segments(encode_pillow(picture, kind), 0xE1, b"http://ns.adobe.com/xap/1.0/\0" + part)
+    if name == "JPEG comment":
+        return with_jpeg_segments(encode_pillow(picture, kind), 0xFE, part)
+    if kind == "PNG":
+        chunks = PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", DOS_TEXT)
+        chunks.add_text("Comment", DOS_TEXT)
+        return encode_pillow(picture, kind, pnginfo=chunks)
+    return encode_pillow(picture, kind, **({"tiffinfo": {700: text}} if kind == "TIFF" else {"xmp": text}))
+
+
+@pytest.mark.parametrize("name", ["JPEG XMP", "JPEG comment", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
+def test_metadata_with_dos_line_ends_is_no_text_mode_transfer(
+    tmp_path: Path, picture: PillowImage.Image, name: str
+) -> None:
+    """The first 64 KiB of such a JPEG, TIFF or AVIF have no other line ends."""
+    path = tmp_path / "foto.jpg"
+    path.write_bytes(with_dos_text(picture, name))
+    assert path.read_bytes().count(b"\r\n") > MIN_LINE_FEEDS
+    photo = Photo(CrewMember("7", "foto.jpg"), "http://fotos/7/foto.jpg", path)
+    with closing(Sandbox()) as sandbox:
+        assert load_portrait(photo, OPTIONS, sandbox).image.shape == (600, 512, 3)
 
 
 def samsung(content: bytes) -> bytes:
-    """Nonsense where a sequential scan says which frequencies it has, as some of Samsung's cameras write."""
+    """Write nonsense for a sequential scan's frequencies, as some of Samsung's cameras do."""
     end = next(each.end for each in read_parts(content).segments if each.marker == SOS)
     return content[: end - 3] + b"\0\0\0" + content[end:]
 
@@ -173,7 +224,7 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("name", ODD)
 @pytest.mark.parametrize("restarts", [0, 3])
-def test_what_sound_photos_have_is_no_damage(picture: PillowImage.Image, name: str, restarts: int) -> None:
+def test_oddities_of_sound_photos_are_no_damage(picture: PillowImage.Image, name: str, restarts: int) -> None:
     content = encode_pillow(picture, "JPEG", quality=90, restart_marker_blocks=restarts)
     assert content[18:20] == b"\0\0"
     assert content[20:21] == b"\xff"  # a segment begins
@@ -183,8 +234,8 @@ def test_what_sound_photos_have_is_no_damage(picture: PillowImage.Image, name: s
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
-def test_pixels_are_opencv_s_to_the_last_bit(picture: PillowImage.Image, mode: str, scale: int) -> None:
-    """Vectors must stay what they are."""
+def test_pixels_equal_opencv_s_at_every_reduction(picture: PillowImage.Image, mode: str, scale: int) -> None:
+    """DeepFace reads photos with OpenCV, and vectors must equal DeepFace's."""
     flags = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
     for options in ({"subsampling": 0}, {"subsampling": 1}, {"subsampling": 2}, {"progressive": True}):
         content = encode_pillow(picture.convert(mode), "JPEG", **({} if mode != "RGB" else options))
@@ -194,16 +245,16 @@ def test_pixels_are_opencv_s_to_the_last_bit(picture: PillowImage.Image, mode: s
         assert np.array_equal(pixels.image, np.asarray(expected))
 
 
-def test_a_scanner_s_planes_are_read_and_their_damage_is_seen(tmp_path: Path, picture: PillowImage.Image) -> None:
-    """Planes of sizes that simplejpeg does not know: two by one for the first colour, one by two for the second."""
+def test_damage_in_planes_that_simplejpeg_does_not_know_is_refused(tmp_path: Path, picture: PillowImage.Image) -> None:
+    """The first plane is sampled two by one and the second one by two."""
     content = bytearray(encode_pillow(picture, "JPEG", subsampling=1))
     frame = next(each for each in read_parts(bytes(content)).segments if each.marker == 0xC0)
     assert content[frame.start + 11] == 0x21
-    content[frame.start + 14] = 0x12  # which is a lie here: so many blocks are not there
+    content[frame.start + 14] = 0x12  # the file does not have so many blocks
     assert reason(bytes(content)) == DAMAGED
 
 
-def test_a_flat_photo_has_long_runs_of_zeros_in_webp(picture: PillowImage.Image) -> None:
+def test_long_runs_of_zeros_in_a_webp_of_a_plain_photo_are_no_damage(picture: PillowImage.Image) -> None:
     canvas = PillowImage.new("RGB", (2000, 2000), "white")
     canvas.paste(picture, (700, 0))
     content = encode_pillow(canvas, "WEBP")
@@ -213,13 +264,13 @@ def test_a_flat_photo_has_long_runs_of_zeros_in_webp(picture: PillowImage.Image)
 
 
 @pytest.mark.parametrize("reduction", [1, 2])
-def test_a_seam_that_libjpeg_does_not_see_is_seen(picture: PillowImage.Image, reduction: int) -> None:
-    """From some block on all is darker by one number: what a few lost bytes leave, if they are the right ones. A
-    translucent banner from side to side is none."""
+def test_a_seam_of_which_libjpeg_does_not_warn_is_refused(picture: PillowImage.Image, reduction: int) -> None:
+    """A few lost bytes can make all blocks behind them darker by one number. A translucent banner from side to side
+    is no seam."""
     image = np.asarray(picture)
     darker, banner = image.copy(), image.copy()
     darker[320:] = np.maximum(darker[320:].astype(int) - 30, 0)
-    darker[320:336, : image.shape[1] // 3] = image[320:336, : image.shape[1] // 3]  # the row's blocks before the place
+    darker[320:336, : image.shape[1] // 3] = image[320:336, : image.shape[1] // 3]  # the blocks before the lost bytes
     banner[320:400] = np.minimum(banner[320:400].astype(int) + 20, 255)
     options = DecodeOptions(100.0, picture.height // reduction)
     for pixels, seamed in ((image, False), (darker, True), (banner, False)):
@@ -232,7 +283,7 @@ def test_a_seam_that_libjpeg_does_not_see_is_seen(picture: PillowImage.Image, re
 
 
 @pytest.mark.parametrize("quality", [3, 5, 10, 15, 25, 40])
-def test_blocks_of_a_poor_jpeg_are_no_seams(picture: PillowImage.Image, quality: int) -> None:
+def test_block_edges_of_a_poor_jpeg_are_no_seams(picture: PillowImage.Image, quality: int) -> None:
     for subsampling in (0, 2):
         content = encode_pillow(picture, "JPEG", quality=quality, subsampling=subsampling)
         assert read_pixels(content, OPTIONS).size == picture.size

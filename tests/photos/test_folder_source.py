@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.config import PhotoSettings
 from app.errors import BadName, OversizedPhoto, PhotoNotFound, PhotoUnavailable
 from app.photos.folder_source import FolderSource
 from app.photos.temp_folder import TempFolder
@@ -28,7 +29,10 @@ from tests.photos.test_urls import NAMES, REFUSED
 
 PHOTO = bytes(range(256)) * 100
 SHA256 = hashlib.sha256(PHOTO).hexdigest()
-MAX_BYTES = 1_000_000
+
+
+def folder_source(base_url: str, max_mb: float = 1.0) -> FolderSource:
+    return FolderSource(PhotoSettings(IMAGE_BASE_URL=base_url, MAX_PHOTO_MB=max_mb))
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def test_a_photo_in_a_folder_is_not_copied(folder: Path, name: str, encoded: str
     member = CrewMember("789123", name)
     file = folder / "789123" / name
     os.utime(file, ns=(0, 1_700_000_000_123_456_789))
-    photo = FolderSource(folder.as_uri(), MAX_BYTES).fetch(member, temp)
+    photo = folder_source(folder.as_uri()).fetch(member, temp)
     assert photo == Photo(
         *(member, f"{folder.as_uri()}/789123/{encoded}", file),
         temporary=False,
@@ -65,7 +69,7 @@ def test_a_photo_that_is_not_in_the_folder_is_not_found(
     folder: Path, member: tuple[str, str], temp: TempFolder
 ) -> None:
     (folder / "foto.jpg").write_bytes(PHOTO)
-    source = FolderSource(folder.as_uri(), MAX_BYTES)
+    source = folder_source(folder.as_uri())
     with pytest.raises(PhotoNotFound) as caught:
         source.fetch(CrewMember(*member), temp)
     assert caught.value.detail == f"no existe {folder.joinpath(*member)}"
@@ -73,7 +77,7 @@ def test_a_photo_that_is_not_in_the_folder_is_not_found(
 
 
 def test_a_folder_of_the_photo_s_name_is_not_found(folder: Path, temp: TempFolder) -> None:
-    source = FolderSource(folder.parent.as_uri(), MAX_BYTES)
+    source = folder_source(folder.parent.as_uri())
     with pytest.raises(PhotoNotFound):
         source.fetch(CrewMember(folder.name, "789123"), temp)
     assert source.check(CrewMember(folder.name, "789123"), Version()) == Answer(ANSWER_GONE)
@@ -82,7 +86,7 @@ def test_a_folder_of_the_photo_s_name_is_not_found(folder: Path, temp: TempFolde
 def test_a_file_that_cannot_be_read_is_not_available(temp: TempFolder) -> None:
     """Linux lets no process read the beginning of /proc/self/mem."""
     with pytest.raises(PhotoUnavailable) as caught:
-        FolderSource("file:///proc", MAX_BYTES).fetch(CrewMember("self", "mem"), temp)
+        folder_source("file:///proc").fetch(CrewMember("self", "mem"), temp)
     assert caught.value.detail == f"no se puede leer el archivo: {os.strerror(errno.EIO)}"
 
 
@@ -94,7 +98,7 @@ def test_a_photo_in_a_folder_without_permission_is_not_available(
     def refuse(path: Path, **_: bool) -> os.stat_result:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    source, member = FolderSource(folder.as_uri(), MAX_BYTES), CrewMember("789123", "a.jpg")
+    source, member = folder_source(folder.as_uri()), CrewMember("789123", "a.jpg")
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", refuse)
         answer = source.check(member, Version())
@@ -107,14 +111,14 @@ def test_a_photo_in_a_folder_without_permission_is_not_available(
 def test_a_large_photo_has_the_sha_256_of_all_of_it(folder: Path, temp: TempFolder) -> None:
     content = PHOTO * 33
     (folder / "789123" / "a.jpg").write_bytes(content)
-    photo = FolderSource(folder.as_uri(), MAX_BYTES).fetch(CrewMember("789123", "a.jpg"), temp)
+    photo = folder_source(folder.as_uri()).fetch(CrewMember("789123", "a.jpg"), temp)
     assert photo.sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_a_photo_in_a_folder_is_the_same_while_its_time_and_size_are(folder: Path, temp: TempFolder) -> None:
     file, member = folder / "789123" / "a.jpg", CrewMember("789123", "a.jpg")
     file.write_bytes(PHOTO)
-    source = FolderSource(folder.as_uri(), MAX_BYTES)
+    source = folder_source(folder.as_uri())
     version = source.fetch(member, temp).version
     modified_ns = file.stat().st_mtime_ns
     answers = [source.check(member, version)]
@@ -135,12 +139,12 @@ def test_a_photo_in_a_folder_is_the_same_while_its_time_and_size_are(folder: Pat
 
 def test_a_check_without_a_remembered_version_returns_the_current_one(folder: Path, temp: TempFolder) -> None:
     (folder / "789123" / "a.jpg").write_bytes(PHOTO)
-    source, member = FolderSource(folder.as_uri(), MAX_BYTES), CrewMember("789123", "a.jpg")
+    source, member = folder_source(folder.as_uri()), CrewMember("789123", "a.jpg")
     assert source.check(member, Version()) == Answer(ANSWER_UNKNOWN, source.fetch(member, temp).version)
 
 
 def test_a_photo_that_weighs_too_much_is_refused_and_one_at_the_limit_is_not(folder: Path, temp: TempFolder) -> None:
-    source = FolderSource(folder.as_uri(), 1_500_000)
+    source = folder_source(folder.as_uri(), 1.5)
     for name, size in (("a.jpg", 1_500_000), ("b.jpg", 1_500_001)):
         (folder / "789123" / name).write_bytes(bytes(size))
     assert source.fetch(CrewMember("789123", "a.jpg"), temp).path == folder / "789123" / "a.jpg"
@@ -152,7 +156,7 @@ def test_a_photo_that_weighs_too_much_is_refused_and_one_at_the_limit_is_not(fol
 @pytest.mark.parametrize("name", REFUSED)
 def test_nothing_outside_the_folder_is_read(folder: Path, name: str, temp: TempFolder) -> None:
     (folder.parent / "a.jpg").write_bytes(PHOTO)
-    source = FolderSource(folder.as_uri(), MAX_BYTES)
+    source = folder_source(folder.as_uri())
     for member in (CrewMember("789123", name), CrewMember(name, "a.jpg")):
         with pytest.raises(BadName):
             source.fetch(member, temp)
@@ -164,4 +168,4 @@ def test_two_spellings_of_a_letter_are_two_names(folder: Path, temp: TempFolder)
     """The file must be named exactly as in the roster: an ñ of one character is another name than an ñ of two."""
     (folder / "789123" / "pen\u0303a.jpg").write_bytes(PHOTO)
     with pytest.raises(PhotoNotFound):
-        FolderSource(folder.as_uri(), MAX_BYTES).fetch(CrewMember("789123", "pe\u00f1a.jpg"), temp)
+        folder_source(folder.as_uri()).fetch(CrewMember("789123", "pe\u00f1a.jpg"), temp)

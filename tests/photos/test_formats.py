@@ -1,4 +1,4 @@
-"""Files of every kind that people upload: read upright, in their colours and on white; or named, with what to do."""
+"""Files of every kind that people upload: read upright and on white, or named with what HR can do."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.support.odd_jpegs import GREY_SLOPE, SLOPES, odd_jpeg
 from tests.support.pictures import encode_picture, encode_pillow
 
 OPTIONS = DecodeOptions(max_megapixels=100.0, min_side_px=900)
-LOSS = 4.0  # mean difference of a value that compression may cause
+LOSS = 4.0  # the largest mean difference of a value that compression causes
 ORIENTATION = 0x0112
-pillow_heif.register_heif_opener()  # to write them
+pillow_heif.register_heif_opener()  # so that Pillow can write HEIC
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def picture(astronaut: Image) -> Image:
-    """No two of its turns and mirrors are alike, and its sides differ: BGR (300, 420, 3)."""
+    """Return BGR (300, 420, 3). All its turns and mirrors differ, and so do its sides."""
     return np.ascontiguousarray(astronaut[:300, :420])
 
 
@@ -63,7 +63,7 @@ def exif(orientation: int) -> bytes:
 
 
 def lying(image: Image, orientation: int) -> Image:
-    """The pixels as a camera stores them that writes this orientation."""
+    """Turn the pixels as a camera stores them that writes this orientation."""
     return next(
         stored
         for each in UNDOING
@@ -79,7 +79,7 @@ def lying(image: Image, orientation: int) -> Image:
 def test_a_phone_s_photo_is_turned_once(
     tmp_path: Path, sandbox: Sandbox, picture: Image, kind: str, orientation: int
 ) -> None:
-    """The file says twice how it lies: to its decoder, and in EXIF."""
+    """The file has its orientation twice: in boxes for its decoder, and in EXIF."""
     content = encode_pillow(rgb(lying(picture, orientation)), kind, quality=90, exif=exif(orientation))
     assert (b"irot" in content or b"imir" in content) == (orientation != 1)
     portrait = load(content, tmp_path / "foto.heic", sandbox)
@@ -104,7 +104,7 @@ def test_ten_bits_become_eight(sandbox: Sandbox, picture: Image) -> None:
     assert difference(sandbox.read_pixels(file.getvalue(), OPTIONS).image, picture) < LOSS
 
 
-def test_of_several_pictures_the_primary_one_counts(sandbox: Sandbox, picture: Image) -> None:
+def test_the_primary_one_of_several_pictures_is_read(sandbox: Sandbox, picture: Image) -> None:
     file = io.BytesIO()
     photos = pillow_heif.from_pillow(rgb(picture[::-1]))
     photos.add_from_pillow(rgb(picture))
@@ -112,13 +112,13 @@ def test_of_several_pictures_the_primary_one_counts(sandbox: Sandbox, picture: I
     assert difference(sandbox.read_pixels(file.getvalue(), OPTIONS).image, picture) < LOSS
 
 
-def test_what_phones_write_is_never_decoded_in_the_program_s_own_process(picture: Image) -> None:
+def test_heic_and_avif_are_never_decoded_in_the_program_s_own_process(picture: Image) -> None:
     for kind in ("HEIF", "AVIF"):
         assert not is_plain(encode_pillow(rgb(picture), kind), OPTIONS)
 
 
-def test_of_a_jpeg_what_it_is_reduced_to_is_what_counts(picture: Image) -> None:
-    """A phone's 108 megapixels; and every other picture is in memory as a whole."""
+def test_the_limit_of_pixels_counts_what_a_jpeg_is_reduced_to(picture: Image) -> None:
+    """Phones take photos of 108 megapixels. Files of other kinds are in memory as a whole."""
     small = DecodeOptions(max_megapixels=0.5, min_side_px=420)
     large = np.kron(picture, np.ones((5, 5, 1), np.uint8))  # 3.15 megapixels, and 0.2 at a quarter
     assert read_pixels(encode_picture(large), small).reduction == 4
@@ -127,7 +127,7 @@ def test_of_a_jpeg_what_it_is_reduced_to_is_what_counts(picture: Image) -> None:
         with pytest.raises(InvalidImage) as caught:
             read_pixels(content, small)
         assert caught.value.detail == said
-    assert not is_plain(encode_picture(large), small)  # for its whole takes its time
+    assert not is_plain(encode_picture(large), small)  # decoding it all would take long
     assert is_plain(encode_picture(large), OPTIONS)
 
 
@@ -141,8 +141,8 @@ def test_of_a_jpeg_what_it_is_reduced_to_is_what_counts(picture: Image) -> None:
         *(("arithmetic", SLOPES), ("planes of three to one", SLOPES)),
     ],
 )
-def test_a_jpeg_of_a_rare_kind_is_read(tmp_path: Path, sandbox: Sandbox, name: str, expected: Image) -> None:
-    loss = 0.0 if name.startswith("lossless") else 12.0  # slopes as steep as this suffer where planes are small
+def test_jpegs_of_rare_kinds_are_read(tmp_path: Path, sandbox: Sandbox, name: str, expected: Image) -> None:
+    loss = 0.0 if name.startswith("lossless") else 12.0  # steep slopes lose much in planes of low resolution
     content = odd_jpeg(name)
     for orientation in (1, 6):
         segment = b"Exif\0\0" + exif(orientation).removeprefix(b"Exif\0\0")
@@ -156,14 +156,14 @@ def test_a_jpeg_of_a_rare_kind_is_read(tmp_path: Path, sandbox: Sandbox, name: s
         assert difference(image, np.asarray(wanted, np.uint8)) <= loss
 
 
-def test_planes_that_simplejpeg_does_not_know_are_read_apart_and_their_damage_is_seen() -> None:
+def test_planes_that_simplejpeg_does_not_know_are_read_in_the_sandbox_and_their_damage_is_seen() -> None:
     content = odd_jpeg("planes of three to one")
     assert not is_plain(content, OPTIONS)
     with pytest.raises(InvalidImage):
         read_pixels(content[:-40] + b"\xff\xd9", OPTIONS)
 
 
-def test_jpegs_that_nobody_reads_are_named(picture: Image) -> None:
+def test_jpegs_that_no_decoder_reads_are_named(picture: Image) -> None:
     content = encode_picture(picture, quality=90)
     frame = content.index(b"\xff\xc0")
     for marker, bits, said in (
@@ -182,7 +182,7 @@ def test_jpegs_that_nobody_reads_are_named(picture: Image) -> None:
 # ------------------------------------------------------------------------------------------------------------ TIFFs
 
 
-def test_of_a_tiff_the_largest_page_is_read_as_it_lies(sandbox: Sandbox, picture: Image) -> None:
+def test_the_largest_page_of_a_tiff_is_read_upright(sandbox: Sandbox, picture: Image) -> None:
     thumbnail = rgb(picture[::-1]).resize((160, 114))
     for orientation in UNDOING:
         page = rgb(lying(picture, orientation))
@@ -196,7 +196,7 @@ def test_of_a_tiff_the_largest_page_is_read_as_it_lies(sandbox: Sandbox, picture
     ("tag", "value"), [(50706, b"\1\4\0\0"), (262, 32803), (262, 34892), (259, 34713), (259, 32767)]
 )
 def test_a_camera_s_raw_file_is_not_enrolled_by_its_thumbnail(picture: Image, tag: int, value: object) -> None:
-    """DNG, NEF and ARW: what a plain TIFF reader finds in them is a thumbnail."""
+    """In DNG, NEF and ARW a TIFF decoder finds only a thumbnail."""
     content = bytearray(encode_pillow(rgb(picture), "TIFF", tiffinfo={50706: value} if tag == 50706 else {}))
     (start,) = struct.unpack_from("<I", content, 4)
     for place in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", content, start)[0], 12):
@@ -211,7 +211,7 @@ def test_a_camera_s_raw_file_is_not_enrolled_by_its_thumbnail(picture: Image, ta
 
 
 def half_erased(picture: Image) -> tuple[PillowImage.Image, Image]:
-    """A photo whose right half is erased, and half seen in between; and how it is seen on white."""
+    """Return a photo whose right half is erased, with a half-transparent strip, and how it looks on white."""
     alpha = np.full(picture.shape[:2], 255, np.uint8)
     alpha[:, 200:220], alpha[:, 220:] = 128, 0
     layers = np.dstack([picture[:, :, ::-1], alpha])
@@ -231,7 +231,7 @@ TRANSPARENT: dict[str, tuple[str, dict[str, object], float]] = {
 
 
 @pytest.mark.parametrize("name", TRANSPARENT)
-def test_what_is_erased_is_white(sandbox: Sandbox, picture: Image, name: str) -> None:
+def test_erased_parts_are_white(sandbox: Sandbox, picture: Image, name: str) -> None:
     kind, options, loss = TRANSPARENT[name]
     photo, seen = half_erased(picture)
     assert difference(sandbox.read_pixels(encode_pillow(photo, kind, **options), OPTIONS).image, seen) <= loss
@@ -239,7 +239,7 @@ def test_what_is_erased_is_white(sandbox: Sandbox, picture: Image, name: str) ->
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", UNDOING)
-def test_a_transparent_photo_comes_upright(sandbox: Sandbox, picture: Image, kind: str, orientation: int) -> None:
+def test_a_transparent_photo_is_turned_upright(sandbox: Sandbox, picture: Image, kind: str, orientation: int) -> None:
     photo, seen = half_erased(picture)
     layers = np.asarray(photo)
     colours, alpha = (lying(np.ascontiguousarray(each), orientation) for each in (layers[:, :, :3], layers[:, :, 3]))
@@ -251,7 +251,7 @@ def test_a_transparent_photo_comes_upright(sandbox: Sandbox, picture: Image, kin
 
 
 @pytest.mark.parametrize(("bits", "grey"), [(8, False), (16, False), (8, True)])
-def test_colours_that_are_multiplied_already_are_not_multiplied_again(picture: Image, bits: int, grey: bool) -> None:
+def test_colours_multiplied_by_their_alpha_are_not_multiplied_again(picture: Image, bits: int, grey: bool) -> None:
     photo, _ = half_erased(picture)
     layers = np.asarray(photo.convert("LA") if grey else photo).astype(np.uint16)
     alpha = layers[:, :, -1:]
@@ -264,7 +264,7 @@ def test_colours_that_are_multiplied_already_are_not_multiplied_again(picture: I
 
 
 def tiff_page(pixels: np.ndarray, extra: int) -> bytes:
-    """An uncompressed TIFF of one strip whose last plane is what `extra` says."""
+    """Write an uncompressed TIFF of one strip. `extra` says what its last plane is (tag ExtraSamples)."""
     rows, columns, samples = pixels.shape
     data = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
     bits = struct.pack(f"<{samples}H", *[pixels.itemsize * 8] * samples)
@@ -310,7 +310,7 @@ NAMED = {
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_what_cannot_be_read_is_named_with_what_to_do(name: str) -> None:
+def test_a_file_that_no_decoder_reads_is_named_with_what_to_do(name: str) -> None:
     content, said = NAMED[name]
     with pytest.raises(InvalidImage) as caught:
         read_pixels(content, OPTIONS)
@@ -320,7 +320,7 @@ def test_what_cannot_be_read_is_named_with_what_to_do(name: str) -> None:
 # ------------------------------------------------------------------------------------------------------ orientation
 
 
-def test_exif_is_read_as_opencv_reads_it_however_damaged(picture: Image) -> None:
+def test_damaged_exif_is_read_as_opencv_reads_it(picture: Image) -> None:
     jpeg = encode_picture(picture[:16, :24], quality=95)
     plain = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
     chance, seen = np.random.default_rng(5), set()

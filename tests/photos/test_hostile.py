@@ -1,4 +1,4 @@
-"""Every kind of file that a stranger could upload: the right pixels, or a clear reason."""
+"""Files that a stranger could upload give the right pixels or a clear reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.photos.sandbox import Sandbox
 from app.records import CrewMember, Image, Photo, Portrait
 from tests.support.pictures import encode_picture, encode_pillow
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # the program does so, too; pytest undoes it
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # pytest resets the program's own filter
 OPTIONS = DecodeOptions(max_megapixels=100.0, min_side_px=900)
 EXACT, JPEG_LOSS, PALETTE_LOSS = 0.0, 4.0, 1.0  # mean difference of a value
 PDF = "es un documento PDF; saque de él la foto y guárdela como JPG"
@@ -53,12 +53,12 @@ def load(tmp_path: Path, sandbox: Sandbox) -> Load:
 
 @pytest.fixture
 def picture(astronaut: Image) -> PillowImage.Image:
-    """RGB, no two of its turns and mirrors alike."""
+    """Return RGB (210 x 150) whose turns and mirrors all differ."""
     return PillowImage.fromarray(np.ascontiguousarray(astronaut[:HEIGHT, :WIDTH, ::-1]))
 
 
 def pixels(picture: PillowImage.Image) -> Image:
-    """What Pillow makes of it on white: BGR."""
+    """Return BGR as Pillow shows the picture on white."""
     if picture.has_transparency_data:
         white = PillowImage.new("RGBA", picture.size, "white")
         picture = PillowImage.alpha_composite(white, picture.convert("RGBA"))
@@ -85,7 +85,7 @@ def reason(load: Load, content: bytes) -> str:
 def test_of_an_animation_the_first_picture_is_the_photo(
     load: Load, picture: PillowImage.Image, kind: str, apart: bool
 ) -> None:
-    """Of an animated PNG with a poster the poster: what every program shows that knows no animated PNG."""
+    """An animated PNG may have a poster, which programs without animated PNG show: that is read."""
     options = {"default_image": True} if apart and kind == "PNG" else {}
     content = encode_pillow(picture, kind, save_all=True, append_images=[picture.rotate(180)], **options)
     assert difference(load(content), picture) <= JPEG_LOSS
@@ -142,7 +142,7 @@ def colour_profile(name: str) -> bytes:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("name", ["good", "broken", "huge"])
 def test_a_colour_profile_changes_nothing(load: Load, picture: PillowImage.Image, kind: str, name: str) -> None:
-    """DeepFace, too, reads the pixels as they are. A scanner's profile may have megabytes."""
+    """DeepFace ignores profiles. A scanner's may have megabytes."""
     assert difference(load(encode_pillow(picture, kind, icc_profile=colour_profile(name))), picture) <= JPEG_LOSS
 
 
@@ -150,7 +150,7 @@ def test_a_colour_profile_changes_nothing(load: Load, picture: PillowImage.Image
 
 
 def with_exif(content: bytes, tiff: bytes) -> bytes:
-    """A JPEG with this EXIF block behind its start."""
+    """Insert an EXIF block behind a JPEG's start."""
     return content[:2] + b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff + content[2:]
 
 
@@ -176,7 +176,7 @@ UPRIGHT_EXIF = {
 
 
 @pytest.mark.parametrize("name", UPRIGHT_EXIF)
-def test_exif_that_lies_leaves_the_photo_as_it_is(load: Load, picture: PillowImage.Image, name: str) -> None:
+def test_false_exif_does_not_turn_the_photo(load: Load, picture: PillowImage.Image, name: str) -> None:
     content = with_exif(encode_pillow(picture, "JPEG"), TIFF_START + UPRIGHT_EXIF[name])
     portrait = load(content)
     assert difference(portrait, picture) <= JPEG_LOSS
@@ -197,7 +197,7 @@ def test_a_thumbnail_of_another_size_and_with_another_orientation_is_not_the_pho
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
-def test_wherever_a_photo_is_cut_off_it_is_refused(load: Load, picture: PillowImage.Image, kind: str) -> None:
+def test_a_photo_cut_off_anywhere_is_refused(load: Load, picture: PillowImage.Image, kind: str) -> None:
     content = encode_pillow(picture, kind)
     said = {reason(load, content[: len(content) * tenth // 10]) for tenth in range(10)}
     assert said <= {DAMAGED, UNKNOWN, "el archivo está vacío"}
@@ -259,7 +259,9 @@ def test_a_gif_s_screen_and_its_frame_have_to_agree(load: Load, picture: PillowI
     assert reason(load, outside) == "mide 65210 x 65150 píxeles; el límite son 100 megapíxeles"
 
 
-def test_a_bmp_may_stand_on_its_head_and_no_more(load: Load, picture: PillowImage.Image) -> None:
+def test_a_bmp_with_its_rows_from_the_top_is_read_and_false_sizes_are_refused(
+    load: Load, picture: PillowImage.Image
+) -> None:
     content = encode_pillow(picture, "BMP")
     assert difference(load(patched(content, 22, "<i", -HEIGHT)), picture.transpose(PillowImage.Transpose(1))) == EXACT
     sizes = {(22, -(2**31)): (WIDTH, 2**31), (22, 2**31 - 1): (WIDTH, 2**31 - 1)}
@@ -281,32 +283,32 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, *chunks: bytes) -> bytes:
-    """Grey, all black, with these chunks before the pixels."""
+    """Write a black, grey PNG with these chunks before the pixels."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     data = chunk(b"IDAT", zlib.compress(bytes((width + 1) * height)))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + data + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(("width", "height"), [(30_001, 1), (1, 30_001), (65_000, 1_000)])
-def test_what_is_drawn_out_without_end_is_refused_by_the_header(load: Load, width: int, height: int) -> None:
+def test_a_photo_with_too_long_a_side_is_refused_by_its_header(load: Load, width: int, height: int) -> None:
     assert reason(load, png(width, height)) == f"mide {width} x {height} píxeles; el límite son 30000 por lado"
 
 
 @pytest.mark.parametrize(("width", "height"), [(30_000, 1), (1, 30_000), (30_000, 3)])
-def test_the_longest_side_is_read_however_thin(load: Load, width: int, height: int) -> None:
+def test_a_thin_photo_of_exactly_the_longest_side_is_read(load: Load, width: int, height: int) -> None:
     assert load(png(width, height)).analysis.size == (width, height)
 
 
 @pytest.mark.parametrize("number", [1, 100])
-def test_text_and_profiles_in_a_png_do_not_unfold_without_end(load: Load, number: int) -> None:
+def test_texts_and_profiles_that_unpack_to_too_much_are_refused(load: Load, number: int) -> None:
     """60 MB each, out of 60 kB."""
     bomb = zlib.compress(bytes(60_000_000))
     for name, head in ((b"zTXt", b"a\0\0"), (b"iCCP", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0")):
         assert reason(load, png(9, 9, *[chunk(name, head + bomb)] * number)) == UNKNOWN
 
 
-def test_what_the_header_says_and_what_is_decoded_are_the_same(load: Load, picture: PillowImage.Image) -> None:
-    """A second size behind the first."""
+def test_a_second_header_of_another_size_is_refused(load: Load, picture: PillowImage.Image) -> None:
+    """The decoder reads the second size, and the check of the header the first."""
     jpeg = encode_pillow(picture, "JPEG")
     size = jpeg.index(b"\xff\xc0")
     segment = jpeg[size : size + 2 + struct.unpack_from(">H", jpeg, size + 2)[0]]
@@ -325,5 +327,5 @@ def test_what_the_header_says_and_what_is_decoded_are_the_same(load: Load, pictu
 def test_pixels_are_measured_again_upright_or_on_their_side(
     shape: tuple[int, int], reduction: int, right: bool
 ) -> None:
-    """No file is known whose header Pillow and OpenCV read differently; the next version may have one."""
+    """No file is known whose header Pillow and OpenCV read differently, but another version may do so."""
     assert is_as_measured(np.zeros((*shape, 3), np.uint8), (41, 90), reduction) == right

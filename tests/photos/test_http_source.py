@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.config import PhotoSettings
 from app.errors import (
     BadName,
     ItemError,
@@ -20,7 +21,7 @@ from app.errors import (
     SettingsError,
     TruncatedDownload,
 )
-from app.photos.http_source import FetchOptions, HttpSource
+from app.photos.http_source import HttpSource
 from app.photos.temp_folder import TempFolder
 from app.records import (
     ANSWER_CHANGED,
@@ -45,12 +46,13 @@ ETAG = f'"{SHA256[:16]}"'
 TUESDAY = "Tue, 06 Jan 2026 10:00:00 GMT"
 
 
-def options(base_url: str, **values: object) -> FetchOptions:
+def photo_settings(base_url: str, **values: object) -> PhotoSettings:
+    """Make settings with short timeouts; `clean_environment` hides those of the machine."""
     defaults: dict[str, object] = {
-        **{"connect_timeout_s": 2.0, "read_timeout_s": 5.0, "total_timeout_s": 30.0},
-        **{"attempts": 3, "threads": 2, "max_bytes": 1_000_000},
+        **{"HTTP_CONNECT_TIMEOUT_S": 2.0, "HTTP_READ_TIMEOUT_S": 5.0, "HTTP_TOTAL_TIMEOUT_S": 30.0},
+        **{"HTTP_ATTEMPTS": 3, "DOWNLOAD_THREADS": 2, "MAX_PHOTO_MB": 1.0},
     }
-    return FetchOptions(base_url, **defaults | values)  # type: ignore[arg-type]
+    return PhotoSettings(**defaults | values | {"IMAGE_BASE_URL": base_url})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def fetch(web: PhotoServer, temp: TempFolder, stop: NotedWaits) -> Fetch:
     web.default_photo = PHOTO
 
     def fetch_one(crew_id: str, base_url: str = "", **values: object) -> Photo:
-        source = HttpSource(options(base_url or web.base_url, **values), stop)
+        source = HttpSource(photo_settings(base_url or web.base_url, **values), stop)
         return source.fetch(CrewMember(crew_id, "foto.jpg"), temp)
 
     return fetch_one
@@ -104,13 +106,13 @@ def test_the_server_finds_the_photo_by_its_encoded_name(
     web: PhotoServer, temp: TempFolder, name: str, encoded: str
 ) -> None:
     web.photos[f"img/789123/{name}"] = PHOTO
-    source = HttpSource(options(f"{web.base_url}/img"), threading.Event())
+    source = HttpSource(photo_settings(f"{web.base_url}/img"), threading.Event())
     assert source.fetch(CrewMember("789123", name), temp).path.read_bytes() == PHOTO
     assert web.requests == [f"/img/789123/{encoded}"]
 
 
 def test_no_request_is_made_for_a_refused_name(web: PhotoServer, temp: TempFolder) -> None:
-    source = HttpSource(options(web.base_url), threading.Event())
+    source = HttpSource(photo_settings(web.base_url), threading.Event())
     for name in REFUSED:
         with pytest.raises(BadName):
             source.fetch(CrewMember("789123", name), temp)
@@ -162,7 +164,7 @@ def test_a_failed_download_leaves_no_file(fetch: Fetch, tmp_path: Path) -> None:
 def test_a_server_that_does_not_answer_in_time_is_asked_again(fetch: Fetch, web: PhotoServer) -> None:
     web.slow_s = 10.0
     detail = "el servidor tardó demasiado en responder"
-    assert failure(fetch, "slow", read_timeout_s=0.1) == (PhotoUnavailable, detail)
+    assert failure(fetch, "slow", HTTP_READ_TIMEOUT_S=0.1) == (PhotoUnavailable, detail)
     assert web.count("/slow/foto.jpg") == 3
 
 
@@ -174,7 +176,7 @@ def test_a_server_that_is_merely_slow_is_waited_for(fetch: Fetch, web: PhotoServ
 
 def test_a_server_that_sends_byte_by_byte_is_given_up_after_the_total_time(fetch: Fetch, web: PhotoServer) -> None:
     detail = "el servidor tardó más de 0.3 segundos en total"
-    assert failure(fetch, "drip", total_timeout_s=0.3) == (PhotoUnavailable, detail)
+    assert failure(fetch, "drip", HTTP_TOTAL_TIMEOUT_S=0.3) == (PhotoUnavailable, detail)
     assert web.count("/drip/foto.jpg") == 1
 
 
@@ -183,7 +185,7 @@ def test_stopping_the_run_ends_a_download_that_is_under_way(web: PhotoServer, te
     timer = threading.Timer(0.1, stop.set)
     timer.start()
     with pytest.raises(PhotoUnavailable, match="ejecución interrumpida"):
-        HttpSource(options(web.base_url), stop).fetch(CrewMember("drip", "foto.jpg"), temp)
+        HttpSource(photo_settings(web.base_url), stop).fetch(CrewMember("drip", "foto.jpg"), temp)
     timer.join()
 
 
@@ -210,7 +212,7 @@ def test_a_busy_server_is_asked_again_after_the_time_that_it_named(
 
 def test_a_busy_server_may_name_the_time_as_a_date(fetch: Fetch, web: PhotoServer, stop: NotedWaits) -> None:
     web.retry_after = format_datetime(datetime.now(timezone.utc) + timedelta(minutes=10), usegmt=True)
-    assert fetch("busy", total_timeout_s=3600.0).path.read_bytes() == PHOTO
+    assert fetch("busy", HTTP_TOTAL_TIMEOUT_S=3600.0).path.read_bytes() == PHOTO
     assert all(500 < wait <= 600 for wait in stop.waits)
     assert len(stop.waits) == 2
 
@@ -260,7 +262,7 @@ def test_credentials_go_to_the_server_and_not_into_the_table(fetch: Fetch, web: 
 
 def test_one_connection_serves_many_photos(web: PhotoServer, temp: TempFolder) -> None:
     web.default_photo = PHOTO
-    source = HttpSource(options(web.base_url), threading.Event())
+    source = HttpSource(photo_settings(web.base_url), threading.Event())
     for _ in range(5):
         source.fetch(CrewMember("ok", "foto.jpg"), temp)
     assert (len(web.requests), web.connections) == (5, 1)
@@ -273,7 +275,7 @@ def test_one_connection_serves_many_photos(web: PhotoServer, temp: TempFolder) -
 def source(web: PhotoServer, stop: NotedWaits) -> HttpSource:
     """Return the source of a server that has Ana's photo."""
     web.default_photo = web.photos["7/foto.jpg"] = PHOTO
-    return HttpSource(options(web.base_url), stop)
+    return HttpSource(photo_settings(web.base_url), stop)
 
 
 @pytest.mark.parametrize(
@@ -437,12 +439,12 @@ def test_a_server_without_head_is_asked_with_get(source: HttpSource, web: PhotoS
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
 def test_a_check_without_a_server_finds_it_unreachable(stop: NotedWaits, base_url: str) -> None:
-    assert HttpSource(options(base_url), stop).check(ANA, Version(ETAG)).kind == ANSWER_UNREACHABLE
+    assert HttpSource(photo_settings(base_url), stop).check(ANA, Version(ETAG)).kind == ANSWER_UNREACHABLE
     assert len(stop.waits) == 2
 
 
 def test_a_check_retries_as_a_download_does(web: PhotoServer, stop: NotedWaits) -> None:
-    source = HttpSource(options(web.base_url, read_timeout_s=0.1), stop)
+    source = HttpSource(photo_settings(web.base_url, HTTP_READ_TIMEOUT_S=0.1), stop)
     assert source.check(CrewMember("slow", "foto.jpg"), Version(ETAG)).kind == ANSWER_UNREACHABLE
     assert len(web.heads) == 3
 
@@ -450,7 +452,7 @@ def test_a_check_retries_as_a_download_does(web: PhotoServer, stop: NotedWaits) 
 def test_a_check_has_the_credentials_too(source: HttpSource, web: PhotoServer) -> None:
     web.credentials = "ana:S3cr@ta"
     base_url = web.base_url.replace("http://", "http://ana:S3cr%40ta@")
-    known = HttpSource(options(base_url), threading.Event())
+    known = HttpSource(photo_settings(base_url), threading.Event())
     assert [each.check(ANA, Version(ETAG)).kind for each in (known, source)] == [ANSWER_SAME, ANSWER_GONE]
 
 
@@ -476,8 +478,8 @@ def test_an_environment_that_names_missing_certificates_is_a_settings_error(
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(variable, str(tmp_path / "nope.pem"))
     with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE"):
-        HttpSource(options("https://fotos.example"), threading.Event())
-    HttpSource(options("http://fotos.example"), threading.Event())
+        HttpSource(photo_settings("https://fotos.example"), threading.Event())
+    HttpSource(photo_settings("http://fotos.example"), threading.Event())
 
 
 def test_certificates_deleted_during_the_run_make_photos_unavailable(
@@ -486,7 +488,7 @@ def test_certificates_deleted_during_the_run_make_photos_unavailable(
     bundle = tmp_path / "ca.pem"
     bundle.touch()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    source = HttpSource(options("https://127.0.0.1:1"), stop)
+    source = HttpSource(photo_settings("https://127.0.0.1:1"), stop)
     bundle.unlink()
     with pytest.raises(PhotoUnavailable, match=r"^no se pudo conectar \(OSError\)$"):
         source.fetch(ANA, temp)

@@ -1,3 +1,5 @@
+"""A photo's file becomes upright pixels, or is refused with the reason."""
+
 from __future__ import annotations
 
 import struct
@@ -20,10 +22,10 @@ from app.records import CrewMember, Image, Photo, Portrait
 from tests.support.pictures import encode_picture, encode_pillow, package_file
 
 OPTIONS = DecodeOptions(max_megapixels=100.0, min_side_px=1024)
-SANDBOX = Sandbox()  # for all tests of this file: one process
-TOLERANCE = 4.0  # mean difference of a pixel's value that JPEG may cause
+SANDBOX = Sandbox()  # one process for all tests of this file
+TOLERANCE = 4.0  # the largest mean difference of a pixel's value that JPEG causes
 
-# What undoes each EXIF orientation: (quarter turns to the left, mirrored first).
+# For each EXIF orientation what undoes it: quarter turns to the left, after mirroring where True.
 ORIENTATIONS = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True), 6: (3, False), 7: (3, True)}
 ORIENTATIONS[8] = (1, False)
 
@@ -49,7 +51,7 @@ def difference(one: Image, other: Image) -> float:
 
 
 def turned(image: Image, orientation: int) -> Image:
-    """The pixels as a camera stores them that writes this orientation."""
+    """Turn the pixels as a camera stores them that writes this orientation."""
     turns, mirrored = ORIENTATIONS[orientation]
     stored = np.rot90(image, -turns)
     return np.ascontiguousarray(stored[:, ::-1] if mirrored else stored)
@@ -57,16 +59,16 @@ def turned(image: Image, orientation: int) -> Image:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / "foto.jpg"  # whatever it holds: the bytes decide
+    return tmp_path / "foto.jpg"  # of any kind: the bytes decide, not the name
 
 
 @pytest.fixture(scope="module")
 def picture(astronaut: Image) -> Image:
-    """No two of its turns and mirrors are alike, and its sides differ: BGR (300, 420, 3)."""
+    """Return BGR (300, 420, 3). All its turns and mirrors differ, and so do its sides."""
     return np.ascontiguousarray(astronaut[:300, :420])
 
 
-# ------------------------------------------------------------------------------------------------- what is accepted
+# --------------------------------------------------------------------------------------------------------- accepted
 
 
 def test_a_portrait_carries_its_photo_and_pixels(file: Path, picture: Image) -> None:
@@ -81,31 +83,31 @@ def test_a_portrait_carries_its_photo_and_pixels(file: Path, picture: Image) -> 
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
-def test_pixels_are_those_that_opencv_reads_from_the_file(file: Path, picture: Image, kind: str) -> None:
-    """DeepFace reads photos with cv2.imread: the vectors depend on each pixel."""
+def test_pixels_equal_those_that_opencv_reads(file: Path, picture: Image, kind: str) -> None:
+    """DeepFace reads photos with cv2.imread, and the vectors depend on each pixel."""
     image = load(file, encode_picture(picture, kind)).image
     assert (image == cv2.imread(str(file))).all()
     assert difference(image, picture) < TOLERANCE
 
 
-def test_a_camera_s_own_jpeg_reads_as_opencv_reads_it(file: Path) -> None:
+def test_pixels_of_a_camera_s_jpeg_equal_those_that_opencv_reads(file: Path) -> None:
     source = package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg")
     assert (load(file, source.read_bytes()).image == cv2.imread(str(source))).all()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_every_orientation_comes_upright(file: Path, picture: Image, kind: str, orientation: int) -> None:
+def test_a_photo_of_any_orientation_is_turned_upright(file: Path, picture: Image, kind: str, orientation: int) -> None:
     content = encode_picture(turned(picture, orientation), kind, orientation=orientation)
     assert difference(load(file, content).image, picture) < TOLERANCE
 
 
 @pytest.mark.parametrize(("kind", "reduction"), [("JPEG", 4), ("PNG", 4), ("WEBP", 4), ("TIFF", 1)])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_a_reduced_photo_comes_upright_too(
+def test_a_reduced_photo_is_turned_upright(
     file: Path, picture: Image, kind: str, reduction: int, orientation: int
 ) -> None:
-    """A TIFF is not reduced: OpenCV would forget how it lies."""
+    """A TIFF is not reduced: OpenCV would lose its orientation."""
     small = picture[:150, :210]
     large = np.asarray(cv2.resize(small, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC), np.uint8)
     content = encode_picture(turned(large, orientation), kind, orientation=orientation)
@@ -115,7 +117,7 @@ def test_a_reduced_photo_comes_upright_too(
 
 
 @pytest.mark.parametrize(("kind", "reduction"), [("BMP", 2), ("GIF", 2)])
-def test_other_kinds_can_be_reduced(file: Path, picture: Image, kind: str, reduction: int) -> None:
+def test_photos_of_other_kinds_are_reduced(file: Path, picture: Image, kind: str, reduction: int) -> None:
     large = np.asarray(cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
     portrait = load(file, encode_picture(large, kind), DecodeOptions(100.0, min_side_px=420))
     assert portrait.reduction == reduction
@@ -131,7 +133,7 @@ def test_other_kinds_can_be_reduced(file: Path, picture: Image, kind: str, reduc
     ],
 )
 def test_a_photo_is_reduced_as_far_as_both_its_sides_allow(size: tuple[int, int], reduction: int) -> None:
-    """A strip's faces are as high as the strip at most."""
+    """A face in a long strip is at most as high as the strip, so the shorter side counts, too."""
     assert choose_reduction(size, 1024) == reduction
 
 
@@ -155,7 +157,7 @@ def converted(picture: Image, mode: str) -> PillowImage.Image:
         ("RGB", "GIF", 20.0),
     ],
 )
-def test_every_kind_of_colour_becomes_three_channels(
+def test_photos_of_any_colours_become_three_channels(
     file: Path, picture: Image, mode: str, kind: str, tolerance: float
 ) -> None:
     source = converted(picture, mode)
@@ -165,8 +167,8 @@ def test_every_kind_of_colour_becomes_three_channels(
     assert difference(portrait.image, expected) <= tolerance
 
 
-def test_what_is_transparent_is_not_looked_at(file: Path, picture: Image) -> None:
-    """The colours that somebody erased are still in the file."""
+def test_transparent_parts_are_white(file: Path, picture: Image) -> None:
+    """The colours that were erased are still in the file."""
     alpha = np.full((300, 420, 1), 255, np.uint8)
     alpha[:150] = 0
     _, content = cv2.imencode(".png", np.concatenate([picture, alpha], axis=2))
@@ -183,32 +185,32 @@ def test_sixteen_bits_become_eight(file: Path, picture: Image, channels: int) ->
 
 
 @pytest.mark.parametrize("options", [{"progressive": True}, {"quality": 30}, {"subsampling": 0}, {"dpi": (300, 300)}])
-def test_every_manner_of_jpeg_is_read(file: Path, picture: Image, options: dict[str, object]) -> None:
+def test_jpegs_of_all_usual_settings_are_read(file: Path, picture: Image, options: dict[str, object]) -> None:
     assert difference(load(file, encode_picture(picture, **options)).image, picture) < 2 * TOLERANCE
 
 
-def test_a_phone_s_jpeg_with_a_second_picture_in_it_is_read(file: Path, picture: Image) -> None:
+def test_the_first_picture_of_a_phone_s_mpo_file_is_read(file: Path, picture: Image) -> None:
     first, second = converted(picture, "RGB"), converted(picture[::-1], "RGB")
     content = encode_pillow(first, "MPO", save_all=True, append_images=[second])
     assert difference(load(file, content).image, picture) < TOLERANCE
 
 
-def test_of_an_animation_the_first_picture_counts(file: Path, picture: Image) -> None:
+def test_the_first_picture_of_an_animation_is_read(file: Path, picture: Image) -> None:
     frames = [converted(picture, "P"), converted(picture[::-1], "P")]
     content = encode_pillow(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert difference(load(file, content).image, picture) < 20
 
 
-def test_the_smallest_photo_there_can_be_is_read(file: Path) -> None:
+def test_a_photo_of_one_pixel_is_read(file: Path) -> None:
     assert load(file, encode_picture(np.full((1, 1, 3), 7, np.uint8), "PNG")).image.tolist() == [[[7, 7, 7]]]
 
 
-def test_bytes_after_the_end_do_no_harm(file: Path, picture: Image) -> None:
+def test_bytes_behind_the_end_change_no_pixel(file: Path, picture: Image) -> None:
     content = encode_picture(picture)
     assert (load(file, content + b"\n\n<html>").image == decode(content)).all()
 
 
-# -------------------------------------------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------------------------------------------------- refused
 
 
 @pytest.mark.parametrize(
@@ -226,24 +228,24 @@ def test_bytes_after_the_end_do_no_harm(file: Path, picture: Image) -> None:
         (b'{"error": 404}', UNKNOWN),
     ],
 )
-def test_what_is_no_photo_is_refused_with_what_it_is(file: Path, content: bytes, detail: str) -> None:
+def test_a_file_that_is_no_photo_is_refused_with_what_it_is(file: Path, content: bytes, detail: str) -> None:
     assert reason(file, content) == detail
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
 @pytest.mark.parametrize("part", [0.98, 0.5, 0.2])
-def test_a_truncated_photo_is_refused_in_silence(
+def test_a_truncated_photo_is_refused_and_no_library_writes_to_the_console(
     file: Path, picture: Image, kind: str, part: float, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Half a face would give a vector all the same; and the libraries' complaints are not for the console."""
+    """Half a face would give a vector, too."""
     content = encode_picture(picture, kind)
     assert reason(file, content[: int(len(content) * part)]) in (DAMAGED, UNKNOWN)
-    said = [line for line in "".join(capfd.readouterr()).splitlines() if not line.startswith("libpng error")]
-    assert said == []  # libpng's own line cannot be kept from it
+    written = [line for line in "".join(capfd.readouterr()).splitlines() if not line.startswith("libpng error")]
+    assert written == []  # libpng writes its line itself, and OpenCV cannot stop it
 
 
-def test_a_truncated_progressive_photo_is_refused_even_if_all_of_it_can_be_guessed(file: Path, picture: Image) -> None:
+def test_a_truncated_progressive_photo_is_refused_although_libjpeg_guesses_the_rest(file: Path, picture: Image) -> None:
     content = encode_picture(picture, progressive=True)
     assert reason(file, content[: int(len(content) * 0.9)]) == DAMAGED
 
@@ -263,14 +265,14 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"") + png_chunk(b"IEND", b"")
 
 
-def test_too_many_pixels_are_refused_by_the_header_alone(file: Path) -> None:
-    """There is nothing behind this header: whoever decoded first would call it damaged."""
+def test_a_photo_of_too_many_pixels_is_refused_by_its_header(file: Path) -> None:
+    """The file has no pixels: decoded first, it would be refused as damaged."""
     detail = "mide 60000 x 60000 píxeles; el límite son 100 megapíxeles"
     assert reason(file, png_header(60_000, 60_000)) == detail
     assert reason(file, png_header(100, 100)) == DAMAGED
 
 
-def test_the_limit_itself_is_allowed(file: Path, picture: Image) -> None:
+def test_a_photo_of_exactly_the_limit_is_read(file: Path, picture: Image) -> None:
     content = encode_picture(picture)  # 420 x 300: 0.126 megapixels
     assert load(file, content, DecodeOptions(0.126, 1024)).image.shape == (300, 420, 3)
     detail = "mide 420 x 300 píxeles; el límite son 0.1259 megapíxeles"
@@ -278,12 +280,12 @@ def test_the_limit_itself_is_allowed(file: Path, picture: Image) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
-def test_size_and_kind_are_read_out_of_the_header(picture: Image, kind: str) -> None:
+def test_the_header_has_the_size_and_the_kind(picture: Image, kind: str) -> None:
     header = read_header(encode_picture(picture, kind))
     assert (header.size, header.kind) == ((420, 300), kind)
 
 
-def test_a_file_that_is_gone_costs_its_member_alone(file: Path) -> None:
+def test_a_file_that_is_gone_fails_for_its_member_alone(file: Path) -> None:
     photo = save(file, b"")
     file.unlink()
     with pytest.raises(PhotoUnavailable) as caught:
@@ -293,8 +295,8 @@ def test_a_file_that_is_gone_costs_its_member_alone(file: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
-def test_however_a_photo_is_damaged_it_is_read_or_refused(file: Path, kind: str) -> None:
-    """No byte may cost more than the one member: anything but InvalidImage would be an unforeseen error."""
+def test_a_photo_with_any_bytes_damaged_is_read_or_refused(file: Path, kind: str) -> None:
+    """Any error but InvalidImage would be an unexpected one."""
     tile = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
     content = encode_picture(tile, kind, orientation=1 if kind in ("BMP", "GIF") else 6)
     chance = np.random.default_rng(7)

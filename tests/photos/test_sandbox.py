@@ -1,4 +1,4 @@
-"""Files that nobody trusts: whatever they do to the process that decodes them, it is their member's loss alone."""
+"""Untrusted files: what they do to the process that decodes them fails for their member alone."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ KINDS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]
 
 
 def children() -> set[int]:
-    """The processes that this one has started, dead ones that nobody has asked about included."""
+    """Return the ids of this process's children, including dead ones that have not been waited for."""
     lists = Path("/proc/self/task").glob("*/children")
     return {int(word) for each in lists for word in each.read_text().split()}
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """Of its own for each test, and nothing of it may be left."""
+    """Give each test a sandbox of its own, which must leave no process."""
     before = children()
     one = Sandbox(command=fragile_decoder.COMMAND, time_limit_s=LAX_S)
     yield one
@@ -58,7 +58,7 @@ def picture(astronaut: Image) -> Image:
 
 
 def looping_jpeg(side_px: int, scans: int) -> bytes:
-    """A progressive JPEG with so many scans behind the first: one for each bit of each frequency, and without news."""
+    """Write a progressive JPEG with so many scans behind the first; each goes over all pixels and changes none."""
     content = encode_pillow(PillowImage.new("L", (side_px, side_px), 128), "JPEG", progressive=True)
     start = content.index(b"\xff\xda")
     first = content[: content.index(b"\xff\xc4", start)]
@@ -87,12 +87,12 @@ def same(one: Pixels, other: Pixels) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scale", [1, 9])
-def test_pixels_from_elsewhere_are_those_from_here(sandbox: Sandbox, picture: Image, kind: str, scale: int) -> None:
+def test_the_sandbox_s_pixels_equal_this_process_s(sandbox: Sandbox, picture: Image, kind: str, scale: int) -> None:
     content = encode_picture(np.kron(picture, np.ones((scale, scale, 1), np.uint8)), kind)
     assert same(sandbox.read_pixels(content, OPTIONS), read_pixels(content, OPTIONS))
 
 
-def test_what_is_wrong_with_a_file_is_said_as_here(sandbox: Sandbox, picture: Image) -> None:
+def test_the_sandbox_refuses_a_file_with_this_process_s_sentence(sandbox: Sandbox, picture: Image) -> None:
     content = encode_picture(picture, "WEBP")
     for bad, options in ((content[:-500], OPTIONS), (content, DecodeOptions(0.01, 900))):
         with pytest.raises(InvalidImage) as here:
@@ -110,7 +110,7 @@ ACCIDENTS = {
 
 
 @pytest.mark.parametrize("name", ACCIDENTS)
-def test_an_accident_costs_its_photo_and_the_next_one_is_read(picture: Image, name: str) -> None:
+def test_an_accident_fails_for_its_photo_and_the_next_one_is_read(picture: Image, name: str) -> None:
     ending, limit_s, detail = ACCIDENTS[name]
     good, before = encode_picture(picture), children()
     sandbox = Sandbox(command=fragile_decoder.COMMAND, time_limit_s=limit_s)
@@ -122,8 +122,8 @@ def test_an_accident_costs_its_photo_and_the_next_one_is_read(picture: Image, na
     assert children() == before
 
 
-def test_a_jpeg_that_goes_over_its_pixels_for_ever_is_given_up() -> None:
-    """The real thing, with the real decoder: 70 kB that take seconds."""
+def test_a_jpeg_of_endless_scans_is_given_up() -> None:
+    """With the real decoder: 70 kB that take seconds."""
     sandbox = Sandbox(time_limit_s=IMPATIENT_S)
     try:
         assert trouble(lambda: sandbox.read_pixels(looping_jpeg(4000, 10_000), OPTIONS)) == "abrirla toma más de 1 s"
@@ -131,7 +131,7 @@ def test_a_jpeg_that_goes_over_its_pixels_for_ever_is_given_up() -> None:
         sandbox.close()
 
 
-def test_the_photos_of_cameras_and_phones_are_no_reason_to_start_a_process(tmp_path: Path, picture: Image) -> None:
+def test_usual_photos_start_no_process(tmp_path: Path, picture: Image) -> None:
     nowhere = Sandbox(command=("/nowhere/decoder",))
 
     def load(content: bytes, *, suspect: bool = False) -> tuple[int, ...]:
@@ -162,7 +162,7 @@ def test_a_jpeg_with_more_scans_than_any_encoder_makes_is_not_plain(scans: int, 
     assert is_plain(looping_jpeg(64, scans), OPTIONS) == plain
 
 
-def test_several_threads_have_a_process_each_and_use_it_again(sandbox: Sandbox, picture: Image) -> None:
+def test_each_thread_has_a_process_and_uses_it_again(sandbox: Sandbox, picture: Image) -> None:
     before, content = children(), encode_picture(picture, "WEBP")
     expected, good = read_pixels(content, OPTIONS), []
 
@@ -190,7 +190,7 @@ def test_a_run_that_is_to_stop_does_not_wait_for_a_decoder(picture: Image, after
     assert children() == before
 
 
-def test_a_signal_to_the_whole_group_is_the_run_s_to_answer(sandbox: Sandbox, picture: Image) -> None:
+def test_the_process_ignores_signals_to_stop(sandbox: Sandbox, picture: Image) -> None:
     content, before = encode_picture(picture), children()
     sandbox.read_pixels(content, OPTIONS)
     (child,) = children() - before
@@ -202,7 +202,7 @@ def test_a_signal_to_the_whole_group_is_the_run_s_to_answer(sandbox: Sandbox, pi
     assert children() - before == {child}
 
 
-def test_a_process_that_died_while_nobody_looked_is_no_photo_s_fault(sandbox: Sandbox, picture: Image) -> None:
+def test_a_process_that_died_while_it_was_idle_is_replaced(sandbox: Sandbox, picture: Image) -> None:
     content, before = encode_picture(picture), children()
     sandbox.read_pixels(content, OPTIONS)
     (child,) = children() - before
@@ -223,7 +223,7 @@ print(*(each.read_text() for each in Path("/proc/self/task").glob("*/children"))
 
 
 def run_program(ending: str, content: bytes) -> tuple[int, int, str]:
-    """(exit status, the decoder's process id, stderr) of a program read from stdin, which nothing can import again."""
+    """Run a program from stdin, which no child can import. Returns (exit status, the decoder's process id, stderr)."""
     done = subprocess.run(
         [sys.executable, "-", content.hex()],
         input=PROGRAM + ending,
@@ -237,7 +237,7 @@ def run_program(ending: str, content: bytes) -> tuple[int, int, str]:
 
 
 @pytest.mark.parametrize(("ending", "status"), [("", 0), ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL)])
-def test_however_a_program_ends_its_decoder_goes_with_it(picture: Image, ending: str, status: int) -> None:
+def test_the_decoder_ends_with_its_program(picture: Image, ending: str, status: int) -> None:
     returned, child, said = run_program(ending, encode_picture(picture[:20, :20], "WEBP"))
     assert (returned, said) == (status, "")
     deadline = time.monotonic() + LAX_S
@@ -253,7 +253,7 @@ def is_running(process: int) -> bool:
         return False
 
 
-def test_the_process_imports_what_decoding_needs_and_no_more() -> None:
+def test_the_process_imports_only_what_decoding_needs() -> None:
     script = "import sys, app.photos.sandbox_worker; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     command = [sys.executable, "-c", script]
     said = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout.split()
@@ -263,7 +263,7 @@ def test_the_process_imports_what_decoding_needs_and_no_more() -> None:
     ) == set()
 
 
-def test_a_process_that_does_not_start_is_no_photo_s_fault() -> None:
+def test_a_process_that_does_not_start_is_an_unexpected_error() -> None:
     sandbox = Sandbox(command=(sys.executable, "-c", "raise SystemExit(9)"))
     with pytest.raises(RuntimeError, match=r"^no se puede poner en marcha .* \(código 9\)$"):
         sandbox.read_pixels(b"", OPTIONS)
@@ -283,7 +283,7 @@ main(read)
 
 
 @pytest.mark.parametrize(("sleep_s", "starts"), [(2 * IMPATIENT_S, 1), (0, 2)], ids=["slow", "at the second try"])
-def test_what_a_busy_machine_takes_to_start_is_not_the_photo_s_time(
+def test_the_photo_s_time_limit_does_not_include_the_start(
     tmp_path: Path, picture: Image, sleep_s: float, starts: int
 ) -> None:
     (tmp_path / "starts").touch()
@@ -296,10 +296,10 @@ def test_what_a_busy_machine_takes_to_start_is_not_the_photo_s_time(
         sandbox.close()
 
 
-def test_the_process_has_of_the_environment_what_it_needs(
+def test_the_process_gets_only_the_environment_that_it_needs(
     monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, picture: Image
 ) -> None:
-    """No password, and nothing that keeps it from starting."""
+    """It gets no password, and no variable that keeps it from starting."""
     monkeypatch.setenv("DB_PASSWORD", "S3creta-larga")
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     before = children()
@@ -311,7 +311,7 @@ def test_the_process_has_of_the_environment_what_it_needs(
 
 
 def at_once(work: Callable[[], object], times: int) -> float:
-    """The seconds that it takes when so many threads do it."""
+    """Do the work in so many threads at once. Returns the seconds that it took."""
     threads, started = [threading.Thread(target=work) for _ in range(times)], time.monotonic()
     for thread in threads:
         thread.start()
@@ -324,17 +324,17 @@ ROOMY = DecodeOptions(max_megapixels=100.0, min_side_px=900)
 
 
 def test_large_photos_are_decoded_one_at_a_time(sandbox: Sandbox, picture: Image) -> None:
-    """Each may take as much memory as it has pixels, however few its bytes: together they could take all there is."""
+    """Each takes memory for its pixels, however small the file: together they could take all of it."""
     large = encode_pillow(PillowImage.new("L", (7000, 3000), 128), "PNG") + LINGERING
     shapes = []
     usual = encode_picture(picture) + LINGERING
-    at_once(lambda: sandbox.read_pixels(usual, ROOMY), 4)  # after which four processes wait for work
+    at_once(lambda: sandbox.read_pixels(usual, ROOMY), 4)  # leaves four idle processes
     took_s = at_once(lambda: shapes.append(sandbox.read_pixels(large, ROOMY).image.shape), 4)
     assert shapes == [(750, 1750, 3)] * 4
     assert took_s >= 4 * LINGER_S, took_s
 
 
-def test_whatever_a_usual_photo_does_it_gets_no_more_memory_than_the_largest_usual_one(picture: Image) -> None:
+def test_a_usual_photo_gets_no_more_memory_than_the_largest_usual_one_needs(picture: Image) -> None:
     sandbox = Sandbox(command=fragile_decoder.COMMAND, time_limit_s=LAX_S)
     try:
         detail = trouble(lambda: sandbox.read_pixels(encode_picture(picture) + HUNGRY, ROOMY))
@@ -353,16 +353,16 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("length", [1 << 60, 10_000])
-def test_a_process_that_was_taken_over_gains_nothing_by_lying(length: int) -> None:
-    """Neither memory, nor for ever somebody's time."""
+def test_a_false_reply_is_refused_in_time(length: int) -> None:
+    """It takes neither much memory nor endless time."""
     sandbox = Sandbox(command=(sys.executable, "-c", TAKEN_OVER.format(length=length)), time_limit_s=IMPATIENT_S)
     details = {"al abrirla se cierra el programa (SIGKILL)", "abrirla toma más de 1 s"}
     assert trouble(lambda: sandbox.read_pixels(b"", OPTIONS)) in details
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_who_crashed_the_run_is_tried_where_that_is_survivable_and_fails_as_others_do(new_home: NewHome) -> None:
-    """Neither set aside without a word about the photo, nor a second death; another photo is enrolled as usual."""
+def test_a_crash_suspect_is_tried_in_the_sandbox_and_fails_as_any_member(new_home: NewHome) -> None:
+    """The member is neither quarantined nor crashes a second run, and a corrected photo is enrolled."""
     home, killer = new_home(), "P02"
     home.hire("P01", killer, "P03")
     home.people[killer].padding = len(CRASHING)

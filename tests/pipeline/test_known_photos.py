@@ -10,7 +10,7 @@ import pytest
 
 from app.gallery.enrolments import Enrolment
 from app.gallery.photo_records import PhotoRecord
-from app.photos.fingerprint import GREY_SIDE
+from app.photos.shared_pictures import GREY_SIDE
 from app.pipeline.known_photos import recognise, skip_unmoved
 from app.planning.decisions import CHANGED, Case, Decision
 from app.planning.rules import Rules

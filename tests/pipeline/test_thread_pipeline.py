@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import BadVector, DatabaseUnavailable, NoFace, PhotoNotFound, RunError, Stuck
 from app.gallery.vector_writer import SavedRow
-from app.photos.http_source import FetchOptions, HttpSource
+from app.photos.http_source import HttpSource
 from app.photos.shared_pictures import SharedPictures
 from app.photos.temp_folder import TempFolder
 from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
@@ -19,6 +19,7 @@ from app.planning.decisions import NEW, Case, Decision
 from app.records import CrewMember, Embedding, Face, Failed, Outcome, Photo, PhotoAnalysis, Portrait, Skipped, Stored
 from app.runs.shared_photos import SharedPhotoCheck
 from app.runs.storing import Storing
+from tests.photos.test_http_source import photo_settings
 from tests.support.webserver import PhotoServer
 
 OPTIONS = PipelineOptions(download_threads=3, worker_threads=2, batch_size=4)
@@ -559,8 +560,9 @@ def test_with_real_downloads_in_all_places_that_never_end_the_others_are_stored(
     """Eight of them, first of all: as many as there are places in a usual run."""
     places, never_s, stop = 8, 600.0, threading.Event()
     web.slow_s, web.default_photo = never_s, portrait_jpeg
-    fetching = FetchOptions(web.base_url, 5, never_s, never_s, attempts=1, threads=places, max_bytes=10**6)
-    source, temp = HttpSource(fetching, stop), TempFolder(tmp_path)
+    patience = {"HTTP_READ_TIMEOUT_S": never_s, "HTTP_TOTAL_TIMEOUT_S": never_s}
+    settings = photo_settings(web.base_url, HTTP_ATTEMPTS=1, DOWNLOAD_THREADS=places, **patience)
+    source, temp = HttpSource(settings, stop), TempFolder(tmp_path)
     endless = [CrewMember(route, f"{number}.jpg") for number in range(4) for route in ("slow", "drip")]
     good = [CrewMember("ok", f"{number}.jpg") for number in range(100)]
     stages = recorder.stages(

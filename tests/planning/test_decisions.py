@@ -39,16 +39,16 @@ URL, OLD_URL = "http://fotos/7/ana.jpg", "http://fotos/7/antes.jpg"
 RULES = Rules("Facenet512", "c0ffee", 512, "rules1", NOW, RECHECK)
 FORCE, INSIST, FULL = replace(RULES, force=True), replace(RULES, insist=True), replace(RULES, compare=True)
 
-ROW = Enrolment(11, "Facenet512", URL, (11,), (11,), known=True, contract="c0ffee", sha256="aa")
+ROW = Enrolment(11, "Facenet512", URL, (11,), (11,), known=True, spec_digest="c0ffee", sha256="aa")
 RESTING = replace(ROW, active_ids=())
 STRANGER = Enrolment(11, "Facenet512", URL, (11,), (11,), dimensions=512)
-OTHER_MODEL, OTHER_WEIGHTS = replace(ROW, model="Facenet"), replace(ROW, contract="beef")
+OTHER_MODEL, OTHER_WEIGHTS = replace(ROW, model="Facenet"), replace(ROW, spec_digest="beef")
 
 SEEN = PhotoRecord(URL, sha256="aa", tried_at=NOW - 9 * RECHECK, checked_at=NOW - RECHECK)
 RECENT = replace(SEEN, checked_at=NOW - RECHECK + SECOND)
 BACK, BACK_RECENT = replace(SEEN, left_at=NOW - 30 * RECHECK), replace(RECENT, left_at=NOW - RECHECK)
-NO_FACE = replace(SEEN, code="no_face", detail="ninguna cara", judged_by="rules1", failures=1)
-NOT_FOUND = replace(NO_FACE, code="photo_not_found", detail="404")
+NO_FACE = replace(SEEN, code="no_face", stage="detect", detail="ninguna cara", judged_by="rules1", failures=1)
+NOT_FOUND = replace(NO_FACE, code="photo_not_found", stage="download", detail="404")
 LATER = replace(NOT_FOUND, tried_at=NOW - HOUR + SECOND)
 UNAVAILABLE = replace(NO_FACE, code="photo_unavailable", tried_at=NOW)
 
@@ -104,7 +104,7 @@ BEFORE_ASKING = [
     (case(RESTING, BACK_RECENT), RULES, REACTIVATE, "volvió al padrón; se comprobó hace poco"),
     (case(ROW, BACK_RECENT), RULES, UNCHANGED, JUST_CHECKED),  # somebody else woke it
     (case(RESTING, BACK), RULES, ASK, ""),
-    (case(replace(RESTING, contract="beef"), BACK), RULES, STALE, WEIGHTS),
+    (case(replace(RESTING, spec_digest="beef"), BACK), RULES, STALE, WEIGHTS),
     (case(replace(RESTING, url=OLD_URL), BACK), RULES, RENAMED, MOVED),
     # asked for
     (case(), FORCE, NEW, FORCED),
@@ -225,6 +225,8 @@ def test_whoever_is_left_out_is_reported_as_failed_and_not_anew(known: Case, ans
 
 def test_a_failure_is_recalled_as_it_was() -> None:
     assert recalled(ANA, NO_FACE) == Failed(ANA, "detect", "no_face", "ninguna cara", recalled=True)
+    oversized = replace(NO_FACE, code="invalid_image", stage="download", detail="30 MB")  # mostly a failure of decoding
+    assert recalled(ANA, oversized) == Failed(ANA, "download", "invalid_image", "30 MB", recalled=True)
 
 
 @pytest.mark.parametrize(

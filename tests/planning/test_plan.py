@@ -148,7 +148,7 @@ def test_what_the_server_said_is_in_the_plan_where_it_counts_as_a_check() -> Non
 
 
 def test_rows_of_another_program_that_count_as_current_are_strangers() -> None:
-    theirs = replace(row(1), known=False, contract=None, dimensions=512)
+    theirs = replace(row(1), known=False, spec_digest=None, dimensions=512)
     plan = plan_of(knowing(crew(1, 2, 3), {1: theirs, 2: row(2), 3: replace(theirs, model="Dlib", row_id=103)}))
     assert plan.adopted == {101: "1"}
 

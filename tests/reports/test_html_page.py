@@ -19,7 +19,7 @@ from selenium.webdriver.support.select import Select
 from app.core.files import write_private
 from app.errors import kind_of
 from app.reports import html_page as page
-from app.reports.html_page import Row, reasons_of, render, rows_of, write_report
+from app.reports.html_page import detail_beside_advice, render, with_thumbnails, write_report
 from app.reports.photo_review import Changes, Distribution, Entry, Review
 from app.runs.result import RunResult
 from app.runs.shared_photos import MAX_THUMBNAIL_BYTES
@@ -55,8 +55,8 @@ REVIEW = Review(
 def test_what_the_advice_begins_with_is_not_shown_in_the_detail_too() -> None:
     advice = kind_of("invalid_image").advice
     details = ("los datos están dañados o incompletos; suba otra vez el archivo original", "no se ve", "")
-    rows = [Row(entry("1", "Ana", detail=detail, advice=advice), 0, "") for detail in details]
-    assert [row.detail for row in rows] == ["los datos están dañados o incompletos", "no se ve", ""]
+    entries = [entry("1", "Ana", detail=detail, advice=advice) for detail in details]
+    assert [detail_beside_advice(each) for each in entries] == ["los datos están dañados o incompletos", "no se ve", ""]
 
 
 @pytest.fixture(scope="module")
@@ -290,8 +290,8 @@ def test_without_thumbnails_no_picture_is_in_the_page() -> None:
 
 def test_beyond_the_budget_entries_go_without_thumbnail() -> None:
     entries = [entry(str(n), "Ana", thumbnail=b"123456") for n in range(3)]  # eight characters each
-    rows = list(rows_of(entries, list(reasons_of(entries)), budget=17))
-    assert rows == [Row(entries[0], 0, "MTIzNDU2"), Row(entries[1], 0, "MTIzNDU2"), Row(entries[2], 0, "")]
+    rows = list(with_thumbnails(entries, budget=17))
+    assert rows == [(entries[0], "MTIzNDU2"), (entries[1], "MTIzNDU2"), (entries[2], "")]
 
 
 def test_all_thumbnails_together_take_what_a_run_may_gather() -> None:

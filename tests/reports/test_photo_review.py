@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import DatabaseUnavailable, item_errors, kind_of
 from app.faces.quality import COMPONENTS
-from app.gallery.remembered import PhotoRecord
+from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import UNCHANGED, Case, Decision
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored

@@ -26,7 +26,7 @@ def row(model: str = "Facenet512", *, active: bool = True) -> Enrolment:
     return Enrolment(7, model, "u", (7,) if active else (), (7,), known=True)
 
 
-OLDER = replace(row(), contract="c0")
+OLDER = replace(row(), spec_digest="c0")
 
 
 def decision(kind: str, crew_id: str = "1", reason: str = "porque sí", enrolment: Enrolment | None = None) -> Decision:

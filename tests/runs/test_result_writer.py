@@ -12,7 +12,7 @@ import pytest
 from app.core.database import Database
 from app.errors import DatabaseUnavailable, RunError
 from app.gallery.crash_suspects import CrashSuspect
-from app.gallery.gallery import Gallery, open_gallery
+from app.gallery.gallery import Gallery, open_for_writing
 from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import NEW, Case, Decision
 from app.records import CrewMember, Failed, Photo, Skipped, Stored, Version
@@ -29,7 +29,7 @@ YESTERDAY = NOW - timedelta(days=1)
 
 @pytest.fixture
 def gallery(database: Database) -> Gallery:
-    return open_gallery(database, SPEC, "rules1", NOW)
+    return open_for_writing(database, SPEC, "rules1", NOW)
 
 
 def url_of(number: int) -> str:
@@ -91,7 +91,7 @@ def test_when_nobody_can_be_marked_the_run_is_given_up_once_and_everybody_still_
     open_database: OpenDatabase, tmp_path: Path
 ) -> None:
     database = open_database(DB_URL=f"sqlite:///{tmp_path / 'otra.db'}")
-    gallery = open_gallery(database, SPEC, "rules1", NOW)
+    gallery = open_for_writing(database, SPEC, "rules1", NOW)
     run_sql(database, "DROP TABLE face_attempts")
     given_up: list[RunError] = []
     books = books_of(gallery, give_up=given_up.append)
@@ -107,10 +107,10 @@ def test_a_few_outcomes_wait_and_many_are_written(gallery: Gallery) -> None:
     for number in range(AT_ONCE - 1):
         books.note(no_face(number))
     books.write_full()
-    assert gallery.photo_records.remembered() == {}
+    assert gallery.photo_records.read_all() == {}
     books.note(no_face(AT_ONCE - 1))
     books.write_full()
-    assert len(gallery.photo_records.remembered()) == AT_ONCE
+    assert len(gallery.photo_records.read_all()) == AT_ONCE
 
 
 def test_whoever_has_an_outcome_is_under_way_no_more_and_whoever_was_interrupted_is(gallery: Gallery) -> None:
@@ -120,13 +120,13 @@ def test_whoever_has_an_outcome_is_under_way_no_more_and_whoever_was_interrupted
         books.note(outcome)
     books.write()
     assert [row[0] for row in attempts(gallery)] == ["2"]
-    assert list(gallery.photo_records.remembered()) == ["0"]
+    assert list(gallery.photo_records.read_all()) == ["0"]
 
 
 FAILED = PhotoRecord(
-    *(url_of(1), SAID, "bb", "no_face", "ninguna cara", "rules1"), failures=1, tried_at=NOW, checked_at=NOW
+    *(url_of(1), SAID, "bb", "no_face", "detect", "ninguna cara", "rules1"), failures=1, tried_at=NOW, checked_at=NOW
 )
-BEFORE = PhotoRecord(url_of(1), code="photo_not_found", failures=3, tried_at=YESTERDAY)
+BEFORE = PhotoRecord(url_of(1), code="photo_not_found", stage="download", failures=3, tried_at=YESTERDAY)
 
 
 def write(gallery: Gallery, known: Case, *outcomes: Failed | Skipped) -> dict[str, PhotoRecord]:
@@ -135,7 +135,7 @@ def write(gallery: Gallery, known: Case, *outcomes: Failed | Skipped) -> dict[st
     for outcome in outcomes:
         books.note(outcome)
     books.write()
-    return gallery.photo_records.remembered()
+    return gallery.photo_records.read_all()
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,7 @@ def test_a_failure_without_a_photo_forgets_the_one_before(gallery: Gallery) -> N
         "1": PhotoRecord(
             url_of(1),
             code="photo_not_found",
+            stage="download",
             detail="404",
             judged_by="rules1",
             failures=2,
@@ -171,11 +172,11 @@ def test_a_failure_without_a_photo_forgets_the_one_before(gallery: Gallery) -> N
 def test_a_recalled_failure_counts_no_further_and_is_noted_where_the_photo_was_looked_at(gallery: Gallery) -> None:
     run_sql(
         gallery.database,
-        "INSERT INTO face_photos (crew_id, url, sha256, code, detail, judged_by, failures, width, height, faces_seen) "
-        "VALUES ('1', :url, 'bb', 'no_face', 'ninguna cara', 'rules1', 2, 640, 480, 0)",
+        "INSERT INTO face_photos (crew_id, url, sha256, code, stage, detail, judged_by, failures, width, height) "
+        "VALUES ('1', :url, 'bb', 'no_face', 'detect', 'ninguna cara', 'rules1', 2, 640, 480)",
         {"url": url_of(1)},
     )
-    before = gallery.photo_records.remembered()["1"]
+    before = gallery.photo_records.read_all()["1"]
     known = case(1, photo_record=before)
     assert write(gallery, known, no_face(1, recalled=True)) == {"1": before}
     assert write(gallery, known, no_face(1, recalled=True, photo=photo(1))) == {"1": replace(FAILED, failures=2)}

@@ -1,4 +1,4 @@
-"""One run at a time: who holds the lock, who is told, and that the dead hold nothing."""
+"""One run at a time: which process holds the lock, what the next run reports, and that dead processes hold none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from app.core.database import Database
 from app.errors import AlreadyRunning, DatabaseUnavailable, RunError
 from app.gallery.run_history import RunHistory
-from app.gallery.schema_migrations import open_own_tables
+from app.gallery.tables import open_own_tables
 from app.runs.run_lock import Lock, ServerLock, holding_run_lock, open_lock
 from tests.conftest import OpenDatabase
 
@@ -55,18 +55,20 @@ def another_process(database: Database, now: datetime = NOW) -> Iterator[subproc
 
 
 @pytest.mark.parametrize(("minutes", "said"), [(0, "menos de un minuto"), (12, "12 min"), (13 * 60 + 5, "13 h")])
-def test_a_second_run_is_told_who_holds_the_lock_and_for_how_long(database: Database, minutes: int, said: str) -> None:
+def test_a_second_run_reports_which_process_holds_the_lock_and_for_how_long(
+    database: Database, minutes: int, said: str
+) -> None:
     open_own_tables(database)
     later = NOW + timedelta(minutes=minutes)
     with (
         another_process(database) as holder,
-        pytest.raises(AlreadyRunning) as told,
+        pytest.raises(AlreadyRunning) as caught,
         holding_run_lock(database, later, forbid),
     ):
         pass
     where = f"en {socket.gethostname()} (proceso {holder.pid}) desde hace {said}"
-    assert str(told.value) == f"Ya hay otra ejecución en marcha: {where}"
-    assert told.value.exit_code == 4
+    assert str(caught.value) == f"Ya hay otra ejecución en marcha: {where}"
+    assert caught.value.exit_code == 4
 
 
 def test_the_lock_is_free_again_after_its_run(database: Database) -> None:
@@ -77,7 +79,7 @@ def test_the_lock_is_free_again_after_its_run(database: Database) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_dead_owner_blocks_nobody(database: Database, how: int) -> None:
+def test_a_dead_owner_blocks_no_run(database: Database, how: int) -> None:
     open_own_tables(database)
     with another_process(database) as holder:
         os.kill(holder.pid, how)
@@ -136,7 +138,7 @@ def test_a_run_learns_that_another_one_has_taken_its_lock_meanwhile(mariadb_data
     other.release()
 
 
-def test_a_server_that_is_away_lets_nobody_else_in_either(open_database: OpenDatabase) -> None:
+def test_a_server_that_is_away_counts_as_lock_kept(open_database: OpenDatabase) -> None:
     lock = ServerLock(open_database(DB_URL="mysql://nadie@127.0.0.1:9/base"))
     assert lock.keep()
     with pytest.raises(DatabaseUnavailable):

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from app.errors import InvalidImage, ItemError, NoFace, Retry, SharedPhoto, codes_with
 from app.gallery.enrolments import Enrolment
-from app.photos.fingerprint import describe_picture
-from app.photos.shared_pictures import SamePhotoGroup, SharedPictures, same_pictures
+from app.photos.shared_pictures import SamePhotoGroup, SharedPictures, describe_picture, same_pictures
 from app.pipeline.stages import Stages, with_picture
 from app.pipeline.work_item import Processed
 from app.planning.decisions import CHANGED, DEACTIVATE, KNOWN_FAILURE, NEW, PROCESSED, STALE, UNCHANGED, Case, Decision

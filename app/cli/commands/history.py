@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 
 from rich.console import Console
-from sqlalchemy import inspect
 
 from app.cli.settings import read_settings, utc_now
-from app.core.config import Settings
 from app.core.database import Database
 from app.errors import EXIT_OK
-from app.gallery.embeddings_table import advising_the_denied
-from app.gallery.own_tables import RUNS
-from app.gallery.run_history import PastRun, RunHistory
+from app.gallery.run_history import RunHistory
 from app.reports.console import fitting_width
 from app.reports.history_report import history_document, history_lines
 from app.reports.run_json import hand_over
@@ -23,18 +18,10 @@ SHOWN_RUNS = 20
 
 
 def run(options: argparse.Namespace, console: Console, _load_faces: object) -> int:
-    """Print the last runs, and hand them over as JSON if asked for. Raises RunError."""
-    runs = read_history(read_settings(options), utc_now())
+    """Print the last runs, the latest first, and hand them over as JSON if asked for. Where there are no tables yet
+    there are no runs, and no table is made. Raises RunError."""
+    runs = RunHistory(Database(read_settings(options))).last(SHOWN_RUNS, utc_now())
     console.print("\n".join(history_lines(runs, fitting_width(console))))
     if options.json:
         hand_over(console, history_document(runs), options.json)
     return EXIT_OK
-
-
-def read_history(settings: Settings, now: datetime) -> list[PastRun]:
-    """Return the last runs, the latest first. Where there are no tables yet there are none, and none are made. Raises
-    RunError."""
-    database = Database(settings)
-    with advising_the_denied():
-        known = database.exists and database.transaction(lambda each: inspect(each).has_table(RUNS.name), retry=False)
-        return RunHistory(database).last(SHOWN_RUNS, now) if known else []

@@ -55,7 +55,10 @@ def carry_out(
             _show_plan(console, result, options)
         else:
             close_run(result, request, result.end(review.counts, exit_code))
-            _report(options, settings, console, result, review, exit_code)
+            _publish(console, options.metrics, exit_code, review.counts, result)
+            console.quiet = options.quiet and not result.has_news
+            print_end(console, result, review.counts, request, options.model or "")
+            _write_files(options, settings, console, result, review, exit_code)
     return exit_code, review.counts
 
 
@@ -112,7 +115,14 @@ def _show_plan(console: Console, result: RunResult, options: argparse.Namespace)
         complain(console, result.error)
 
 
-def _report(
+def _publish(console: Console, target: str | None, exit_code: int, counts: RunCounts, result: RunResult) -> None:
+    if target is not None:
+        from app.reports.metrics import publish  # noqa: PLC0415  # slow to import, and rarely asked for
+
+        publish(console, target, exit_code, counts, result.gallery)
+
+
+def _write_files(
     options: argparse.Namespace,
     settings: Settings,
     console: Console,
@@ -120,13 +130,7 @@ def _report(
     review: Review,
     exit_code: int,
 ) -> None:
-    """Tell monitoring, console, HR's page and `--json` of the run, in this order."""
-    if options.metrics:
-        from app.reports.metrics import publish  # noqa: PLC0415  # slow to import, and rarely asked for
-
-        publish(console, options.metrics, exit_code, review.counts, result.gallery)
-    console.quiet = options.quiet and not result.has_news
-    print_end(console, result, review.counts, _request(options), options.model or "")
+    """Write HR's page, and the document of `--json` if asked for."""
     if result.outcomes and not isinstance(result.error, ImplausibleRun):  # what an implausible run saw is not true
         _write_page(console, review, settings.LOG_DIR, options)
     if options.json:

@@ -1,4 +1,4 @@
-"""What is done to rows without a new vector: whole tables before and after, against a real MariaDB and SQLite."""
+"""Changes of rows without a new vector: whole tables before and after, on a real MariaDB and SQLite."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from app.core.database import Database
-from app.gallery.enrolments import Enrolment
 from app.gallery.erasure import erase
-from app.gallery.gallery import Gallery, open_gallery
-from app.gallery.row_status import KeptVector
+from app.gallery.gallery import Gallery, open_for_writing
 from app.records import CrewMember, EmbeddingSpec, Photo, Version
 from tests.support.databases import Row, run_sql
 
@@ -34,8 +32,8 @@ TABLES = {"face_embeddings": "crew_id", "face_vectors": "crew_id", "face_photos"
 
 @pytest.fixture
 def gallery(database: Database) -> Gallery:
-    """The gallery of ROWS with everything that belongs to them."""
-    opened = open_gallery(database, CONTRACT, "reglas", NOW)
+    """Return a gallery with ROWS and their rows in all other tables."""
+    opened = open_for_writing(database, CONTRACT, "reglas", NOW)
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) VALUES (:a, :b, '[1]', "
     fill(database, f"{insert}:c, :d, :e)", *ROWS)
     vectors = "INSERT INTO face_vectors (embedding_id, crew_id, contract, sha256) VALUES (:a, :b, 'digest', 'ab')"
@@ -61,7 +59,7 @@ def rows(gallery: Gallery) -> list[Row]:
 
 
 def left_of(gallery: Gallery) -> dict[str, list[str]]:
-    """Whose rows there are, by table."""
+    """Return whose rows there are, by table."""
     return {
         table: sorted(str(row[0]) for row in run_sql(gallery.database, f"SELECT {column} FROM {table}"))  # noqa: S608
         for table, column in TABLES.items()
@@ -69,7 +67,7 @@ def left_of(gallery: Gallery) -> dict[str, list[str]]:
 
 
 def whose(*crew_ids: str, vectors: tuple[str, ...]) -> dict[str, list[str]]:
-    """What `left_of` says when these people are left, with these rows of vectors."""
+    """Return what `left_of` returns when these people are left, with these rows of vectors."""
     remembered = sorted(crew_ids)
     made = sorted(vectors)
     return {"face_embeddings": made, "face_vectors": made, "face_photos": remembered, "face_attempts": remembered}
@@ -78,19 +76,18 @@ def whose(*crew_ids: str, vectors: tuple[str, ...]) -> dict[str, list[str]]:
 EVERYBODY = whose(*IDS, vectors=("a1", "A1", "3", "3", "5"))
 
 
-def kept(crew_id: str, row_id: int, url: str) -> KeptVector:
-    photo = Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256="cd", version=Version('"e"'))
-    return KeptVector(Enrolment(row_id, "Facenet512", "antes"), photo)
+def kept(crew_id: str, url: str) -> Photo:
+    return Photo(CrewMember(crew_id, "a.jpg"), url, Path("a.jpg"), sha256="cd", version=Version('"e"'))
 
 
 # ----------------------------------------------------------------------------------------------- asleep and awake
 
 
 def test_only_the_rows_that_were_named_are_deactivated_and_reactivated(gallery: Gallery) -> None:
-    gallery.row_status.deactivate([2, 99])
+    gallery.writer.set_active([2, 99], active=False)
     assert rows(gallery) == [ROWS[0], (*ROWS[1][:4], False), *ROWS[2:]]
-    gallery.row_status.deactivate([])
-    gallery.row_status.reactivate([2, 3])
+    gallery.writer.set_active([], active=False)
+    gallery.writer.set_active([2, 3], active=True)
     assert rows(gallery) == [*ROWS[:2], (*ROWS[2][:4], True), *ROWS[3:]]
     assert left_of(gallery) == EVERYBODY
 
@@ -99,21 +96,21 @@ def test_more_rows_than_one_statement_takes_are_deactivated(gallery: Gallery) ->
     more = [(row_id, "x", "Facenet512", "u", True) for row_id in range(10, 1300)]
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) VALUES (:a, :b, '[1]', "
     fill(gallery.database, f"{insert}:c, :d, :e)", *more)
-    gallery.row_status.deactivate([row[0] for row in more])
+    gallery.writer.set_active([row[0] for row in more], active=False)
     assert rows(gallery) == [*ROWS, *((*row[:4], False) for row in more)]
 
 
 def test_who_left_and_who_returned_is_dated_by_the_exact_id(gallery: Gallery) -> None:
-    gallery.row_status.mark_left(["A1", "3", "nueva"])
-    gallery.row_status.mark_returned(["3"])
-    left = {crew_id: seen.left_at for crew_id, seen in gallery.photo_records.remembered().items()}
+    gallery.photo_records.mark_departed(["A1", "3", "nueva"])
+    gallery.photo_records.mark_returned(["3"])
+    left = {crew_id: seen.left_at for crew_id, seen in gallery.photo_records.read_all().items()}
     assert left == {"a1": None, "A1": NOW, "3": None, "5": None, "nueva": NOW}
 
 
-def test_who_is_absolved_has_not_failed_any_more(gallery: Gallery) -> None:
+def test_a_cleared_failure_is_recorded_no_more(gallery: Gallery) -> None:
     run_sql(gallery.database, "UPDATE face_photos SET code = 'no_face'")
-    gallery.row_status.clear_failures(["A1"])
-    codes = {crew_id: seen.code for crew_id, seen in gallery.photo_records.remembered().items()}
+    gallery.photo_records.clear_failures(["A1"])
+    codes = {crew_id: seen.code for crew_id, seen in gallery.photo_records.read_all().items()}
     assert codes == {"a1": "no_face", "A1": "", "3": "no_face", "5": "no_face"}
 
 
@@ -121,13 +118,13 @@ def test_who_is_absolved_has_not_failed_any_more(gallery: Gallery) -> None:
 
 
 def test_a_kept_row_has_the_new_address_and_its_provenance_knows_the_file(gallery: Gallery) -> None:
-    gallery.row_status.keep([kept("A1", 2, "w2"), kept("5", 5, "w5")])
+    gallery.writer.keep({2: kept("A1", "w2"), 5: kept("5", "w5")})
     assert rows(gallery) == [ROWS[0], (2, "A1", "Facenet512", "w2", True), *ROWS[2:4], (5, "5", "Dlib", "w5", False)]
     sums = run_sql(gallery.database, "SELECT embedding_id, contract, sha256, grey FROM face_vectors ORDER BY 1")
     assert sums == [(row_id, "digest", "cd" if row_id in (2, 5) else "ab", None) for row_id in range(1, 6)]
     seen = {
         crew_id: (each.url, each.sha256, each.version.etag)
-        for crew_id, each in gallery.photo_records.remembered().items()
+        for crew_id, each in gallery.photo_records.read_all().items()
     }
     assert seen == {
         **{"a1": ("u", "ab", ""), "3": ("u", "ab", "")},
@@ -135,31 +132,31 @@ def test_a_kept_row_has_the_new_address_and_its_provenance_knows_the_file(galler
     }
 
 
-def test_an_address_too_long_for_its_column_costs_nobody_anything(gallery: Gallery) -> None:
+def test_a_url_too_long_for_its_column_leaves_the_row_s_url(gallery: Gallery) -> None:
     long = "w" * 256
-    gallery.row_status.keep([kept("a1", 1, long), kept("A1", 2, "w" * 255)])
+    gallery.writer.keep({1: kept("a1", long), 2: kept("A1", "w" * 255)})
     assert rows(gallery) == [ROWS[0], (2, "A1", "Facenet512", "w" * 255, True), *ROWS[2:]]
-    assert gallery.photo_records.remembered()["a1"].url == long
+    assert gallery.photo_records.read_all()["a1"].url == long
 
 
 # --------------------------------------------------------------------------------------------------------- deleted
 
 
 def test_of_who_is_purged_nothing_is_left_and_of_all_others_everything(gallery: Gallery) -> None:
-    assert gallery.row_status.purge(["A1", "3", "nadie"]) == 0
+    assert erase(gallery.database, gallery.table, ["A1", "3", "nadie"])[1] == 0
     assert left_of(gallery) == whose("a1", "5", vectors=("a1", "5"))
     assert rows(gallery) == [ROWS[0], ROWS[4]]
 
 
-def test_nobody_is_purged_when_nobody_is_named(gallery: Gallery) -> None:
-    assert gallery.row_status.purge([]) == 0
+def test_an_empty_purge_deletes_nothing(gallery: Gallery) -> None:
+    assert erase(gallery.database, gallery.table, [])[1] == 0
     assert left_of(gallery) == EVERYBODY
 
 
-def test_rows_laid_aside_go_with_the_person(gallery: Gallery) -> None:
-    """They hold the person's face as well; the plan does not know of them."""
+def test_staged_rows_go_with_the_person(gallery: Gallery) -> None:
+    """They hold the person's face, too, and the plan does not know them."""
     run_sql(gallery.database, "UPDATE face_vectors SET staged = 1 WHERE embedding_id IN (3, 5)")
-    assert gallery.row_status.purge(["3"]) == 0
+    assert erase(gallery.database, gallery.table, ["3"])[1] == 0
     assert left_of(gallery) == whose("a1", "A1", "5", vectors=("a1", "A1", "5"))
     assert erase(gallery.database, gallery.table, ["5"]) == (1, 0)
     assert left_of(gallery) == whose("a1", "A1", vectors=("a1", "A1"))
@@ -181,13 +178,13 @@ def test_erasing_says_how_many_vectors_there_were_and_that_nothing_is_left(
     assert left_of(gallery) == whose(*others, vectors=made)
 
 
-def test_what_is_remembered_of_somebody_without_a_vector_is_erased_too(gallery: Gallery) -> None:
+def test_the_record_of_a_person_without_a_vector_is_erased_too(gallery: Gallery) -> None:
     run_sql(gallery.database, "DELETE FROM face_embeddings WHERE crew_id = '3'")
     assert erase(gallery.database, gallery.table, ["3"]) == (0, 0)
     assert left_of(gallery) == whose("a1", "A1", "5", vectors=("a1", "A1", "5"))
 
 
-def test_whoever_is_erased_is_named_by_no_one_else_s_failure(gallery: Gallery) -> None:
+def test_an_erased_person_is_named_by_no_other_member_s_failure(gallery: Gallery) -> None:
     details = {
         "a1": ("shared_photo", "la misma foto que A1, 33 y 2 más"),
         "A1": ("placeholder_photo", "la misma foto que 5, 3 y 1 más"),
@@ -197,7 +194,7 @@ def test_whoever_is_erased_is_named_by_no_one_else_s_failure(gallery: Gallery) -
         update = "UPDATE face_photos SET code = :a, detail = :b WHERE crew_id = :c"
         fill(gallery.database, update, (code, detail, crew_id))
     erase(gallery.database, gallery.table, ["3"])
-    found = {crew_id: (seen.code, seen.detail) for crew_id, seen in gallery.photo_records.remembered().items()}
+    found = {crew_id: (seen.code, seen.detail) for crew_id, seen in gallery.photo_records.read_all().items()}
     assert found == details | {"A1": ("placeholder_photo", "")}
 
 
@@ -205,11 +202,11 @@ def test_ids_may_be_numbers(database: Database) -> None:
     number = "INT AUTO_INCREMENT PRIMARY KEY" if database.is_mysql else "INTEGER PRIMARY KEY"
     others = "embedding TEXT, modelo TEXT, confidence FLOAT, imagen_path TEXT, active INT"
     run_sql(database, f"CREATE TABLE face_embeddings (id {number}, crew_id INT, {others})")
-    opened = open_gallery(database, CONTRACT, "reglas", NOW)
+    opened = open_for_writing(database, CONTRACT, "reglas", NOW)
     fill(database, "INSERT INTO face_embeddings (id, crew_id) VALUES (:a, :b)", (1, 7), (2, 71), (3, 7), (4, 8))
     assert erase(database, opened.table, ["07"]) == (0, 0)
     assert erase(database, opened.table, ["7"]) == (2, 0)
-    assert opened.row_status.purge(["8"]) == 0
+    assert erase(opened.database, opened.table, ["8"])[1] == 0
     assert run_sql(database, "SELECT id, crew_id FROM face_embeddings") == [(2, 71)]
 
 
@@ -218,23 +215,23 @@ def test_ids_may_be_numbers(database: Database) -> None:
 
 def test_active_rows_that_cannot_be_compared_with_this_contract_s_are_found(gallery: Gallery) -> None:
     for contract in (CONTRACT, OTHER_WEIGHTS, OTHER_DETECTOR):
-        open_gallery(gallery.database, contract, "", NOW).provenance.declare(NOW)
+        open_for_writing(gallery.database, contract, "", NOW).provenance.declare(NOW)
     made = ((1, CONTRACT), (2, OTHER_WEIGHTS), (3, OTHER_WEIGHTS), (4, OTHER_DETECTOR))
     update = "UPDATE face_vectors SET contract = :a WHERE embedding_id = :b"
     fill(gallery.database, update, *((contract.digest, row_id) for row_id, contract in made))
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, active) VALUES (:a, :b, '[1]', :c, 1)"
     fill(gallery.database, insert, (6, "6", "Dlib"), (7, "7", None), (8, "8", "Facenet512"))
-    others = gallery.incomparable()
-    gallery.row_status.deactivate(others)
+    others = gallery.incompatible_rows()
+    gallery.writer.set_active(others, active=False)
     assert [row[0] for row in rows(gallery) if row[-1]] == [1, 4, 8]
-    assert (len(others), gallery.incomparable()) == (3, [])
+    assert (len(others), gallery.incompatible_rows()) == (3, [])
 
 
-def test_the_other_models_in_use_are_told_when_they_are_the_most(gallery: Gallery) -> None:
+def test_incompatible_models_are_returned_when_they_are_more_than_half(gallery: Gallery) -> None:
     run_sql(gallery.database, "UPDATE face_embeddings SET modelo = 'ArcFace' WHERE active")
     active = [str(row[1]) for row in rows(gallery) if row[-1]]
-    assert gallery.other_models_in_use(None) == {"ArcFace"}
+    assert gallery.majority_incompatible_models(None) == {"ArcFace"}
     newest = "UPDATE face_embeddings SET modelo = 'Facenet512' WHERE active AND id > :a"
     run_sql(gallery.database, newest, {"a": next(row[0] for row in rows(gallery) if row[-1])})
-    assert gallery.other_models_in_use(None) == set()
-    assert gallery.other_models_in_use(active[0]) == set()
+    assert gallery.majority_incompatible_models(None) == set()
+    assert gallery.majority_incompatible_models(active[0]) == set()

@@ -1,0 +1,85 @@
+"""Reads without creating: a missing table counts as empty, and no SQLite file is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+from sqlalchemy import Column, Connection, Row, Select, Subquery, Table, inspect, null, select, type_coerce
+from sqlalchemy.sql.dml import Delete, Update
+from sqlalchemy.sql.visitors import replacement_traverse
+
+from app.core.database import ACCESS_DENIED_DATABASE, COLUMN_DENIED, TABLE_DENIED, Database
+from app.errors import DatabaseUnavailable
+
+DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
+DENIED_ADVICE = "Ejecute --print-schema y entregue ese SQL a quien administra la base: al usuario le faltan permisos."
+NO_SUCH_TABLE, NO_SUCH_TABLE_IN_SQLITE = 1146, "no such table"
+
+
+@contextmanager
+def advising_the_denied(advice: str = DENIED_ADVICE) -> Iterator[None]:
+    """Give this advice with a DatabaseUnavailable whose cause is a missing right."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        if getattr(getattr(error.__cause__, "orig", None), "errno", 0) in DENIED:
+            error.advice = advice
+        raise
+
+
+def read_rows(database: Database, query: Select[Any], *, retry: bool = True) -> Sequence[Row[Any]]:
+    """Return the query's rows. Raises DatabaseUnavailable; without `retry` at once, for the first contact."""
+    if not database.exists:
+        return []
+    with advising_the_denied():
+        try:
+            return database.transaction(lambda connection: connection.execute(query).all(), retry=retry)
+        except DatabaseUnavailable as error:
+            if not _lacks_a_table(error):
+                raise
+        return database.transaction(lambda each: each.execute(_without_missing_tables(each, query)).all(), retry=retry)
+
+
+def read_rows_of(database: Database, query: Select[Any], column: Column[Any], values: Sequence[Any]) -> list[Row[Any]]:
+    """Return the query's rows with one of these values in the column. Raises DatabaseUnavailable."""
+    found: list[Row[Any]] = []
+    database.in_chunks(
+        values, lambda connection, chunk: found.extend(connection.execute(query.where(column.in_(chunk))).all())
+    )
+    return found
+
+
+def change_rows_of(database: Database, change: Update | Delete, column: Column[Any], values: Sequence[Any]) -> None:
+    """Change the rows with one of these values in the column. Raises DatabaseUnavailable."""
+    database.in_chunks(values, lambda connection, chunk: connection.execute(change.where(column.in_(chunk))))
+
+
+def _lacks_a_table(error: DatabaseUnavailable) -> bool:
+    cause = getattr(error.__cause__, "orig", None)
+    return getattr(cause, "errno", 0) == NO_SUCH_TABLE or NO_SUCH_TABLE_IN_SQLITE in str(cause)
+
+
+def _without_missing_tables(connection: Connection, query: Select[Any]) -> Select[Any]:
+    """Put a subquery without rows in the place of each table that is missing."""
+    schema = inspect(connection)
+    empty: dict[str, Subquery | None] = {}
+
+    def place_of(table: Table) -> Subquery | None:
+        if table.name not in empty:
+            empty[table.name] = None if schema.has_table(table.name) else _nothing(table)
+        return empty[table.name]
+
+    def replace(element: Any, **_: Any) -> Any:
+        if isinstance(element, Table):
+            return place_of(element)
+        place = place_of(element.table) if isinstance(element, Column) and element.table is not None else None
+        return None if place is None else place.c[element.name]
+
+    return cast("Select[Any]", replacement_traverse(query, {}, replace))
+
+
+def _nothing(table: Table) -> Subquery:
+    columns = (type_coerce(null(), column.type).label(column.name) for column in table.columns)
+    return select(*columns).limit(0).subquery(table.name)  # without WHERE: MySQL 5.7 takes none where no table is named

@@ -1,0 +1,84 @@
+"""Reading creates nothing: a missing table counts as empty, whatever else is there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+
+from app.core.database import Database
+from app.errors import DatabaseUnavailable
+from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
+from app.gallery.provenance import known_spec
+from app.gallery.tables import METADATA, VERSION, open_own_tables, open_table
+from app.records import EmbeddingSpec
+from tests.conftest import OpenDatabase
+from tests.support.databases import run_sql
+
+SPEC = EmbeddingSpec("Facenet512", "a1", "mtcnn", "aligned", "base", "bgr", 1)
+NOW = datetime(2026, 3, 1, 2)
+ROWS = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, active) VALUES (1, '1', '[1,2]', 'Dlib', TRUE)"
+
+
+def everything(gallery: Gallery) -> tuple[object, ...]:
+    """All that a plan and a check read."""
+    return (
+        {crew_id: (row.active, row.known, row.dimensions) for crew_id, row in gallery.enrolments().items()},
+        gallery.people(),
+        gallery.majority_incompatible_models(None),
+        gallery.incompatible_rows(),
+        gallery.photo_records.read_all(),
+        gallery.photo_records.rejected_pictures({"shared_photo"}),
+        gallery.provenance.meanings(),
+        gallery.provenance.active_pictures(gallery.table),
+        gallery.crash_suspects.suspects(gallery.history.living(NOW)),
+        (gallery.history.last(9, NOW), gallery.history.under_way(NOW), gallery.history.seconds_each()),
+        gallery.golden_vector.recorded(),
+        gallery.staged(),
+        known_spec(gallery.database, SPEC) == SPEC,
+    )
+
+
+NOTHING = ({}, 0, set(), [], {}, {}, {}, {}, {}, ([], None, None), None, {}, True)
+ONE_ROW = ({"1": (True, False, 2)}, 1, {"Dlib"}, [1], *NOTHING[4:])
+
+
+def test_an_empty_database_reads_as_an_empty_gallery_and_stays_empty(database: Database) -> None:
+    assert everything(open_for_reading(database, SPEC, NOW)) == NOTHING
+    assert inspect(database.engine).get_table_names() == []
+
+
+@pytest.mark.parametrize("missing", [None, *sorted(METADATA.tables)])
+def test_another_program_s_rows_are_read_whichever_of_our_tables_is_missing(
+    database: Database, missing: str | None
+) -> None:
+    open_table(database)
+    run_sql(database, ROWS)
+    if missing is not None:
+        open_own_tables(database)
+        run_sql(database, f"DROP TABLE {missing}")
+    before = inspect(database.engine).get_table_names()
+    assert everything(open_for_reading(database, SPEC, NOW)) == ONE_ROW
+    assert inspect(database.engine).get_table_names() == before
+
+
+def test_reading_makes_no_file(open_database: OpenDatabase, tmp_path: Path) -> None:
+    database = open_database(DB_URL=f"sqlite:///{tmp_path}/no.db")
+    assert everything(open_for_reading(database, SPEC, NOW)) == NOTHING
+    assert list(tmp_path.glob("no.db*")) == []
+
+
+def test_what_a_run_wrote_is_read(database: Database) -> None:
+    written = open_for_writing(database, SPEC, "reglas", NOW)
+    run_sql(database, ROWS)
+    written.provenance.declare(NOW)
+    assert everything(open_for_reading(database, SPEC, NOW)) == everything(written)
+
+
+def test_tables_of_a_newer_program_are_not_read(database: Database) -> None:
+    open_for_writing(database, SPEC, "reglas", NOW)
+    run_sql(database, f"INSERT INTO face_schema (version) VALUES ({VERSION + 1})")  # noqa: S608
+    with pytest.raises(DatabaseUnavailable, match="son de una versión más nueva del programa"):
+        open_for_reading(database, SPEC, NOW)
