@@ -29,7 +29,9 @@ CGROUP_1 = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_fil
 def check_machine(settings: Settings | None) -> Generator[Finding, None, None]:
     """Check what a run needs of this machine; the folders only with settings, which name them."""
     yield _judge_python(sys.version_info[:2])
-    yield from _judge_memory(available_bytes(PROC, CGROUP))
+    available = available_bytes(PROC, CGROUP)
+    if available is not None:
+        yield _judge_memory(available)
     if settings is None:
         return
     logs = LOG_FILES * (settings.LOG_BACKUPS + 1) * settings.LOG_MAX_MB * BYTES_PER_MB + REPORT_BYTES
@@ -48,15 +50,12 @@ def _judge_python(version: tuple[int, ...]) -> Finding:
     return MACHINE.warning("python", f"{shown}: el programa no está probado con esta versión", advice)
 
 
-def _judge_memory(available: int | None) -> Iterator[Finding]:
-    if available is None:
-        return
+def _judge_memory(available: int) -> Finding:
     text = f"{format_bytes(available)} disponibles"
-    if available < MEMORY_BYTES:
-        advice = "Cierre otros programas, o baje WORKER_THREADS y BATCH_SIZE en .env."
-        yield MACHINE.warning("memory", f"{text}; una ejecución usa hasta {format_bytes(MEMORY_BYTES)}", advice)
-    else:
-        yield MACHINE.ok("memory", text)
+    if available >= MEMORY_BYTES:
+        return MACHINE.ok("memory", text)
+    advice = "Cierre otros programas, o baje WORKER_THREADS y BATCH_SIZE en .env."
+    return MACHINE.warning("memory", f"{text}; una ejecución usa hasta {format_bytes(MEMORY_BYTES)}", advice)
 
 
 def available_bytes(proc: Path, cgroup: Path) -> int | None:
@@ -100,7 +99,15 @@ def check_folder(name: str, folder: Path, setting: str, enough_bytes: int) -> It
     else:
         note = "" if existing == folder else " (se creará)"
         yield MACHINE.ok(f"{name}_folder", f"{folder}{note}")
-    yield _judge_space(name, shutil.disk_usage(existing).free, existing, enough_bytes)
+    free = shutil.disk_usage(existing).free
+    text = f"{format_bytes(free)} libres en {existing}"
+    advice = "Libere espacio en ese disco, o use una carpeta de otro."
+    if free < min(LEAST_FREE_BYTES, enough_bytes):
+        yield MACHINE.broken(f"{name}_space", text, advice)
+    elif free < enough_bytes:
+        yield MACHINE.warning(f"{name}_space", f"{text}; puede llegar a usar {format_bytes(enough_bytes)}", advice)
+    else:
+        yield MACHINE.ok(f"{name}_space", text)
 
 
 def check_log_files(folder: Path) -> Iterator[Finding]:
@@ -113,16 +120,6 @@ def check_log_files(folder: Path) -> Iterator[Finding]:
         except OSError as error:
             advice = f"Si es de otro usuario, ejecute: sudo chown $(id -un) {path}"
             yield MACHINE.broken("log_files", f"no se puede escribir en {path}: {why(error)}", advice)
-
-
-def _judge_space(name: str, free: int, where: Path, enough_bytes: int) -> Finding:
-    text = f"{format_bytes(free)} libres en {where}"
-    advice = "Libere espacio en ese disco, o use una carpeta de otro."
-    if free < min(LEAST_FREE_BYTES, enough_bytes):
-        return MACHINE.broken(f"{name}_space", text, advice)
-    if free < enough_bytes:
-        return MACHINE.warning(f"{name}_space", f"{text}; puede llegar a usar {format_bytes(enough_bytes)}", advice)
-    return MACHINE.ok(f"{name}_space", text)
 
 
 def format_bytes(number: int) -> str:

@@ -15,8 +15,6 @@ from app.checkup.finding import SETTINGS, Finding
 from app.core.config import Settings
 from app.errors import SettingsError
 
-LIKENESS = 0.6  # of a misspelt name and the setting meant: a letter too few or too many, or two swapped
-
 
 def check_settings(env_file: Path, error: SettingsError | None) -> Generator[Finding, None, None]:
     """Check the file; `error` is what loading the settings raised."""
@@ -32,12 +30,7 @@ def check_settings(env_file: Path, error: SettingsError | None) -> Generator[Fin
     if error is None:
         yield SETTINGS.ok("values", "completos y válidos")
         return
-    yield from _refused_values(error)
-
-
-def _refused_values(error: SettingsError) -> Iterator[Finding]:
-    """Make a finding of each line of the message, which lists all refused values."""
-    first, *lines = str(error).splitlines()
+    first, *lines = str(error).splitlines()  # of all refused values
     if not lines:
         yield SETTINGS.broken("values", first, error.advice)
     for line in lines:
@@ -75,7 +68,7 @@ def _check_lines(env_file: Path) -> Iterator[Finding]:
 
 
 def _suggest(name: str) -> str:
-    near = difflib.get_close_matches(name.upper(), Settings.model_fields, 1, LIKENESS)
+    near = difflib.get_close_matches(name.upper(), Settings.model_fields, 1)
     if near:
         return f"¿Quiso decir {near[0]}? Corríjalo en .env."
     return "Bórrela de .env, si nadie más la usa: .env.example trae todos los ajustes."
