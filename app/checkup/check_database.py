@@ -26,7 +26,6 @@ MAX_CLOCK_DRIFT = timedelta(minutes=1)
 ROW_BYTES, ROWS_AT_ONCE = 16_000, 32
 LEAST_WAIT_S = 60  # a connection is idle that long while photos are downloaded
 READ_ONLY = ("read_only", "super_read_only", "innodb_read_only")  # any of them; the first lets administrators write
-VARIABLES = ("max_allowed_packet", "wait_timeout", *READ_ONLY)
 MAY_WRITE_ANYWAY = ("SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN", "CONNECTION_ADMIN", "ALL PRIVILEGES")
 PINGS = 3
 WARN_BEFORE = timedelta(days=21)  # a certificate expires
@@ -82,7 +81,7 @@ def _read_server(connection: Connection) -> Server:
         seconds.append(time.perf_counter() - started)
         drifts.append(server_time - datetime.now(timezone.utc).replace(tzinfo=None))
     status = _pairs(connection, "SHOW SESSION STATUS LIKE 'Ssl%'")
-    names = ", ".join(f"'{name}'" for name in VARIABLES)
+    names = ", ".join(f"'{name}'" for name in ("max_allowed_packet", "wait_timeout", *READ_ONLY))
     return Server(
         version=str(connection.execute(text("SELECT VERSION()")).scalar_one()),
         numbers=tuple(n for n in connection.dialect.server_version_info or () if isinstance(n, int)),

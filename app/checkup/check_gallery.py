@@ -57,7 +57,6 @@ def check_gallery(
 
 
 def _check_models(gallery: Gallery) -> Finding:
-    """Compare the embedding specs of the active rows with this installation's."""
     in_use = select(func.count()).select_from(gallery.table).where(gallery.table.c.active)
     active = gallery.database.transaction(lambda connection: int(connection.execute(in_use).scalar_one()))
     others, model = len(gallery.incompatible_rows()), gallery.spec.model

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,7 +84,9 @@ def check_photos(
     elif isinstance(tried[-1], ItemError):
         yield _judge_failure(tried[-1], len(tried), url)
     else:
-        yield from _judge_sample(tried[-1], is_file=is_file)
+        yield _judge_speed(tried[-1])
+        if not is_file:
+            yield _judge_validators(tried[-1])
         yield _judge_image(tried[-1], DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE), stop)
 
 
@@ -118,10 +120,8 @@ def _check_certificate(url: str, timeout_s: float) -> Finding:
 
 
 def _certificate_until(host: str, port: int, authorities: Path, timeout_s: float) -> datetime | None:
-    """Connect to a TLS server and return when its certificate expires; None if it does not say.
-
-    `authorities` is a file or folder of certificates to trust. Raises ssl.SSLCertVerificationError for a certificate
-    that they do not vouch for, OSError, and UnicodeError for a host that no name can be.
+    """Return when the certificate of a TLS server expires; None if it does not say. `authorities`: whom to trust, as a
+    file or folder of certificates. Raises ssl.SSLCertVerificationError, OSError, UnicodeError for an impossible host.
     """
     cafile, capath = (None, authorities) if authorities.is_dir() else (authorities, None)
     context = ssl.create_default_context(cafile=cafile, capath=capath)
@@ -141,7 +141,6 @@ def _choose_samples(members: Sequence[CrewMember], url: str) -> list[CrewMember]
 
 
 def _take_sample(source: Source, member: CrewMember) -> Sample | ItemError:
-    """Ask for the member's photo, then download it, and time both."""
     download = InMemoryDownload()
     started = time.perf_counter()
     try:
@@ -171,16 +170,12 @@ def _judge_failure(error: ItemError, tried: int, url: str) -> Finding:
     return PHOTOS.warning("reach", f"{error.title}: {error.detail}", error.advice)
 
 
-def _judge_sample(sample: Sample, *, is_file: bool) -> Iterator[Finding]:
-    """Judge the server's speed and, unless the photos lie in a folder, how it announces changes."""
+def _judge_speed(sample: Sample) -> Finding:
     crew_id, kilobytes = sample.photo.member.crew_id, len(sample.content) / 1000
     message = f"foto de {crew_id}: {kilobytes:.0f} kB en {sample.fetched_ms:.0f} ms"
     if sample.fetched_ms > SLOW_S * 1000:
-        yield PHOTOS.warning("reach", f"{message}: es lento", "Revise la red, o suba DOWNLOAD_THREADS en .env.")
-    else:
-        yield PHOTOS.ok("reach", message)
-    if not is_file:
-        yield _judge_validators(sample)
+        return PHOTOS.warning("reach", f"{message}: es lento", "Revise la red, o suba DOWNLOAD_THREADS en .env.")
+    return PHOTOS.ok("reach", message)
 
 
 def _judge_image(sample: Sample, options: DecodeOptions, stop: threading.Event) -> Finding:

@@ -10,11 +10,10 @@ from typing import TypeVar
 
 from app.checkup.check_database import check_database
 from app.checkup.check_gallery import check_gallery
-from app.checkup.check_machine import check_machine
+from app.checkup.check_installation import check_machine, check_settings
 from app.checkup.check_model import check_model
 from app.checkup.check_photos import check_photos
 from app.checkup.check_roster import check_roster
-from app.checkup.check_settings import check_settings
 from app.checkup.check_tables import check_tables
 from app.checkup.finding import (
     DATABASE,

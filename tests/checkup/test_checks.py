@@ -21,10 +21,9 @@ from sqlalchemy import MetaData, create_engine
 
 from app.checkup.check_database import judge_expiry
 from app.checkup.check_gallery import judge_golden, judge_runs
-from app.checkup.check_machine import available_bytes, check_folder, check_log_files, check_machine
+from app.checkup.check_installation import available_bytes, check_folder, check_log_files, check_machine, judge_rights
 from app.checkup.check_photos import check_photos
 from app.checkup.check_roster import check_entries
-from app.checkup.check_settings import judge_rights
 from app.checkup.check_tables import Shape
 from app.checkup.checks import run_checks
 from app.checkup.finding import BROKEN, IN_ORDER, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
@@ -363,7 +362,7 @@ def test_available_memory_respects_the_limits_of_control_groups(
 
 def test_python_versions_are_those_of_pyproject() -> None:
     assert {each.name: each.level for each in check_machine(None)}["python"] == OK
-    from app.checkup.check_machine import PYTHONS
+    from app.checkup.check_installation import PYTHONS
 
     (first, after) = PYTHONS
     assert f">={first[0]}.{first[1]},<{after[0]}.{after[1]}" in (PROJECT_DIR / "pyproject.toml").read_text()
