@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from sqlalchemy import func, select
 
@@ -31,9 +31,10 @@ NO_LOG = "Vea logs/app.log y el historial (--history)."
 
 
 def check_gallery(
-    settings: Settings, database: Database, faces: FaceExtractor | None, now: datetime
+    settings: Settings, database: Database, faces: FaceExtractor | None
 ) -> Generator[Finding, None, None]:
     """Check what the tables record. Creates none. Raises DatabaseUnavailable."""
+    now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
     spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     if not spec.weights_sha256:
         spec = known_spec(database, spec)
@@ -56,7 +57,6 @@ def check_gallery(
 
 
 def _check_models(gallery: Gallery) -> Finding:
-    """Compare the embedding specs of the active rows with this installation's."""
     in_use = select(func.count()).select_from(gallery.table).where(gallery.table.c.active)
     active = gallery.database.transaction(lambda connection: int(connection.execute(in_use).scalar_one()))
     others, model = len(gallery.incompatible_rows()), gallery.spec.model

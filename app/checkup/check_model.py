@@ -11,14 +11,13 @@ from urllib.request import url2pathname
 
 import requests
 
-from app.checkup.check_machine import check_folder, format_bytes
+from app.checkup.check_installation import check_folder, format_bytes
 from app.checkup.finding import MODEL, Finding
 from app.core.config import BYTES_PER_MB, Settings
 from app.faces.detector import LIBRARY_MTCNN, OWN_MTCNN
 from app.faces.weights import SIZES_MB, WeightsFile, WeightsStore, describe_weights, open_weights
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
 
-NOTHING_TO_LOAD = (OWN_MTCNN, LIBRARY_MTCNN)  # detectors that download nothing
 ADDRESS_TIMEOUT_S = 5
 UNKNOWN_SIZE_MB = 600  # DeepFace's largest file
 
@@ -27,7 +26,7 @@ def check_model(settings: Settings) -> Generator[Finding, None, FaceExtractor | 
     """Load the networks and return them; None where that would need a download. Raises UnknownModel,
     WeightsUnavailable."""
     weights, file = open_weights(settings), describe_weights(settings.FACE_MODEL)
-    if file is None or settings.FACE_DETECTOR not in NOTHING_TO_LOAD:
+    if file is None or settings.FACE_DETECTOR not in (OWN_MTCNN, LIBRARY_MTCNN):
         name = settings.FACE_MODEL if file is None else settings.FACE_DETECTOR
         yield MODEL.unchecked(f"DeepFace descarga {name} por su cuenta al ejecutar: no se puede mirar sin hacerlo")
         return None

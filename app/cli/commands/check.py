@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from app.checkup.checks import Subject, run_checks
+from app.checkup.checks import run_checks
 from app.checkup.finding import BROKEN, WARNING, Finding
 from app.checkup.report import check_document, closing_lines, decide_check_exit_code, finding_lines
 from app.cli.settings import read_settings
@@ -27,12 +27,12 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
         settings: Settings | SettingsError = read_settings(options)
     except SettingsError as error:
         settings = error
-    subject = Subject(folder=FolderRoster(options.photos) if options.photos else None)
+    folder = FolderRoster(options.photos) if options.photos else None
     width, quiet = fitting_width(console), console.quiet
     findings: list[Finding] = []
     printed: Finding | None = None
     with stopping_on_signals() as stopper:
-        for finding in run_checks(settings, subject, stopper.event):
+        for finding in run_checks(settings, stopper.event, folder=folder):
             findings.append(finding)
             if not quiet or finding.level in PROBLEMS:
                 console.quiet = False
