@@ -36,6 +36,10 @@ CHANGES = {
     "retired": "# fila[s] de otro modelo desactivada[s]",
     "mixed": "# fila[s] [sigue|siguen] siendo de otro modelo",
 }
+DOCUMENTED = (
+    *("run_id", "started_at", "ended_at", "host", "alive", "options", "contract", "counts"),
+    *("seconds", "exit_code", "error", "rows_left"),
+)
 NO_RUNS = "Todavía no hay ninguna ejecución anotada."
 
 
@@ -51,25 +55,13 @@ def history_lines(runs: Sequence[PastRun], width: int | None = None) -> list[str
 
 def history_document(runs: Sequence[PastRun]) -> dict[str, Any]:
     """Return the runs, ready to serialise; times in UTC. Its keys are stable."""
-    return {
-        "runs": [
-            {
-                "run_id": run.run_id,
-                "started_at": _in_utc(run.started_at),
-                "ended_at": run.ended_at and _in_utc(run.ended_at),
-                "host": run.host,
-                "alive": run.alive,
-                "options": dict(run.options),
-                "contract": run.contract,
-                "counts": dict(run.counts),
-                "seconds": run.seconds,
-                "exit_code": run.exit_code,
-                "error": as_utf8(run.error),
-                "rows_left": run.rows_left,
-            }
-            for run in runs
-        ]
-    }
+    return {"runs": [{name: _as_json(getattr(run, name)) for name in DOCUMENTED} for run in runs]}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=timezone.utc).isoformat(timespec="seconds")
+    return as_utf8(value) if isinstance(value, str) else value
 
 
 def _row(run: PastRun) -> tuple[str, ...]:
@@ -82,7 +74,6 @@ def _row(run: PastRun) -> tuple[str, ...]:
 
 
 def _what(options: Mapping[str, Any]) -> str:
-    """Return what was asked for."""
     if "forget" in options:
         return printable(f"olvidar ({options['forget']})")
     model = printable(f" a {options['model']}") if options.get("model") else ""
@@ -114,7 +105,3 @@ def _in_words(run: PastRun) -> str:
     if run.exit_code == EXIT_SOME_FAILED and run.counts.get("blocked") and not run.counts.get("failed"):
         return HELD_BACK
     return ENDINGS.get(run.exit_code, f"código {run.exit_code}")
-
-
-def _in_utc(moment: datetime) -> str:
-    return moment.replace(tzinfo=timezone.utc).isoformat(timespec="seconds")
