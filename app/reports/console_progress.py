@@ -39,6 +39,7 @@ class ConsoleProgress:
 
     def __init__(self, console: Console, *, notices: bool = True, migrating: bool = False) -> None:
         self._console = console
+        self._print = console.print
         self._notices = notices
         self._migrating = migrating
         self._bar = Progress(
@@ -114,6 +115,3 @@ class ConsoleProgress:
         self._bar.update(self._download, completed=done // BYTES_PER_MB, total=total // BYTES_PER_MB or None)
         if done == total:
             self._bar.update(self._download, visible=False)
-
-    def _print(self, line: str) -> None:
-        self._console.print(line)

@@ -68,13 +68,13 @@ def plan_lines(plan: Plan, rules: Rules, width: int | None = None, *, migrating:
     """Return what a run would do, in lines of `width` characters; None: every decision on one line."""
     title = f"QUÉ HARÍA ESTA EJECUCIÓN (modelo {printable(rules.model)})"
     rows = list(_rows(plan))
-    notices = [*_row_notices(plan, rules, migrating=migrating), *map(_warning, plan.blocked)]
+    notices = _notices(plan, rules, migrating=migrating)
     return [
         title,
         "=" * len(title),
         *_count_lines(plan),
         *(["", *in_columns(HEADINGS, rows, width)] if rows else []),
-        *(f"… y {number} más {words}" for number, words in _left_out(plan)),
+        *_left_out(plan),
         "",
         *(line for notice in notices for line in fold(notice, width, "    ")),
         _say_time(plan),
@@ -102,8 +102,7 @@ def plan_notices(plan: Plan, rules: Rules, *, migrating: bool = False) -> list[s
     """Return what to know of a run that is about to begin; `migrating`: new vectors are staged until its end."""
     counts = plan.counts
     return [
-        *_row_notices(plan, rules, migrating=migrating),
-        *map(_warning, plan.blocked),
+        *_notices(plan, rules, migrating=migrating),
         *(inflect(counts[kind], notice) for kind, notice in ROSTER_NOTICES.items() if kind in counts),
     ]
 
@@ -123,15 +122,14 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _why(decision: Decision) -> str:
-    """Return the decision's reason, after the error's title where there is one."""
     return f"{kind_of(decision.failure.code).title} ({decision.reason})" if decision.failure else decision.reason
 
 
-def _left_out(plan: Plan) -> Iterator[tuple[int, str]]:
-    for kind, count in sorted(plan.counts.items(), key=lambda item: KINDS.index(item[0])):
-        number = count - SHOWN_DECISIONS
+def _left_out(plan: Plan) -> Iterator[str]:
+    for kind in KINDS:
+        number = plan.counts.get(kind, 0) - SHOWN_DECISIONS
         if number > 0 and kind != UNCHANGED:
-            yield number, f"{WORDS[kind][0]} (con --json salen todos)"
+            yield f"… y {number} más {WORDS[kind][0]} (con --json salen todos)"
 
 
 def _say_time(plan: Plan) -> str:
@@ -142,10 +140,11 @@ def _say_time(plan: Plan) -> str:
     return f"Tiempo estimado: {say_about(plan.seconds)}."
 
 
-def _row_notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
-    """Return what to know of the rows that the gallery has."""
+def _notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
+    """Return what to know of the rows that the gallery has, and what the caps held back."""
     adopted = [inflect(len(plan.adopted), ADOPTED)] if plan.adopted else []
-    return [*_stale_notices(plan, rules, migrating=migrating), *adopted]
+    blocked = [f"⚠️  {printable(each)}" for each in plan.blocked]
+    return [*_stale_notices(plan, rules, migrating=migrating), *adopted, *blocked]
 
 
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:
@@ -169,7 +168,3 @@ def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str
             "⚠️  Hasta que termine, el servicio de reconocimiento verá una mezcla de vectores de dos modelos, que no se "
             "pueden comparar entre sí. Con --migrate se evita."
         )
-
-
-def _warning(text: str) -> str:
-    return f"⚠️  {printable(text)}"
