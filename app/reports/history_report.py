@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from app.core.spanish import inflect, say_exactly
@@ -113,3 +113,7 @@ def _in_words(run: PastRun) -> str:
     if run.exit_code == EXIT_SOME_FAILED and run.counts.get("blocked") and not run.counts.get("failed"):
         return HELD_BACK
     return ENDINGS.get(run.exit_code, f"código {run.exit_code}")
+
+
+def _in_utc(moment: datetime) -> str:
+    return moment.replace(tzinfo=timezone.utc).isoformat(timespec="seconds")
