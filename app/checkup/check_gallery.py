@@ -92,10 +92,8 @@ def _check_lock(database: Database, now: datetime) -> Finding:
     if not open_lock(database).is_held():
         return RUNS.ok("lock", "libre: ninguna ejecución en marcha")
     run = run_under_way(database, now)
-    if run is None:
-        return RUNS.ok("lock", "hay una ejecución en marcha")
-    text = f"hay una ejecución en marcha en {run.host} (proceso {run.pid}), {say_ago(now - run.started_at)}"
-    return RUNS.ok("lock", text)
+    where = f" en {run.host} (proceso {run.pid}), {say_ago(now - run.started_at)}" if run else ""
+    return RUNS.ok("lock", f"hay una ejecución en marcha{where}")
 
 
 def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:

@@ -1,5 +1,4 @@
-"""Check the settings (the rights and lines of `.env`, the values that loading refused) and this machine (Python's
-version, the memory, the folders and disks that a run writes to)."""
+"""Check the settings (`.env`, and what loading refused) and this machine (Python, memory, folders and disks)."""
 
 from __future__ import annotations
 

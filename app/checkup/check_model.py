@@ -23,8 +23,7 @@ UNKNOWN_SIZE_MB = 600  # DeepFace's largest file
 
 
 def check_model(settings: Settings) -> Generator[Finding, None, FaceExtractor | None]:
-    """Load the networks and return them; None where that would need a download. Raises UnknownModel,
-    WeightsUnavailable."""
+    """Load the networks and return them; None if that needs a download. Raises UnknownModel, WeightsUnavailable."""
     weights, file = open_weights(settings), describe_weights(settings.FACE_MODEL)
     if file is None or settings.FACE_DETECTOR not in (OWN_MTCNN, LIBRARY_MTCNN):
         name = settings.FACE_MODEL if file is None else settings.FACE_DETECTOR
@@ -43,7 +42,6 @@ def check_model(settings: Settings) -> Generator[Finding, None, FaceExtractor | 
 
 
 def _check_download(weights: WeightsStore, file: WeightsFile, mirror: str) -> Iterator[Finding]:
-    """Check what the first run will download: how much, from which server, and whether the disk has room."""
     guess = SIZES_MB.get(file.model, UNKNOWN_SIZE_MB) * BYTES_PER_MB
     for address in file.sources(mirror):
         size = _size_at(address)

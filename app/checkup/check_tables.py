@@ -40,7 +40,6 @@ GRANT = re.compile(r"GRANT (?P<rights>.+) ON (?P<base>\*|[`\"](?:[^`\"])+[`\"])\
 NUMBER_CHARACTERS = 12  # of one number of a vector with its comma, as most are: -0.12345678,
 TEXT_BYTES = {TINYTEXT: 255, TEXT: 65_535}
 CONFIDENCE_DECIMALS = 2
-TRANSACTIONAL = "innodb"
 NEW_INDEX = f"CREATE INDEX crew_active ON {TABLE} (crew_id, active);"
 KNOWN_COLUMNS = (*NEEDED_COLUMNS, "created_at", "updated_at")
 
@@ -227,8 +226,8 @@ def _check_indexes(schema: Any) -> Iterator[Finding]:
 
 def _check_engine(schema: Any) -> Iterator[Finding]:
     options = {name.lower(): value for name, value in schema.get_table_options(TABLE).items()}
-    engine = options.get("mysql_engine", options.get("mariadb_engine", TRANSACTIONAL))
-    if engine.lower() != TRANSACTIONAL:
+    engine = options.get("mysql_engine", options.get("mariadb_engine", "innodb"))
+    if engine.lower() != "innodb":
         message = f"el motor es {engine}, sin transacciones: un corte puede dejar dos filas activas de una persona"
         yield TABLES.warning("engine", message, f"ALTER TABLE {TABLE} ENGINE = InnoDB;")
 
