@@ -175,7 +175,7 @@ def build_parser() -> argparse.ArgumentParser:
         target = group.add_mutually_exclusive_group() if title == EXCLUSIVE else group
         for words, help_text, of in options:
             names = [word for word in words.split() if word.startswith("-")]
-            settings = dict(of) if isinstance(of, dict) else {"type": of}
+            settings: dict[str, Any] = dict(of) if isinstance(of, dict) else {"type": of}
             if names != words.split():
                 settings["metavar"] = words.split()[-1]
             target.add_argument(*names, help=help_text, **settings)

@@ -86,7 +86,6 @@ def _erase(database: Database, crew_id: str, now: datetime) -> tuple[int, int]:
 
 
 def _is_active(settings: Settings, database: Database, crew_id: str) -> bool:
-    """Return whether the roster still has the person: the next run would then enrol the person again."""
     try:
         open_roster(settings, database).find(crew_id)
     except RunError:  # not in it, or no roster to be asked
