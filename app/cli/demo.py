@@ -96,7 +96,6 @@ def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
 def _pictures() -> dict[str, Image]:
     astronaut = _read(_package_file("skimage", "data", "astronaut.png"))
     admiral = _read(_package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
-    coffee = _read(_package_file("skimage", "data", "coffee.png"))
     closer, nearer = astronaut[20:260, 110:350], admiral[20:330, 130:400]
     nearby = admiral[:400, 80:430]
     small = SMALL_SIDE_PX / max(nearby.shape[:2])
@@ -108,7 +107,7 @@ def _pictures() -> dict[str, Image]:
         "100005": np.rot90(astronaut[:330, 60:390]),
         "100006": _resized(nearby, small, cv2.INTER_AREA),
         "100007": _resized(closer, LARGE_FACTOR, cv2.INTER_CUBIC),
-        "100008": coffee,
+        "100008": _read(_package_file("skimage", "data", "coffee.png")),
         "100011": nearer,
         "100012": nearer,
     }
