@@ -18,8 +18,6 @@ from typing import Any, NoReturn
 from app.core.streams import STDOUT
 from app.errors import EXIT_NOT_STARTED
 
-PROGRAM = "./run_embeddings.sh"
-HELP_WIDTH = 96
 MAX_MINUTES = 60 * 24 * 366
 INSTEAD = ("--check", "--history", "--forget", "--print-schema")
 WHO = ("--all", "--crew-id", "--retry-failed", "--migrate", "--demo")
@@ -156,9 +154,9 @@ class SpanishParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     parser = SpanishParser(
-        prog=PROGRAM,
+        prog="./run_embeddings.sh",
         # A fixed width, so that docs/uso.md can hold the text.
-        formatter_class=partial(SpanishFormatter, width=HELP_WIDTH, max_help_position=28),
+        formatter_class=partial(SpanishFormatter, width=96, max_help_position=28),
         add_help=False,
         allow_abbrev=False,  # run_embeddings.sh looks for the word --demo, unabbreviated
         description="Genera los embeddings faciales de los tripulantes activos y los guarda en face_embeddings.",

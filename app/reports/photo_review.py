@@ -91,19 +91,16 @@ def build_review(result: RunResult, limits: Limits) -> Review:
         for member, detail in result.reported  # in the gallery, although another member has the photo, too
     ]
     entries += [*_improvables(graded), *_still_improvable(result)]
+    entries.sort(key=lambda each: (KINDS.index(each.kind), each.title, each.full_name.casefold(), each.crew_id))
     return Review(
         result.started_at,
         say_what_happened(counts, result.error),
         say_why_cut_short(counts, result.error),
         counts,
-        tuple(sorted(entries, key=_place)),
+        tuple(entries),
         changes,
         tuple(distributions),
     )
-
-
-def _place(entry: Entry) -> tuple[int, str, str, str]:
-    return KINDS.index(entry.kind), entry.title, entry.full_name.casefold(), entry.crew_id
 
 
 def _grade_all(outcomes: Iterable[Outcome], limits: Limits) -> tuple[list[tuple[Outcome, list[Grade]]], Scores]:

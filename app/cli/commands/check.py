@@ -17,8 +17,6 @@ from app.reports.console import fitting_width
 from app.reports.run_json import hand_over
 from app.roster.folder import FolderRoster
 
-PROBLEMS = (WARNING, BROKEN)
-
 
 def run(options: argparse.Namespace, console: Console, _load_faces: object) -> int:
     """Check everything, print it and write it as JSON if requested. Settings that cannot be read are a finding. A quiet
@@ -34,7 +32,7 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     with stopping_on_signals() as stopper:
         for finding in run_checks(settings, stopper.event, folder=folder):
             findings.append(finding)
-            if not quiet or finding.level in PROBLEMS:
+            if not quiet or finding.level in (WARNING, BROKEN):
                 console.quiet = False
                 console.print("\n".join(finding_lines(finding, printed, width)))
                 printed = finding
