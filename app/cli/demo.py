@@ -25,6 +25,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, 
 from app.cli.commands.run import carry_out
 from app.cli.settings import read_settings
 from app.core.config import PROJECT_DIR
+from app.core.files import write_private
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, MissingDependency, WeightsUnavailable
 from app.faces.embedder import load_network
 from app.faces.weights import WeightsStore, describe_weights
