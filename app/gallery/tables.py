@@ -42,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMBLOB
 from sqlalchemy.exc import NoSuchTableError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from app.core.database import Database, holding_off_others, unavailable
 from app.errors import DatabaseUnavailable
@@ -53,10 +53,7 @@ log = logging.getLogger(__name__)
 TABLE = "face_embeddings"
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
 COLUMNS_ADVICE = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
-# What later releases change, in SQL: version 2, version 3 and so on. The tables below have the change, too, for new
-# databases. A published change is never edited.
-CHANGES: tuple[str, ...] = ()
-VERSION = 1 + len(CHANGES)
+FIRST_VERSION = 3  # tables of versions 1 and 2 were only used while the program was developed
 MAX_ID_CHARACTERS = 64  # of a crew id; ids are compared byte by byte: to a roster, `a1` and `A1` may be two people
 MYSQL = ("mysql", "mariadb")
 # Whatever the database's own characters are: a photo's name may be in any language.
@@ -146,6 +143,9 @@ RUNS = Table(
     **OPTIONS,
 )
 VERSIONS = Table("face_schema", METADATA, Column("version", Integer, primary_key=True, autoincrement=False), **OPTIONS)
+# The column that each version after FIRST_VERSION adds. A published change is never edited.
+CHANGES: dict[int, Column[Any]] = {4: PHOTOS.c.stage}
+VERSION = max(CHANGES)
 
 
 def define_table(*, mysql: bool) -> Table:
@@ -247,8 +247,12 @@ def open_own_tables(database: Database) -> None:
 
 
 def check_version(database: Database) -> int:
-    """Return `read_version`. Raises DatabaseUnavailable for the tables of a newer program."""
+    """Return `read_version`. Raises DatabaseUnavailable for tables that this program cannot bring to VERSION."""
     version = read_version(database)
+    if 0 < version < FIRST_VERSION:
+        names = ", ".join(table.name for table in METADATA.sorted_tables)
+        older = f"las tablas del programa son de una versión de prueba ({version})"
+        raise unavailable(database.url, older, f"Borre {names}: la próxima ejecución las crea de nuevo.")
     if version > VERSION:
         newer = f"las tablas son de una versión más nueva del programa ({version}; esta conoce hasta la {VERSION})"
         raise unavailable(database.url, newer, "Use la versión nueva del programa también en este equipo.")
@@ -269,7 +273,7 @@ def pending_statements(version: int, dialect: Dialect) -> Iterator[str]:
         tables = METADATA.sorted_tables
         yield from (str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip() for table in tables)
     else:
-        yield from CHANGES[version - 1 :]
+        yield from (_add_column(CHANGES[number], dialect) for number in range(version + 1, VERSION + 1))
     yield f"INSERT INTO {VERSIONS.name} (version) VALUES ({VERSION})"  # noqa: S608  # constants
 
 
@@ -280,5 +284,16 @@ def _bring_up_to_date(connection: Connection) -> None:
         if inspect(connection).has_table(VERSIONS.name):
             # Waits for another run that has written its version and not yet committed it.
             version = connection.execute(select(func.max(VERSIONS.c.version)).with_for_update()).scalar() or 0
+        made = {_add_column(column, connection.dialect) for column in CHANGES.values() if _exists(connection, column)}
         for statement in pending_statements(version, connection.dialect):
-            connection.exec_driver_sql(statement)
+            if statement not in made:  # by a run that was cut short
+                connection.exec_driver_sql(statement)
+
+
+def _add_column(column: Column[Any], dialect: Dialect) -> str:
+    return f"ALTER TABLE {column.table.name} ADD COLUMN {CreateColumn(column).compile(dialect=dialect)}"
+
+
+def _exists(connection: Connection, column: Column[Any]) -> bool:
+    schema, table = inspect(connection), column.table.name
+    return schema.has_table(table) and column.name in {each["name"] for each in schema.get_columns(table)}

@@ -21,7 +21,7 @@ from typing import cast
 import numpy as np
 
 from app.core.config import PROJECT_DIR
-from app.errors import DangerousImage, Interrupted, kind_of
+from app.errors import DangerousImage, Interrupted, Retry, kind_of
 from app.photos.decoding import PIXELS_PER_MEGAPIXEL, DecodeOptions, Pixels
 from app.photos.sandbox_worker import LARGE, READY, REFUSED, REPLY, REQUEST, SHAPE
 
@@ -61,7 +61,9 @@ class Sandbox:
                 kind, payload = self._ask(content, options, math.inf)
         if kind == REFUSED:
             code, _, detail = payload.decode().partition("\n")
-            raise kind_of(code)(detail)
+            error = kind_of(code)
+            # An attacker who controls the process may only choose among the errors of a decoder.
+            raise (error if error.stage == "decode" and error.retry is Retry.OTHER_PHOTO else DangerousImage)(detail)
         width, height, reduction, rows, columns = SHAPE.unpack_from(payload)
         image = np.frombuffer(payload, np.uint8, offset=SHAPE.size).reshape(rows, columns, 3)
         return Pixels((width, height), image, reduction)

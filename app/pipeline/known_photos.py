@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.errors import Retry, kind_of
-from app.gallery.enrolments import Enrolment
 from app.planning.decisions import Case, Decision, is_stale, recalled
 from app.planning.rules import Rules
 from app.records import (
@@ -25,24 +24,24 @@ from app.records import (
 
 def recognise(photo: Photo, decision: Decision, rules: Rules) -> Skipped | Failed | None:
     """Return the outcome of a file that is enrolled, or that failed under the same rules; None for any other file."""
-    enrolment = _good_row(decision.case, rules)
-    if enrolment is not None and enrolment.sha256 == photo.sha256 and _was_seen_last(photo, decision.case):
-        return Skipped(photo.member, _why_skipped(enrolment, photo, SKIPPED_SAME_FILE), photo=photo)
-    return _known_failure(photo, decision.case, rules)
+    case = decision.case
+    if _is_enrolled(photo, case, rules) and _was_seen_last(photo, case):
+        return Skipped(photo.member, _why_skipped(case, photo, SKIPPED_SAME_FILE), photo=photo)
+    return _known_failure(photo, case, rules)
 
 
 def skip_unmoved(embedding: Embedding, decision: Decision) -> Skipped:
     """Return the outcome of a member whose row holds this vector already."""
-    photo, enrolment = embedding.photo, decision.case.enrolment
-    code = SKIPPED_REENCODED if enrolment is None else _why_skipped(enrolment, photo, SKIPPED_REENCODED)
-    return Skipped(photo.member, code, embedding.timings_ms, embedding.analysis, photo)
+    code = _why_skipped(decision.case, embedding.photo, SKIPPED_REENCODED)
+    return Skipped(embedding.member, code, embedding.timings_ms, embedding.analysis, embedding.photo)
 
 
-def _good_row(case: Case, rules: Rules) -> Enrolment | None:
-    enrolment = case.enrolment
-    if enrolment is None or rules.force or len(enrolment.active_ids) > 1 or is_stale(enrolment, rules):
-        return None
-    return enrolment if enrolment.active or case.came_back else None
+def _is_enrolled(photo: Photo, case: Case, rules: Rules) -> bool:
+    """Tell whether the member's only row is of this file and stays."""
+    row = case.enrolment
+    if row is None or rules.force or len(row.active_ids) > 1 or is_stale(row, rules):
+        return False
+    return (row.active or case.came_back) and row.sha256 == photo.sha256
 
 
 def _was_seen_last(photo: Photo, case: Case) -> bool:
@@ -61,7 +60,10 @@ def _known_failure(photo: Photo, case: Case, rules: Rules) -> Failed | None:
     return replace(recalled(photo.member, photo_record), photo=photo)
 
 
-def _why_skipped(enrolment: Enrolment, photo: Photo, otherwise: str) -> str:
-    if not enrolment.active:
+def _why_skipped(case: Case, photo: Photo, otherwise: str) -> str:
+    row = case.enrolment
+    if row is None:
+        return otherwise
+    if not row.active:
         return SKIPPED_REACTIVATED
-    return SKIPPED_RENAMED if enrolment.url != photo.url else otherwise
+    return SKIPPED_RENAMED if row.url != photo.url else otherwise

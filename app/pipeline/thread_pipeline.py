@@ -104,8 +104,9 @@ class Pipeline:
             downloads.stop()  # without waiting: a server may keep one hanging
             workers.stop()
             workers.join(self._options.leave_s)  # `leave` takes care of threads that still hang
-        left = [item.decision for item in self._under_way]
-        for decision in itertools.chain(left, waiting):
+        for item in self._under_way:  # with the picture: another member may have it, too
+            yield [Processed(item.decision, Skipped(item.decision.member, SKIPPED_INTERRUPTED, analysis=item.analysis))]
+        for decision in waiting:
             yield [Processed(decision, Skipped(decision.member, SKIPPED_INTERRUPTED))]
         if trouble is not None:
             raise trouble

@@ -110,7 +110,8 @@ def is_stale(enrolment: Enrolment, rules: Rules) -> bool:
 
 def recalled(member: CrewMember, photo_record: PhotoRecord) -> Failed:
     """Return the failure that an earlier run recorded."""
-    return Failed(member, photo_record.stage, photo_record.code, photo_record.detail, recalled=True)
+    stage = photo_record.stage or kind_of(photo_record.code).stage  # older records have none
+    return Failed(member, stage, photo_record.code, photo_record.detail, recalled=True)
 
 
 def _about_its_row(case: Case, rules: Rules) -> Decision | None:

@@ -78,16 +78,9 @@ def render(review: Review, *, thumbnails: bool) -> str:
         reasons=[(heading, [each for each in choices if each[0] == kind]) for kind, heading, _ in SECTIONS],
         numbers=numbers,
         without_thumbnail=sum(bool(entry.thumbnail) and not picture for entry, picture in shown) if thumbnails else 0,
-        detail_beside_advice=detail_beside_advice,
         bars_of=bars_of,
         describe_plot=describe_plot,
     )
-
-
-def detail_beside_advice(entry: Entry) -> str:
-    """Return the entry's detail without a clause that its advice repeats: the page shows both."""
-    advice = entry.advice.casefold()
-    return "; ".join(each for each in entry.detail.split("; ") if not advice.startswith(each.casefold()))
 
 
 def with_thumbnails(entries: Iterable[Entry], budget: int) -> Iterator[tuple[Entry, str]]:

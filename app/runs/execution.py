@@ -65,8 +65,9 @@ class Execution:
             stages = Stages(context.source, faces, temp, context.rules, request.thumbnails, request.debug)
             self._changes.carry_out()
             with self._settling(shared):
-                for outcome in storing.outcomes(self._processed(stages)):
-                    self._take(outcome, shared, guard)
+                for results in self._pipelines(stages):
+                    for outcome in storing.outcomes(results):
+                        self._take(outcome, shared, guard)
         self._result.reported = list(shared.reported(self._result.outcomes))
 
     def _shared_photo_check(self) -> SharedPhotoCheck:
@@ -86,17 +87,17 @@ class Execution:
             armed=not self._context.request.allow_mass_change,
         )
 
-    def _processed(self, stages: Stages) -> Iterator[list[Processed]]:
-        """Run the pipeline. Members who were under way when a run crashed come last, each alone: if it crashes again,
-        the next run knows with whom."""
+    def _pipelines(self, stages: Stages) -> Iterator[Iterator[list[Processed]]]:
+        """Yield the results of one pipeline after the other. Members who were under way when a run crashed come last,
+        each alone, after the vectors of all others are stored: if it crashes again, the next run knows with whom."""
         context = self._context
         suspects = [each for each in self._pending if each.case.suspect]
         others = [each for each in self._pending if not each.case.suspect]
         options = PipelineOptions.of(context.settings)
         alone = dataclasses.replace(options, download_threads=1, worker_threads=1, batch_size=1)
-        yield from Pipeline(stages, options, context.stop).run(self._writer.mark_under_way(others))
+        yield Pipeline(stages, options, context.stop).run(self._writer.mark_under_way(others))
         for decision in suspects:
-            yield from Pipeline(stages, alone, context.stop).run(self._writer.mark_under_way([decision]))
+            yield Pipeline(stages, alone, context.stop).run(self._writer.mark_under_way([decision]))
 
     def _take(self, outcome: Outcome, shared: SharedPhotoCheck, guard: AbortGuard) -> None:
         self._context.observer.outcome(outcome)

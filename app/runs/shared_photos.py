@@ -13,7 +13,7 @@ import numpy as np
 
 from app.errors import PlaceholderPhoto, SharedPhoto
 from app.photos.shared_pictures import SamePhotoGroup, SharedPictures
-from app.pipeline.work_item import Processed
+from app.pipeline.work_item import Processed, log_stage
 from app.planning.decisions import Case
 from app.records import CrewMember, Embedding, Failed, Outcome, PhotoAnalysis, Picture, Skipped, Stored
 
@@ -39,16 +39,17 @@ class SharedPhotoCheck:
         """Register the picture of a processed member and return the result, with a thumbnail only if the report shows
         it. If another member has the picture, return SharedPhoto, whatever else is wrong with the photo."""
         result = processed.result
-        if isinstance(result, Skipped):
-            if result.photo is not None:
-                self.keep(processed.decision.case)
+        if isinstance(result, Skipped) and result.photo is not None:
+            self.keep(processed.decision.case)
             return result
         if isinstance(result, Failed) and result.recalled:
             return result
         picture = result.analysis.picture if result.analysis else None
         group = None if picture is None else self._pictures.register(result.member.crew_id, picture)
+        if isinstance(result, Skipped):  # interrupted, perhaps after the face was found
+            return Skipped(result.member, result.code)
         if group is not None and self._reject:
-            return self._illustrated(shared_failure(result, _same_as(group)))
+            return self._illustrated(_refuse(result, group, "detect"))
         return self._illustrated(result)
 
     def keep(self, case: Case) -> None:
@@ -60,7 +61,7 @@ class SharedPhotoCheck:
     def refuse(self, embedding: Embedding) -> Failed | None:
         """Return the failure if another member with the picture has come since `admit`."""
         group = self._pictures.group_of(embedding.member.crew_id) if self._reject else None
-        return None if group is None else shared_failure(embedding, _same_as(group))
+        return None if group is None else _refuse(embedding, group, "store")
 
     def take_late(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Stored]]:
         """Yield the members who are in the gallery although another one with their picture has come since: their
@@ -113,6 +114,12 @@ class SharedPhotoCheck:
             self._thumbnail_bytes += len(analysis.thumbnail)
             return result
         return dataclasses.replace(result, analysis=dataclasses.replace(analysis, thumbnail=b""))
+
+
+def _refuse(result: Embedding | Failed, group: SamePhotoGroup, stage: str) -> Failed:
+    failure = shared_failure(result, _same_as(group))
+    log_stage(failure.crew_id, stage, 0.0, failure)
+    return failure
 
 
 def shared_failure(result: Embedding | Failed | Stored, detail: str = "") -> Failed:

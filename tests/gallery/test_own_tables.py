@@ -12,11 +12,11 @@ from sqlalchemy.dialects import mysql, sqlite
 
 from app.core.database import REFUSED_ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable
-from app.gallery import tables
 from app.gallery.reading import DENIED, DENIED_ADVICE
 from app.gallery.tables import (
     ATTEMPTS,
     CONTRACTS,
+    FIRST_VERSION,
     PHOTOS,
     RUNS,
     VECTORS,
@@ -262,12 +262,38 @@ def test_nothing_is_printed_for_tables_that_are_up_to_date() -> None:
     assert list(pending_statements(VERSION + 1, mysql.dialect())) == []
 
 
-def test_a_later_release_changes_the_tables_that_it_finds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def older_tables(database: Database) -> None:
+    """Make the tables of version 3, which knew no stage."""
     open_own_tables(database)
-    monkeypatch.setattr(tables, "CHANGES", ("ALTER TABLE face_runs ADD COLUMN nota TEXT",))
-    monkeypatch.setattr(tables, "VERSION", 2)
-    printed = ["ALTER TABLE face_runs ADD COLUMN nota TEXT", "INSERT INTO face_schema (version) VALUES (2)"]
-    assert list(pending_statements(1, database.engine.dialect)) == printed
+    run_sql(database, "ALTER TABLE face_photos DROP COLUMN stage")
+    run_sql(database, "UPDATE face_schema SET version = 3")
+    run_sql(database, "INSERT INTO face_photos (crew_id, code) VALUES ('1', 'no_face')")
+
+
+def test_tables_of_the_release_before_are_changed_and_keep_their_rows(database: Database) -> None:
+    older_tables(database)
+    printed = list(pending_statements(3, database.engine.dialect))
+    assert printed == [
+        "ALTER TABLE face_photos ADD COLUMN stage VARCHAR(20)",
+        f"INSERT INTO face_schema (version) VALUES ({VERSION})",  # noqa: S608
+    ]
     open_own_tables(database)
-    assert run_sql(database, "SELECT nota FROM face_runs") == []
-    assert read_version(database) == 2
+    assert run_sql(database, "SELECT crew_id, code, stage FROM face_photos") == [("1", "no_face", None)]
+    assert read_version(database) == VERSION
+
+
+def test_a_change_that_a_run_was_cut_short_in_is_completed(database: Database) -> None:
+    """MySQL commits the new column before the version is written."""
+    older_tables(database)
+    run_sql(database, "ALTER TABLE face_photos ADD COLUMN stage VARCHAR(20)")
+    open_own_tables(database)
+    assert read_version(database) == VERSION
+
+
+@pytest.mark.parametrize("version", range(1, FIRST_VERSION))
+def test_tables_from_before_the_first_release_are_refused(database: Database, version: int) -> None:
+    open_own_tables(database)
+    run_sql(database, f"UPDATE face_schema SET version = {version}")  # noqa: S608
+    with pytest.raises(DatabaseUnavailable, match="versión de prueba") as caught:
+        open_own_tables(database)
+    assert "face_photos" in caught.value.advice

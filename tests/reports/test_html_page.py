@@ -17,9 +17,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from app.core.files import write_private
-from app.errors import kind_of
 from app.reports import html_page as page
-from app.reports.html_page import detail_beside_advice, render, with_thumbnails, write_report
+from app.reports.html_page import render, with_thumbnails, write_report
 from app.reports.photo_review import Changes, Distribution, Entry, Review
 from app.runs.result import RunResult
 from app.runs.shared_photos import MAX_THUMBNAIL_BYTES
@@ -50,13 +49,6 @@ REVIEW = Review(
     Changes(("Eva <i>Sol</i> (8)",), new=1, open=2),
     (Distribution("Sharpness", "La cara está borrosa", (3, 61, 62), warn=40, reject=10),),
 )
-
-
-def test_what_the_advice_begins_with_is_not_shown_in_the_detail_too() -> None:
-    advice = kind_of("invalid_image").advice
-    details = ("los datos están dañados o incompletos; suba otra vez el archivo original", "no se ve", "")
-    entries = [entry("1", "Ana", detail=detail, advice=advice) for detail in details]
-    assert [detail_beside_advice(each) for each in entries] == ["los datos están dañados o incompletos", "no se ve", ""]
 
 
 @pytest.fixture(scope="module")
