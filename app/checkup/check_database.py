@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 import statistics
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from app.checkup.check_certificate import judge_expiry, read_date
-from app.checkup.finding import BROKEN, DATABASE, WARNING, Finding
+from app.checkup.finding import BROKEN, DATABASE, OK, WARNING, Finding
 from app.core.config import Settings
 from app.core.database import Database, describe_url
 
@@ -25,11 +25,11 @@ MAX_CLOCK_DRIFT = timedelta(minutes=1)
 # A row of face_photos with its thumbnail, as SQL; and the rows that the run writes in one statement, or a batch.
 ROW_BYTES, ROWS_AT_ONCE = 16_000, 32
 LEAST_WAIT_S = 60  # a connection is idle that long while photos are downloaded
-LOOPBACK = "localhost"
 READ_ONLY = ("read_only", "super_read_only", "innodb_read_only")  # any of them; the first lets administrators write
-VARIABLES = ("max_allowed_packet", "wait_timeout", *READ_ONLY)
 MAY_WRITE_ANYWAY = ("SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN", "CONNECTION_ADMIN", "ALL PRIVILEGES")
 PINGS = 3
+WARN_BEFORE = timedelta(days=21)  # a certificate expires
+RENEW = "Pida a quien administra ese servidor que renueve el certificado."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,7 @@ class Server:
     cipher: str
     certificate_until: datetime | None
     variables: Mapping[str, str]
-    grants: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return "MariaDB" if self.is_mariadb else "MySQL"
+    grants: Sequence[str]
 
 
 def check_database(settings: Settings, stop: threading.Event) -> Generator[Finding, None, Database | None]:
@@ -84,8 +80,8 @@ def _read_server(connection: Connection) -> Server:
         server_time = connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()
         seconds.append(time.perf_counter() - started)
         drifts.append(server_time - datetime.now(timezone.utc).replace(tzinfo=None))
-    status = dict(_pairs(connection, "SHOW SESSION STATUS LIKE 'Ssl%'"))
-    names = ", ".join(f"'{name}'" for name in VARIABLES)
+    status = _pairs(connection, "SHOW SESSION STATUS LIKE 'Ssl%'")
+    names = ", ".join(f"'{name}'" for name in ("max_allowed_packet", "wait_timeout", *READ_ONLY))
     return Server(
         version=str(connection.execute(text("SELECT VERSION()")).scalar_one()),
         numbers=tuple(n for n in connection.dialect.server_version_info or () if isinstance(n, int)),
@@ -94,13 +90,26 @@ def _read_server(connection: Connection) -> Server:
         drift=min(drifts, key=abs),
         cipher=status.get("Ssl_cipher", ""),
         certificate_until=read_date(status.get("Ssl_server_not_after", "")),
-        variables=dict(_pairs(connection, f"SHOW VARIABLES WHERE Variable_name IN ({names})")),
-        grants=tuple(str(row[0]) for row in connection.execute(text("SHOW GRANTS"))),
+        variables=_pairs(connection, f"SHOW VARIABLES WHERE Variable_name IN ({names})"),
+        grants=read_grants(connection),
     )
 
 
-def _pairs(connection: Connection, sql: str) -> Iterator[tuple[str, str]]:
-    return ((str(row[0]), str(row[1])) for row in connection.execute(text(sql)))
+def _pairs(connection: Connection, sql: str) -> dict[str, str]:
+    return {str(name): str(value) for name, value in connection.execute(text(sql))}
+
+
+def read_grants(connection: Connection) -> list[str]:
+    """Return the statements that gave the connected user its rights."""
+    return [str(line) for line in connection.execute(text("SHOW GRANTS")).scalars()]
+
+
+def read_date(words: str) -> datetime | None:
+    """Parse a date as OpenSSL writes it; None for anything else."""
+    try:
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(words), timezone.utc)
+    except ValueError:
+        return None
 
 
 def is_loopback(host: str) -> bool:
@@ -108,7 +117,7 @@ def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host.lower() == LOOPBACK
+        return host.lower() == "localhost"
 
 
 def judge_server(server: Server, tls: str, *, is_near: bool, batch: int) -> Iterator[Finding]:
@@ -127,12 +136,13 @@ def judge_server(server: Server, tls: str, *, is_near: bool, batch: int) -> Iter
 
 def _judge_version(server: Server) -> Finding:
     message = server.version if server.is_mariadb else f"MySQL {server.version}"
-    oldest = OLDEST[server.name]
+    maker = "MariaDB" if server.is_mariadb else "MySQL"
+    oldest = OLDEST[maker]
     if server.numbers >= oldest:
         return DATABASE.ok("version", message)
     wanted = ".".join(map(str, oldest))
-    advice = f"Actualice el servidor a {server.name} {wanted} o posterior."
-    return DATABASE.warning("version", f"{message}: el programa está probado desde {server.name} {wanted}", advice)
+    advice = f"Actualice el servidor a {maker} {wanted} o posterior."
+    return DATABASE.warning("version", f"{message}: el programa está probado desde {maker} {wanted}", advice)
 
 
 def _judge_latency(server: Server) -> Finding:
@@ -188,3 +198,14 @@ def _judge_read_only(server: Server) -> Iterator[Finding]:
         yield DATABASE.warning("read_only", "el servidor es de solo lectura; este usuario puede escribir igual", advice)
     else:
         yield DATABASE.broken("read_only", f"el servidor es de solo lectura ({', '.join(enabled)})", advice)
+
+
+def judge_expiry(until: datetime, whose: str, now: datetime | None = None) -> tuple[str, str, str]:
+    """Return level, sentence and advice for a certificate that is valid until then."""
+    left, day = until - (now or datetime.now(timezone.utc)), f"{until:%d/%m/%Y}"
+    if left <= timedelta(0):
+        return BROKEN, f"el certificado {whose} venció el {day}", RENEW
+    if left < WARN_BEFORE:
+        days = {0: "menos de un día", 1: "un día"}.get(left.days, f"{left.days} días")
+        return WARNING, f"el certificado {whose} vence en {days}, el {day}", RENEW
+    return OK, f"válido hasta el {day}", ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from sqlalchemy import func, select
 
@@ -31,9 +31,10 @@ NO_LOG = "Vea logs/app.log y el historial (--history)."
 
 
 def check_gallery(
-    settings: Settings, database: Database, faces: FaceExtractor | None, now: datetime
+    settings: Settings, database: Database, faces: FaceExtractor | None
 ) -> Generator[Finding, None, None]:
     """Check what the tables record. Creates none. Raises DatabaseUnavailable."""
+    now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
     spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     if not spec.weights_sha256:
         spec = known_spec(database, spec)
@@ -56,7 +57,6 @@ def check_gallery(
 
 
 def _check_models(gallery: Gallery) -> Finding:
-    """Compare the embedding specs of the active rows with this installation's."""
     in_use = select(func.count()).select_from(gallery.table).where(gallery.table.c.active)
     active = gallery.database.transaction(lambda connection: int(connection.execute(in_use).scalar_one()))
     others, model = len(gallery.incompatible_rows()), gallery.spec.model
@@ -92,10 +92,8 @@ def _check_lock(database: Database, now: datetime) -> Finding:
     if not open_lock(database).is_held():
         return RUNS.ok("lock", "libre: ninguna ejecución en marcha")
     run = RunHistory(database).under_way(now)
-    if run is None:
-        return RUNS.ok("lock", "hay una ejecución en marcha")
-    text = f"hay una ejecución en marcha en {run.host} (proceso {run.pid}), {say_ago(now - run.started_at)}"
-    return RUNS.ok("lock", text)
+    where = f" en {run.host} (proceso {run.pid}), {say_ago(now - run.started_at)}" if run else ""
+    return RUNS.ok("lock", f"hay una ejecución en marcha{where}")
 
 
 def judge_runs(runs: Sequence[PastRun], now: datetime) -> Iterator[Finding]:

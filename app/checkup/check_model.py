@@ -11,23 +11,21 @@ from urllib.request import url2pathname
 
 import requests
 
-from app.checkup.check_machine import check_folder, format_bytes
+from app.checkup.check_installation import check_folder, format_bytes
 from app.checkup.finding import MODEL, Finding
 from app.core.config import BYTES_PER_MB, Settings
 from app.faces.detector import LIBRARY_MTCNN, OWN_MTCNN
 from app.faces.weights import SIZES_MB, WeightsFile, WeightsStore, describe_weights, open_weights
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
 
-NOTHING_TO_LOAD = (OWN_MTCNN, LIBRARY_MTCNN)  # detectors that download nothing
 ADDRESS_TIMEOUT_S = 5
 UNKNOWN_SIZE_MB = 600  # DeepFace's largest file
 
 
 def check_model(settings: Settings) -> Generator[Finding, None, FaceExtractor | None]:
-    """Load the networks and return them; None where that would need a download. Raises UnknownModel,
-    WeightsUnavailable."""
+    """Load the networks and return them; None if that needs a download. Raises UnknownModel, WeightsUnavailable."""
     weights, file = open_weights(settings), describe_weights(settings.FACE_MODEL)
-    if file is None or settings.FACE_DETECTOR not in NOTHING_TO_LOAD:
+    if file is None or settings.FACE_DETECTOR not in (OWN_MTCNN, LIBRARY_MTCNN):
         name = settings.FACE_MODEL if file is None else settings.FACE_DETECTOR
         yield MODEL.unchecked(f"DeepFace descarga {name} por su cuenta al ejecutar: no se puede mirar sin hacerlo")
         return None
@@ -44,7 +42,6 @@ def check_model(settings: Settings) -> Generator[Finding, None, FaceExtractor | 
 
 
 def _check_download(weights: WeightsStore, file: WeightsFile, mirror: str) -> Iterator[Finding]:
-    """Check what the first run will download: how much, from which server, and whether the disk has room."""
     guess = SIZES_MB.get(file.model, UNKNOWN_SIZE_MB) * BYTES_PER_MB
     for address in file.sources(mirror):
         size = _size_at(address)

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
 
-from app.checkup.check_certificate import RENEW, certificate_until, judge_expiry
-from app.checkup.check_database import is_loopback
+from app.checkup.check_database import RENEW, is_loopback, judge_expiry, read_date
+from app.checkup.check_roster import photo_urls
 from app.checkup.finding import PHOTOS, Finding
 from app.core.config import Settings
 from app.core.redaction import without_credentials
-from app.errors import BadName, DangerousImage, InvalidImage, ItemError, PhotoNotFound, PhotoUnavailable
+from app.errors import DangerousImage, InvalidImage, ItemError, PhotoNotFound, PhotoUnavailable
 from app.photos.decoding import DecodeOptions
 from app.photos.kinds import find_kind
 from app.photos.sandbox import Sandbox
 from app.photos.sources import Source, open_source
-from app.photos.urls import photo_url
 from app.records import Answer, CrewMember, Photo, Version
 
-FILES = "file://"
 SAMPLES = 3  # members whose photos are requested, until one of them has one
 ATTEMPTS = 3  # a failure that passes says little about the server
 SLOW_S = 2.0  # with eight downloads at a time, 10,000 photos take forty minutes
-HTTPS_PORT = 443
-UNREACHABLE_ADVICE = "Compruebe que el servidor de fotos esté en marcha y que IMAGE_BASE_URL sea correcta."
 # By OpenSSL's error numbers, X509_V_ERR_...
 UNTRUSTED = {
     10: "venció",
@@ -71,23 +69,25 @@ def check_photos(
     """Check the server with one photo, which is requested twice (HEAD and GET) and decoded in memory."""
     url = settings.IMAGE_BASE_URL
     source = open_source(settings.model_copy(update={"HTTP_ATTEMPTS": ATTEMPTS}), stop)
-    if not url.startswith(FILES):
+    is_file = url.startswith("file://")
+    if not is_file:
         yield _judge_address(url)
-        if url.startswith("https://"):
-            yield _check_certificate(url, settings.HTTP_CONNECT_TIMEOUT_S)
-    tried = []
-    for member in _spread(list(_fetchable(members, url))):
+    if url.startswith("https://"):
+        yield _check_certificate(url, settings.HTTP_CONNECT_TIMEOUT_S)
+    tried: list[Sample | ItemError] = []
+    for member in _choose_samples(members, url):
         tried.append(_take_sample(source, member))
         if not isinstance(tried[-1], PhotoNotFound):
             break
-    sample = tried[-1] if tried else None
-    if isinstance(sample, Sample):
-        yield from _judge_sample(sample, is_file=url.startswith(FILES))
-        yield _judge_image(sample, DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE), stop)
-    elif sample is None:
+    if not tried:
         yield PHOTOS.unchecked("en el padrón no hay ninguna foto que pedir")
+    elif isinstance(tried[-1], ItemError):
+        yield _judge_failure(tried[-1], len(tried), url)
     else:
-        yield _judge_failure(sample, len(tried), url)
+        yield _judge_speed(tried[-1])
+        if not is_file:
+            yield _judge_validators(tried[-1])
+        yield _judge_image(tried[-1], DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE), stop)
 
 
 def _judge_address(url: str) -> Finding:
@@ -105,11 +105,10 @@ def _check_certificate(url: str, timeout_s: float) -> Finding:
     environment = requests.Session().merge_environment_settings(url, {}, None, None, None)
     if requests.utils.select_proxy(url, environment["proxies"]):
         return PHOTOS.unchecked("se llega por un proxy: no se puede mirar desde aquí", "certificate")
-    trusted = Path(
-        environment["verify"] if isinstance(environment["verify"], str) else requests.utils.DEFAULT_CA_BUNDLE_PATH
-    )
+    verify = environment["verify"]
+    trusted = Path(verify if isinstance(verify, str) else requests.utils.DEFAULT_CA_BUNDLE_PATH)
     try:
-        until = certificate_until(parts.hostname or "", parts.port or HTTPS_PORT, trusted, timeout_s)
+        until = _certificate_until(parts.hostname or "", parts.port or 443, trusted, timeout_s)
     except ssl.SSLCertVerificationError as error:
         message = f"el certificado del servidor no es válido: {UNTRUSTED.get(error.verify_code, error.verify_message)}"
         return PHOTOS.broken("certificate", message, RENEW)
@@ -120,22 +119,28 @@ def _check_certificate(url: str, timeout_s: float) -> Finding:
     return Finding(PHOTOS.name, "certificate", *judge_expiry(until, "del servidor de fotos"))
 
 
-def _fetchable(members: Sequence[CrewMember], url: str) -> Iterator[CrewMember]:
-    """Yield the members whose id and photo name make a URL."""
-    for member in members:
-        with suppress(BadName):
-            photo_url(url, member)
-            yield member
+def _certificate_until(host: str, port: int, authorities: Path, timeout_s: float) -> datetime | None:
+    """Return when the certificate of a TLS server expires; None if it does not say. `authorities`: whom to trust, as a
+    file or folder of certificates. Raises ssl.SSLCertVerificationError, OSError, UnicodeError for an impossible host.
+    """
+    cafile, capath = (None, authorities) if authorities.is_dir() else (authorities, None)
+    context = ssl.create_default_context(cafile=cafile, capath=capath)
+    with (
+        socket.create_connection((host, port), timeout_s) as plain,
+        context.wrap_socket(plain, server_hostname=host) as encrypted,
+    ):
+        return read_date(str((encrypted.getpeercert() or {}).get("notAfter", "")))
 
 
-def _spread(members: Sequence[CrewMember]) -> list[CrewMember]:
-    """Return the first, the middle and the last member: neighbours may lack their photos for the same reason."""
-    last = len(members) - 1
-    return [members[place] for place in sorted({last * step // (SAMPLES - 1) for step in range(SAMPLES)}) if members]
+def _choose_samples(members: Sequence[CrewMember], url: str) -> list[CrewMember]:
+    """Return the first, the middle and the last member with a URL: neighbours may lack photos for the same reason."""
+    urls = photo_urls(members, url)
+    fetchable = [member for member in members if member.crew_id in urls]
+    last = len(fetchable) - 1
+    return [fetchable[place] for place in sorted({last * step // (SAMPLES - 1) for step in range(SAMPLES)}) if urls]
 
 
 def _take_sample(source: Source, member: CrewMember) -> Sample | ItemError:
-    """Ask for the member's photo, then download it, and time both."""
     download = InMemoryDownload()
     started = time.perf_counter()
     try:
@@ -155,7 +160,8 @@ def _take_sample(source: Source, member: CrewMember) -> Sample | ItemError:
 def _judge_failure(error: ItemError, tried: int, url: str) -> Finding:
     """Judge the last error of `tried` members of whom none gave a photo."""
     if isinstance(error, PhotoUnavailable):
-        return PHOTOS.broken("reach", f"{without_credentials(url)}: {error.detail}", UNREACHABLE_ADVICE)
+        advice = "Compruebe que el servidor de fotos esté en marcha y que IMAGE_BASE_URL sea correcta."
+        return PHOTOS.broken("reach", f"{without_credentials(url)}: {error.detail}", advice)
     if isinstance(error, PhotoNotFound):
         message = f"ninguna de las fotos pedidas ({tried}) está en el servidor: {error.detail}"
         advice = "Compare IMAGE_BASE_URL con la dirección de una foto en el navegador."
@@ -164,16 +170,12 @@ def _judge_failure(error: ItemError, tried: int, url: str) -> Finding:
     return PHOTOS.warning("reach", f"{error.title}: {error.detail}", error.advice)
 
 
-def _judge_sample(sample: Sample, *, is_file: bool) -> Iterator[Finding]:
-    """Judge the server's speed and, unless the photos lie in a folder, how it announces changes."""
+def _judge_speed(sample: Sample) -> Finding:
     crew_id, kilobytes = sample.photo.member.crew_id, len(sample.content) / 1000
     message = f"foto de {crew_id}: {kilobytes:.0f} kB en {sample.fetched_ms:.0f} ms"
     if sample.fetched_ms > SLOW_S * 1000:
-        yield PHOTOS.warning("reach", f"{message}: es lento", "Revise la red, o suba DOWNLOAD_THREADS en .env.")
-    else:
-        yield PHOTOS.ok("reach", message)
-    if not is_file:
-        yield _judge_validators(sample)
+        return PHOTOS.warning("reach", f"{message}: es lento", "Revise la red, o suba DOWNLOAD_THREADS en .env.")
+    return PHOTOS.ok("reach", message)
 
 
 def _judge_image(sample: Sample, options: DecodeOptions, stop: threading.Event) -> Finding:

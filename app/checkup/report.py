@@ -83,8 +83,6 @@ LABELS = {
     "last": "Última",
     "dead": "Murieron",
     "set_aside": "Apartadas",
-    "all": "",
-    INTERRUPTED: "",
     "failed": "Error",
     "unexpected": "Error",
 }
@@ -99,7 +97,8 @@ def finding_lines(finding: Finding, previous: Finding | None, width: int | None)
     None for `width` folds nothing.
     """
     heading = [] if previous and previous.area == finding.area else ["", AREAS[finding.area]]
-    start = "  " + set_cell_size(MARKS[finding.level], MARK_CELLS) + set_cell_size(LABELS[finding.name], LABEL_CELLS)
+    label = LABELS.get(finding.name, "")
+    start = "  " + set_cell_size(MARKS[finding.level], MARK_CELLS) + set_cell_size(label, LABEL_CELLS)
     row = fold(start + printable(finding.text), width and width - WIDE_MARK, INDENT)
     return [*heading, *row, *_advice(finding.advice, width)]
 

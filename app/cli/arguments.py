@@ -9,15 +9,15 @@ import argparse
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn
 
 from app.core.streams import STDOUT
 from app.errors import EXIT_NOT_STARTED
 
-PROGRAM = "./run_embeddings.sh"
-HELP_WIDTH = 96
 MAX_MINUTES = 60 * 24 * 366
 INSTEAD = ("--check", "--history", "--forget", "--print-schema")
 WHO = ("--all", "--crew-id", "--retry-failed", "--migrate", "--demo")
@@ -81,18 +81,13 @@ def _days(text: str) -> int:
     return int(text)
 
 
-def _value(metavar: str, of: Callable[[str], Any]) -> dict[str, Any]:
-    """Return argparse's settings of an option with a value."""
-    return {"metavar": metavar, "type": of}
-
-
 FLAG = {"action": "store_true"}
 EXCLUSIVE = "a quién procesar"  # at most one of this group
-# The options by group, as the help shows them: names, help, and argparse's other settings.
-GROUPS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
+# The options by group, as the help shows them: names and value, help, and the value's type or argparse's settings.
+GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], ...]] = {
     EXCLUSIVE: (
         ("--all", "todos los tripulantes activos sin embedding al día", FLAG),
-        ("--crew-id", "solo este tripulante", _value("ID", _given)),
+        ("--crew-id ID", "solo este tripulante", _given),
         ("--retry-failed", "solo los que fallaron, ahora mismo", FLAG),
         (
             "--migrate",
@@ -104,46 +99,34 @@ GROUPS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
     "cómo": (
         ("--plan", "dice qué haría y por qué; no escribe nada", FLAG),
         ("--force", "regenera también los que están al día", FLAG),
-        (
-            "--refresh",
-            "full: descarga todas las fotos y compara su contenido",
-            {"choices": ["full"], "metavar": "full"},
-        ),
-        (
-            "--purge-after",
-            "borra los vectores de quienes faltan en el padrón desde hace más días",
-            _value("DÍAS", _days),
-        ),
+        ("--refresh full", "full: descarga todas las fotos y compara su contenido", {"choices": ["full"]}),
+        ("--purge-after DÍAS", "borra los vectores de quienes faltan en el padrón desde hace más días", _days),
         (
             "--allow-mass-change",
             "permite desactivar o borrar a muchos a la vez, y no se detiene ante lo sospechoso",
             FLAG,
         ),
         ("--accept-low-quality", "guarda también las fotos de calidad insuficiente, marcadas en face_photos", FLAG),
-        ("--max-minutes", "termina en orden a los N minutos; la ejecución siguiente continúa", _value("N", _minutes)),
+        ("--max-minutes N", "termina en orden a los N minutos; la ejecución siguiente continúa", _minutes),
     ),
     "con qué": (
         (
-            "--photos",
+            "--photos DIR",
             "sin MySQL ni servidor web: fotos en DIR/<crew_id>/<foto>, embeddings en DIR/embeddings.db",
-            _value("DIR", _path),
+            _path,
         ),
-        ("--model", "modelo de DeepFace (por omisión, FACE_MODEL: Facenet512)", _value("NOMBRE", _given)),
-        ("--detector", "detector de rostros (por omisión, FACE_DETECTOR: mtcnn)", _value("NOMBRE", _given)),
+        ("--model NOMBRE", "modelo de DeepFace (por omisión, FACE_MODEL: Facenet512)", _given),
+        ("--detector NOMBRE", "detector de rostros (por omisión, FACE_DETECTOR: mtcnn)", _given),
     ),
     "en lugar de procesar": (
         ("--check", "comprueba todo lo que hace falta para ejecutar y dice qué hacer; no escribe nada", FLAG),
         ("--history", "muestra las últimas ejecuciones", FLAG),
-        ("--forget", "borra todo lo que se guarda de esta persona", _value("ID", _given)),
+        ("--forget ID", "borra todo lo que se guarda de esta persona", _given),
         ("--print-schema", "escribe el SQL de las tablas que faltan", FLAG),
     ),
     "qué mostrar": (
-        ("--json", "escribe la ejecución como JSON («-»: salida estándar)", _value("ARCHIVO", _given)),
-        (
-            "--metrics",
-            "escribe métricas para Prometheus (textfile collector de node exporter)",
-            _value("ARCHIVO", _plain_file),
-        ),
+        ("--json ARCHIVO", "escribe la ejecución como JSON («-»: salida estándar)", _given),
+        ("--metrics ARCHIVO", "escribe métricas para Prometheus (textfile collector de node exporter)", _plain_file),
         ("--quiet", "solo habla si hay algo nuevo que atender: para cron", FLAG),
         ("--no-thumbnails", "el informe logs/report.html no lleva fotos", FLAG),
         ("--debug", "registro detallado y tiempos de cada etapa", FLAG),
@@ -153,10 +136,7 @@ GROUPS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
 
 
 class SpanishFormatter(argparse.RawDescriptionHelpFormatter):
-    """Writes lines of a fixed width, so that docs/uso.md can hold the text, and `uso` instead of `usage`."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=HELP_WIDTH, max_help_position=28)
+    """Writes `uso` instead of `usage`."""
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
         super().add_usage(usage, actions, groups, prefix or "uso: ")
@@ -174,8 +154,9 @@ class SpanishParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     parser = SpanishParser(
-        prog=PROGRAM,
-        formatter_class=SpanishFormatter,
+        prog="./run_embeddings.sh",
+        # A fixed width, so that docs/uso.md can hold the text.
+        formatter_class=partial(SpanishFormatter, width=96, max_help_position=28),
         add_help=False,
         allow_abbrev=False,  # run_embeddings.sh looks for the word --demo, unabbreviated
         description="Genera los embeddings faciales de los tripulantes activos y los guarda en face_embeddings.",
@@ -190,23 +171,23 @@ def build_parser() -> argparse.ArgumentParser:
     for title, options in GROUPS.items():
         group = parser.add_argument_group(title)
         target = group.add_mutually_exclusive_group() if title == EXCLUSIVE else group
-        for names, help_text, settings in options:
-            target.add_argument(*names.split(), help=help_text, **settings)
+        for words, help_text, of in options:
+            names = [word for word in words.split() if word.startswith("-")]
+            settings: dict[str, Any] = dict(of) if isinstance(of, dict) else {"type": of}
+            if names != words.split():
+                settings["metavar"] = words.split()[-1]
+            target.add_argument(*names, help=help_text, **settings)
     return parser
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options. Ends the process with exit code 2 when they make no sense, and with 0 after `--help`."""
-    options = build_parser().parse_args(words)
-    for one, other in _contradictions(options):
-        build_parser().error(f"argument {other}: not allowed with argument {one}")
-    return options
-
-
-def _contradictions(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    parser = build_parser()
+    options = parser.parse_args(words)
     values = vars(options).items()  # 0 is a value, too
     given = {f"--{name.replace('_', '-')}" for name, value in values if value is not None and value is not False}
-    for words, excluded in EXCLUDED:
-        for word in words:
-            if word in given:
-                yield from ((word, other) for other in excluded if other in given and other != word)
+    for these, excluded in EXCLUDED:
+        for one, other in product(these, excluded):
+            if one != other and {one, other} <= given:
+                parser.error(f"argument {other}: not allowed with argument {one}")
+    return options

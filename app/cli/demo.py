@@ -82,7 +82,7 @@ def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
     """Make the roster and the photos, and serve these while the context lasts; yield the run's settings."""
     shutil.rmtree(DEMO_DIR, ignore_errors=True)
     photos = DEMO_DIR / "fotos"
-    lay_out_photos(photos)
+    _make_photos(photos)
     database_url = f"sqlite:///{DEMO_DIR / 'demo.db'}"
     _create_roster(database_url)
     say(f"Demostración con {len(CREW)} tripulantes inventados, en {DEMO_DIR.name}/\n")
@@ -94,22 +94,20 @@ def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
 
 
 def _pictures() -> dict[str, Image]:
-    """Return the photos by crew id."""
     astronaut = _read(_package_file("skimage", "data", "astronaut.png"))
     admiral = _read(_package_file("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
-    coffee = _read(_package_file("skimage", "data", "coffee.png"))
-    close, closer = astronaut[:330, 60:390], astronaut[20:260, 110:350]
-    nearby, nearer = admiral[:400, 80:430], admiral[20:330, 130:400]
+    closer, nearer = astronaut[20:260, 110:350], admiral[20:330, 130:400]
+    nearby = admiral[:400, 80:430]
     small = SMALL_SIDE_PX / max(nearby.shape[:2])
     return {
         "100001": astronaut,
         "100002": admiral,
-        "100003": np.ascontiguousarray(astronaut[:, ::-1]),
-        "100004": np.ascontiguousarray(admiral[:, ::-1]),
-        "100005": np.ascontiguousarray(np.rot90(close)),
+        "100003": astronaut[:, ::-1],
+        "100004": admiral[:, ::-1],
+        "100005": np.rot90(astronaut[:330, 60:390]),
         "100006": _resized(nearby, small, cv2.INTER_AREA),
         "100007": _resized(closer, LARGE_FACTOR, cv2.INTER_CUBIC),
-        "100008": coffee,
+        "100008": _read(_package_file("skimage", "data", "coffee.png")),
         "100011": nearer,
         "100012": nearer,
     }
@@ -119,15 +117,17 @@ def _resized(image: Image, scale: float, interpolation: int) -> Image:
     return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation), np.uint8)
 
 
-def lay_out_photos(folder: Path) -> None:
-    """Write the photos of CREW."""
-    names = {crew_id: name for crew_id, name, _, _ in CREW}
+def _make_photos(folder: Path) -> None:
+    files = {crew_id: folder / crew_id / name for crew_id, name, _, _ in CREW}
     for crew_id, image in _pictures().items():
-        _write(folder / crew_id / names[crew_id], np.asarray(image, np.uint8), turned=crew_id == "100005")
-    whole = (folder / "100001" / names["100001"]).read_bytes()
-    damaged = folder / "100009" / names["100009"]
-    damaged.parent.mkdir()
-    damaged.write_bytes(whole[: len(whole) // 2])
+        files[crew_id].parent.mkdir(parents=True)
+        exif = PillowImage.Exif()
+        if crew_id == "100005":
+            exif[EXIF_ORIENTATION] = TURNED_RIGHT
+        PillowImage.fromarray(np.ascontiguousarray(image[:, :, ::-1])).save(files[crew_id], exif=exif, quality=92)
+    whole = files["100001"].read_bytes()
+    files["100009"].parent.mkdir()
+    files["100009"].write_bytes(whole[: len(whole) // 2])
 
 
 def _package_file(package: str, *parts: str) -> Path:
@@ -142,14 +142,6 @@ def _package_file(package: str, *parts: str) -> Path:
 
 def _read(path: Path) -> Image:
     return np.asarray(cv2.imread(str(path)), np.uint8)
-
-
-def _write(path: Path, image: Image, *, turned: bool) -> None:
-    path.parent.mkdir(parents=True)
-    exif = PillowImage.Exif()
-    if turned:
-        exif[EXIF_ORIENTATION] = TURNED_RIGHT
-    PillowImage.fromarray(np.ascontiguousarray(image[:, :, ::-1])).save(path, exif=exif, quality=92)
 
 
 def _create_roster(database_url: str) -> None:
@@ -187,15 +179,11 @@ def _choose_model(say: Callable[[str], None]) -> dict[str, object]:
         load_network("Facenet512", WeightsStore(mirror=mirror).ensure)
     except WeightsUnavailable:
         say("Sin red para descargar Facenet512: la demostración usa el modelo Dlib (una ejecución real no lo haría).\n")
-        return {"FACE_MODEL": FALLBACK_MODEL, "DEEPFACE_HOME": str(_home_with_packaged_weights())}
+        file = describe_weights(FALLBACK_MODEL)
+        assert file is not None
+        source = _package_file("face_recognition_models", "models", file.name)
+        target = WeightsStore(str(DEMO_DIR)).path_of(file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_private(target, source.read_bytes())
+        return {"FACE_MODEL": FALLBACK_MODEL, "DEEPFACE_HOME": str(DEMO_DIR)}
     return {"FACE_MODEL": "Facenet512"}
-
-
-def _home_with_packaged_weights() -> Path:
-    file = describe_weights(FALLBACK_MODEL)
-    assert file is not None
-    source = _package_file("face_recognition_models", "models", file.name)
-    target = WeightsStore(str(DEMO_DIR)).path_of(file)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_private(target, source.read_bytes())
-    return DEMO_DIR

@@ -34,7 +34,6 @@ COMMANDS = {
     "print_schema": "app.cli.commands.schema",
 }
 WITHOUT_ONE = "app.cli.commands.run"
-Command = Callable[[argparse.Namespace, Console, Any], int]  # `run` of each of these modules; it may raise RunError
 LoadFaces = Callable[..., Any]  # without the type of the nets, whose import takes a second
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace, load_faces: LoadFaces | None = None) -> int
         return _run_or_complain(options, command.run, load_faces)
 
 
-def _run_or_complain(options: argparse.Namespace, command: Command, load_faces: LoadFaces | None) -> int:
+def _run_or_complain(options: argparse.Namespace, command: Callable[..., int], load_faces: LoadFaces | None) -> int:
     console = open_console(to_stderr=options.json == STDOUT, quiet=options.quiet)
     try:
         _check_targets(options)

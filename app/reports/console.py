@@ -20,7 +20,7 @@ from app.errors import AlreadyRunning, RunError
 GAP, BENEATH = "  ", "      "
 WIDEST = 30  # characters of a column; a longer cell is cut on a terminal, and shifts its own row on a pipe
 ROOM = 40  # characters below which the last column is not worth folding
-NO_TIME, USUAL_RUN = timedelta(0), timedelta(hours=12)
+USUAL_RUN = timedelta(hours=12)
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def open_console(*, to_stderr: bool = False, quiet: bool = False) -> Console:
 def complain(console: Console, error: RunError) -> int:
     """Print what ended the run, or kept it from starting, and what to do; return its exit code. A quiet console does
     not show that another run is under way, unless that one should long be over."""
-    console.quiet = console.quiet and isinstance(error, AlreadyRunning) and (error.age or NO_TIME) < USUAL_RUN
+    console.quiet = console.quiet and isinstance(error, AlreadyRunning) and (error.age or timedelta(0)) < USUAL_RUN
     console.print(printable_lines(f"❌ {error}"))
     if error.advice:
         console.print(printable_lines(f"   Qué hacer: {error.advice}"))

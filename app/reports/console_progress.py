@@ -5,29 +5,22 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from app import records
 from app.core.config import BYTES_PER_MB
 from app.core.spanish import inflect
 from app.core.text import printable
 from app.planning.plan import Plan
 from app.planning.rules import Rules
-from app.records import (
-    SKIPPED_REACTIVATED,
-    SKIPPED_REENCODED,
-    SKIPPED_RENAMED,
-    SKIPPED_SAME_FILE,
-    Outcome,
-    Skipped,
-    Stored,
-)
+from app.records import Outcome, Skipped, Stored
 from app.reports.plan_report import plan_notices
 from app.reports.run_summary import reason
 
 # Why a member was skipped after a look at the photo. Members skipped without one are only counted.
 LOOKED_AT = {
-    SKIPPED_RENAMED: "solo se anotó su dirección nueva",
-    SKIPPED_SAME_FILE: "es el mismo archivo",
-    SKIPPED_REENCODED: "el archivo cambió y el rostro da el mismo vector: la fila se queda",
-    SKIPPED_REACTIVATED: "volvió al padrón y su embedding está activo de nuevo",
+    records.SKIPPED_RENAMED: "solo se anotó su dirección nueva",
+    records.SKIPPED_SAME_FILE: "es el mismo archivo",
+    records.SKIPPED_REENCODED: "el archivo cambió y el rostro da el mismo vector: la fila se queda",
+    records.SKIPPED_REACTIVATED: "volvió al padrón y su embedding está activo de nuevo",
 }
 
 
@@ -39,6 +32,7 @@ class ConsoleProgress:
 
     def __init__(self, console: Console, *, notices: bool = True, migrating: bool = False) -> None:
         self._console = console
+        self._print = console.print
         self._notices = notices
         self._migrating = migrating
         self._bar = Progress(
@@ -114,6 +108,3 @@ class ConsoleProgress:
         self._bar.update(self._download, completed=done // BYTES_PER_MB, total=total // BYTES_PER_MB or None)
         if done == total:
             self._bar.update(self._download, visible=False)
-
-    def _print(self, line: str) -> None:
-        self._console.print(line)

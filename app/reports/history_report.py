@@ -82,7 +82,6 @@ def _row(run: PastRun) -> tuple[str, ...]:
 
 
 def _what(options: Mapping[str, Any]) -> str:
-    """Return what was asked for."""
     if "forget" in options:
         return printable(f"olvidar ({options['forget']})")
     model = printable(f" a {options['model']}") if options.get("model") else ""

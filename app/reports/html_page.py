@@ -1,9 +1,13 @@
-"""The review as one self-contained HTML file, which needs no network, and the same list as CSV beside it."""
+"""The review as one self-contained HTML file, which needs no network, and beside it the same list as CSV that Excel
+opens with its accents right and in which no cell acts as a formula."""
 
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,8 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.core.files import write_private
-from app.reports.csv_list import listing
-from app.reports.photo_review import IMPROVE, RETAKE, SHARED, TECHNICAL, Distribution, Entry, Review
+from app.reports.photo_review import IMPROVE, NEW, OPEN, RETAKE, SHARED, TECHNICAL, Distribution, Entry, Review
 from app.runs.shared_photos import MAX_THUMBNAIL_BYTES
 
 REPORT = "report"
@@ -29,6 +32,18 @@ SECTIONS = (
     (IMPROVE, "Fotos mejorables", "Estas personas ya son reconocidas; una foto mejor lo hará más seguro."),
     (TECHNICAL, "Para el equipo técnico", "Nada que corregir en estas fotos: envíe esta lista a sistemas."),
 )
+COLUMNS = ("grupo", "identificador", "nombre", "foto", "motivo", "detalle", "qué hacer", "cambio", "código")
+GROUPS = {
+    RETAKE: "por corregir",
+    SHARED: "foto compartida",
+    IMPROVE: "mejorable",
+    TECHNICAL: "para el técnico",
+}
+CHANGES = {NEW: "nueva", OPEN: "sigue pendiente", "": ""}
+SEPARATOR = ";"  # what Excel expects in countries whose decimal sign is a comma
+# Where a formula could begin: at a cell's start, and after a character that an Excel with other settings takes for the
+# cell's end. Its signs in all widths: some programs turn them into the usual ones.
+FORMULA_START = re.compile(r"""(^|[,;|\t\r\n])([\s"']*)(?=[=+\-@＝＋－＠﹦﹢﹣﹫−])""")
 
 
 def write_report(review: Review, folder: Path, *, thumbnails: bool, name: str = REPORT) -> Path:
@@ -124,3 +139,22 @@ def _policy(style: str, script: str) -> str:
 
 def _fingerprint(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def listing(review: Review) -> bytes:
+    """Return the CSV: UTF-8 with the mark by which Excel knows it, and lines that end as RFC 4180 says."""
+    file = io.StringIO()
+    writer = csv.writer(file, delimiter=SEPARATOR, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([harmless(cell) for cell in _row(entry)] for entry in review.entries)
+    return file.getvalue().encode("utf-8-sig")
+
+
+def harmless(cell: str) -> str:
+    """Return the cell with an apostrophe, by which spreadsheets know text, wherever a formula could begin."""
+    return FORMULA_START.sub(r"\1\2'", cell)
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    who = (entry.crew_id, entry.full_name, entry.photo_name)
+    return (GROUPS[entry.kind], *who, entry.title, entry.detail, entry.advice, CHANGES[entry.change], entry.code)

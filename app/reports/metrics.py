@@ -60,10 +60,12 @@ def write_metrics(
     gauge("last_success_timestamp_seconds", "Fin de la última con código 0 o 1", last_success)
     gauge("gallery_people", "Personas con un vector activo", in_gallery)
     if counts is not None:
+        # All codes, so that a graph of one does not begin in the middle.
+        failures = dict.fromkeys((kind.code for kind in item_errors()), 0) | dict(counts.by_code)
         stages_s = {stage: milliseconds / MS_PER_S for stage, milliseconds in counts.stages_ms.items()}
         gauge("last_run_seconds", "Duración", counts.seconds)
         gauges("last_run_people", "outcome", "Personas por resultado", _outcomes(counts))
-        gauges("last_run_failures", "code", "Personas con error, por código", _by_code(counts))
+        gauges("last_run_failures", "code", "Personas con error, por código", failures)
         gauges("last_run_stage_seconds", "stage", "Media de cada etapa por foto", stages_s)
         gauges("last_run_changes", "kind", "Cambios en la galería, y filas que otro modelo conserva", counts.changes)
     write_private(path, generate_latest(registry), READABLE_BY_ALL)
@@ -77,11 +79,6 @@ def _outcomes(counts: RunCounts) -> dict[str, float]:
         "skipped": counts.current,
         "interrupted": counts.interrupted,
     }
-
-
-def _by_code(counts: RunCounts) -> dict[str, float]:
-    """Return all codes, so that a graph of one does not begin in the middle."""
-    return {**{kind.code: 0.0 for kind in item_errors()}, **counts.by_code}
 
 
 def _people_in(gallery: Gallery | None) -> int | None:

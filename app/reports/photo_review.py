@@ -80,44 +80,40 @@ def build_review(result: RunResult, limits: Limits) -> Review:
     """Return the review of a run. Entries are in the order of KINDS, within it by defect and then by name."""
     counts = result.count()
     graded, scores = _grade_all(result.outcomes, limits)
+    distributions = [
+        Distribution(component.name, component.defect, tuple(values), *limits[component.name])
+        for component, values in scores.items()
+    ]
     entries = list(_failures(graded, result))
     changes = None if result.previous is None else _changes(result.outcomes, entries, result.previous)
     entries += [
-        _entry(member, SHARED, SharedPhoto.code, _words_of_failure(SharedPhoto.code, detail))
+        _entry(member, SHARED, SharedPhoto.code, (SharedPhoto.title, detail, SharedPhoto.advice))
         for member, detail in result.reported  # in the gallery, although another member has the photo, too
     ]
     entries += [*_improvables(graded), *_still_improvable(result)]
+    entries.sort(key=lambda each: (KINDS.index(each.kind), each.title, each.full_name.casefold(), each.crew_id))
     return Review(
         result.started_at,
         say_what_happened(counts, result.error),
         say_why_cut_short(counts, result.error),
         counts,
-        tuple(sorted(entries, key=_place)),
+        tuple(entries),
         changes,
-        _distributions(scores, limits),
+        tuple(distributions),
     )
-
-
-def _place(entry: Entry) -> tuple[int, str, str, str]:
-    return KINDS.index(entry.kind), entry.title, entry.full_name.casefold(), entry.crew_id
 
 
 def _grade_all(outcomes: Iterable[Outcome], limits: Limits) -> tuple[list[tuple[Outcome, list[Grade]]], Scores]:
     """Return each outcome with its bad grades, and all scores: a long roster's good grades would take much memory."""
     graded, scores = [], Scores(lambda: array("B"))
     for outcome in outcomes:
-        grades = _grades(outcome, limits)
+        quality = outcome.analysis.quality if outcome.analysis else None
+        grades = [] if quality is None else grade(quality, limits)
         for assessed in grades:
             if assessed.score is not None:
                 scores[assessed.component].append(assessed.score)
         graded.append((outcome, [each for each in grades if each.verdict in (REJECT, WARN)]))
     return graded, scores
-
-
-def _grades(outcome: Outcome, limits: Limits) -> list[Grade]:
-    if outcome.analysis is None or outcome.analysis.quality is None:
-        return []
-    return grade(outcome.analysis.quality, limits)
 
 
 def _entry(
@@ -141,7 +137,8 @@ def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], result: RunResult) 
     for outcome, grades in graded:
         if isinstance(outcome, Failed):
             rejected = _worst_first(grades, REJECT) if outcome.code == LowQuality.code else []
-            words = _words_of(rejected) if rejected else _words_of_failure(outcome.code, outcome.detail)
+            kind = kind_of(outcome.code)
+            words = _words_of(rejected) if rejected else (kind.title, outcome.detail, kind.advice)
             seen = outcome.analysis
             if outcome.recalled and not (seen and seen.thumbnail):
                 seen = result.illustrations.get(outcome.member.crew_id, seen)
@@ -150,7 +147,6 @@ def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], result: RunResult) 
 
 
 def _improvables(graded: Iterable[tuple[Outcome, list[Grade]]]) -> Iterator[Entry]:
-    """List members in the gallery whose photo was looked at, is good enough and could be better."""
     for outcome, grades in graded:
         warned = [*_worst_first(grades, REJECT), *_worst_first(grades, WARN)]
         if not isinstance(outcome, Failed) and warned:
@@ -172,11 +168,6 @@ def _kind(code: str) -> str:
     return SHARED if code == SharedPhoto.code else RETAKE
 
 
-def _words_of_failure(code: str, detail: str) -> tuple[str, str, str]:
-    kind = kind_of(code)
-    return kind.title, detail, kind.advice
-
-
 def _words_of(grades: Sequence[Grade]) -> tuple[str, str, str]:
     """Return title, detail and advice: the worst component's, and the names of the others' defects."""
     worst, *others = [found.component for found in grades]
@@ -196,24 +187,15 @@ def _change(failure: Failed, previous: Collection[str] | None) -> str:
 
 
 def _changes(outcomes: Iterable[Outcome], failures: Sequence[Entry], previous: Collection[str]) -> Changes:
-    fine = (outcome.member for outcome in outcomes if isinstance(outcome, Stored) or _is_kept(outcome))
-    fixed = [member for member in fine if member.crew_id in previous]
+    fixed = [each.member for each in outcomes if _is_fine(each) and each.member.crew_id in previous]
     new = sum(entry.change == NEW for entry in failures)
-    return Changes(tuple(sorted(_shown_name(member) for member in fixed)), new, len(failures) - new)
+    return Changes(tuple(sorted(map(_shown_name, fixed))), new, len(failures) - new)
 
 
-def _is_kept(outcome: Outcome) -> bool:
-    """Return whether the photo was looked at and is the one that was enrolled: a failure in between is over."""
-    return isinstance(outcome, Skipped) and outcome.photo is not None
+def _is_fine(outcome: Outcome) -> bool:
+    """Return whether the photo was stored, or looked at and is the one that was enrolled: a failure is over."""
+    return isinstance(outcome, Stored) or (isinstance(outcome, Skipped) and outcome.photo is not None)
 
 
 def _shown_name(member: CrewMember) -> str:
     return printable(f"{member.full_name} ({member.crew_id})" if member.full_name else member.crew_id)
-
-
-def _distributions(scores: Scores, limits: Limits) -> tuple[Distribution, ...]:
-    """Return one for each component that was assessed on some photo."""
-    return tuple(
-        Distribution(component.name, component.defect, tuple(values), *limits[component.name])
-        for component, values in scores.items()
-    )

@@ -8,25 +8,8 @@ from typing import Any
 from app.core.spanish import inflect, say_about
 from app.core.text import as_utf8, printable
 from app.errors import kind_of
-from app.planning.decisions import (
-    CHANGED,
-    COMPARE,
-    DEACTIVATE,
-    KINDS,
-    KNOWN_FAILURE,
-    NEW,
-    PROCESSED,
-    PURGE,
-    REACTIVATE,
-    RENAMED,
-    RETRY,
-    SET_ASIDE,
-    STALE,
-    UNCHANGED,
-    UNPROCESSABLE,
-    Decision,
-    is_stale,
-)
+from app.planning import decisions
+from app.planning.decisions import Decision, is_stale
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.reports.console import fold, in_columns
@@ -34,29 +17,29 @@ from app.reports.console import fold, in_columns
 SHOWN_DECISIONS = 200  # of each kind; the document has all of them
 # Each kind of decision: when counted, and beside a person's name.
 WORDS = {
-    NEW: ("nuevos", "nuevo"),
-    CHANGED: ("con foto cambiada o por regenerar", "volver a procesar"),
-    RENAMED: ("con la foto con otro nombre", "foto con otro nombre"),
-    STALE: ("de otro modelo o versión", "otro modelo o versión"),
-    RETRY: ("por reintentar", "reintentar"),
-    COMPARE: ("por comparar su contenido", "comparar contenido"),
-    REACTIVATE: ("por reactivar", "reactivar"),
-    DEACTIVATE: ("por desactivar", "desactivar"),
-    PURGE: ("por borrar", "borrar"),
-    UNPROCESSABLE: ("sin foto que procesar", "sin foto que procesar"),
-    SET_ASIDE: ("apartados", "apartado"),
-    KNOWN_FAILURE: ("con error ya conocido", "error ya conocido"),
-    UNCHANGED: ("sin cambios", "sin cambios"),
+    decisions.NEW: ("nuevos", "nuevo"),
+    decisions.CHANGED: ("con foto cambiada o por regenerar", "volver a procesar"),
+    decisions.RENAMED: ("con la foto con otro nombre", "foto con otro nombre"),
+    decisions.STALE: ("de otro modelo o versión", "otro modelo o versión"),
+    decisions.RETRY: ("por reintentar", "reintentar"),
+    decisions.COMPARE: ("por comparar su contenido", "comparar contenido"),
+    decisions.REACTIVATE: ("por reactivar", "reactivar"),
+    decisions.DEACTIVATE: ("por desactivar", "desactivar"),
+    decisions.PURGE: ("por borrar", "borrar"),
+    decisions.UNPROCESSABLE: ("sin foto que procesar", "sin foto que procesar"),
+    decisions.SET_ASIDE: ("apartados", "apartado"),
+    decisions.KNOWN_FAILURE: ("con error ya conocido", "error ya conocido"),
+    decisions.UNCHANGED: ("sin cambios", "sin cambios"),
 }
 HEADINGS = ("ID", "Nombre", "Qué haría", "Por qué")
 UNKNOWN_TIME = "sin una ejecución anterior no se puede estimar el tiempo"
 # What a run does without a photo, by kind of decision.
 ROSTER_NOTICES = {
-    SET_ASIDE: "⏸️  # persona[s] apartada[s]: al procesar su foto se cerró el programa (--retry-failed la[s] intenta de "
-    "nuevo).",
-    DEACTIVATE: "👋 # persona[s] ya no está[n] activa[s] en el padrón: se desactivará[n].",
-    REACTIVATE: "↩️  # persona[s] [volvió|volvieron] al padrón: se reactivará[n].",
-    PURGE: "🗑️  # persona[s] hace tiempo que falta[n] en el padrón: se borrará todo lo suyo.",
+    decisions.SET_ASIDE: "⏸️  # persona[s] apartada[s]: al procesar su foto se cerró el programa (--retry-failed "
+    "la[s] intenta de nuevo).",
+    decisions.DEACTIVATE: "👋 # persona[s] ya no está[n] activa[s] en el padrón: se desactivará[n].",
+    decisions.REACTIVATE: "↩️  # persona[s] [volvió|volvieron] al padrón: se reactivará[n].",
+    decisions.PURGE: "🗑️  # persona[s] hace tiempo que falta[n] en el padrón: se borrará todo lo suyo.",
 }
 ADOPTED = (
     "# fila[s] hecha[s] por otro programa cuenta[n] como al día (mismo modelo y longitud); con --force se hace[n] de "
@@ -68,13 +51,13 @@ def plan_lines(plan: Plan, rules: Rules, width: int | None = None, *, migrating:
     """Return what a run would do, in lines of `width` characters; None: every decision on one line."""
     title = f"QUÉ HARÍA ESTA EJECUCIÓN (modelo {printable(rules.model)})"
     rows = list(_rows(plan))
-    notices = [*_row_notices(plan, rules, migrating=migrating), *map(_warning, plan.blocked)]
+    notices = _notices(plan, rules, migrating=migrating)
     return [
         title,
         "=" * len(title),
         *_count_lines(plan),
         *(["", *in_columns(HEADINGS, rows, width)] if rows else []),
-        *(f"… y {number} más {words}" for number, words in _left_out(plan)),
+        *_left_out(plan),
         "",
         *(line for notice in notices for line in fold(notice, width, "    ")),
         _say_time(plan),
@@ -94,7 +77,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         }
         for decision in plan.decisions
     ]
-    counts = dict.fromkeys(KINDS, 0) | plan.counts
+    counts = dict.fromkeys(decisions.KINDS, 0) | plan.counts
     return {"plan": {"counts": counts, "seconds": plan.seconds, "blocked": [*plan.blocked], "members": members}}
 
 
@@ -102,8 +85,7 @@ def plan_notices(plan: Plan, rules: Rules, *, migrating: bool = False) -> list[s
     """Return what to know of a run that is about to begin; `migrating`: new vectors are staged until its end."""
     counts = plan.counts
     return [
-        *_row_notices(plan, rules, migrating=migrating),
-        *map(_warning, plan.blocked),
+        *_notices(plan, rules, migrating=migrating),
         *(inflect(counts[kind], notice) for kind, notice in ROSTER_NOTICES.items() if kind in counts),
     ]
 
@@ -111,52 +93,52 @@ def plan_notices(plan: Plan, rules: Rules, *, migrating: bool = False) -> list[s
 def _count_lines(plan: Plan) -> list[str]:
     counts = plan.counts
     digits = len(str(max(counts.values(), default=0)))
-    lines = [f"  {counts[kind]:>{digits}} {WORDS[kind][0]}" for kind in KINDS if kind in counts]
+    lines = [f"  {counts[kind]:>{digits}} {WORDS[kind][0]}" for kind in decisions.KINDS if kind in counts]
     return lines or ["No hay nadie en el padrón."]
 
 
 def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
-    for kind in KINDS:
-        for decision in plan.of(kind)[:SHOWN_DECISIONS] if kind != UNCHANGED else ():
+    for kind in decisions.KINDS:
+        for decision in plan.of(kind)[:SHOWN_DECISIONS] if kind != decisions.UNCHANGED else ():
             member = decision.member
             yield printable(member.crew_id), printable(member.full_name), WORDS[kind][1], printable(_why(decision))
 
 
 def _why(decision: Decision) -> str:
-    """Return the decision's reason, after the error's title where there is one."""
     return f"{kind_of(decision.failure.code).title} ({decision.reason})" if decision.failure else decision.reason
 
 
-def _left_out(plan: Plan) -> Iterator[tuple[int, str]]:
-    for kind, count in sorted(plan.counts.items(), key=lambda item: KINDS.index(item[0])):
-        number = count - SHOWN_DECISIONS
-        if number > 0 and kind != UNCHANGED:
-            yield number, f"{WORDS[kind][0]} (con --json salen todos)"
+def _left_out(plan: Plan) -> Iterator[str]:
+    for kind in decisions.KINDS:
+        number = plan.counts.get(kind, 0) - SHOWN_DECISIONS
+        if number > 0 and kind != decisions.UNCHANGED:
+            yield f"… y {number} más {WORDS[kind][0]} (con --json salen todos)"
 
 
 def _say_time(plan: Plan) -> str:
-    if not plan.of(*PROCESSED):
+    if not plan.of(*decisions.PROCESSED):
         return "No hay ninguna foto por procesar."
     if plan.seconds is None:
         return f"{UNKNOWN_TIME[0].upper()}{UNKNOWN_TIME[1:]}."
     return f"Tiempo estimado: {say_about(plan.seconds)}."
 
 
-def _row_notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
-    """Return what to know of the rows that the gallery has."""
+def _notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
+    """Return what to know of the rows that the gallery has, and what the caps held back."""
     adopted = [inflect(len(plan.adopted), ADOPTED)] if plan.adopted else []
-    return [*_stale_notices(plan, rules, migrating=migrating), *adopted]
+    blocked = [f"⚠️  {printable(each)}" for each in plan.blocked]
+    return [*_stale_notices(plan, rules, migrating=migrating), *adopted, *blocked]
 
 
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:
     """Yield how many active rows are of another contract, how long it takes to make them again, and whether models will
     be mixed meanwhile. Inactive rows are not compared with others, so they do not count."""
-    stale = [(each.kind, row) for each in plan.decisions if (row := each.case.enrolment) and row.active]
-    stale = [(kind, row) for kind, row in stale if is_stale(row, rules)]
+    rows = [(each.kind, row) for each in plan.decisions if (row := each.case.enrolment)]
+    stale = [(kind, row) for kind, row in rows if row.active and is_stale(row, rules)]
     if not stale:
         return
     begin = f"🔁 {len(stale)} de {plan.gallery_size} filas se hicieron con otro modelo o versión"
-    pending = sum(kind in PROCESSED for kind, _ in stale)
+    pending = sum(kind in decisions.PROCESSED for kind, _ in stale)
     time = UNKNOWN_TIME if plan.seconds_each is None else say_about(plan.seconds_each * pending)
     if migrating:
         time = time if pending else "no queda ninguna por preparar"
@@ -169,7 +151,3 @@ def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str
             "⚠️  Hasta que termine, el servicio de reconocimiento verá una mezcla de vectores de dos modelos, que no se "
             "pueden comparar entre sí. Con --migrate se evita."
         )
-
-
-def _warning(text: str) -> str:
-    return f"⚠️  {printable(text)}"

@@ -14,7 +14,7 @@ from rich.console import Console
 from app.core.files import mode_of, write_private
 from app.core.streams import STDOUT
 from app.core.text import as_utf8
-from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped, Stored
+from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped
 from app.reports.console import warn_unwritten
 from app.reports.photo_review import Review
 from app.reports.run_summary import reason
@@ -67,31 +67,32 @@ def describe_review(review: Review) -> dict[str, Any]:
 
 def describe(outcome: Outcome) -> dict[str, Any]:
     """Return one member: which outcome, where and why it ended, and what was seen of the photo."""
-    entry: dict[str, Any] = {
+    entry = {
         "crew_id": as_utf8(outcome.member.crew_id),
         "outcome": type(outcome).__name__.lower(),
-        "stage": None,
-        "code": None,
-        "detail": None,
-        "recalled": None,
-        "embedding_id": None,
+        "stage": getattr(outcome, "stage", None),
+        "code": getattr(outcome, "code", None),
+        "detail": as_utf8(reason(outcome)) if isinstance(outcome, Failed) else None,
+        "recalled": getattr(outcome, "recalled", None),
+        "embedding_id": getattr(outcome, "embedding_id", None),
         "timings_ms": dict(outcome.timings_ms),
     }
-    if isinstance(outcome, Stored):
-        entry["embedding_id"] = outcome.embedding_id
-    elif isinstance(outcome, Failed):
-        entry |= {"stage": outcome.stage, "code": outcome.code, "detail": as_utf8(reason(outcome))}
-        entry["recalled"] = outcome.recalled
-    if isinstance(outcome, Skipped):
-        return entry | {"code": outcome.code}
-    return entry | describe_seen(outcome.photo, outcome.analysis)
+    return entry if isinstance(outcome, Skipped) else entry | _describe_seen(outcome.photo, outcome.analysis)
 
 
-def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[str, Any]:
+def _describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[str, Any]:
     """Return photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright
     original."""
+    width, height = analysis.size if analysis else (None, None)
+    picture = analysis and analysis.picture
+    shown = {
+        "width": width,
+        "height": height,
+        "sha256": (photo and photo.sha256) or None,
+        "perceptual_hash": picture and f"{picture.perceptual_hash:016x}",
+    }
     if analysis is None:
-        return {"photo": describe_photo(photo, None), "face": None, "quality": None}
+        return {"photo": photo and shown, "face": None, "quality": None}
     face = {
         "box": analysis.box,
         "landmarks": None
@@ -102,34 +103,11 @@ def describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[s
         "faces_seen": analysis.faces_seen,
     }
     note = analysis.quality_note
-    return {
-        "photo": describe_photo(photo, analysis),
-        "face": face if analysis.box else None,
-        "quality": note and dict(note.components),
-    }
-
-
-def describe_photo(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[str, Any] | None:
-    """Return the file's content and, as far as it was decoded, its picture."""
-    if photo is None and analysis is None:
-        return None
-    width, height = analysis.size if analysis else (None, None)
-    picture = analysis and analysis.picture
-    return {
-        "width": width,
-        "height": height,
-        "sha256": (photo and photo.sha256) or None,
-        "perceptual_hash": picture and f"{picture.perceptual_hash:016x}",
-    }
-
-
-def _shown_safely(content: bytes) -> bytes:
-    """Return the same JSON, in which what a terminal would obey (C1 controls, bidi overrides) is written
-    `\\u009b`."""
-    return UNUSUAL.sub(_escaped, content.decode()).encode()
+    return {"photo": shown, "face": face if analysis.box else None, "quality": note and dict(note.components)}
 
 
 def _escaped(found: re.Match[str]) -> str:
+    """Return the character as JSON, `\\u009b`, if a terminal would obey it (C1 controls, bidi overrides)."""
     if found[0].isprintable():
         return found[0]
     units = found[0].encode("utf-16-be").hex()
@@ -147,7 +125,8 @@ def hand_over(console: Console, document: Any, target: str) -> None:
 def write_document(document: Any, target: str) -> None:
     """Write to stdout (`-`), or to a file, complete or not at all. A new file is its owner's alone, an old one keeps
     its mode. Raises OSError."""
-    content = _shown_safely(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    content = UNUSUAL.sub(_escaped, content.decode()).encode()
     if target == STDOUT:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()

@@ -11,7 +11,6 @@ from rich.console import Console
 from app.core.spanish import inflect, say_all, say_some
 from app.core.text import printable
 from app.errors import ImplausibleRun, RunError, kind_of
-from app.gallery.run_history import PastRun
 from app.planning.rules import Request
 from app.records import CrewMember, Failed, Outcome
 from app.reports.console import complain
@@ -35,7 +34,11 @@ def print_end(console: Console, result: RunResult, counts: RunCounts, request: R
     `model`: the one that `--model` named, which the next run will not know of."""
     log.info(timing_line(counts))
     if result.died_before is not None:
-        console.print(f"\n⚠️  {printable(_describe_death(result.died_before))}")
+        run = result.died_before
+        console.print(
+            f"\n⚠️  La ejecución anterior ({run.started_at:%Y-%m-%d %H:%M} UTC, en {printable(run.host)}) murió sin "
+            "terminar. Quién estaba en curso lo dice logs/app.log; se procesa al final y aparte."
+        )
     if result.outcomes or result.error is None:
         console.print("\n".join(_end_lines(result, counts, request, model)))
     for blocked in result.blocked:
@@ -44,21 +47,12 @@ def print_end(console: Console, result: RunResult, counts: RunCounts, request: R
         complain(console, result.error)
 
 
-def _describe_death(run: PastRun) -> str:
-    return (
-        f"La ejecución anterior ({run.started_at:%Y-%m-%d %H:%M} UTC, en {run.host}) murió sin terminar. "
-        "Quién estaba en curso lo dice logs/app.log; se procesa al final y aparte."
-    )
-
-
 def _end_lines(result: RunResult, counts: RunCounts, request: Request, model: str) -> list[str]:
-    """Return the summary, the errors and what cut the run short. The failures that an implausible run saw are not
-    listed: they are not the photos' fault."""
     switch = _switch_lines(result, request, model)
     if switch == [NOTHING_TO_SWITCH] and not result.outcomes:
         return switch
     lines = ["", *summary_lines(counts), *roster_lines(counts.changes, result.rows_left), *switch]
-    if not isinstance(result.error, ImplausibleRun):
+    if not isinstance(result.error, ImplausibleRun):  # else the failures are not the photos' fault
         lines += error_lines(result.outcomes)
     if counts.interrupted:
         cause = "Se acabó el tiempo (--max-minutes)" if result.out_of_time else "Interrumpido"
@@ -125,8 +119,7 @@ def error_lines(outcomes: Iterable[Outcome]) -> list[str]:
     for code, failures in sorted(groups.items(), key=lambda group: -len(group[1])):
         kind = kind_of(code)
         names = say_some([_who(each.member) for each in failures], SHOWN_MEMBERS)
-        lines += [f"❌ {kind.title} ({len(failures)})", f"   Quiénes: {names}"]
-        lines += [f"   Qué hacer: {kind.advice}"]
+        lines += [f"❌ {kind.title} ({len(failures)})", f"   Quiénes: {names}", f"   Qué hacer: {kind.advice}"]
     return lines
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from app.checkup.check_database import Server, is_loopback, judge_server
-from app.checkup.checks import Subject, run_checks
+from app.checkup.checks import run_checks
 from app.checkup.finding import BROKEN, OK, UNCHECKED, WARNING, Finding
 from app.cli.commands.schema import schema_statements
 from app.core.database import Database
@@ -29,7 +29,7 @@ def look(mariadb: MariaDb, mariadb_name: str, make_settings: MakeSettings) -> Lo
     def look_as(user: str = "root", **settings: object) -> dict[str, Finding]:
         url = mariadb.url(mariadb_name, user, "" if user == "root" else "clave")
         values = {"DB_URL": url.render_as_string(hide_password=False), "FACE_DETECTOR": "opencv"} | settings
-        findings = list(run_checks(make_settings(**values), Subject(), threading.Event()))
+        findings = list(run_checks(make_settings(**values), threading.Event()))
         return {f"{finding.area}.{finding.name}": finding for finding in findings}
 
     return look_as

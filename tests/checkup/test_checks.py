@@ -19,14 +19,13 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, create_engine
 
-from app.checkup.check_certificate import judge_expiry
+from app.checkup.check_database import judge_expiry
 from app.checkup.check_gallery import judge_golden, judge_runs
-from app.checkup.check_machine import available_bytes, check_folder, check_log_files, check_machine
+from app.checkup.check_installation import available_bytes, check_folder, check_log_files, check_machine, judge_rights
 from app.checkup.check_photos import check_photos
 from app.checkup.check_roster import check_entries
-from app.checkup.check_settings import judge_rights
 from app.checkup.check_tables import Shape
-from app.checkup.checks import Subject, run_checks
+from app.checkup.checks import run_checks
 from app.checkup.finding import BROKEN, IN_ORDER, INTERRUPTED, OK, UNCHECKED, WARNING, Finding
 from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
@@ -47,9 +46,9 @@ Findings = dict[str, Finding]
 Look = Callable[..., Findings]
 
 
-def look(settings: Settings | SettingsError, subject: Subject | None = None) -> Findings:
+def look(settings: Settings | SettingsError, **subject: Any) -> Findings:
     """Run all checks and return the findings by `area.name`."""
-    findings = run_checks(settings, subject or Subject(), threading.Event())
+    findings = run_checks(settings, threading.Event(), **subject)
     return {f"{finding.area}.{finding.name}": finding for finding in findings}
 
 
@@ -130,7 +129,7 @@ def test_check_with_a_photo_folder_needs_no_database(
 def test_missing_sqlite_file_is_announced_as_created_by_the_first_run(
     tmp_path: Path, make_settings: MakeSettings
 ) -> None:
-    found = look(make_settings(DB_URL=f"sqlite:///{tmp_path / 'nueva.db'}"), Subject(folder=FolderRoster(tmp_path)))
+    found = look(make_settings(DB_URL=f"sqlite:///{tmp_path / 'nueva.db'}"), folder=FolderRoster(tmp_path))
     assert found["database.reach"].text.startswith("se creará el archivo")
     assert {found[f"{area}.all"].text for area in ("tables", "runs")} == {"se crearán en la primera ejecución"}
 
@@ -143,7 +142,7 @@ def test_in_sqlite_the_advice_for_long_ids_and_urls_is_to_shorten_them(
     (folder / "a.jpg").write_bytes(b"")
     values = {"DB_URL": f"sqlite:///{tmp_path / 'nueva.db'}", "IMAGE_BASE_URL": "http://127.0.0.1:9/" + "a" * 500}
     Database(make_settings(**values)).connect().close()  # a file without tables
-    found = look(make_settings(**values), Subject(folder=FolderRoster(tmp_path / "x")))
+    found = look(make_settings(**values), folder=FolderRoster(tmp_path / "x"))
     findings = [found[f"roster.{name}"] for name in ("id_length", "url_length")]
     assert [each.level for each in findings] == [WARNING, WARNING]
     assert [each.advice.partition(" ")[0] for each in findings] == ["Acorte", "Acorte"]
@@ -200,7 +199,7 @@ class Unreadable(FolderRoster):
 def test_unexpected_error_ends_one_area_and_its_message_is_not_quoted(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    found = look(make_settings(), Subject(folder=Unreadable(tmp_path)))
+    found = look(make_settings(), folder=Unreadable(tmp_path))
     assert found["roster.unexpected"].text.startswith("error inesperado: ValueError en test_checks.py, línea ")
     assert levels(found, "photos") == {"all": UNCHECKED}
     assert "secreta" not in str(found)
@@ -209,7 +208,7 @@ def test_unexpected_error_ends_one_area_and_its_message_is_not_quoted(
 def test_stop_ends_the_check_and_names_the_areas_not_checked(make_settings: MakeSettings) -> None:
     stop = threading.Event()
     found = []
-    for finding in run_checks(make_settings(), Subject(), stop):
+    for finding in run_checks(make_settings(), stop):
         found.append((finding.area, finding.name))
         if finding.area == "machine":
             stop.set()
@@ -247,7 +246,7 @@ def test_request_broken_by_a_stop_is_not_reported_as_a_server_problem(
 def test_each_refused_setting_is_a_finding_and_later_areas_are_unchecked(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(None, DB_PORT="x", IMAGE_BASE_URL="ftp://a")
-    findings = list(run_checks(caught.value, Subject(tmp_path / ".env"), threading.Event()))
+    findings = list(run_checks(caught.value, threading.Event(), tmp_path / ".env"))
     names = [finding.text.partition(":")[0] for finding in findings if finding.name == "values"]
     assert names == ["DB_PORT", "DB_USER", "DB_NAME", "IMAGE_BASE_URL"]
     assert [finding.level for finding in findings if finding.area == "settings"] == [WARNING, *[BROKEN] * 4]
@@ -271,9 +270,7 @@ def test_ineffective_lines_of_env_are_reported_without_their_values(
     env = tmp_path / ".env"
     env.write_text("DB_PASWORD=secreta\nDB_USER=a\nDB_USER=b\nesto no es nada\nZZZ=1\n", encoding="utf-8")
     env.chmod(0o644)
-    findings = [
-        each for each in run_checks(make_settings(), Subject(env), threading.Event()) if each.area == "settings"
-    ]
+    findings = [each for each in run_checks(make_settings(), threading.Event(), env) if each.area == "settings"]
     assert [(each.name, each.level, each.text) for each in findings[:5]] == [
         ("env_rights", WARNING, "otros usuarios del equipo pueden leer la contraseña (permisos 0644)"),
         ("env_line", WARNING, "la línea 4 de .env no se entiende y no cuenta"),
@@ -284,7 +281,7 @@ def test_ineffective_lines_of_env_are_reported_without_their_values(
     assert findings[2].advice == "¿Quiso decir DB_PASSWORD? Corríjalo en .env."
     assert "secreta" not in str(findings)
     env.chmod(0o600)
-    assert look(make_settings(), Subject(env))["settings.env_rights"].level == OK
+    assert look(make_settings(), env_file=env)["settings.env_rights"].level == OK
 
 
 @pytest.mark.skipif(os.name != "posix", reason="rights as Unix has them")
@@ -307,7 +304,7 @@ def test_group_may_read_env_only_if_another_user_owns_it(mode: int, owner: int, 
 
 
 def test_env_example_has_only_known_settings(make_settings: MakeSettings) -> None:
-    found = look(make_settings(), Subject(PROJECT_DIR / ".env.example"))
+    found = look(make_settings(), env_file=PROJECT_DIR / ".env.example")
     assert [name for name in levels(found, "settings") if name in ("env_name", "env_line", "env_twice")] == []
 
 
@@ -365,7 +362,7 @@ def test_available_memory_respects_the_limits_of_control_groups(
 
 def test_python_versions_are_those_of_pyproject() -> None:
     assert {each.name: each.level for each in check_machine(None)}["python"] == OK
-    from app.checkup.check_machine import PYTHONS
+    from app.checkup.check_installation import PYTHONS
 
     (first, after) = PYTHONS
     assert f">={first[0]}.{first[1]},<{after[0]}.{after[1]}" in (PROJECT_DIR / "pyproject.toml").read_text()

@@ -35,8 +35,7 @@ from app.planning.rules import Rules
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored, Version
 from app.reports.console import complain, open_console
 from app.reports.console_progress import ConsoleProgress
-from app.reports.csv_list import COLUMNS, listing
-from app.reports.html_page import render
+from app.reports.html_page import COLUMNS, listing, render
 from app.reports.photo_review import Review, build_review
 from app.reports.plan_report import plan_lines
 from app.reports.run_summary import error_lines

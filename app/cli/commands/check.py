@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from app.checkup.checks import Subject, run_checks
+from app.checkup.checks import run_checks
 from app.checkup.finding import BROKEN, WARNING, Finding
 from app.checkup.report import check_document, closing_lines, decide_check_exit_code, finding_lines
 from app.cli.settings import read_settings
@@ -17,8 +17,6 @@ from app.reports.console import fitting_width
 from app.reports.run_json import hand_over
 from app.roster.folder import FolderRoster
 
-PROBLEMS = (WARNING, BROKEN)
-
 
 def run(options: argparse.Namespace, console: Console, _load_faces: object) -> int:
     """Check everything, print it and write it as JSON if requested. Settings that cannot be read are a finding. A quiet
@@ -27,14 +25,14 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
         settings: Settings | SettingsError = read_settings(options)
     except SettingsError as error:
         settings = error
-    subject = Subject(folder=FolderRoster(options.photos) if options.photos else None)
+    folder = FolderRoster(options.photos) if options.photos else None
     width, quiet = fitting_width(console), console.quiet
     findings: list[Finding] = []
     printed: Finding | None = None
     with stopping_on_signals() as stopper:
-        for finding in run_checks(settings, subject, stopper.event):
+        for finding in run_checks(settings, stopper.event, folder=folder):
             findings.append(finding)
-            if not quiet or finding.level in PROBLEMS:
+            if not quiet or finding.level in (WARNING, BROKEN):
                 console.quiet = False
                 console.print("\n".join(finding_lines(finding, printed, width)))
                 printed = finding

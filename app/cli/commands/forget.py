@@ -12,7 +12,6 @@ from typing import Any
 from rich.console import Console
 
 from app.cli.settings import open_logs, read_settings, utc_now
-from app.core.config import Settings
 from app.core.database import Database
 from app.core.spanish import inflect
 from app.core.text import as_utf8, printable
@@ -36,7 +35,10 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     open_logs(options, settings)
     database = Database(settings)
     vectors, rows_left = erase_with_proof(database, crew_id, utc_now())
-    still_active = _is_active(settings, database, crew_id)
+    still_active = False
+    with suppress(RunError):  # not in the roster, or no roster to be asked
+        DatabaseRoster(settings, database).find(crew_id)
+        still_active = True
     console.print("\n".join(forgotten_lines(crew_id, vectors, rows_left)))
     if still_active:
         console.print("⚠️  Sigue activa en el padrón: la próxima ejecución la registraría de nuevo. Dela de baja antes.")
@@ -83,15 +85,6 @@ def _erase(database: Database, crew_id: str, now: datetime) -> tuple[int, int]:
         raise
     close(EXIT_OK if left == 0 else EXIT_SOME_FAILED, counts={"forgotten": vectors}, rows_left=left)
     return vectors, left
-
-
-def _is_active(settings: Settings, database: Database, crew_id: str) -> bool:
-    """Return whether the roster still has the person: the next run would then enrol the person again."""
-    try:
-        DatabaseRoster(settings, database).find(crew_id)
-    except RunError:  # not in it, or no roster to be asked
-        return False
-    return True
 
 
 def forgotten_lines(crew_id: str, vectors: int, rows_left: int) -> list[str]:

@@ -55,10 +55,16 @@ def carry_out(
             _show_plan(console, result, options)
         else:
             close_run(result, request, result.end(review.counts, exit_code))
-            _publish(console, options.metrics, exit_code, review.counts, result)
+            if options.metrics:
+                from app.reports.metrics import publish  # noqa: PLC0415  # slow to import, and rarely asked for
+
+                publish(console, options.metrics, exit_code, review.counts, result.gallery)
             console.quiet = options.quiet and not result.has_news
             print_end(console, result, review.counts, request, options.model or "")
-            _write_files(options, settings, console, result, review, exit_code)
+            if result.outcomes and not isinstance(result.error, ImplausibleRun):  # what that run saw is not true
+                _write_page(console, review, settings.LOG_DIR, options)
+            if options.json:
+                hand_over(console, run_document(result, review, settings.FACE_MODEL, exit_code), options.json)
     return exit_code, review.counts
 
 
@@ -113,29 +119,6 @@ def _show_plan(console: Console, result: RunResult, options: argparse.Namespace)
         hand_over(console, plan_document(result.plan), options.json)
     if result.error is not None:
         complain(console, result.error)
-
-
-def _publish(console: Console, target: str | None, exit_code: int, counts: RunCounts, result: RunResult) -> None:
-    if target is not None:
-        from app.reports.metrics import publish  # noqa: PLC0415  # slow to import, and rarely asked for
-
-        publish(console, target, exit_code, counts, result.gallery)
-
-
-def _write_files(
-    options: argparse.Namespace,
-    settings: Settings,
-    console: Console,
-    result: RunResult,
-    review: Review,
-    exit_code: int,
-) -> None:
-    """Write HR's page, and the document of `--json` if asked for."""
-    if result.outcomes and not isinstance(result.error, ImplausibleRun):  # what an implausible run saw is not true
-        _write_page(console, review, settings.LOG_DIR, options)
-    if options.json:
-        document = run_document(result, review, settings.FACE_MODEL, exit_code)
-        hand_over(console, document, options.json)
 
 
 def _write_page(console: Console, review: Review, folder: Path, options: argparse.Namespace) -> None:

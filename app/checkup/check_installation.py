@@ -1,24 +1,30 @@
-"""Check this machine: Python's version, the memory, and the folders and disks that a run writes to."""
+"""Check the settings (`.env`, and what loading refused) and this machine (Python, memory, folders and disks)."""
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
+import stat
 import sys
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from app.checkup.finding import MACHINE, Finding
+from dotenv.parser import parse_stream
+
+from app.checkup.finding import MACHINE, SETTINGS, Finding
 from app.core.config import BYTES_PER_MB, Settings
 from app.core.files import why
 from app.core.logs import APP_LOG, RUN_LOG
+from app.errors import SettingsError
 
 PYTHONS = (3, 10), (3, 14)  # the first that works and the first that is not tested, as in pyproject.toml
 MEMORY_BYTES = 800 * BYTES_PER_MB  # a run's peak: docs/rendimiento.md
 LEAST_FREE_BYTES = 50 * BYTES_PER_MB  # two photos of the largest size: a run with less fails
 REPORT_BYTES = 100 * BYTES_PER_MB  # HR's report of ten thousand failures, with their thumbnails
-LOG_FILES = 2
+LOGS = (APP_LOG, RUN_LOG)
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 # Files of a control group with its limit and its use, and the line of memory.stat with what the system would reclaim of
 # that: in version 2 of control groups, and in version 1.
@@ -26,13 +32,73 @@ CGROUP_2 = "memory.max", "memory.current", "inactive_file"
 CGROUP_1 = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
 
 
+def check_settings(env_file: Path, error: SettingsError | None) -> Generator[Finding, None, None]:
+    """Check the file; `error` is what loading the settings raised."""
+    if env_file.exists():
+        if os.name == "posix":
+            yield judge_rights(env_file, env_file.stat(), os.geteuid())
+        yield from _check_lines(env_file)
+    elif error is None:
+        yield SETTINGS.ok("file", f"no hay {env_file.name}: los ajustes vienen de otro lado (entorno u opciones)")
+    else:
+        advice = "Copie .env.example como .env y complete los valores, si no los da el entorno."
+        yield SETTINGS.warning("file", f"no existe {env_file}", advice)
+    if error is None:
+        yield SETTINGS.ok("values", "completos y válidos")
+        return
+    first, *lines = str(error).splitlines()  # of all refused values
+    if not lines:
+        yield SETTINGS.broken("values", first, error.advice)
+    for line in lines:
+        yield SETTINGS.broken("values", line.removeprefix("  - "), "Corríjalo en .env (.env.example lo explica).")
+
+
+def judge_rights(env_file: Path, status: os.stat_result, user_id: int) -> Finding:
+    """Judge who can read the file. If the program runs as another user than the owner, the group must be able to."""
+    mode, is_own = stat.S_IMODE(status.st_mode), status.st_uid == user_id
+    if mode & stat.S_IRWXO or (is_own and mode & stat.S_IRWXG):
+        text = f"otros usuarios del equipo pueden leer la contraseña (permisos {mode:04o})"
+        by_group = f"Pida a su dueño: chgrp {os.getegid()} {env_file} && chmod 640 {env_file}"
+        return SETTINGS.warning("env_rights", text, f"Ejecute: chmod 600 {env_file}" if is_own else by_group)
+    readers = "su dueño y su grupo leen" if mode & stat.S_IRWXG else "su dueño lee"
+    return SETTINGS.ok("env_rights", f"solo {readers} {env_file.name} (permisos {mode:04o})")
+
+
+def _check_lines(env_file: Path) -> Iterator[Finding]:
+    """Report lines that set nothing. No value is quoted: it may be a password."""
+    try:
+        with env_file.open(encoding="utf-8") as file:
+            lines = list(parse_stream(file))
+    except (OSError, UnicodeDecodeError):
+        return  # loading the settings reported it
+    for line in lines:
+        if line.error:
+            text = f"la línea {line.original.line} de {env_file.name} no se entiende y no cuenta"
+            yield SETTINGS.warning("env_line", text, "Escríbala como NOMBRE=valor, o póngale # delante.")
+    names = Counter(line.key for line in lines if line.key)
+    for name, times in names.items():
+        if name not in Settings.model_fields:
+            yield SETTINGS.warning("env_name", f"{name} no es un ajuste: no cuenta", _suggest(name))
+        elif times > 1:
+            yield SETTINGS.warning("env_twice", f"{name} está {times} veces: cuenta la última", "Deje una sola.")
+
+
+def _suggest(name: str) -> str:
+    near = difflib.get_close_matches(name.upper(), Settings.model_fields, 1)
+    if near:
+        return f"¿Quiso decir {near[0]}? Corríjalo en .env."
+    return "Bórrela de .env, si nadie más la usa: .env.example trae todos los ajustes."
+
+
 def check_machine(settings: Settings | None) -> Generator[Finding, None, None]:
     """Check what a run needs of this machine; the folders only with settings, which name them."""
     yield _judge_python(sys.version_info[:2])
-    yield from _judge_memory(available_bytes(PROC, CGROUP))
+    available = available_bytes(PROC, CGROUP)
+    if available is not None:
+        yield _judge_memory(available)
     if settings is None:
         return
-    logs = LOG_FILES * (settings.LOG_BACKUPS + 1) * settings.LOG_MAX_MB * BYTES_PER_MB + REPORT_BYTES
+    logs = len(LOGS) * (settings.LOG_BACKUPS + 1) * settings.LOG_MAX_MB * BYTES_PER_MB + REPORT_BYTES
     in_flight = (settings.DOWNLOAD_THREADS + settings.WORKER_THREADS) * settings.MAX_PHOTO_MB * BYTES_PER_MB
     yield from check_folder("logs", settings.LOG_DIR, "LOG_DIR", int(logs))
     yield from check_log_files(settings.LOG_DIR)
@@ -48,15 +114,12 @@ def _judge_python(version: tuple[int, ...]) -> Finding:
     return MACHINE.warning("python", f"{shown}: el programa no está probado con esta versión", advice)
 
 
-def _judge_memory(available: int | None) -> Iterator[Finding]:
-    if available is None:
-        return
+def _judge_memory(available: int) -> Finding:
     text = f"{format_bytes(available)} disponibles"
-    if available < MEMORY_BYTES:
-        advice = "Cierre otros programas, o baje WORKER_THREADS y BATCH_SIZE en .env."
-        yield MACHINE.warning("memory", f"{text}; una ejecución usa hasta {format_bytes(MEMORY_BYTES)}", advice)
-    else:
-        yield MACHINE.ok("memory", text)
+    if available >= MEMORY_BYTES:
+        return MACHINE.ok("memory", text)
+    advice = "Cierre otros programas, o baje WORKER_THREADS y BATCH_SIZE en .env."
+    return MACHINE.warning("memory", f"{text}; una ejecución usa hasta {format_bytes(MEMORY_BYTES)}", advice)
 
 
 def available_bytes(proc: Path, cgroup: Path) -> int | None:
@@ -100,12 +163,20 @@ def check_folder(name: str, folder: Path, setting: str, enough_bytes: int) -> It
     else:
         note = "" if existing == folder else " (se creará)"
         yield MACHINE.ok(f"{name}_folder", f"{folder}{note}")
-    yield _judge_space(name, shutil.disk_usage(existing).free, existing, enough_bytes)
+    free = shutil.disk_usage(existing).free
+    text = f"{format_bytes(free)} libres en {existing}"
+    advice = "Libere espacio en ese disco, o use una carpeta de otro."
+    if free < min(LEAST_FREE_BYTES, enough_bytes):
+        yield MACHINE.broken(f"{name}_space", text, advice)
+    elif free < enough_bytes:
+        yield MACHINE.warning(f"{name}_space", f"{text}; puede llegar a usar {format_bytes(enough_bytes)}", advice)
+    else:
+        yield MACHINE.ok(f"{name}_space", text)
 
 
 def check_log_files(folder: Path) -> Iterator[Finding]:
     """Report existing log files that cannot be appended to. Files that a run replaces need no rights."""
-    for path in (folder / APP_LOG, folder / RUN_LOG):
+    for path in (folder / name for name in LOGS):
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_APPEND))  # opening changes nothing
         except (FileNotFoundError, NotADirectoryError):
@@ -113,16 +184,6 @@ def check_log_files(folder: Path) -> Iterator[Finding]:
         except OSError as error:
             advice = f"Si es de otro usuario, ejecute: sudo chown $(id -un) {path}"
             yield MACHINE.broken("log_files", f"no se puede escribir en {path}: {why(error)}", advice)
-
-
-def _judge_space(name: str, free: int, where: Path, enough_bytes: int) -> Finding:
-    text = f"{format_bytes(free)} libres en {where}"
-    advice = "Libere espacio en ese disco, o use una carpeta de otro."
-    if free < min(LEAST_FREE_BYTES, enough_bytes):
-        return MACHINE.broken(f"{name}_space", text, advice)
-    if free < enough_bytes:
-        return MACHINE.warning(f"{name}_space", f"{text}; puede llegar a usar {format_bytes(enough_bytes)}", advice)
-    return MACHINE.ok(f"{name}_space", text)
 
 
 def format_bytes(number: int) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from app.reports.csv_list import COLUMNS, harmless, listing
+from app.reports.html_page import COLUMNS, harmless, listing
 from app.reports.photo_review import Entry, Review
 from app.runs.result import RunResult
 
