@@ -18,10 +18,10 @@ from app.faces.weights import open_weights
 from app.gallery.gallery import Gallery, open_for_reading
 from app.gallery.golden_vector import TOLERANCE, Vector
 from app.gallery.provenance import known_spec
-from app.gallery.run_history import PastRun
+from app.gallery.run_history import PastRun, RunHistory
 from app.pipeline.face_extractor import FaceExtractor
 from app.reports.history_report import ENDINGS
-from app.runs.run_lock import open_lock, run_under_way
+from app.runs.run_lock import open_lock
 
 LATE_AFTER = timedelta(hours=48)
 RECENT = timedelta(days=7)  # runs that died before are not reported
@@ -91,7 +91,7 @@ def judge_golden(vector: Vector, recorded: Vector | None) -> Finding:
 def _check_lock(database: Database, now: datetime) -> Finding:
     if not open_lock(database).is_held():
         return RUNS.ok("lock", "libre: ninguna ejecución en marcha")
-    run = run_under_way(database, now)
+    run = RunHistory(database).under_way(now)
     where = f" en {run.host} (proceso {run.pid}), {say_ago(now - run.started_at)}" if run else ""
     return RUNS.ok("lock", f"hay una ejecución en marcha{where}")
 

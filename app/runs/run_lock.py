@@ -148,7 +148,7 @@ def holding_run_lock(database: Database, now: datetime, lost: Callable[[RunError
     """
     lock = open_lock(database)
     if not lock.take():
-        raise _explain(run_under_way(database, now), now)
+        raise _explain(RunHistory(database).under_way(now), now)
 
     def keep() -> None:
         if not lock.keep():
@@ -159,11 +159,6 @@ def holding_run_lock(database: Database, now: datetime, lost: Callable[[RunError
             yield
     finally:
         lock.release()
-
-
-def run_under_way(database: Database, now: datetime) -> PastRun | None:
-    """Return the run that holds the lock, None when the history does not name it. Raises DatabaseUnavailable."""
-    return RunHistory(database).under_way(now)
 
 
 def _explain(owner: PastRun | None, now: datetime) -> AlreadyRunning:
