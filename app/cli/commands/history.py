@@ -21,8 +21,7 @@ SHOWN_RUNS = 20
 
 
 def run(options: argparse.Namespace, console: Console, _load_faces: object) -> int:
-    """Print the last runs, the latest first, and hand them over as JSON if asked for. Where there are no tables yet
-    there are no runs, and no table is made. Raises RunError."""
+    """Print the last runs, the latest first; no table is made where there is none yet. Raises RunError."""
     database = Database(read_settings(options))
     with advising_the_denied():
         known = database.exists and database.transaction(lambda each: inspect(each).has_table(RUNS.name), retry=False)
