@@ -119,10 +119,8 @@ def describe_plot(distribution: Distribution) -> str:
     """Return the plot in words, for screen readers."""
     scores = distribution.scores
     zones = Counter(_zone(distribution, score) for score in scores)
-    middle = f"mediana {median(scores):.0f} de {BEST_SCORE}"
-    return (
-        f"{distribution.name}: {len(scores)} fotos, {middle}, {zones['warn']} mejorables, {zones['reject']} rechazadas"
-    )
+    photos = f"{len(scores)} fotos, mediana {median(scores):.0f} de {BEST_SCORE}"
+    return f"{distribution.name}: {photos}, {zones['warn']} mejorables, {zones['reject']} rechazadas"
 
 
 def _own(name: str) -> Markup:
