@@ -1,7 +1,4 @@
-"""The command line's options, their help, and complaints about them in Spanish.
-
-Imports nothing heavy, so that `--help` answers at once.
-"""
+"""The command line's options in Spanish. Imports nothing heavy, so that `--help` answers at once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """`--demo`: the real program on a small roster under `demo/`, whose photos a web server of this process serves.
-
-Portraits: two public-domain NASA and US Navy photographs that Python packages contain.
-"""
+Portraits: two public-domain NASA and US Navy photographs that Python packages contain."""
 
 from __future__ import annotations
 
@@ -68,29 +66,27 @@ Qué sigue:
 
 def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
     """Carry out a run on the demonstration's roster. The errors that it shows on purpose do not make it a failure."""
-    with open_demo(console.print) as values:
-        exit_code, counts = carry_out(options, read_settings(options, **values), console, load_faces)
+    shutil.rmtree(DEMO_DIR, ignore_errors=True)
+    photos, database_url = DEMO_DIR / "fotos", f"sqlite:///{DEMO_DIR / 'demo.db'}"
+    _make_photos(photos)
+    _create_roster(database_url)
+    console.print(f"Demostración con {len(CREW)} tripulantes inventados, en {DEMO_DIR.name}/\n")
+    with _serving(photos) as base_url:
+        values = {
+            "DB_URL": database_url,
+            "IMAGE_BASE_URL": base_url,
+            # Two people, cut out in many ways: a run refuses one photo under several ids by default.
+            "SHARED_PHOTOS": "report",
+            "LOG_DIR": str(DEMO_DIR / "logs"),
+            "TEMP_DIR": str(DEMO_DIR / "temp_uploads"),
+        }
+        settings = read_settings(options, **values, **_choose_model(console.print))
+        exit_code, counts = carry_out(options, settings, console, load_faces)
     if (counts.stored, dict(counts.by_code)) != (EXPECTED_STORED, EXPECTED_ERRORS):
         console.print("\n❌ La demostración no salió como debía: los errores de arriba dicen por qué.")
         return exit_code or EXIT_SOME_FAILED
     console.print(NEXT_STEPS)
     return EXIT_OK
-
-
-@contextmanager
-def open_demo(say: Callable[[str], None]) -> Iterator[dict[str, object]]:
-    """Make the roster and the photos, and serve these while the context lasts; yield the run's settings."""
-    shutil.rmtree(DEMO_DIR, ignore_errors=True)
-    photos = DEMO_DIR / "fotos"
-    _make_photos(photos)
-    database_url = f"sqlite:///{DEMO_DIR / 'demo.db'}"
-    _create_roster(database_url)
-    say(f"Demostración con {len(CREW)} tripulantes inventados, en {DEMO_DIR.name}/\n")
-    with _serving(photos) as base_url:
-        files = {"LOG_DIR": str(DEMO_DIR / "logs"), "TEMP_DIR": str(DEMO_DIR / "temp_uploads")}
-        # Two people, cut out in many ways: a run refuses one photo under several ids by default.
-        shared = {"SHARED_PHOTOS": "report"}
-        yield {"DB_URL": database_url, "IMAGE_BASE_URL": base_url} | shared | files | _choose_model(say)
 
 
 def _pictures() -> dict[str, Image]:

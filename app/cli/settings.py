@@ -13,8 +13,7 @@ FOLDER_DATABASE = "embeddings.db"
 
 
 def read_settings(options: argparse.Namespace, **values: object) -> Settings:
-    """Return the settings; options win over `values`, and these over the environment and .env. Raises
-    SettingsError."""
+    """Return the settings; options win over `values`, these over the environment and .env. Raises SettingsError."""
     if options.photos is not None:
         folder = options.photos.resolve()
         if not folder.is_dir():

@@ -25,10 +25,8 @@ LOOKED_AT = {
 
 
 class ConsoleProgress:
-    """Prints outcomes as they come. A context manager: the bar is gone when the run is over.
-
-    `notices`: print first what to know of the plan; `migrating`: new vectors are staged (`--migrate`).
-    """
+    """Prints outcomes as they come. A context manager: the bar is gone when the run is over. `notices`: print first
+    what to know of the plan; `migrating`: new vectors are staged (`--migrate`)."""
 
     def __init__(self, console: Console, *, notices: bool = True, migrating: bool = False) -> None:
         self._console = console

@@ -95,7 +95,6 @@ def _what(options: Mapping[str, Any]) -> str:
 
 
 def _ending(run: PastRun) -> Iterator[str]:
-    """Yield how it ended, what it changed and what it left."""
     words = _in_words(run)
     yield words + (f": {printable(run.error)}" if run.error else "")
     yield from (inflect(run.counts[name], change) for name, change in CHANGES.items() if run.counts.get(name))

@@ -47,8 +47,7 @@ FORMULA_START = re.compile(r"""(^|[,;|\t\r\n])([\s"']*)(?=[=+\-@＝＋－＠﹦�
 
 
 def write_report(review: Review, folder: Path, *, thumbnails: bool, name: str = REPORT) -> Path:
-    """Write the page and beside it the CSV, each complete or not at all and readable by its owner only; return the
-    page's path. Raises OSError."""
+    """Write page and CSV, each whole or not at all and its owner's alone; return the page's path. Raises OSError."""
     page = folder / f"{name}.html"
     write_private(page, render(review, thumbnails=thumbnails).encode("utf-8", "replace"))
     write_private(page.with_suffix(".csv"), listing(review))
@@ -112,10 +111,9 @@ def _zone(distribution: Distribution, score: float) -> str:
 def describe_plot(distribution: Distribution) -> str:
     """Return the plot in words, for screen readers."""
     scores = distribution.scores
-    warned = sum(distribution.reject <= score < distribution.warn for score in scores)
-    rejected = sum(score < distribution.reject for score in scores)
-    middle = f"mediana {median(scores):.0f} de {BEST_SCORE}"
-    return f"{distribution.name}: {len(scores)} fotos, {middle}, {warned} mejorables, {rejected} rechazadas"
+    zones = Counter(_zone(distribution, score) for score in scores)
+    photos = f"{len(scores)} fotos, mediana {median(scores):.0f} de {BEST_SCORE}"
+    return f"{distribution.name}: {photos}, {zones['warn']} mejorables, {zones['reject']} rechazadas"
 
 
 def _own(name: str) -> Markup:

@@ -38,11 +38,8 @@ def publish(
 def write_metrics(
     path: Path, exit_code: int, ended_at: float, counts: RunCounts | None = None, in_gallery: int | None = None
 ) -> None:
-    """Replace the file. A failed run keeps the time of the last success that the old file had. Raises OSError.
-
-    `ended_at`: seconds since 1970; `counts`: None when the run did not begin; `in_gallery`: people with an active
-    vector, None when the database could not say.
-    """
+    """Replace the file; a failed run keeps the old file's time of the last success. Raises OSError. `ended_at`:
+    seconds since 1970; `counts`: None when the run did not begin; `in_gallery`: people with an active vector."""
     last_success = ended_at if exit_code in (EXIT_OK, EXIT_SOME_FAILED) else _last_success(path)
     registry = CollectorRegistry()
 

@@ -154,7 +154,6 @@ def _improvables(graded: Iterable[tuple[Outcome, list[Grade]]]) -> Iterator[Entr
 
 
 def _still_improvable(result: RunResult) -> Iterator[Entry]:
-    """List members whose photo an earlier run found good enough and improvable."""
     known = {component.name: component for component in COMPONENTS}
     for member, name in result.improvable:
         if name in known:

@@ -124,15 +124,13 @@ def _say_time(plan: Plan) -> str:
 
 
 def _notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
-    """Return what to know of the rows that the gallery has, and what the caps held back."""
     adopted = [inflect(len(plan.adopted), ADOPTED)] if plan.adopted else []
     blocked = [f"⚠️  {printable(each)}" for each in plan.blocked]
     return [*_stale_notices(plan, rules, migrating=migrating), *adopted, *blocked]
 
 
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:
-    """Yield how many active rows are of another contract, how long it takes to make them again, and whether models will
-    be mixed meanwhile. Inactive rows are not compared with others, so they do not count."""
+    """Say how many active rows (only these are compared) another contract made, and how long it takes to redo them."""
     rows = [(each.kind, row) for each in plan.decisions if (row := each.case.enrolment)]
     stale = [(kind, row) for kind, row in rows if row.active and is_stale(row, rules)]
     if not stale:

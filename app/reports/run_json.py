@@ -81,8 +81,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
 
 
 def _describe_seen(photo: Photo | None, analysis: PhotoAnalysis | None) -> dict[str, Any]:
-    """Return photo, face and quality; None for what was not reached. Boxes and points in pixels of the upright
-    original."""
+    """Return what was reached of photo, face and quality; boxes and points in pixels of the upright original."""
     width, height = analysis.size if analysis else (None, None)
     picture = analysis and analysis.picture
     shown = {

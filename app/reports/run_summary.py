@@ -64,7 +64,6 @@ def _end_lines(result: RunResult, counts: RunCounts, request: Request, model: st
 
 
 def _switch_lines(result: RunResult, request: Request, model: str) -> list[str]:
-    """Return what became of rows of another model, and of `--migrate`."""
     if result.mixed:
         return [
             f"⚠️  {result.mixed} filas en uso siguen siendo de otro modelo: desactivarlas dejaría fuera a muchos.",

@@ -19,8 +19,7 @@ from app.roster.folder import FolderRoster
 
 
 def run(options: argparse.Namespace, console: Console, _load_faces: object) -> int:
-    """Check everything, print it and write it as JSON if requested. Settings that cannot be read are a finding. A quiet
-    console prints problems only."""
+    """Check everything, also settings that cannot be read, and print it; a quiet console prints problems only."""
     try:
         settings: Settings | SettingsError = read_settings(options)
     except SettingsError as error:

@@ -54,9 +54,8 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
 
 
 def erase_with_proof(database: Database, crew_id: str, now: datetime) -> tuple[int, int]:
-    """Delete all that is stored of one person, and leave proof of it in `face_runs`. Return how many vectors there
-    were, and how many rows are left in all tables. Raises RunError: also while a run is under way, which might store
-    the person again."""
+    """Delete all that is stored of one person, with proof of it in `face_runs`. Return how many vectors there were,
+    and how many rows are left. Raises RunError: also while a run is under way, which might store the person again."""
     try:
         with holding_run_lock(database, now, lambda error: log.warning("%s", error)):
             return _erase(database, crew_id, now)

@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
-    """Carry out a run with the settings of this installation."""
     return carry_out(options, read_settings(options), console, load_faces)[0]
 
 
@@ -98,8 +97,7 @@ def _run_batch(
 
 
 def decide_exit_code(result: RunResult, counts: RunCounts, stopper: Stopper) -> int:
-    """Return the exit code: a signal's, else that of the error that ended the run, else whether anything is left to
-    look at."""
+    """Return a signal's exit code, else that of the error that ended the run, else whether anything is left to do."""
     if stopper.signal_number is not None:
         return EXIT_BY_SIGNAL + stopper.signal_number
     if isinstance(result.error, Interrupted):  # not by a signal: the time was over before the first photo
