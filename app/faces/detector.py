@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 
+from app.core.config import Settings
 from app.core.image_scaling import reduce
 from app.errors import UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import Detector, FacialAreaRegion, exceptions, modeling
@@ -35,6 +36,10 @@ class DetectionOptions:
     max_side_px: int = 640
     min_face_ratio: float = 0.1
     min_face_px: float = LIBRARY_MIN_FACE_PX
+
+    @classmethod
+    def of(cls, settings: Settings) -> DetectionOptions:
+        return cls(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
 
 
 class BoundedMtcnn(Detector):  # type: ignore[misc]  # deepface has no type information

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.config import Settings
 from app.core.image_scaling import reduce
 from app.errors import (
     FaceTooSmall,
@@ -64,6 +65,10 @@ class FindOptions:
     max_second_face: float
     limits: Limits
     accept_low_quality: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings, *, accept_low_quality: bool) -> FindOptions:
+        return cls(settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, settings.quality_limits(), accept_low_quality)
 
 
 class FaceFinder:

@@ -88,12 +88,10 @@ def open_face_extractor(
     # OpenCV's own threads would compete with ours, which each take a photo.
     cv2.setNumThreads(1)
     providers = parse_providers(settings.ONNX_PROVIDERS)
-    detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
     nets = Mtcnn(providers)
-    detector = build_detector(detection, nets)
+    detector = build_detector(DetectionOptions.of(settings), nets)
     network = load_network(settings.FACE_MODEL, provide or open_weights(settings, progress, stop).ensure, providers)
-    limits = settings.quality_limits()
-    find_options = FindOptions(settings.MULTIPLE_FACES, settings.MAX_SECOND_FACE, limits, accept_low_quality)
+    find_options = FindOptions.of(settings, accept_low_quality=accept_low_quality)
     return FaceExtractor(
         DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),
         FaceFinder(detector, nets, network.input_size, find_options),

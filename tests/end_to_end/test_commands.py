@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from sqlalchemy import inspect, text
 
+from app.cli.arguments import INSTEAD
+from app.cli.main import COMMANDS
 from app.core.database import Database
 from app.gallery.reading import DENIED_ADVICE
 from app.records import Image
@@ -226,3 +228,9 @@ def test_the_printed_schema_is_all_that_an_account_without_rights_needs(
         run_sql(mariadb_database, statement)
     assert inspect(mariadb_database.engine).get_table_names() == sorted({*OURS, "face_embeddings", "tripulantes"})
     assert list(schema_statements(make_settings(DB_URL=url))) == []
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
+def test_a_command_goes_with_no_option_of_a_run(name: str) -> None:
+    """A command that INSTEAD lacks would be carried out with `--all`, and ignore it."""
+    assert f"--{name.replace('_', '-')}" in INSTEAD

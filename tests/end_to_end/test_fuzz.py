@@ -19,7 +19,7 @@ from PIL import Image as PillowImage
 from PIL import ImageCms
 
 from app.core.config import load_settings
-from app.errors import ItemError
+from app.errors import ItemError, item_errors
 from app.faces.detector import DetectionOptions, build_detector
 from app.faces.finder import FaceFinder, FindOptions
 from app.faces.mtcnn import Mtcnn
@@ -40,8 +40,8 @@ SIDE_PX = 64
 TIME_LIMIT_S, MEMORY_LIMIT_MB = 30.0, 400
 # Numbers of damaged files that once crashed a decoder: every run includes them.
 KILLERS = {"PNG animated": (1234, 1780)}  # SIGSEGV in OpenCV 5.0.0
-CODES = {"face", "invalid_image", "dangerous_image", "no_face", "several_faces", "low_quality"}
-CODES |= {"face_too_small", "not_a_portrait", "unclear_orientation", "not_a_photo"}
+NEVER = {"took_too_long", "shared_photo", "placeholder_photo"}  # a run's own; no file alone causes them
+CODES = {"face"} | {kind.code for kind in item_errors() if kind.stage in ("decode", "detect")} - NEVER
 
 
 def encode(kind: str, image: Image) -> bytes:
@@ -67,7 +67,7 @@ KINDS = {
 def finder() -> FaceFinder:
     """Return the program's face finder, which here accepts any quality."""
     settings = load_settings(None, DB_URL="sqlite://", IMAGE_BASE_URL="file:///")
-    detection = DetectionOptions(settings.FACE_DETECTOR, settings.DETECTION_MAX_SIDE, settings.MIN_FACE_RATIO)
+    detection = DetectionOptions.of(settings)
     nets = Mtcnn()
     options = FindOptions("dominant", settings.MAX_SECOND_FACE, settings.quality_limits(), accept_low_quality=True)
     return FaceFinder(build_detector(detection, nets), nets, (160, 160), options)

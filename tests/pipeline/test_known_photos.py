@@ -69,7 +69,7 @@ RECALLED = Failed(ANA, "detect", "no_face", "ninguna cara", photo=SAME_FILE, rec
         (known_photos(RESTING, SEEN), SAME_FILE, SAME_FILE),  # never left: the service laid the row to rest
         (known_photos(OTHER_WEIGHTS, SEEN), SAME_FILE, SAME_FILE),
         (known_photos(TWICE, SEEN), SAME_FILE, SAME_FILE),
-        (known_photos(STRANGER, SEEN), SAME_FILE, SAME_FILE),  # nobody knows what that row was made of
+        (known_photos(STRANGER, SEEN), SAME_FILE, SAME_FILE),  # it is unknown what that row was made of
         (known_photos(None, SEEN), SAME_FILE, SAME_FILE),
         (known_photos(ROW, SEEN, FORCE), SAME_FILE, SAME_FILE),
         (known_photos(ROW, SEEN, FULL), SAME_FILE, skipped("same_file", SAME_FILE)),

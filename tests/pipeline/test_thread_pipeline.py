@@ -154,7 +154,7 @@ def test_every_member_is_stored_with_its_own_vector_and_every_stage_is_timed() -
     assert all(tuple(outcome.timings_ms) == STAGES for outcome in outcomes)
 
 
-def test_nobody_in_nobody_out() -> None:
+def test_no_members_in_no_outcomes_out() -> None:
     assert run(Recorder().stages(), []) == []
 
 
@@ -211,7 +211,7 @@ def test_a_fixed_number_is_under_way_whatever_the_rosters_length() -> None:
     assert most <= OPTIONS.in_flight
 
 
-def test_a_slow_photo_holds_up_nobody_else() -> None:
+def test_a_slow_photo_holds_up_no_other_member() -> None:
     recorder, release = Recorder(), threading.Event()
 
     def fetch(decision: Decision) -> Photo:
@@ -251,7 +251,7 @@ def test_a_run_error_in_a_thread_ends_the_run_too() -> None:
         run(recorder.stages(find=failing(recorder.find, "5", DatabaseUnavailable("gone"))), crew(20))
 
 
-def test_told_to_stop_it_takes_nobody_new_and_does_not_wait_for_a_hanging_download() -> None:
+def test_told_to_stop_it_takes_no_new_member_and_does_not_wait_for_a_hanging_download() -> None:
     recorder, stop, never = Recorder(), threading.Event(), threading.Event()
 
     def fetch(decision: Decision) -> Photo:
@@ -270,7 +270,7 @@ def test_told_to_stop_it_takes_nobody_new_and_does_not_wait_for_a_hanging_downlo
     assert {outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Stored)} == set(recorder.rows)
 
 
-def test_a_file_that_cannot_be_deleted_holds_up_nobody() -> None:
+def test_a_file_that_cannot_be_deleted_holds_up_no_member() -> None:
     recorder = Recorder()
 
     def discard(photo: Photo) -> None:
@@ -332,7 +332,7 @@ def test_a_failure_that_a_stage_knows_already_is_the_outcome_and_keeps_its_photo
 
 
 @pytest.mark.parametrize("found", [Skipped(crew(1)[0], "same_file"), Failed(crew(1)[0], "detect", "no_face")])
-def test_whoever_is_done_when_fetched_is_neither_decoded_nor_looked_at(found: Outcome) -> None:
+def test_a_member_who_is_done_when_fetched_is_neither_decoded_nor_looked_at(found: Outcome) -> None:
     (told,) = run(Recorder().stages(fetch=lambda _: found, decode=never, find=never, embed=never), crew(1))
     assert told == replace(found, timings_ms=told.timings_ms)
 
@@ -371,7 +371,7 @@ def test_nothing_is_stored_before_it_may_be_and_everything_once_it_may(recorder:
     assert all(isinstance(outcome, Stored) for outcome in outcomes)
 
 
-def test_when_there_is_nobody_else_to_wait_for_all_is_stored(recorder: Recorder) -> None:
+def test_when_there_is_nothing_else_to_wait_for_all_is_stored(recorder: Recorder) -> None:
     """Also when more waited than are under way at once."""
     outcomes = run(recorder.stages(may_store=lambda: False), crew(100))
     assert {outcome.member.crew_id: outcome.embedding_id for outcome in outcomes} == {
@@ -381,7 +381,7 @@ def test_when_there_is_nobody_else_to_wait_for_all_is_stored(recorder: Recorder)
 
 
 def test_nothing_of_what_waits_is_stored_when_the_run_is_stopped(recorder: Recorder) -> None:
-    """The last outcome makes whoever watches stop the run, and in this very moment storing would be allowed."""
+    """The last outcome makes the observer stop the run, at the moment at which storing would be allowed."""
     stop = threading.Event()
 
     def find(portrait: Portrait) -> Face:
@@ -417,7 +417,7 @@ def test_of_several_batches_that_wait_none_is_stored_after_the_run_was_stopped(r
     assert 1 <= len(stored) <= OPTIONS.batch_size
 
 
-# ------------------------------------------------------------------------------------------- whoever does not come back
+# ------------------------------------------------------------------------------------------ threads that do not come back
 
 
 @pytest.fixture
@@ -532,7 +532,7 @@ def test_when_no_download_ends_the_run_does(recorder: Recorder, release: threadi
 
 
 def test_a_network_that_does_not_come_back_ends_the_run(recorder: Recorder, release: threading.Event) -> None:
-    """It is nobody's photo: nobody fails of it."""
+    """No photo is to blame, so no member fails."""
     outcomes: list[Outcome] = []
     stages = recorder.stages(embed=hanging(recorder.embed, {each.crew_id for each in crew(9)}, release))
     with pytest.raises(Stuck, match="El modelo no terminó de calcular"):

@@ -102,7 +102,7 @@ BEFORE_ASKING = [
     (case(replace(ROW, url=OLD_URL), RECENT), FULL, RENAMED, MOVED),
     # back in the roster
     (case(RESTING, BACK_RECENT), RULES, REACTIVATE, "volvió al padrón; se comprobó hace poco"),
-    (case(ROW, BACK_RECENT), RULES, UNCHANGED, JUST_CHECKED),  # somebody else woke it
+    (case(ROW, BACK_RECENT), RULES, UNCHANGED, JUST_CHECKED),  # another program reactivated it
     (case(RESTING, BACK), RULES, ASK, ""),
     (case(replace(RESTING, spec_digest="beef"), BACK), RULES, STALE, WEIGHTS),
     (case(replace(RESTING, url=OLD_URL), BACK), RULES, RENAMED, MOVED),
@@ -121,7 +121,7 @@ BEFORE_ASKING = [
     (case(None, replace(NO_FACE, judged_by="rules0")), RULES, RETRY, "falló con otra configuración u otro modelo"),
     (case(None, NO_FACE), FULL, RETRY, FULLY),
     (case(None, replace(NO_FACE, code="took_too_long")), RULES, ASK, ""),
-    (case(STRANGER, NO_FACE), RULES, ASK, ""),  # by its row: somebody else made it since
+    (case(STRANGER, NO_FACE), RULES, ASK, ""),  # by its row, which another program has made since
     (case(STRANGER, replace(NO_FACE, checked_at=NOW)), RULES, UNCHANGED, JUST_CHECKED),
     # failures of the server
     (case(None, UNAVAILABLE), RULES, RETRY, "el servidor de fotos no respondió la última vez"),
@@ -219,7 +219,9 @@ def test_any_other_is_tried_again_at_growing_intervals_up_to_a_night(failures: i
         (case(None, None, KILLER), "", Failed(ANA, "run", "set_aside", DIED, recalled=True)),
     ],
 )
-def test_whoever_is_left_out_is_reported_as_failed_and_not_anew(known: Case, answer: str, failure: Failed) -> None:
+def test_a_member_who_is_not_processed_is_reported_as_failed_and_not_anew(
+    known: Case, answer: str, failure: Failed
+) -> None:
     assert decide(known, RULES, answer).failure == failure
 
 

@@ -162,14 +162,14 @@ def test_the_time_is_that_of_those_to_be_processed(each: float | None, seconds: 
 # --------------------------------------------------------------------------------------------------------- leavers
 
 
-def test_whoever_is_no_longer_in_the_roster_is_to_be_deactivated() -> None:
+def test_a_person_no_longer_in_the_roster_is_to_be_deactivated() -> None:
     enrolments = gallery_of(20) | {20: row(20, active=False)}
     plan = plan_of(knowing(crew(*range(19)), enrolments, {21: seen(21)}))
     assert plan.of(DEACTIVATE) == [Decision(DEACTIVATE, LEFT, Case(CrewMember("19", ""), "", row(19)))]
     assert (plan.departed, plan.blocked, plan.gallery_size) == (["19", "20", "21"], [], 20)
 
 
-def test_whoever_is_in_the_roster_without_a_usable_photo_has_not_left() -> None:
+def test_a_member_without_a_usable_photo_has_not_left() -> None:
     broken = Failed(CrewMember("1", ""), "roster", "no_photo")
     plan = plan_of(knowing([broken], {1: row(1)}))
     assert (leaving(plan), plan.departed) == ({DEACTIVATE: [], PURGE: []}, [])
@@ -183,7 +183,7 @@ def test_a_run_for_some_says_nothing_of_the_others() -> None:
 @pytest.mark.parametrize(
     ("gallery", "leavers", "allowed"),
     [
-        *((1, 1, False), (2, 1, True), (3, 2, False), (5, 1, True)),  # nobody is left of the first
+        *((1, 1, False), (2, 1, True), (3, 2, False), (5, 1, True)),  # no one is left of the first
         *((20, 2, True), (20, 3, False), (19, 2, False)),
         *((70, 7, True), (1000, 100, True), (1000, 101, False), (1000, 1000, False)),
     ],
@@ -252,8 +252,8 @@ def test_those_who_left_long_enough_ago_are_to_be_deleted() -> None:
     assert leaving(plan_of(survey)) == {DEACTIVATE: [], PURGE: []}
 
 
-def test_nobody_who_is_back_or_still_active_is_deleted() -> None:
-    """One whom somebody else woke is laid to rest again first."""
+def test_people_who_are_back_or_still_active_are_not_deleted() -> None:
+    """A row that another program reactivated is deactivated again first."""
     enrolments = gallery_of(30) | {30: row(30), 31: row(31, active=False)}
     photo_record = {30: left(30, 9 * MONTH), 31: left(31, 9 * MONTH)}
     plan = plan_of(knowing(crew(*range(30), 31), enrolments, photo_record), rules=PURGING)
@@ -299,12 +299,12 @@ def test_a_server_that_leaves_three_of_the_first_four_questions_unanswered_is_do
     leaving_one = knowing(crew(*range(1, 100)), gallery_of(100))
     plan = plan_of(leaving_one, ask, threads=1)
     assert str(plan.implausible) == "El servidor de fotos no respondió 15 de 20 veces"
-    assert plan.counts == {UNCHANGED: 99, DEACTIVATE: 1}  # whoever left needs no photo
+    assert plan.counts == {UNCHANGED: 99, DEACTIVATE: 1}  # departed people need no photo
 
 
 @pytest.mark.parametrize("unreachable", [set(range(1, 15)), set(range(PROBED + 1, 2 * PROBED))])
 def test_a_server_that_answers_enough_of_the_first_questions_is_asked_all(unreachable: set[int]) -> None:
-    """Whoever it says nothing of stays as he is."""
+    """Members whom it did not answer about stay as they are."""
     ask, asked = ask_with(unreachable)
     plan = plan_of(EVERYBODY, ask, threads=1)
     assert (len(asked), plan.counts, len(plan.versions)) == (100, {UNCHANGED: 100}, 100 - len(unreachable))
@@ -316,12 +316,12 @@ def test_a_server_that_stops_answering_later_is_asked_no_further() -> None:
     assert str(plan.implausible) == "El servidor de fotos no respondió 20 de 60 veces"
 
 
-def test_with_few_questions_nobody_suspects_anything() -> None:
+def test_few_questions_make_no_suspicion() -> None:
     ask, _ = ask_with(set(range(PROBED)))
     assert plan_of(knowing(crew(*range(19)), gallery_of(19)), ask).counts == {UNCHANGED: 19}
 
 
-def test_whoever_allows_a_mass_change_suspects_nothing() -> None:
+def test_with_mass_changes_allowed_nothing_is_implausible() -> None:
     ask, _ = ask_with(set(range(1, 101)))
     assert plan_of(EVERYBODY, ask, ALLOWED).counts == {UNCHANGED: 100}
 

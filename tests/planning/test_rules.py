@@ -53,6 +53,8 @@ def test_every_setting_is_marked_or_named_as_one_that_cannot_reject(make_setting
 
 def test_every_marked_setting_changes_the_digest(make_settings: MakeSettings) -> None:
     marked = make_settings().rejecting()
+    without_value = [name for name in marked if name not in DECIDE and not name.startswith("QUALITY_")]
+    assert without_value == [], "give DECIDE another value of the setting than its default"
     changed = {name: DECIDE.get(name, LIMIT) for name in marked}
     assert [name for name in marked if marked[name] == changed[name]] == []
     digests = [judged_by(make_settings, **{name: value}) for name, value in changed.items()]

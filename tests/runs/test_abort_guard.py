@@ -201,7 +201,7 @@ def test_writing_begins_when_enough_people_were_looked_at_each_counted_once() ->
     assert abort_guard.is_satisfied()
 
 
-def test_where_nobody_has_a_row_that_could_be_harmed_writing_begins_at_once() -> None:
+def test_without_a_row_that_could_be_harmed_writing_begins_at_once() -> None:
     assert fresh().is_satisfied()
     assert not fresh(in_gallery=[1]).is_satisfied()
 
@@ -214,7 +214,7 @@ def test_one_that_is_not_armed_suspects_nothing_and_holds_nothing_back(code: str
 
 
 @pytest.mark.parametrize("code", ["photo_not_found", "photo_unavailable"])
-def test_whoever_fails_as_in_an_earlier_run_is_no_news(code: str) -> None:
+def test_a_member_who_fails_as_in_an_earlier_run_does_not_count(code: str) -> None:
     known = {str(number): code for number in range(40)}
     abort_guard = AbortGuard(known, known, 0, armed=True)
     assert suspicion(abort_guard, failed(code, range(40))) == CALM
@@ -222,7 +222,7 @@ def test_whoever_fails_as_in_an_earlier_run_is_no_news(code: str) -> None:
     assert suspicion(AbortGuard(other, other, 0, armed=True), failed(code, range(40)))[0] == PROBATION
 
 
-def test_one_face_served_to_everybody_is_suspicious_although_nobody_fails() -> None:
+def test_one_file_served_to_all_is_implausible_although_no_member_fails() -> None:
     """As with SHARED_PHOTOS=report."""
     abort_guard = fresh(range(PROBATION))
     for each in range(PROBATION):

@@ -87,7 +87,7 @@ def test_deaths_are_carried_along_with_the_photo_that_caused_them(gallery: Galle
     assert attempts(gallery) == [("1", url_of(1), RUN, 1), ("2", url_of(2), RUN, 0)]
 
 
-def test_when_nobody_can_be_marked_the_run_is_given_up_once_and_everybody_still_handed_out(
+def test_when_no_member_can_be_marked_the_run_is_given_up_once_and_all_are_still_handed_out(
     open_database: OpenDatabase, tmp_path: Path
 ) -> None:
     database = open_database(DB_URL=f"sqlite:///{tmp_path / 'otra.db'}")
@@ -113,7 +113,7 @@ def test_a_few_outcomes_wait_and_many_are_written(gallery: Gallery) -> None:
     assert len(gallery.photo_records.read_all()) == AT_ONCE
 
 
-def test_whoever_has_an_outcome_is_under_way_no_more_and_whoever_was_interrupted_is(gallery: Gallery) -> None:
+def test_a_member_with_an_outcome_is_unmarked_and_an_interrupted_one_is_not(gallery: Gallery) -> None:
     books = books_of(gallery, *(case(number) for number in range(4)))
     list(books.mark_under_way(decision(case(number)) for number in range(4)))
     for outcome in (no_face(0), Stored(member(1), 1), Skipped(member(2), "interrupted"), Skipped(member(3), "current")):
@@ -204,7 +204,7 @@ def test_a_row_that_is_as_good_as_ever_has_its_new_address_and_sleeps_on_if_it_s
 
 
 @pytest.mark.parametrize("outcome", [Skipped(member(1), "current"), Skipped(member(1), "interrupted", photo=photo(1))])
-def test_a_row_whose_photo_nobody_looked_at_to_the_end_is_not_touched(enrolled: Gallery, outcome: Skipped) -> None:
+def test_a_row_whose_photo_was_not_processed_to_the_end_is_not_touched(enrolled: Gallery, outcome: Skipped) -> None:
     def everything() -> list[list[Row]]:
         return [run_sql(enrolled.database, f"SELECT * FROM {each}") for each in ("face_embeddings", "face_photos")]  # noqa: S608
 

@@ -104,16 +104,16 @@ def test_a_rejected_picture_counts_unless_its_member_is_about_to_be_processed() 
         ([decision("2", KNOWN_FAILURE, "shared_photo")], {}, {"1": ONE, "2": OTHER}, {"1", "2"}),
         ([decision("2", NEW)], {}, {"1": ONE, "2": ONE}, {"1"}),
         ([], {"1": OTHER}, {"1": ONE}, {"1"}),  # with an older picture in the gallery
-        ([], {}, {}, set()),  # whose picture nobody knows
+        ([], {}, {}, set()),  # whose picture is unknown
     ],
 )
-def test_whoever_has_his_picture_alone_by_now_gets_another_chance(
+def test_a_member_who_has_the_picture_alone_by_now_is_retried(
     others: list[Decision], in_gallery: dict[str, Picture], rejected: dict[str, Picture], alone: set[str], code: str
 ) -> None:
     assert no_longer_shared([decision("1", KNOWN_FAILURE, code), *others], in_gallery, rejected) == alone
 
 
-def test_of_other_failures_nobody_gets_another_chance() -> None:
+def test_of_other_failures_no_member_is_retried() -> None:
     decisions = [decision("1", KNOWN_FAILURE, "no_face"), decision("2", CHANGED), decision("3", DEACTIVATE)]
     assert no_longer_shared(decisions, {}, {"1": ONE, "2": OTHER, "3": ONE}) == set()
 
@@ -155,7 +155,7 @@ def watched(check: SharedPhotoCheck, crew_id: str, picture: Picture) -> Embeddin
     return admitted(check, embedded(portrait(crew_id, picture)))
 
 
-def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_reported() -> None:
+def test_a_member_after_a_row_that_stays_is_the_second_and_the_row_is_reported() -> None:
     watch = shared_check(row_pictures={1: ONE})
     watch.keep(kept("1"))
     with pytest.raises(SharedPhoto) as caught:
@@ -165,7 +165,7 @@ def test_whoever_comes_after_a_row_that_stays_is_the_second_and_the_row_is_repor
     assert list(watch.reported([stays])) == [(member("1"), "la misma foto que 2")]
 
 
-def test_whoever_came_before_the_row_that_stays_is_withdrawn_all_the_same() -> None:
+def test_a_member_stored_before_the_row_that_stays_is_withdrawn() -> None:
     watch, first = shared_check(row_pictures={1: ONE}), Stored(member("2"), 12)
     assert watched(watch, "2", ONE).analysis.picture == ONE
     watch.keep(kept("1"))
@@ -179,10 +179,10 @@ def test_one_who_keeps_his_row_is_never_late_himself() -> None:
     with pytest.raises(SharedPhoto):
         watched(watch, "2", ONE)
     assert list(watch.take_late([Stored(member("1"), 11)])) == []
-    assert watched(watch, "3", OTHER).member == member("3")  # nobody has that one any more
+    assert watched(watch, "3", OTHER).member == member("3")  # no member has that one any more
 
 
-def test_a_row_whose_picture_nobody_knows_is_in_nobodys_way() -> None:
+def test_a_row_whose_picture_is_unknown_keeps_no_other_out() -> None:
     watch = shared_check()
     watch.keep(kept("1"))
     assert watched(watch, "2", ONE).member == member("2")
@@ -192,7 +192,7 @@ def test_a_member_whose_picture_comes_again_is_not_the_second() -> None:
     """Saved again: the row in the gallery is of this picture, and another member has it in this run, too."""
     pictures = open_pictures({"1": ONE}, {}, {"1": decision("1", CHANGED, row_url=url_of("1"))}, force=False)
     watch = SharedPhotoCheck(pictures, reject=True)
-    assert watched(watch, "2", ONE).member == member("2")  # until the row's member comes, nobody has it
+    assert watched(watch, "2", ONE).member == member("2")  # until the row's member comes, no one has it
     assert watched(watch, "1", ONE).member == member("1")
     first = Stored(member("2"), 12)
     assert list(watch.take_late([first])) == [(0, first)]
@@ -320,7 +320,7 @@ def active(world: World) -> list[str]:
     return sorted(row.crew_id for row in world.rows() if row.active)
 
 
-def test_a_picture_of_two_people_is_nobodys(world: World, astronaut: Image, admiral: Image) -> None:
+def test_a_picture_that_two_people_have_is_refused_for_both(world: World, astronaut: Image, admiral: Image) -> None:
     """Whichever comes first is withdrawn when the second comes, or stopped on its way."""
     world.hire("1", "a.jpg", encode_picture(astronaut))
     world.hire("2", "b.jpg", saved_anew(astronaut))
@@ -362,7 +362,7 @@ def test_a_picture_of_many_is_a_placeholder_also_where_no_face_was_found(world: 
     assert result.codes == {f"n{number}": "failed:placeholder_photo" for number in range(6)} | {"good": "stored"}
 
 
-def test_whoever_was_stored_before_stays_and_is_reported(world: World, astronaut: Image) -> None:
+def test_a_member_stored_by_an_earlier_run_stays_and_is_reported(world: World, astronaut: Image) -> None:
     world.hire("1", "a.jpg", encode_picture(astronaut))
     world.run("--all")
     world.hire("2", "b.jpg", saved_anew(astronaut))
