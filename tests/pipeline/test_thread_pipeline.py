@@ -417,7 +417,7 @@ def test_of_several_batches_that_wait_none_is_stored_after_the_run_was_stopped(r
     assert 1 <= len(stored) <= OPTIONS.batch_size
 
 
-# ------------------------------------------------------------------------------------------ threads that do not come back
+# ------------------------------------------------------------------------------------------ threads that do not return
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Placeholders and mix-ups: who is kept out, who stays and is only reported. By hand, then for real."""
+"""Photos that several members have: who is refused, who stays and is only reported; by hand, then for real."""
 
 from contextlib import suppress
 from dataclasses import replace
