@@ -146,6 +146,7 @@ def test_writers_on_the_same_rows_costs_no_row(
 ) -> None:
     before, writes = lock_counters(mariadb), Counter[str]()
     total = rounds(quick=1, full=20)
+    scene.use(DB_RETRY_TOTAL_S=60)  # as by default: rows may be locked several times in a row
     with server_variables(mariadb, {"innodb_lock_wait_timeout": 1}):
         scene.run()
         scene.undisturbed()
