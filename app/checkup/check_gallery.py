@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
 from app.checkup.finding import MODEL, RUNS, Finding
+from app.core.clock import utc_now
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.spanish import say_ago
@@ -34,7 +35,7 @@ def check_gallery(
     settings: Settings, database: Database, faces: FaceExtractor | None
 ) -> Generator[Finding, None, None]:
     """Check what the tables record. Creates none. Raises DatabaseUnavailable."""
-    now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
+    now = utc_now()
     spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     if not spec.weights_sha256:
         spec = known_spec(database, spec)

@@ -1,9 +1,8 @@
-"""What a command begins with: the settings under the command line's options, the log files, and the time."""
+"""What a command begins with: the settings under the command line's options and the log files."""
 
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timezone
 
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs
@@ -29,8 +28,3 @@ def open_logs(options: argparse.Namespace, settings: Settings) -> None:
     log_bytes = int(settings.LOG_MAX_MB * BYTES_PER_MB)
     names, secrets = settings.LOG_NAMES, settings.secrets()
     configure_logs(LogOptions(settings.LOG_DIR, log_bytes, settings.LOG_BACKUPS, options.debug, names, secrets))
-
-
-def utc_now() -> datetime:
-    """Return the time as our tables keep it: UTC, without a time zone, in whole seconds."""
-    return datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)

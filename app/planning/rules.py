@@ -6,9 +6,10 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
+from app.core.clock import utc_now
 from app.core.config import Settings
 from app.faces.embedder import DIMENSIONS
 from app.records import DIGEST_DIGITS, EmbeddingSpec
@@ -38,7 +39,7 @@ class Request:
     accept_low_quality: bool = False
     thumbnails: bool = True
     debug: bool = False
-    now: datetime = field(default_factory=lambda: datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0))
+    now: datetime = field(default_factory=utc_now)
 
     @property
     def is_whole(self) -> bool:

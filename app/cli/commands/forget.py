@@ -11,7 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from app.cli.settings import open_logs, read_settings, utc_now
+from app.cli.settings import open_logs, read_settings
+from app.core.clock import utc_now
 from app.core.database import Database
 from app.core.spanish import inflect
 from app.core.text import as_utf8, printable

@@ -6,7 +6,8 @@ import argparse
 
 from rich.console import Console
 
-from app.cli.settings import read_settings, utc_now
+from app.cli.settings import read_settings
+from app.core.clock import utc_now
 from app.core.database import Database
 from app.errors import EXIT_OK
 from app.gallery.run_history import RunHistory
