@@ -19,6 +19,7 @@ RunError             ends the run with the class's `exit_code`
 ├── MemberNotProcessable                                      1: the one requested member cannot be processed
 ├── MixedModels                                               2: one row of another model than all the others
 ├── DatabaseUnavailable, WeightsUnavailable, NotWritable      3: not available
+│   └── ValueRefused                                          3: by the database; the writer makes it a RowRefused
 ├── ImplausibleRun, VectorsChanged                            3: going on would do harm
 ├── NotSwitched                                               3: the new model's vectors do not pass the checks
 ├── Defect                                                    3: a defect of this program
@@ -288,6 +289,10 @@ class MemberNotProcessable(RunError):
 
 
 class DatabaseUnavailable(RunError): ...
+
+
+class ValueRefused(DatabaseUnavailable):
+    """The database refuses what is in one row (too long, wrong type, a constraint): others may still go in."""
 
 
 class WeightsUnavailable(RunError): ...

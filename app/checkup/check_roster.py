@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnClause, column, func, select, table
 
-from app.checkup.check_tables import READ, Account, Shape, quote
+from app.checkup.check_tables import READ, Account, Shape, quote, quote_table
 from app.checkup.finding import ROSTER, Finding
 from app.core.config import Settings
 from app.core.database import Database
@@ -18,7 +18,7 @@ from app.gallery.tables import TABLE
 from app.photos.urls import photo_url
 from app.planning.plan import RosterEntry
 from app.records import CrewMember, Failed
-from app.roster.database import COLUMN_SETTINGS, DatabaseRoster
+from app.roster.database import COLUMN_SETTINGS, DatabaseRoster, split_name
 from app.roster.folder import FolderRoster
 
 SHOWN = 5  # ids, or values of the status
@@ -61,8 +61,9 @@ def _read_table(settings: Settings, database: Database) -> Generator[Finding, No
     columns = list(dict.fromkeys(getattr(settings, setting) for setting in COLUMN_SETTINGS))
     if database.is_mysql:
         account = Account(database)
-        if account.rights_to(name, READ, columns).missing:
-            advice = f"Revise ROSTER_TABLE en .env o, si está bien, pida:\n{account.grant(READ, name)}"
+        missing = account.rights_to(name, READ, columns).missing
+        if missing:
+            advice = f"Revise ROSTER_TABLE en .env o, si está bien, pida:\n{account.grant(missing, name)}"
             yield ROSTER.broken("table", f"el usuario no puede leer la tabla {name}, o no existe", advice)
             return None
     entries = DatabaseRoster(settings, database).active()
@@ -75,7 +76,8 @@ def _read_table(settings: Settings, database: Database) -> Generator[Finding, No
 def _judge_no_active_row(settings: Settings, database: Database) -> Finding:
     """Report the values that the status column has instead of the active one."""
     status: ColumnClause[Any] = column(settings.ROSTER_STATUS_COLUMN)
-    query = select(status, func.count()).select_from(table(settings.ROSTER_TABLE)).group_by(status)
+    base, name = split_name(settings.ROSTER_TABLE)
+    query = select(status, func.count()).select_from(table(name, schema=base)).group_by(status)
     query = query.order_by(func.count().desc()).limit(SHOWN)
     rows = database.transaction(lambda connection: connection.execute(query).all(), retry=False)
     values = ", ".join(f"«{value}» ({number})" for value, number in rows)
@@ -145,8 +147,9 @@ def _check_ids(database: Database, settings: Settings, shape: Shape, room: int) 
 
     The advice is for a column of `room` characters.
     """
-    names = (settings.ROSTER_ID_COLUMN, settings.ROSTER_TABLE, settings.ROSTER_STATUS_COLUMN)
-    column_name, table_name, status = (quote(database, name).replace("%", "%%") for name in names)
+    names = (settings.ROSTER_ID_COLUMN, settings.ROSTER_STATUS_COLUMN)
+    column_name, status = (quote(database, name).replace("%", "%%") for name in names)
+    table_name = quote_table(database, settings.ROSTER_TABLE).replace("%", "%%")
     crew_id, active = f"TRIM({column_name})", f"FROM {table_name} WHERE {status} = %s"
     stored, exact = f"CONVERT({crew_id} USING {shape.charset})", f"CAST({crew_id} AS BINARY)"
     # The id as the gallery would return it and as the roster has it, both as bytes of the same encoding.

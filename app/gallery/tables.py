@@ -13,15 +13,17 @@ Times in the own tables are UTC.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import (
+    BINARY,
     TIMESTAMP,
+    VARBINARY,
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
@@ -33,28 +35,31 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     false,
     func,
     inspect,
     select,
     text,
     true,
+    type_coerce,
 )
-from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMBLOB
+from sqlalchemy.dialects.mysql import BIGINT, LONGBLOB, LONGTEXT, MEDIUMBLOB, TINYBLOB
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+from sqlalchemy.types import TypeEngine
 
 from app.core.database import Database, holding_off_others, unavailable
 from app.errors import DatabaseUnavailable
 from app.gallery.reading import advising_the_denied, read_rows
-
-log = logging.getLogger(__name__)
 
 TABLE = "face_embeddings"
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
 COLUMNS_ADVICE = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
 FIRST_VERSION = 3  # tables of versions 1 and 2 were only used while the program was developed
 MAX_ID_CHARACTERS = 64  # of a crew id; ids are compared byte by byte: to a roster, `a1` and `A1` may be two people
+FOUND = "found"  # the key of a column's information that holds its type in the database
+BINARIES = (BINARY, VARBINARY, LargeBinary, TINYBLOB, MEDIUMBLOB, LONGBLOB)
 MYSQL = ("mysql", "mariadb")
 # Whatever the database's own characters are: a photo's name may be in any language.
 CHARACTERS = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}
@@ -95,7 +100,10 @@ PHOTOS = Table(
 VECTORS = Table(
     "face_vectors",
     METADATA,
-    Column("embedding_id", Integer, primary_key=True, autoincrement=False),
+    # Takes whatever an id of another program's table can be.
+    Column(
+        "embedding_id", Integer().with_variant(BIGINT(unsigned=True), *MYSQL), primary_key=True, autoincrement=False
+    ),
     Column("crew_id", String(MAX_ID_CHARACTERS), nullable=False),  # empty for an id that is too long
     Column("contract", String(16)),  # NULL: adopted from another program
     Column("sha256", String(64)),
@@ -143,9 +151,30 @@ RUNS = Table(
     **OPTIONS,
 )
 VERSIONS = Table("face_schema", METADATA, Column("version", Integer, primary_key=True, autoincrement=False), **OPTIONS)
-# The column that each version after FIRST_VERSION adds. A published change is never edited.
-CHANGES: dict[int, Column[Any]] = {4: PHOTOS.c.stage}
+# What each version after FIRST_VERSION does, and with which column. A published change is never edited.
+ADD, RETYPE = "ADD COLUMN", "MODIFY COLUMN"
+CHANGES: dict[int, tuple[str, Column[Any]]] = {4: (ADD, PHOTOS.c.stage), 5: (RETYPE, VECTORS.c.embedding_id)}
 VERSION = max(CHANGES)
+
+
+class ActiveFlag(TypeDecorator[bool]):
+    """Reads and writes `active` as the recognition service reads it: whether `active = TRUE`, whatever its type."""
+
+    impl = Boolean
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        return type_coerce(column, Integer) == 1
+
+
+class PlainText(TypeDecorator[str]):
+    """Text, whatever the column's type: for JSON, SQLAlchemy would encode our JSON a second time; bytes are UTF-8."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> Any:
+        return value.decode(errors="replace") if isinstance(value, bytes | bytearray) else value
 
 
 def define_table(*, mysql: bool) -> Table:
@@ -201,7 +230,7 @@ def find_table(database: Database, *, retry: bool = False) -> Table | None:
     if not database.exists:
         return None
     with advising_the_denied():
-        table = database.transaction(_reflect, retry=retry)
+        table = database.transaction(reflect, retry=retry)
     missing = [] if table is None else missing_columns(table.c.keys())
     if table is not None and missing:
         found = f"a la tabla {TABLE} le falta {', '.join(missing)}. Tiene: {', '.join(table.c.keys())}"
@@ -219,17 +248,36 @@ def _create(connection: Connection) -> None:
         define_table(mysql=connection.dialect.name != "sqlite").create(connection, checkfirst=True)
 
 
-def _reflect(connection: Connection) -> Table | None:
+def reflect(connection: Connection) -> Table | None:
+    """Return `face_embeddings` with its types as this program uses them; None when it is missing."""
     try:
         table = Table(TABLE, MetaData(), autoload_with=connection, resolve_fks=False)
     except NoSuchTableError:
         return None
-    if "embedding" in table.c:
-        # Text, whatever the column's type: for JSON, SQLAlchemy would encode our JSON a second time.
-        table.c.embedding.type = Text()
-    if not any(index["column_names"][:1] == ["crew_id"] for index in inspect(connection).get_indexes(TABLE)):
-        log.warning("La tabla %s no tiene índice por crew_id: cada lote la recorrerá entera", TABLE)
+    for column in table.columns:
+        column.info[FOUND] = column.type
+        if column.name == "active":
+            column.type = ActiveFlag()
+        elif column.name == "embedding" or (column.name in NEEDED_COLUMNS and isinstance(column.type, BINARIES)):
+            column.type = PlainText()
+        elif column.name == "id":
+            column.autoincrement = _numbers(connection, column)
     return table
+
+
+def _numbers(connection: Connection, column: Column[Any]) -> bool:
+    """Tell whether the database gives each new row a number of its own in the column `id`."""
+    if connection.dialect.name == "sqlite":  # only this word makes the column the number of the row
+        declared = text(f"SELECT type FROM pragma_table_info('{TABLE}') WHERE name = 'id' AND pk")  # noqa: S608
+        return str(connection.execute(declared).scalar()).upper() == "INTEGER"
+    # A view does not tell what the table that it shows does.
+    return column.autoincrement is True or TABLE in inspect(connection).get_view_names()
+
+
+def found_type(column: Column[Any]) -> TypeEngine[Any]:
+    """Return the type that a column of `face_embeddings` has in the database, or will have."""
+    found: TypeEngine[Any] = column.info.get(FOUND, column.type)
+    return found
 
 
 def open_own_tables(database: Database) -> None:
@@ -273,7 +321,8 @@ def pending_statements(version: int, dialect: Dialect) -> Iterator[str]:
         tables = METADATA.sorted_tables
         yield from (str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip() for table in tables)
     else:
-        yield from (_add_column(CHANGES[number], dialect) for number in range(version + 1, VERSION + 1))
+        for number in range(version + 1, VERSION + 1):
+            yield from _change(*CHANGES[number], dialect)
     yield f"INSERT INTO {VERSIONS.name} (version) VALUES ({VERSION})"  # noqa: S608  # constants
 
 
@@ -284,14 +333,16 @@ def _bring_up_to_date(connection: Connection) -> None:
         if inspect(connection).has_table(VERSIONS.name):
             # Waits for another run that has written its version and not yet committed it.
             version = connection.execute(select(func.max(VERSIONS.c.version)).with_for_update()).scalar() or 0
-        made = {_add_column(column, connection.dialect) for column in CHANGES.values() if _exists(connection, column)}
+        added = (column for how, column in CHANGES.values() if how == ADD and _exists(connection, column))
+        made = {statement for column in added for statement in _change(ADD, column, connection.dialect)}
         for statement in pending_statements(version, connection.dialect):
-            if statement not in made:  # by a run that was cut short
+            if statement not in made:  # by a run that was cut short; a type may be set twice
                 connection.exec_driver_sql(statement)
 
 
-def _add_column(column: Column[Any], dialect: Dialect) -> str:
-    return f"ALTER TABLE {column.table.name} ADD COLUMN {CreateColumn(column).compile(dialect=dialect)}"
+def _change(how: str, column: Column[Any], dialect: Dialect) -> Iterator[str]:
+    if how == ADD or dialect.name != "sqlite":  # which has one type for all whole numbers
+        yield f"ALTER TABLE {column.table.name} {how} {CreateColumn(column).compile(dialect=dialect)}"
 
 
 def _exists(connection: Connection, column: Column[Any]) -> bool:

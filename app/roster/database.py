@@ -84,11 +84,13 @@ class DatabaseRoster:
 
     def _reflect(self, connection: Connection) -> Table:
         name = self._settings.ROSTER_TABLE
+        base, table_name = split_name(name)
         try:
-            table = Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
+            table = Table(table_name, MetaData(), schema=base, autoload_with=connection, resolve_fks=False)
         except NoSuchTableError:
-            tables = inspect(connection).get_table_names()
-            raise self._missing(f"no existe la tabla {name}", tables, "ROSTER_TABLE") from None
+            schema = inspect(connection)
+            existing = schema.get_table_names(base) + schema.get_view_names(base)
+            raise self._missing(f"no existe la tabla {name}", existing, "ROSTER_TABLE") from None
         wanted = (getattr(self._settings, setting) for setting in COLUMN_SETTINGS)
         missing = [column for column in wanted if column not in table.c]
         if missing:
@@ -100,6 +102,12 @@ class DatabaseRoster:
         shown = ", ".join(sorted(existing)[:SHOWN_NAMES]) or "nada que este usuario pueda ver"
         advice = f"Corrija {setting} en .env, o el permiso SELECT del usuario."
         return unavailable(self._database.url, f"{what}. Existen: {shown}", advice)
+
+
+def split_name(roster_table: str) -> tuple[str | None, str]:
+    """Return the database, None for that of DB_NAME, and the table or view that ROSTER_TABLE names."""
+    base, dot, name = roster_table.partition(".")
+    return (base, name) if dot else (None, roster_table)
 
 
 def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:

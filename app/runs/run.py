@@ -13,9 +13,10 @@ from functools import cache, partial
 from app.core.config import Settings
 from app.core.database import Database
 from app.errors import RunError
-from app.faces.embedder import describe_spec
+from app.faces.embedder import describe_spec, max_dimensions
 from app.faces.weights import open_weights
 from app.gallery.gallery import open_for_reading, open_for_writing
+from app.gallery.obstacles import require_writable
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import RunEnd
 from app.gallery.tables import find_table, open_table
@@ -105,7 +106,7 @@ def _open_context(
     database: Database,
 ) -> RunContext:
     # Before anything is loaded or downloaded: is there a database at all?
-    _ = find_table(database) if request.plan_only else open_table(database)
+    table = find_table(database) if request.plan_only else open_table(database)
 
     @cache
     def load() -> FaceExtractor:
@@ -113,10 +114,10 @@ def _open_context(
 
     spec = _describe_spec(settings, request, database, load)
     rules = make_rules(settings, request, spec)
-    if request.plan_only:
-        gallery = open_for_reading(database, spec, request.now)
+    if request.plan_only or table is None:
+        gallery = open_for_reading(database, table, spec, request.now)
     else:
-        gallery = open_for_writing(database, spec, rules.judged_by, request.now)
+        gallery = open_for_writing(database, table, spec, rules.judged_by, request.now)
 
     def load_confirmed() -> FaceExtractor:
         """Return the nets, once it is certain that they compute what they did when the gallery was made."""
@@ -160,6 +161,7 @@ def _execute(context: RunContext, database: Database, result: RunResult) -> None
         requested = request.options() | {"model": settings.FACE_MODEL}
         result.run_id = gallery.history.begin(request.now, requested, context.rules.spec_digest)
         result.died_before = gallery.history.died_before(result.run_id, request.now)
+    require_writable(database, gallery.table, settings.FACE_MODEL, max_dimensions(settings.FACE_MODEL))
     survey = take_survey(request, gallery, request.folder or DatabaseRoster(settings, database))
     if result.died_before is not None:
         under_way = ", ".join(survey.suspects) or "nadie"

@@ -117,7 +117,9 @@ def test_rights_from_roles_wildcards_and_columns_count(
     [
         ("SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON {base}.*", ""),
         ("ALL PRIVILEGES ON `prueba\\_%`.*", ""),
-        ("SELECT, INSERT, UPDATE, DELETE, CREATE ON {base}.*", "ALTER, INDEX"),
+        ("SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX ON {base}.*", ""),
+        ("SELECT, INSERT, UPDATE, DELETE, CREATE ON {base}.*", "INDEX"),
+        ("SELECT, UPDATE, DELETE, ALTER ON {base}.*", "CREATE, INDEX, INSERT"),
     ],
 )
 def test_missing_tables_are_broken_only_without_the_right_to_create_them(
@@ -131,6 +133,18 @@ def test_missing_tables_are_broken_only_without_the_right_to_create_them(
         assert finding.advice.splitlines()[-1] == f"GRANT {missing} ON `{mariadb_name}`.* TO 'pobre'@'%';"
         obey(mariadb_database, finding)
         assert look(user)["tables.to_create"].level == OK
+
+
+@pytest.mark.parametrize(
+    ("right", "level"), [("ALTER, CREATE", OK), ("CREATE", BROKEN), ("ALTER", BROKEN), ("INDEX", BROKEN)]
+)
+def test_only_a_change_of_the_tables_takes_the_right_to_alter_them(
+    mariadb: MariaDb, mariadb_name: str, prepared: Database, look: Look, right: str, level: str
+) -> None:
+    user = bare(mariadb, mariadb_name, f"SELECT, INSERT, UPDATE, DELETE, {right} ON {{base}}.*")
+    assert look(user)["tables.version"].level == OK
+    run_sql(prepared, "UPDATE face_schema SET version = 4")
+    assert look(user)["tables.to_create"].level == level
 
 
 def test_areas_that_need_the_database_are_unchecked_without_it(look: Look) -> None:
@@ -153,6 +167,9 @@ def test_areas_that_need_the_database_are_unchecked_without_it(look: Look) -> No
         ("MODIFY embedding TINYTEXT", "tables.embedding", BROKEN),
         ("MODIFY embedding VARCHAR(4000)", "tables.embedding", BROKEN),
         ("ADD COLUMN turno INT NOT NULL", "tables.stranger", BROKEN),
+        ("MODIFY created_at DATETIME NOT NULL", "tables.stranger", BROKEN),
+        ("MODIFY confidence INT", "tables.confidence", WARNING),
+        ("MODIFY id BIGINT", "tables.id", BROKEN),
         ("DROP INDEX crew_active", "tables.index", WARNING),
         ("ADD UNIQUE KEY solo (crew_id)", "tables.unique", WARNING),
         ("MODIFY crew_id VARCHAR(1) NOT NULL", "roster.id_length", WARNING),

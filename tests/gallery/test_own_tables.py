@@ -50,9 +50,10 @@ def described(database: Database) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
-def kind_of(table: Table, column: str) -> str:
+def kind_of(database: Database, table: Table, column: str) -> str:
     """A type as both the definition and the database name it."""
-    name = str(table.c[column].type).split(" COLLATE")[0].replace("DECIMAL", "NUMERIC").replace("TINYINT", "BOOLEAN")
+    name = table.c[column].type.compile(database.engine.dialect).split(" COLLATE")[0].replace("DECIMAL", "NUMERIC")
+    name = re.sub(r"^(?:BOOL|TINYINT)\b", "BOOLEAN", name)
     return re.sub(r"^MEDIUM(?=BLOB)|(?<=INT)\(\d+\)|(?<=INTEGER)\(\d+\)|(?<=BOOLEAN)\(\d+\)", "", name)
 
 
@@ -62,8 +63,8 @@ def assert_as_defined(database: Database) -> None:
         found = Table(defined.name, MetaData(), autoload_with=database.engine)
         names = [column.name for column in defined.columns]
         assert sorted(found.c.keys()) == sorted(names), defined.name
-        kinds = {name: kind_of(found, name) for name in names}
-        assert kinds == {name: kind_of(defined, name) for name in names}, defined.name
+        kinds = {name: kind_of(database, found, name) for name in names}
+        assert kinds == {name: kind_of(database, defined, name) for name in names}, defined.name
         assert [column.name for column in found.primary_key] == [column.name for column in defined.primary_key]
 
 
@@ -262,32 +263,63 @@ def test_nothing_is_printed_for_tables_that_are_up_to_date() -> None:
     assert list(pending_statements(VERSION + 1, mysql.dialect())) == []
 
 
-def older_tables(database: Database) -> None:
-    """Make the tables of version 3, which knew no stage."""
+def older_tables(database: Database, version: int) -> None:
+    """Make the tables of a former version: 3 knew no stage, 4 took only ids below 2^31."""
     open_own_tables(database)
-    run_sql(database, "ALTER TABLE face_photos DROP COLUMN stage")
-    run_sql(database, "UPDATE face_schema SET version = 3")
+    if database.is_mysql:
+        run_sql(database, "ALTER TABLE face_vectors MODIFY COLUMN embedding_id INTEGER NOT NULL")
+    if version == 3:
+        run_sql(database, "ALTER TABLE face_photos DROP COLUMN stage")
+    run_sql(database, f"UPDATE face_schema SET version = {version}")  # noqa: S608
     run_sql(database, "INSERT INTO face_photos (crew_id, code) VALUES ('1', 'no_face')")
+    run_sql(database, "INSERT INTO face_vectors (embedding_id, crew_id) VALUES (7, '1')")
 
 
-def test_tables_of_the_release_before_are_changed_and_keep_their_rows(database: Database) -> None:
-    older_tables(database)
-    printed = list(pending_statements(3, database.engine.dialect))
+NEW_COLUMN = "ALTER TABLE face_photos ADD COLUMN stage VARCHAR(20)"
+NEW_TYPE = "ALTER TABLE face_vectors MODIFY COLUMN embedding_id BIGINT UNSIGNED NOT NULL"
+
+
+@pytest.mark.parametrize("version", range(FIRST_VERSION, VERSION))
+def test_tables_of_each_former_version_are_changed_and_keep_their_rows(database: Database, version: int) -> None:
+    older_tables(database, version)
+    printed = list(pending_statements(version, database.engine.dialect))
     assert printed == [
-        "ALTER TABLE face_photos ADD COLUMN stage VARCHAR(20)",
+        *([NEW_COLUMN] if version == 3 else []),
+        *([NEW_TYPE] if database.is_mysql else []),  # SQLite has one type for all whole numbers
         f"INSERT INTO face_schema (version) VALUES ({VERSION})",  # noqa: S608
     ]
     open_own_tables(database)
     assert run_sql(database, "SELECT crew_id, code, stage FROM face_photos") == [("1", "no_face", None)]
+    assert run_sql(database, "SELECT embedding_id, crew_id FROM face_vectors") == [(7, "1")]
+    assert read_version(database) == VERSION
+    assert_as_defined(database)
+
+
+@pytest.mark.parametrize("version", range(FIRST_VERSION, VERSION))
+def test_the_printed_changes_run_by_hand_do_the_same(database: Database, version: int) -> None:
+    older_tables(database, version)
+    for statement in pending_statements(version, database.engine.dialect):
+        run_sql(database, statement)
+    assert_as_defined(database)
     assert read_version(database) == VERSION
 
 
-def test_a_change_that_a_run_was_cut_short_in_is_completed(database: Database) -> None:
-    """MySQL commits the new column before the version is written."""
-    older_tables(database)
-    run_sql(database, "ALTER TABLE face_photos ADD COLUMN stage VARCHAR(20)")
-    open_own_tables(database)
-    assert read_version(database) == VERSION
+@pytest.mark.parametrize("done", [1, 2])
+def test_changes_that_a_run_was_cut_short_in_are_completed(mariadb_database: Database, done: int) -> None:
+    """MySQL commits each change before the version is written."""
+    older_tables(mariadb_database, 3)
+    for statement in [NEW_COLUMN, NEW_TYPE][:done]:
+        run_sql(mariadb_database, statement)
+    open_own_tables(mariadb_database)
+    assert read_version(mariadb_database) == VERSION
+    assert_as_defined(mariadb_database)
+
+
+def test_the_row_of_a_vector_may_have_any_id_that_a_table_can_give(mariadb_database: Database) -> None:
+    open_own_tables(mariadb_database)
+    largest = 2**64 - 1
+    run_sql(mariadb_database, f"INSERT INTO face_vectors (embedding_id, crew_id) VALUES ({largest}, '1')")  # noqa: S608
+    assert run_sql(mariadb_database, "SELECT embedding_id FROM face_vectors") == [(largest,)]
 
 
 @pytest.mark.parametrize("version", range(1, FIRST_VERSION))
