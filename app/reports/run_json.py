@@ -44,6 +44,8 @@ def run_document(result: RunResult, review: Review, model: str, exit_code: int) 
             "recalled": counts.recalled,
             "skipped": counts.skipped,
             "interrupted": counts.interrupted,
+            "checks": counts.checks,
+            "redirected_to": result.redirected_to or None,
             "total": counts.total,
             "seconds": round(counts.seconds, 3),
             "errors_by_code": counts.by_code,

@@ -14,7 +14,7 @@ from app.records import Image
 from tests.conftest import MakeSettings
 from tests.support.mariadb import MariaDb
 from tests.support.pictures import encode_picture, read_picture, write_picture
-from tests.support.webserver import MODIFIED, PhotoServer
+from tests.support.webserver import MODIFIED, NOT_ALLOWED, PhotoServer
 
 
 def test_each_kind_of_database_is_empty_and_writable(database: Database) -> None:
@@ -155,7 +155,7 @@ def test_the_web_server_counts_every_request_where_it_is_flaky(web: PhotoServer)
 
 def test_the_web_server_may_refuse_heads_show_a_page_or_be_down(web: PhotoServer) -> None:
     web.photos = {"7/foto.jpg": b"photo"}
-    web.head_allowed = False
+    web.head_status = NOT_ALLOWED
     answers = [ask(web, method)[:2] for method in ("HEAD", "GET")]
     web.login_page = b"<html>"
     answers += [ask(web, method, "/404/foto.jpg")[:2] for method in ("HEAD", "GET")]
