@@ -11,12 +11,13 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from ssl import SSLCertVerificationError
+from ssl import SSLCertVerificationError, SSLError
 from typing import TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+from urllib3 import disable_warnings
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, ProtocolError, ReadTimeoutError
 
 from app.core.config import PhotoSettings
 from app.core.proxies import find_proxy, refuse_unusable_proxy
@@ -118,6 +119,8 @@ class _Session(requests.Session):
 
     def __init__(self, base_url: str, user_agent: str) -> None:
         super().__init__()
+        # Of http:// photos through a proxy that is asked by TLS: they travel unencrypted beyond it anyway.
+        disable_warnings(InsecureRequestWarning)
         self.headers["User-Agent"] = user_agent
         self.headers["Accept-Encoding"] = "identity"  # photos are compressed already
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -232,6 +235,10 @@ def _refused_by_proxy(error: requests.exceptions.ProxyError) -> TransientFailure
     if refusal is None:
         if _cause(error, SSLCertVerificationError):
             return PhotoUnavailable("el certificado del proxy no es válido")
+        if _cause(error, SSLError):
+            return TransientFailure(
+                "no se pudo hablar con el proxy por TLS: quizá su dirección sea http:// y no https://"
+            )
         return TransientFailure("no se pudo conectar con el proxy, o se cortó la conexión")
     status = int(refusal[1])
     if status == PROXY_WANTS_PASSWORD:

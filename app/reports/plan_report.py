@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.core.spanish import inflect, say_about, say_some
@@ -80,7 +80,14 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         for decision in plan.decisions
     ]
     counts = dict.fromkeys(decisions.KINDS, 0) | plan.counts
-    return {"plan": {"counts": counts, "seconds": plan.seconds, "blocked": [*plan.blocked], "members": members}}
+    unchecked = describe_unchecked(plan.unchecked)
+    known = {"counts": counts, "seconds": plan.seconds, "blocked": [*plan.blocked], "unchecked": unchecked}
+    return {"plan": known | {"members": members}}
+
+
+def describe_unchecked(unchecked: Mapping[str, str]) -> dict[str, str]:
+    """Return why the server gave no answer, by crew id, ready to serialise."""
+    return {as_utf8(crew_id): as_utf8(reason) for crew_id, reason in unchecked.items()}
 
 
 def plan_notices(plan: Plan, rules: Rules, *, migrating: bool = False) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from sqlalchemy import text
 from app.cli.arguments import parse_arguments
 from app.cli.main import run
 from tests.conftest import OpenWorld
+from tests.core.test_database import write_certificate
 from tests.end_to_end.test_secrets import left_behind
 from tests.support.program import Result, World
 from tests.support.tiny_faces import TinyLoader, draw
-from tests.support.webserver import RESET, PhotoServer
+from tests.support.webserver import HOST, RESET, PhotoServer, serving_photos
 
 REFUSED = (400, 403, 404, 405, 500, 501, 503, RESET)
 TOKEN = "sv=2024-05-04&sig=S3cr%2Feto%3D%3D"
@@ -129,6 +131,7 @@ def test_where_nobody_answers_no_photo_was_checked(nights: Nights, count: int) -
     assert (summary["error"], summary["exit_code"]) == (error, 3)
     assert summary["checks"] == {"answered": 0, "failed": count, "downloaded_again": 0}
     assert set(result.codes.values()) == {"skipped:unchecked"}
+    assert summary["unchecked"] == {str(number): "el servidor respondió 503" for number in range(count)}
     found = metrics(target)
     assert (found["last_run_photo_checksfailed"], found["last_run_peopleunchecked"]) == (count, count)
     assert found["last_run_exit_code"] == 3
@@ -159,6 +162,7 @@ def test_where_some_do_not_answer_they_are_named_and_the_others_done(nights: Nig
     )
     plan = nights.run("--plan")
     assert words in plan.stdout
+    assert plan.document["plan"]["unchecked"] == {"flaky": "el servidor respondió 503"}
 
 
 def test_where_nobody_answers_but_a_new_photo_came_the_server_is_not_down(nights: Nights) -> None:
@@ -300,6 +304,29 @@ def test_a_proxy_in_use_is_told_by_check_and_a_dead_one_by_the_run(nights: Night
     assert (result.exit_code, said in result.stdout, "S3creta" in result.stdout) == (3, True, False)
     reach = nights.findings()["reach"]
     assert (reach["level"], said in reach["text"]) == ("broken", True)
+
+
+def test_a_redirect_to_https_is_followed_and_the_setting_advised(
+    nights: Nights, by_proxy: PhotoServer, tmp_path: Path
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("falta openssl: apt-get install openssl")
+    certificate = write_certificate(tmp_path, "fotos")
+    nights.set(REQUESTS_CA_BUNDLE=certificate, HTTPS_PROXY=by_proxy.base_url, IMAGE_BASE_URL=f"http://{HOST}")
+    nights.hire(1, 2)
+    with serving_photos(certificate) as secure:
+        secure.photos = by_proxy.photos
+        by_proxy.moved_to, by_proxy.tunnel_to = f"https://{HOST}", secure.server_port
+        result = nights.run()
+        again = nights.run("--quiet")
+        finding = nights.findings()["redirect"]
+    assert (result.exit_code, set(result.codes.values())) == (0, {"stored"})
+    advice = "ponga esa dirección en IMAGE_BASE_URL, con https:// en lugar de http://."
+    assert f"⚠️  El servidor de fotos redirige a https://{HOST}: {advice}" in result.stdout
+    assert result.document["summary"]["redirected_to"] == f"https://{HOST}"
+    assert (again.exit_code, again.stdout, set(again.codes.values())) == (0, "", {"skipped:current"})
+    assert "El servidor de fotos redirige a" in (nights.world.folder / "logs" / "app.log").read_text(encoding="utf-8")
+    assert (finding["level"], finding["text"]) == ("warning", f"el servidor redirige a https://{HOST}")
 
 
 def test_a_proxy_that_cannot_be_used_ends_run_and_check_alike(nights: Nights, by_proxy: PhotoServer) -> None:

@@ -204,6 +204,28 @@ def test_a_proxy_that_refuses_is_named(
     assert kind is (PhotoForbidden if (scheme, status) == ("http", 403) else PhotoUnavailable)
 
 
+def test_a_proxy_may_be_spoken_to_by_tls(
+    certificate: Path, naming: Callable[..., None], temp: TempFolder, recwarn: pytest.WarningsRecorder
+) -> None:
+    with serving_photos(certificate) as proxy, serving_photos(certificate) as secure:
+        proxy.photos["7/foto.jpg"] = secure.photos["7/foto.jpg"] = PHOTO
+        proxy.tunnel_to = secure.server_port
+        naming(HTTP_PROXY=proxy.base_url, HTTPS_PROXY=proxy.base_url)
+        for base in ("http://fotos.example", f"https://{HOST}"):
+            source = HttpSource(photo_settings(base), threading.Event())
+            assert source.fetch(ANA, temp).path.read_bytes() == PHOTO
+    assert [str(each.message) for each in recwarn] == []
+
+
+def test_a_proxy_that_speaks_no_tls_is_told_from_one_that_is_dead(
+    server: PhotoServer, naming: Callable[..., None], failing: Fail
+) -> None:
+    naming(HTTPS_PROXY=server.base_url.replace("http", "https"))
+    said = "no se pudo hablar con el proxy por TLS: quizá su dirección sea http:// y no https://"
+    place = f"(por el proxy {HOST}:{server.server_port}, de HTTPS_PROXY)"
+    assert failing("https://fotos.example") == (PhotoUnavailable, f"{said} {place}")
+
+
 def test_a_photo_that_is_not_there_is_no_fault_of_the_proxy(by_proxy: PhotoServer, failing: Fail) -> None:
     assert failing("http://fotos.example", CrewMember("404", "a.jpg")) == (PhotoNotFound, "el servidor respondió 404")
 

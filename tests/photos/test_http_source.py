@@ -509,6 +509,24 @@ def test_a_length_of_nought_in_a_head_is_no_size(two: HttpSource, web: PhotoServ
     assert two.check(ANA, version).kind == ANSWER_CHANGED
 
 
+def test_a_head_with_a_body_spoils_no_answer(two: HttpSource, web: PhotoServer) -> None:
+    """The body of one answer stands before the next one on its connection."""
+    web.head_has_body, web.validators = True, set()
+    version = Version("", "", len(PHOTO))
+    assert [two.check(each, version).kind for each in (ANA, BOB) * 3] == [ANSWER_SAME] * 6
+    web.photos["8/foto.jpg"] = PHOTO + b"x"
+    assert [two.check(each, version).kind for each in (ANA, BOB) * 2] == [ANSWER_SAME, ANSWER_CHANGED] * 2
+
+
+@pytest.mark.parametrize("suffix", ["-gzip", "--gzip", "-br"])
+def test_an_etag_that_only_get_has_a_suffix_to_is_the_same(two: HttpSource, web: PhotoServer, suffix: str) -> None:
+    """As of servers that compress what they send."""
+    web.get_suffix = suffix
+    version = Version(f'"{SHA256[:16]}{suffix}"', MODIFIED, len(PHOTO))
+    assert [two.check(each, version).kind for each in (ANA, BOB)] == [ANSWER_SAME] * 2
+    assert (len(web.heads), len(web.requests)) == (1, 2)
+
+
 def test_one_photo_that_head_fails_for_takes_no_trust_from_the_server(two: HttpSource, web: PhotoServer) -> None:
     for crew_id in ("7", "404", "8"):
         two.check(CrewMember(crew_id, "foto.jpg"), SEEN)

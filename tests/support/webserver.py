@@ -48,7 +48,9 @@ class PhotoServer(ThreadingHTTPServer):
     request_queue_size = 64
     # Oddities, of which a usual server has none.
     head_status: int | None = None  # the answer to every HEAD, if set; also RESET and HANGING
+    head_has_body = False  # which a client takes for the beginning of the next answer
     head_length: int | None = None  # the Content-Length of HEADs for photos, if set
+    get_suffix = ""  # of the ETags that a GET is answered with
     nodes = 0  # of a cluster whose ETags differ: the connections take turns
     moved_to = ""  # `https://<host>`, where every request is redirected to
     tunnel_to: int | None = None  # the port that each CONNECT leads to: the server is also a proxy
@@ -293,7 +295,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _write(self, body: bytes) -> None:
-        if not self._is_head:
+        if not self._is_head or self.server.head_has_body:
             self.wfile.write(body)
 
     def _begin_endless(self) -> None:
@@ -321,7 +323,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _validators(self, name: str, body: bytes) -> dict[str, str]:
         node = f"-{self.server.node_of(self.request)}" if self.server.nodes else ""
-        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}{node}"'
+        suffix = "" if self._is_head else self.server.get_suffix
+        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}{node}{suffix}"'
         known = {"ETag": etag, "Last-Modified": self.server.modified.get(name, MODIFIED)}
         return {header: value for header, value in known.items() if header.lower() in self.server.validators}
 
