@@ -73,10 +73,7 @@ def read_version(response: requests.Response) -> Version:
     headers = response.headers
     length = headers.get("Content-Length", "")  # of a compressed response it is not the file's
     plain = length.isdecimal() and len(length) <= MAX_LENGTH_DIGITS and "Content-Encoding" not in headers
-    size_bytes = int(length) if plain else None
-    if response.request.method == "HEAD" and not size_bytes:
-        size_bytes = None  # of a framework that makes no body for a HEAD, and measures that
-    return Version(_validator(headers, "ETag"), _validator(headers, "Last-Modified"), size_bytes)
+    return Version(_validator(headers, "ETag"), _validator(headers, "Last-Modified"), int(length) if plain else None)
 
 
 def _validator(headers: Mapping[str, str], name: str) -> str:

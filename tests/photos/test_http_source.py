@@ -500,7 +500,7 @@ def test_a_head_that_tells_less_than_is_remembered_is_not_believed(
     assert (len(web.heads), len(web.requests)) == (1, 2)
 
 
-def test_a_length_of_nought_in_a_head_is_no_size(two: HttpSource, web: PhotoServer) -> None:
+def test_a_length_of_nought_in_a_head_is_not_believed(two: HttpSource, web: PhotoServer) -> None:
     """Frameworks make no body for a HEAD, and measure that."""
     web.head_length, web.validators = 0, set()
     version = Version("", "", len(PHOTO))
