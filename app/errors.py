@@ -2,7 +2,7 @@
 
 ItemError            becomes a `Failed` outcome with the class's stage and code
 ├── NoPhoto, DuplicateMember, SeveralPhotos, BadName          roster: there is no photo to fetch
-├── PhotoNotFound, PhotoUnavailable                           download
+├── PhotoNotFound, PhotoForbidden, PhotoUnavailable           download
 ├── InvalidImage                                              decode
 │   └── OversizedPhoto, TruncatedDownload                     download
 ├── DangerousImage                                            decode
@@ -21,6 +21,7 @@ RunError             ends the run with the class's `exit_code`
 ├── DatabaseUnavailable, WeightsUnavailable, NotWritable      3: not available
 │   └── ValueRefused                                          3: by the database; the writer makes it a RowRefused
 ├── ImplausibleRun, VectorsChanged                            3: going on would do harm
+├── PhotosUnchecked                                           3: not one photo could be asked about
 ├── NotSwitched                                               3: the new model's vectors do not pass the checks
 ├── Defect                                                    3: a defect of this program
 ├── Stuck                                                     3: photos, downloads or the net do not end
@@ -104,6 +105,17 @@ class PhotoNotFound(ItemError):
     stage, code = "download", "photo_not_found"
     title = "Imagen no encontrada"
     advice = "Compruebe que la foto esté en el servidor con ese nombre exacto y que sea pública."
+
+
+class PhotoForbidden(ItemError):
+    stage, code = "download", "photo_forbidden"
+    title = "El servidor no deja ver la imagen"
+    advice = (
+        "Si son todas, revise el usuario, la clave o el token de IMAGE_BASE_URL, y si un cortafuegos rechaza al "
+        "programa (HTTP_USER_AGENT). Si son pocas, revise sus permisos en el servidor, y que estén: algunos servidores "
+        "responden así por una foto que falta."
+    )
+    audience = Audience.TECHNICIAN
 
 
 class PhotoUnavailable(ItemError):
@@ -307,6 +319,9 @@ class MixedModels(RunError):
 
 
 class ImplausibleRun(RunError): ...
+
+
+class PhotosUnchecked(RunError): ...
 
 
 class NotSwitched(RunError): ...

@@ -78,6 +78,8 @@ LABELS = {
     "charset": "Caracteres",
     "equal_ids": "Ids parecidos",
     "address": "Dirección",
+    "proxy": "Proxy",
+    "redirect": "Redirección",
     "validators": "Cambios",
     "image": "Imagen",
     "weights": "Pesos",

@@ -24,6 +24,8 @@ NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, er
 class FolderSource:
     """Photos at `<folder>/<crew_id>/<photo>`."""
 
+    moved_to = ""  # as of HttpSource: a folder redirects nobody
+
     def __init__(self, settings: PhotoSettings) -> None:
         self._base_url = settings.IMAGE_BASE_URL
         self._max_mb = settings.MAX_PHOTO_MB
@@ -50,8 +52,8 @@ class FolderSource:
             current = _version(_status(self._path(member)))
         except PhotoNotFound:
             return Answer(ANSWER_GONE)
-        except PhotoUnavailable:
-            return Answer(ANSWER_UNREACHABLE)
+        except PhotoUnavailable as error:
+            return Answer(ANSWER_UNREACHABLE, detail=error.detail)
         return Answer(compare_versions(current, version), current)
 
     def _path(self, member: CrewMember) -> Path:

@@ -15,7 +15,8 @@ FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def photo_url(base_url: str, member: CrewMember) -> str:
-    """Build the photo's URL: each segment percent-encoded, without the base's credentials. Raises BadName."""
+    """Build the photo's URL: each segment percent-encoded, without the base's credentials and query, which the requests
+    add: a new token makes no new photo. Raises BadName."""
     names = (member.crew_id, member.photo_name)
     for name in names:
         _refuse_bad_name(name)

@@ -36,7 +36,8 @@ class Survey:
 class Plan:
     """The decisions, one for each member of the roster and each person who departed from it.
 
-    `versions`: what the photo server reported of the photos it was asked about; `blocked`: what the caps on mass
+    `versions`: what the photo server reported of the photos it was asked about; `asked`: how many these were;
+    `unchecked`: why it gave no answer, by crew id; `blocked`: what the caps on mass
     changes held back; `departed`: known people missing in the roster, unless the roster is implausible; `adopted`: rows
     (id -> crew id) that another program wrote and that count as current; `implausible`: why the run must not process
     photos; `seconds_each`: what a member took in the last run.
@@ -44,6 +45,8 @@ class Plan:
 
     decisions: Sequence[Decision]
     versions: Mapping[str, Version] = field(default_factory=dict)
+    asked: int = 0
+    unchecked: Mapping[str, str] = field(default_factory=dict)
     blocked: Sequence[str] = ()
     departed: Sequence[str] = ()
     gallery_size: int = 0

@@ -17,6 +17,7 @@ from app.core.text import as_utf8
 from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped
 from app.reports.console import warn_unwritten
 from app.reports.photo_review import Review
+from app.reports.plan_report import describe_unchecked
 from app.reports.run_summary import reason
 from app.runs.result import RunResult
 
@@ -44,6 +45,9 @@ def run_document(result: RunResult, review: Review, model: str, exit_code: int) 
             "recalled": counts.recalled,
             "skipped": counts.skipped,
             "interrupted": counts.interrupted,
+            "checks": counts.checks,
+            "unchecked": describe_unchecked(result.unchecked),
+            "redirected_to": result.redirected_to or None,
             "total": counts.total,
             "seconds": round(counts.seconds, 3),
             "errors_by_code": counts.by_code,

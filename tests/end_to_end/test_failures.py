@@ -65,7 +65,7 @@ def within_scene(image: Image, face_px: int, place: tuple[float, float]) -> Imag
 HTML = b"<!DOCTYPE html><html><body>Iniciar sesion</body></html>"
 CASES = {
     "404": Case("download", "photo_not_found", "Imagen no encontrada: el servidor respondió 404", "404"),
-    "403": Case("download", "photo_not_found", "Imagen no encontrada: el servidor respondió 403", "403"),
+    "403": Case("download", "photo_forbidden", "El servidor no deja ver la imagen: el servidor respondió 403", "403"),
     "time-out": Case("download", "photo_unavailable", "Imagen no disponible: el servidor tardó demasiado", "slow"),
     "reset": Case("download", "photo_unavailable", "Imagen no disponible: no se pudo conectar, o se cortó", "reset"),
     "500": Case("download", "photo_unavailable", "Imagen no disponible: el servidor respondió 500", "500"),

@@ -49,6 +49,8 @@ def test_a_name_that_is_not_one_segment_is_refused(name: str) -> None:
         ("http://ana@h/img", "http://h/img/7/a.jpg"),
         ("http://ana:p%40s@h", "http://h/7/a.jpg"),
         ("http://h/a@b", "http://h/a@b/7/a.jpg"),
+        ("http://h/img?sig=S3creta/", "http://h/img/7/a.jpg"),
+        ("http://ana:S3creta@h?v=1", "http://h/7/a.jpg"),
         ("file:///fotos", "file:///fotos/7/a.jpg"),
     ],
 )

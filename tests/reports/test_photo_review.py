@@ -81,7 +81,13 @@ def test_every_error_has_its_group() -> None:
     groups: dict[str, set[str]] = {}
     for entry in review(*outcomes).entries:
         groups.setdefault(entry.kind, set()).add(entry.code)
-    assert groups.pop("technical") == {"photo_unavailable", "bad_vector", "row_refused", "unexpected"}
+    assert groups.pop("technical") == {
+        "photo_forbidden",
+        "photo_unavailable",
+        "bad_vector",
+        "row_refused",
+        "unexpected",
+    }
     assert groups.pop("shared") == {"shared_photo"}
     assert groups.keys() == {"retake"}
     assert "set_aside" in groups["retake"]

@@ -136,6 +136,7 @@ def test_the_document_has_every_kind_and_every_decision() -> None:
             "counts": dict.fromkeys(KINDS, 0) | {"new": 1, "known_failure": 1},
             "seconds": 2.5,
             "blocked": ["demasiados"],
+            "unchecked": {},
             "members": [
                 {"crew_id": "\\udcff", "full_name": "Ana", "action": "new", "reason": "no tiene", "code": None},
                 {
