@@ -53,6 +53,7 @@ class PhotoServer(ThreadingHTTPServer):
     get_suffix = ""  # of the ETags that a GET is answered with
     nodes = 0  # of a cluster whose ETags differ: the connections take turns
     moved_to = ""  # `https://<host>`, where every request is redirected to
+    moved_by = PERMANENTLY
     tunnel_to: int | None = None  # the port that each CONNECT leads to: the server is also a proxy
     proxy_status: int | None = None  # the answer to everything that is asked of the proxy, if set
     query: str | None = None  # the query without which nothing is answered
@@ -237,7 +238,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.is_proxied and server.proxy_status is not None:
             self._send(server.proxy_status, b"")
         elif server.moved_to:
-            self._send(PERMANENTLY, b"", Location=server.moved_to + self.path)
+            self._send(server.moved_by, b"", Location=server.moved_to + self.path)
         elif refused:
             self._send(refused[0], b"")
         elif server.query is not None and urlsplit(self.path).query != server.query:
