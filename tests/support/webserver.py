@@ -50,7 +50,6 @@ class PhotoServer(ThreadingHTTPServer):
     head_status: int | None = None  # the answer to every HEAD, if set; also RESET and HANGING
     head_has_body = False  # which a client takes for the beginning of the next answer
     head_length: int | None = None  # the Content-Length of HEADs for photos, if set
-    get_suffix = ""  # of the ETags that a GET is answered with
     nodes = 0  # of a cluster whose ETags differ: the connections take turns
     moved_to = ""  # `https://<host>`, where every request is redirected to
     moved_by = PERMANENTLY
@@ -324,8 +323,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _validators(self, name: str, body: bytes) -> dict[str, str]:
         node = f"-{self.server.node_of(self.request)}" if self.server.nodes else ""
-        suffix = "" if self._is_head else self.server.get_suffix
-        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}{node}{suffix}"'
+        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}{node}"'
         known = {"ETag": etag, "Last-Modified": self.server.modified.get(name, MODIFIED)}
         return {header: value for header, value in known.items() if header.lower() in self.server.validators}
 
