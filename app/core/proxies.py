@@ -38,8 +38,6 @@ class Proxy:
 
 def find_proxy(url: str) -> Proxy | None:
     """Return the proxy by which requests reaches the address; None where it needs none."""
-    if not url.startswith(("http://", "https://")):
-        return None
     chosen = select_proxy(url, get_environ_proxies(url))
     return Proxy(chosen, _variable_of(urlsplit(url).scheme, chosen)) if chosen else None
 

@@ -23,7 +23,8 @@ Retrying = Callable[[Callable[[], Answer]], Answer]
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """An answer, and whether no other method could tell more: it was compared by the best that is remembered."""
+    """An answer, and whether a GET would hardly tell more: it names what photos are best compared by. A length of
+    nought is what frameworks measure that make no body for a HEAD."""
 
     answer: Answer
     is_sure: bool
@@ -48,7 +49,7 @@ class Questions:
         """Return the answer. Raises PhotoNotFound, PhotoForbidden, PhotoUnavailable as GET does."""
         by_head = None if self.by_get else self._try_head(url, version)
         if by_head is not None and (by_head.is_sure or self._head_tells_all):
-            self._head_tells_all = self._head_tells_all or by_head.is_sure
+            self._head_tells_all = True
             return by_head.answer
         by_get = self._retrying(lambda: self._ask("GET", url, version).answer)
         if by_head is not None and by_head.answer == by_get:
@@ -100,4 +101,5 @@ def _hear(response: requests.Response, version: Version) -> _Heard:
     # A server may send its ETag with the photo only: a remembered one is kept, so that a later request can use it.
     validated = bool(current.etag or current.last_modified)
     answer = Answer(verdict, current if validated or version == Version() else version)
-    return _Heard(answer, is_sure=verdict == ANSWER_SAME and (validated or not conditions))
+    compared = validated or (verdict != ANSWER_UNKNOWN and not conditions)
+    return _Heard(answer, is_sure=compared and current.size_bytes != 0)

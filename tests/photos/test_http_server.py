@@ -128,15 +128,17 @@ def test_a_redirect_from_http_to_https_of_the_same_host_is_followed_and_remember
     photo = source.fetch(ANA, temp)
     assert (photo.url, photo.path.read_bytes()) == (f"http://{HOST}/7/foto.jpg", PHOTO)
     assert source.check(ANA, photo.version).kind == ANSWER_SAME
-    assert (by_proxy.requests, secure.requests, secure.heads) == ([PATH], [PATH], [PATH])
+    assert (by_proxy.requests, by_proxy.heads) == ([PATH], [])
+    assert (secure.requests, secure.heads) == ([PATH], [PATH])
     assert source.moved_to == f"https://{HOST}"
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("port", ["", ":443"])
-def test_the_usual_ports_may_be_written(
-    by_proxy: PhotoServer, secure: PhotoServer, temp: TempFolder, port: str
+def test_any_redirect_may_lead_there_and_the_usual_ports_may_be_written(
+    by_proxy: PhotoServer, secure: PhotoServer, temp: TempFolder, status: int, port: str
 ) -> None:
-    by_proxy.moved_to += port
+    by_proxy.moved_by, by_proxy.moved_to = status, f"{by_proxy.moved_to}{port}"
     source = HttpSource(photo_settings(f"http://{HOST}:80"), threading.Event())
     assert source.fetch(ANA, temp).path.read_bytes() == PHOTO
 
@@ -269,4 +271,6 @@ def test_the_variable_is_the_one_that_counts(naming: Callable[..., None]) -> Non
     assert str(find_proxy("https://fotos.example")) == "c:1, de https_proxy"
     assert str(find_proxy("http://fotos.example")) == "a:1, de ALL_PROXY"
     assert find_proxy("https://dentro.example") is None
+    naming(ALL_PROXY="http://a:1", HTTPS_PROXY="http://a:1", https_proxy="http://a:1")
+    assert str(find_proxy("https://fotos.example")) == "a:1, de https_proxy"
     assert find_proxy("file:///fotos") is None

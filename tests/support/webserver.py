@@ -50,9 +50,9 @@ class PhotoServer(ThreadingHTTPServer):
     head_status: int | None = None  # the answer to every HEAD, if set; also RESET and HANGING
     head_has_body = False  # which a client takes for the beginning of the next answer
     head_length: int | None = None  # the Content-Length of HEADs for photos, if set
-    get_suffix = ""  # of the ETags that a GET is answered with
     nodes = 0  # of a cluster whose ETags differ: the connections take turns
     moved_to = ""  # `https://<host>`, where every request is redirected to
+    moved_by = PERMANENTLY
     tunnel_to: int | None = None  # the port that each CONNECT leads to: the server is also a proxy
     proxy_status: int | None = None  # the answer to everything that is asked of the proxy, if set
     query: str | None = None  # the query without which nothing is answered
@@ -237,7 +237,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.is_proxied and server.proxy_status is not None:
             self._send(server.proxy_status, b"")
         elif server.moved_to:
-            self._send(PERMANENTLY, b"", Location=server.moved_to + self.path)
+            self._send(server.moved_by, b"", Location=server.moved_to + self.path)
         elif refused:
             self._send(refused[0], b"")
         elif server.query is not None and urlsplit(self.path).query != server.query:
@@ -323,8 +323,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _validators(self, name: str, body: bytes) -> dict[str, str]:
         node = f"-{self.server.node_of(self.request)}" if self.server.nodes else ""
-        suffix = "" if self._is_head else self.server.get_suffix
-        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}{node}{suffix}"'
+        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}{node}"'
         known = {"ETag": etag, "Last-Modified": self.server.modified.get(name, MODIFIED)}
         return {header: value for header, value in known.items() if header.lower() in self.server.validators}
 
