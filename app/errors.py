@@ -18,6 +18,7 @@ RunError             ends the run with the class's `exit_code`
 ├── SettingsError, UnknownModel, MissingDependency            2: could not start
 ├── MemberNotProcessable                                      1: the one requested member cannot be processed
 ├── MixedModels                                               2: one row of another model than all the others
+├── EmptyGallery                                              2: there is nobody to compare with
 ├── DatabaseUnavailable, WeightsUnavailable, NotWritable      3: not available
 │   └── ValueRefused                                          3: by the database; the writer makes it a RowRefused
 ├── ImplausibleRun, VectorsChanged                            3: going on would do harm
@@ -315,6 +316,10 @@ class NotWritable(RunError):
 
 
 class MixedModels(RunError):
+    exit_code = EXIT_NOT_STARTED
+
+
+class EmptyGallery(RunError):
     exit_code = EXIT_NOT_STARTED
 
 

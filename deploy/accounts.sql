@@ -9,6 +9,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_photos TO 'embeddings'@'loc
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_vectors TO 'embeddings'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_contracts TO 'embeddings'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_attempts TO 'embeddings'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_accepted_pairs TO 'embeddings'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_runs TO 'embeddings'@'localhost';
 GRANT SELECT ON cultura.face_schema TO 'embeddings'@'localhost';
 
@@ -22,6 +23,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_photos TO 'embeddings_bajas
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_vectors TO 'embeddings_bajas'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_contracts TO 'embeddings_bajas'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_attempts TO 'embeddings_bajas'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_accepted_pairs TO 'embeddings_bajas'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_runs TO 'embeddings_bajas'@'localhost';
 GRANT SELECT ON cultura.face_schema TO 'embeddings_bajas'@'localhost';
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, select, updat
 from app.core.database import Database
 from app.errors import Retry, codes_with
 from app.gallery.photo_records import storable
-from app.gallery.tables import ATTEMPTS, PHOTOS, VECTORS
+from app.gallery.tables import ACCEPTED, ATTEMPTS, PHOTOS, VECTORS
 
 
 def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[int, int]:
@@ -32,6 +32,8 @@ def _erase(connection: Connection, table: Table, crew_ids: Sequence[str]) -> tup
         (VECTORS.c.crew_id, crew_ids),
         (PHOTOS.c.crew_id, crew_ids),
         (ATTEMPTS.c.crew_id, crew_ids),
+        (ACCEPTED.c.crew_id, crew_ids),
+        (ACCEPTED.c.other_id, crew_ids),
     ):
         connection.execute(delete(column.table).where(column.in_(values)))
         count = select(func.count()).select_from(column.table).where(column.in_(values))

@@ -7,6 +7,7 @@ face_vectors     one row for each row of `face_embeddings`: its photo and the em
 face_contracts   what the digest of each embedding spec stands for
 face_attempts    members under way; a row that is left after a run died is a crash suspect
 face_runs        one row for each run
+face_accepted_pairs  two members whom a person looked at and found to be two, for as long as both keep their photos
 
 Times in the own tables are UTC.
 """
@@ -151,9 +152,23 @@ RUNS = Table(
     **OPTIONS,
 )
 VERSIONS = Table("face_schema", METADATA, Column("version", Integer, primary_key=True, autoincrement=False), **OPTIONS)
-# What each version after FIRST_VERSION does, and with which column. A published change is never edited.
-ADD, RETYPE = "ADD COLUMN", "MODIFY COLUMN"
-CHANGES: dict[int, tuple[str, Column[Any]]] = {4: (ADD, PHOTOS.c.stage), 5: (RETYPE, VECTORS.c.embedding_id)}
+ACCEPTED = Table(
+    "face_accepted_pairs",
+    METADATA,
+    Column("crew_id", String(MAX_ID_CHARACTERS), primary_key=True),  # the lower of the two ids
+    Column("other_id", String(MAX_ID_CHARACTERS), primary_key=True),
+    Column("photo", String(64)),  # SHA-256 of the photo's file; of the vector where the file is unknown
+    Column("other_photo", String(64)),
+    Column("accepted_at", DateTime),
+    **OPTIONS,
+)
+# What each version after FIRST_VERSION does, and with which column or table. A published change is never edited.
+ADD, RETYPE, CREATE = "ADD COLUMN", "MODIFY COLUMN", "CREATE TABLE"
+CHANGES: dict[int, tuple[str, Column[Any] | Table]] = {
+    4: (ADD, PHOTOS.c.stage),
+    5: (RETYPE, VECTORS.c.embedding_id),
+    6: (CREATE, ACCEPTED),
+}
 VERSION = max(CHANGES)
 
 
@@ -200,7 +215,7 @@ def define_table(*, mysql: bool) -> Table:
 def table_statements(database: Database) -> Iterator[str]:
     """Yield the SQL that creates `face_embeddings`."""
     table, dialect = define_table(mysql=database.is_mysql), database.engine.dialect
-    yield str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
+    yield _create_statement(table, dialect)
     yield from (str(CreateIndex(index).compile(dialect=dialect)).strip() for index in table.indexes)
 
 
@@ -318,12 +333,15 @@ def pending_statements(version: int, dialect: Dialect) -> Iterator[str]:
     if version >= VERSION:
         return
     if version == 0:
-        tables = METADATA.sorted_tables
-        yield from (str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip() for table in tables)
+        yield from (_create_statement(table, dialect) for table in METADATA.sorted_tables)
     else:
         for number in range(version + 1, VERSION + 1):
             yield from _change(*CHANGES[number], dialect)
     yield f"INSERT INTO {VERSIONS.name} (version) VALUES ({VERSION})"  # noqa: S608  # constants
+
+
+def _create_statement(table: Table, dialect: Dialect) -> str:
+    return str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
 
 
 def _bring_up_to_date(connection: Connection) -> None:
@@ -333,16 +351,19 @@ def _bring_up_to_date(connection: Connection) -> None:
         if inspect(connection).has_table(VERSIONS.name):
             # Waits for another run that has written its version and not yet committed it.
             version = connection.execute(select(func.max(VERSIONS.c.version)).with_for_update()).scalar() or 0
-        added = (column for how, column in CHANGES.values() if how == ADD and _exists(connection, column))
+        changes = CHANGES.values()
+        added = (what for how, what in changes if how == ADD and isinstance(what, Column) and _exists(connection, what))
         made = {statement for column in added for statement in _change(ADD, column, connection.dialect)}
         for statement in pending_statements(version, connection.dialect):
             if statement not in made:  # by a run that was cut short; a type may be set twice
                 connection.exec_driver_sql(statement)
 
 
-def _change(how: str, column: Column[Any], dialect: Dialect) -> Iterator[str]:
-    if how == ADD or dialect.name != "sqlite":  # which has one type for all whole numbers
-        yield f"ALTER TABLE {column.table.name} {how} {CreateColumn(column).compile(dialect=dialect)}"
+def _change(how: str, what: Column[Any] | Table, dialect: Dialect) -> Iterator[str]:
+    if isinstance(what, Table):
+        yield _create_statement(what, dialect)
+    elif how == ADD or dialect.name != "sqlite":  # which has one type for all whole numbers
+        yield f"ALTER TABLE {what.table.name} {how} {CreateColumn(what).compile(dialect=dialect)}"
 
 
 def _exists(connection: Connection, column: Column[Any]) -> bool:

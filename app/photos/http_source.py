@@ -10,6 +10,7 @@ from typing import TypeVar
 import requests
 
 from app.core.config import PhotoSettings
+from app.core.redaction import without_credentials
 from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import PhotoForbidden, PhotoNotFound, PhotoUnavailable, TruncatedDownload
 from app.photos.http_body import read_body
@@ -55,7 +56,14 @@ class HttpSource:
     def fetch(self, member: CrewMember, temp: DownloadTarget) -> Photo:
         """Download to `temp`. Raises BadName, PhotoNotFound, PhotoForbidden, PhotoUnavailable, OversizedPhoto,
         TruncatedDownload."""
-        url = photo_url(self._settings.IMAGE_BASE_URL, member)
+        return self._fetch(member, photo_url(self._settings.IMAGE_BASE_URL, member), temp)
+
+    def fetch_base(self, temp: DownloadTarget) -> Photo:
+        """Download what IMAGE_BASE_URL itself is the address of. Raises what `fetch` does."""
+        url = without_credentials(self._settings.IMAGE_BASE_URL)
+        return self._fetch(CrewMember("", url), url, temp)
+
+    def _fetch(self, member: CrewMember, url: str, temp: DownloadTarget) -> Photo:
         with time_limit(self._settings.HTTP_TOTAL_TIMEOUT_S):
             content, version = self._retry(lambda: self._download(url))
         path = temp.write(member.crew_id, content)

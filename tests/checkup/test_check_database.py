@@ -17,7 +17,10 @@ from tests.conftest import MakeSettings
 from tests.support.databases import create_roster, run_sql
 from tests.support.mariadb import MariaDb
 
-OWN = ("face_photos", "face_vectors", "face_contracts", "face_attempts", "face_runs", "face_schema")
+OWN = (
+    *("face_photos", "face_vectors", "face_contracts", "face_attempts"),
+    *("face_runs", "face_schema", "face_accepted_pairs"),
+)
 CREW = [("1", "Ana", "Paz", "a.jpg", 1), ("2", "Eva", "Sol", "b.jpg", 1)]
 Look = Callable[..., dict[str, Finding]]
 
