@@ -7,6 +7,7 @@ which ends with its process. Rows stay right without it, too: it saves work done
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -29,6 +30,8 @@ RUN = "face_embeddings run"
 KEEP_EVERY_S = 30
 # A machine that loses power does not close its connection: the server frees its lock after this silence.
 SILENCE_S = 180
+# A server takes a moment to see that a process was killed or a connection cut, longer on a loaded machine.
+NOTICED_WITHIN_S, ASK_EVERY_S = 5, 0.5
 TAKE_WITHIN_S = 1  # `is_held` of another process holds the file for a moment
 
 
@@ -36,7 +39,7 @@ class Lock:
     """The lock of a database in memory, which no other process has. Other locks may raise DatabaseUnavailable."""
 
     def take(self) -> bool:
-        """Take the lock; return whether this process has it now."""
+        """Take the lock, within a few seconds if its owner has just died; return whether this process has it now."""
         return True
 
     def keep(self) -> bool:
@@ -66,13 +69,22 @@ class ServerLock(Lock):
         connection = self._connection = self._database.connect()
         try:
             connection.execute(text(f"SET SESSION wait_timeout = {SILENCE_S}"))
-            ours = connection.execute(select(func.get_lock(self._name, 0))).scalar() == 1
+            ours = self._wait_for_lock(connection)
         except DBAPIError:
             self.release()
             raise
         if not ours:
             self.release()
         return ours
+
+    def _wait_for_lock(self, connection: Connection) -> bool:
+        # Asks again instead of letting the server wait: DB_ANSWER_TIMEOUT_S may be shorter.
+        deadline = time.monotonic() + NOTICED_WITHIN_S
+        while connection.execute(select(func.get_lock(self._name, 0))).scalar() != 1:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(ASK_EVERY_S)
+        return True
 
     def keep(self) -> bool:
         try:
