@@ -20,12 +20,14 @@ from app.gallery.tables import (
     COLUMNS_ADVICE,
     METADATA,
     NEEDED_COLUMNS,
+    NO_TRANSACTIONS,
     TABLE,
     VERSION,
     VERSIONS,
     define_table,
     missing_columns,
     read_version,
+    tables_without_transactions,
 )
 
 READ, ALL = ("SELECT",), ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -152,6 +154,7 @@ def check_tables(database: Database, model: str) -> Generator[Finding, None, Sha
         yield TABLES.ok("version", f"las tablas del programa están al día (paso {version})")
     if is_there:
         yield from database.transaction(lambda connection: list(_check_columns(connection, model)), retry=False)
+    yield from database.transaction(lambda connection: list(_check_engines(connection)), retry=False)
     return database.transaction(lambda connection: _read_shape(connection, prepared=not due), retry=False)
 
 
@@ -176,7 +179,7 @@ def _check_columns(connection: Connection, model: str) -> Iterator[Finding]:
     if missing:
         yield TABLES.broken("columns", f"a {TABLE} le falta {', '.join(missing)}", COLUMNS_ADVICE)
         return
-    problems = [*_check_types(columns, model), *_check_others(columns), *_check_indexes(schema), *_check_engine(schema)]
+    problems = [*_check_types(columns, model), *_check_others(columns), *_check_indexes(schema)]
     yield from problems or [TABLES.ok("columns", f"{TABLE} tiene sus columnas, tipos e índice")]
 
 
@@ -224,12 +227,12 @@ def _check_indexes(schema: Any) -> Iterator[Finding]:
             yield TABLES.warning("unique", f"la clave única {index['name']} {problem}", advice)
 
 
-def _check_engine(schema: Any) -> Iterator[Finding]:
-    options = {name.lower(): value for name, value in schema.get_table_options(TABLE).items()}
-    engine = options.get("mysql_engine", options.get("mariadb_engine", "innodb"))
-    if engine.lower() != "innodb":
-        message = f"el motor es {engine}, sin transacciones: un corte puede dejar dos filas activas de una persona"
-        yield TABLES.warning("engine", message, f"ALTER TABLE {TABLE} ENGINE = InnoDB;")
+def _check_engines(connection: Connection) -> Iterator[Finding]:
+    found = tables_without_transactions(connection)
+    if found:
+        names = ", ".join(f"{name} ({engine})" for name, engine in found.items())
+        advice = "\n".join(f"ALTER TABLE {name} ENGINE = InnoDB;" for name in found)
+        yield TABLES.warning("engine", f"de un motor sin transacciones: {names}; {NO_TRANSACTIONS}", advice)
 
 
 def _read_shape(connection: Connection, *, prepared: bool) -> Shape:
