@@ -37,7 +37,8 @@ CANNOT_CONNECT, UNKNOWN_HOST, NO_TLS = 2003, 2005, 2026
 TIMEOUT_ERRORS = ("ReadTimeoutError", "WriteTimeoutError")
 CONNECTION_LOST = {2002, CANNOT_CONNECT, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS, QUERY_TIMEOUT}
 TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
-WRONG_VALUE = 1366  # a word for a number: by its SQLSTATE it could be anything
+# A word for a number; MySQL's CHECK constraints: by their SQLSTATE they could be anything.
+ABOUT_THE_DATA = {1366, 3819}
 
 # For both servers: MariaDB does not know the connector's default, utf8mb4_0900_ai_ci.
 COLLATION = "utf8mb4_general_ci"
@@ -304,7 +305,7 @@ def _is_about_trust(error: Exception) -> bool:
 
 def is_about_the_data(error: DBAPIError) -> bool:
     """Tell whether one row was refused (too long, wrong type, a constraint), so that the others may still go in."""
-    return type(error).__name__ in ("DataError", "IntegrityError") or _number(error) == WRONG_VALUE
+    return type(error).__name__ in ("DataError", "IntegrityError") or _number(error) in ABOUT_THE_DATA
 
 
 def _first_line(message: str) -> str:
