@@ -21,6 +21,7 @@ from app.gallery.tables import (
     COLUMNS_ADVICE,
     METADATA,
     NEEDED_COLUMNS,
+    NO_TRANSACTIONS,
     TABLE,
     VERSION,
     VERSIONS,
@@ -29,6 +30,7 @@ from app.gallery.tables import (
     missing_columns,
     read_version,
     reflect,
+    tables_without_transactions,
 )
 from app.roster.database import split_name
 
@@ -165,6 +167,7 @@ def check_tables(database: Database, model: str) -> Generator[Finding, None, Sha
         yield TABLES.ok("version", f"las tablas del programa están al día (paso {version})")
     suits = table is None or (yield from _check_gallery_table(database, table, model))
     found = define_table(mysql=database.is_mysql) if table is None else table
+    yield from database.transaction(lambda connection: list(_check_engines(connection)), retry=False)
     return _read_shape(database, found, prepared=suits and not needed)
 
 
@@ -191,7 +194,7 @@ def _check_gallery_table(database: Database, table: Table, model: str) -> Genera
     problems = [TABLES.broken(each.name, each.text, each.advice) for each in obstacles]
     if "confidence" not in [each.name for each in obstacles]:
         problems += _check_rounding(found_type(table.c.confidence))
-    problems += database.transaction(lambda connection: list(_check_traits(inspect(connection))), retry=False)
+    problems += database.transaction(lambda connection: list(_check_indexes(inspect(connection))), retry=False)
     yield from problems or [TABLES.ok("columns", f"{TABLE} tiene sus columnas, tipos e índice")]
     return not obstacles
 
@@ -201,11 +204,6 @@ def _check_rounding(confidence: TypeEngine[Any]) -> Iterator[Finding]:
     if decimals is not None and decimals < CONFIDENCE_DECIMALS:
         advice = f"ALTER TABLE {TABLE} MODIFY confidence {CONFIDENCE};"
         yield TABLES.warning("confidence", f"confidence es {confidence}: se redondea", advice)
-
-
-def _check_traits(schema: Any) -> Iterator[Finding]:
-    yield from _check_indexes(schema)
-    yield from _check_engine(schema)
 
 
 def _check_indexes(schema: Any) -> Iterator[Finding]:
@@ -221,12 +219,12 @@ def _check_indexes(schema: Any) -> Iterator[Finding]:
             yield TABLES.warning("unique", f"la clave única {index['name']} {problem}", advice)
 
 
-def _check_engine(schema: Any) -> Iterator[Finding]:
-    options = {name.lower(): value for name, value in schema.get_table_options(TABLE).items()}
-    engine = options.get("mysql_engine", options.get("mariadb_engine", "innodb"))
-    if engine.lower() != "innodb":
-        message = f"el motor es {engine}, sin transacciones: un corte puede dejar dos filas activas de una persona"
-        yield TABLES.warning("engine", message, f"ALTER TABLE {TABLE} ENGINE = InnoDB;")
+def _check_engines(connection: Connection) -> Iterator[Finding]:
+    found = tables_without_transactions(connection)
+    if found:
+        names = ", ".join(f"{name} ({engine})" for name, engine in found.items())
+        advice = "\n".join(f"ALTER TABLE {name} ENGINE = InnoDB;" for name in found)
+        yield TABLES.warning("engine", f"de un motor sin transacciones: {names}; {NO_TRANSACTIONS}", advice)
 
 
 def _read_shape(database: Database, table: Table, *, prepared: bool) -> Shape:

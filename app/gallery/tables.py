@@ -14,6 +14,7 @@ Times in the own tables are UTC.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -37,6 +38,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    bindparam,
     false,
     func,
     inspect,
@@ -54,17 +56,22 @@ from app.core.database import Database, holding_off_others, unavailable
 from app.errors import DatabaseUnavailable
 from app.gallery.reading import advising_the_denied, read_rows
 
+log = logging.getLogger(__name__)
+
 TABLE = "face_embeddings"
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
 COLUMNS_ADVICE = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
+NO_TRANSACTIONS = "un corte puede dejar dos filas activas de una persona, o lo anotado a medias"
 FIRST_VERSION = 3  # tables of versions 1 and 2 were only used while the program was developed
 MAX_ID_CHARACTERS = 64  # of a crew id; ids are compared byte by byte: to a roster, `a1` and `A1` may be two people
 FOUND = "found"  # the key of a column's information that holds its type in the database
 BINARIES = (BINARY, VARBINARY, LargeBinary, TINYBLOB, MEDIUMBLOB, LONGBLOB)
 MYSQL = ("mysql", "mariadb")
+# A server's default engine may be one without transactions.
+ENGINE: dict[str, Any] = {f"{dialect}_engine": "InnoDB" for dialect in MYSQL}
 # Whatever the database's own characters are: a photo's name may be in any language.
-CHARACTERS = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}
-OPTIONS: dict[str, Any] = {f"{dialect}_{name}": value for dialect in MYSQL for name, value in CHARACTERS.items()}
+CHARACTERS = {"charset": "utf8mb4", "collate": "utf8mb4_bin"}
+OPTIONS: dict[str, Any] = ENGINE | {f"{dialect}_{key}": text for dialect in MYSQL for key, text in CHARACTERS.items()}
 
 METADATA = MetaData()
 PHOTOS = Table(
@@ -209,6 +216,7 @@ def define_table(*, mysql: bool) -> Table:
         Column("created_at", TIMESTAMP, nullable=True, server_default=text(now)),
         Column("updated_at", TIMESTAMP, nullable=True, server_default=text(f"{now} ON UPDATE {now}" if mysql else now)),
         Index("crew_active", "crew_id", "active"),
+        **ENGINE,
     )
 
 
@@ -234,6 +242,8 @@ def open_table(database: Database) -> Table:
         with advising_the_denied():
             database.transaction(_create)
         return open_table(database)
+    for name, engine in database.transaction(tables_without_transactions).items():
+        log.warning("La tabla %s es de motor %s, sin transacciones: %s", name, engine, NO_TRANSACTIONS)
     return table
 
 
@@ -251,6 +261,19 @@ def find_table(database: Database, *, retry: bool = False) -> Table | None:
         found = f"a la tabla {TABLE} le falta {', '.join(missing)}. Tiene: {', '.join(table.c.keys())}"
         raise unavailable(database.url, found, COLUMNS_ADVICE)
     return table
+
+
+def tables_without_transactions(connection: Connection) -> dict[str, str]:
+    """Return those of our tables whose engine has no transactions, with the engine's name."""
+    if connection.dialect.name == "sqlite":
+        return {}
+    query = text(
+        "SELECT tables.table_name, tables.engine FROM information_schema.tables AS tables "
+        "JOIN information_schema.engines AS engines ON engines.engine = tables.engine "
+        "WHERE engines.transactions <> 'YES' AND table_schema = DATABASE() AND table_name IN :names"
+    ).bindparams(bindparam("names", expanding=True))
+    found = connection.execute(query, {"names": [TABLE, *METADATA.tables]})
+    return {str(name): str(engine) for name, engine in found}
 
 
 def missing_columns(columns: Collection[str]) -> list[str]:

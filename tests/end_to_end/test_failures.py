@@ -349,11 +349,9 @@ def test_a_database_that_goes_away_ends_the_run_with_what_was_stored(
         world.hire(crew_id, "a.jpg", portrait_jpeg)
     with subprocess.Popen([sys.executable, str(SCRIPT)], stdout=subprocess.PIPE, text=True) as process:
         wait_until(lambda: stored(world) >= 2)
-        mariadb.execute("ALTER USER batch@'%' ACCOUNT LOCK")
-        for (number,) in mariadb.execute("SELECT id FROM information_schema.processlist WHERE user = 'batch'"):
-            mariadb.execute(f"KILL {number}")
+        mariadb.lock_out("batch")
         output, _ = process.communicate(timeout=60)
-    mariadb.execute("ALTER USER batch@'%' ACCOUNT UNLOCK")
+    mariadb.let_in("batch")
     assert process.returncode == NOT_AVAILABLE
     assert "✅ Exitosos: 2" in output
     assert re.search(r"❌ Conexión a base de datos: 127\.0\.0\.1:\d+, base \w+, usuario batch", output)

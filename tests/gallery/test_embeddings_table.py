@@ -37,6 +37,7 @@ def columns_of(server: MariaDb, database: str) -> list[Row]:
 def test_the_table_is_made_with_the_agreed_columns_and_types(
     mariadb: MariaDb, mariadb_name: str, mariadb_database: Database
 ) -> None:
+    mariadb.need_mysql(8, 0, of="un TIMESTAMP que admite NULL sin decirlo")
     mariadb.execute(AGREED, mariadb_name)
     agreed = columns_of(mariadb, mariadb_name)
     mariadb.execute("DROP TABLE face_embeddings", mariadb_name)

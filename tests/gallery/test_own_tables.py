@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from app.gallery.tables import (
     ATTEMPTS,
     CONTRACTS,
     FIRST_VERSION,
+    NO_TRANSACTIONS,
     PHOTOS,
     RUNS,
     VECTORS,
@@ -153,6 +156,37 @@ def test_in_sqlite_a_creation_that_fails_leaves_nothing_behind(sqlite_database: 
     run_sql(sqlite_database, "DROP INDEX face_vectors")
     open_own_tables(sqlite_database)
     assert_as_defined(sqlite_database)
+
+
+@pytest.fixture
+def server_of_myisam(mariadb: MariaDb) -> Iterator[None]:
+    """Let the server make tables without transactions where a statement does not say otherwise."""
+    mariadb.execute("SET GLOBAL default_storage_engine = MyISAM")
+    yield
+    mariadb.execute("SET GLOBAL default_storage_engine = InnoDB")
+
+
+def test_all_tables_have_transactions_whatever_the_server_s_usual_engine(
+    server_of_myisam: None, mariadb_database: Database
+) -> None:
+    run_sql(mariadb_database, "CREATE TABLE other (n INT)")
+    open_table(mariadb_database)
+    open_own_tables(mariadb_database)
+    query = "SELECT engine, COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() GROUP BY engine"
+    assert sorted(run_sql(mariadb_database, query)) == [("InnoDB", 1 + len(TABLES)), ("MyISAM", 1)]
+
+
+def test_a_run_says_which_tables_have_no_transactions(
+    mariadb_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_table(mariadb_database)
+    open_own_tables(mariadb_database)
+    for name in ("face_embeddings", "face_runs"):
+        run_sql(mariadb_database, f"ALTER TABLE {name} ENGINE = MyISAM")
+    with caplog.at_level(logging.WARNING, logger="app.gallery.tables"):
+        open_table(mariadb_database)
+    said = "La tabla {} es de motor MyISAM, sin transacciones: " + NO_TRANSACTIONS
+    assert sorted(caplog.messages) == [said.format("face_embeddings"), said.format("face_runs")]
 
 
 def test_names_of_any_language_are_recorded_in_a_database_of_another_alphabet(

@@ -98,6 +98,37 @@ def test_a_lock_is_waited_for_while_the_server_does_not_see_that_its_owner_died(
     lock.release()
 
 
+def test_beside_a_run_that_is_certainly_alive_none_waits(mariadb_database: Database) -> None:
+    lock, other = ServerLock(mariadb_database), ServerLock(mariadb_database)
+    asked: list[bool] = []
+
+    def owner_lives() -> bool:
+        asked.append(True)
+        return True
+
+    assert lock.take()
+    assert not other.take(owner_lives)
+    assert asked == [True]
+    lock.release()
+
+
+def test_only_a_process_of_this_host_is_certainly_alive(database: Database) -> None:
+    open_own_tables(database)
+    history = RunHistory(database)
+    with another_process(database) as holder:
+        assert history.lives_here(NOW)
+        database.transaction(lambda each: each.exec_driver_sql("UPDATE face_runs SET host = 'otro'"))
+        assert not history.lives_here(NOW)
+        database.transaction(
+            lambda each: each.exec_driver_sql(f"UPDATE face_runs SET host = '{socket.gethostname()}'")  # noqa: S608
+        )
+        holder.kill()
+        holder.wait()
+        assert not history.lives_here(NOW)
+    database.transaction(lambda each: each.exec_driver_sql(f"UPDATE face_runs SET pid = {os.getpid()}"))  # noqa: S608
+    assert not history.lives_here(NOW)
+
+
 def test_a_run_that_is_just_beginning_has_no_name_yet(database: Database) -> None:
     with (
         holding_run_lock(database, NOW, forbid),
