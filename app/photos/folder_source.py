@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from app.core.config import PhotoSettings
-from app.core.files import sha256_of
+from app.core.files import sha256_of, why
 from app.errors import PhotoNotFound, PhotoUnavailable
 from app.photos.source_rules import compare_versions, refuse_oversized
 from app.photos.temp_folder import DownloadTarget
@@ -75,4 +75,4 @@ def _version(status: os.stat_result) -> Version:
 
 
 def _unreadable(error: OSError) -> PhotoUnavailable:
-    return PhotoUnavailable(f"no se puede leer el archivo: {error.strerror}")
+    return PhotoUnavailable(f"no se puede leer el archivo: {why(error)}")
