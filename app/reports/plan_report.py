@@ -13,6 +13,7 @@ from app.planning.decisions import Decision, is_stale
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.reports.console import fold, in_columns
+from app.roster.folder import say_passed_over
 
 SHOWN_DECISIONS = 200  # of each kind; the document has all of them
 # Each kind of decision: when counted, and beside a person's name.
@@ -77,8 +78,14 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         }
         for decision in plan.decisions
     ]
-    counts = dict.fromkeys(decisions.KINDS, 0) | plan.counts
-    return {"plan": {"counts": counts, "seconds": plan.seconds, "blocked": [*plan.blocked], "members": members}}
+    shown = {
+        "counts": dict.fromkeys(decisions.KINDS, 0) | plan.counts,
+        "seconds": plan.seconds,
+        "blocked": [*plan.blocked],
+        "passed_over": [*map(as_utf8, plan.passed_over)],
+        "members": members,
+    }
+    return {"plan": shown}
 
 
 def plan_notices(plan: Plan, rules: Rules, *, migrating: bool = False) -> list[str]:
@@ -124,9 +131,10 @@ def _say_time(plan: Plan) -> str:
 
 
 def _notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
+    passed_over = [printable(say_passed_over(plan.passed_over))] if plan.passed_over else []
     adopted = [inflect(len(plan.adopted), ADOPTED)] if plan.adopted else []
     blocked = [f"⚠️  {printable(each)}" for each in plan.blocked]
-    return [*_stale_notices(plan, rules, migrating=migrating), *adopted, *blocked]
+    return [*passed_over, *_stale_notices(plan, rules, migrating=migrating), *adopted, *blocked]
 
 
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:
