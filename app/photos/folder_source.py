@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -55,7 +56,14 @@ class FolderSource:
         return Answer(compare_versions(current, version), current)
 
     def _path(self, member: CrewMember) -> Path:
-        return self._folder / member.crew_id / member.photo_name
+        """Return where the photo is: under its name as the roster writes it, else as another system writes that name.
+        macOS makes two characters of ñ, and copies keep them."""
+        folder, name = self._folder / member.crew_id, member.photo_name
+        path = folder / name
+        if name.isascii() or os.path.lexists(path):
+            return path
+        others = (folder / normalize(form, name) for form in ("NFC", "NFD"))
+        return next(filter(os.path.lexists, others), path)
 
 
 def _status(path: Path) -> os.stat_result:
