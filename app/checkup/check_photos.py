@@ -20,6 +20,7 @@ from app.checkup.check_roster import photo_urls
 from app.checkup.finding import PHOTOS, Finding
 from app.core.config import Settings
 from app.core.proxies import find_proxy
+from app.core.files import why
 from app.core.redaction import without_credentials
 from app.errors import DangerousImage, InvalidImage, ItemError, PhotoForbidden, PhotoNotFound, PhotoUnavailable
 from app.photos.decoding import DecodeOptions
@@ -179,7 +180,7 @@ def _take_sample(source: Source, member: CrewMember) -> Sample | ItemError:
     try:
         content = download.content if photo.temporary else photo.path.read_bytes()
     except OSError as error:
-        return PhotoUnavailable(f"no se puede leer {photo.path}: {error.strerror}")
+        return PhotoUnavailable(f"no se puede leer {photo.path}: {why(error)}")
     return Sample(photo, content, answer, (answered - started) * 1000, (fetched - answered) * 1000)
 
 

@@ -19,7 +19,7 @@ from app.photos.urls import photo_url
 from app.planning.plan import RosterEntry
 from app.records import CrewMember, Failed
 from app.roster.database import COLUMN_SETTINGS, DatabaseRoster, split_name
-from app.roster.folder import FolderRoster
+from app.roster.folder import FolderRoster, say_passed_over
 
 SHOWN = 5  # ids, or values of the status
 PEOPLE, CHARACTERS = "# persona[s] activa[s]", "# [carácter|caracteres]"
@@ -44,6 +44,8 @@ def check_roster(
     """
     if folder is not None:
         entries: list[RosterEntry] | None = folder.active()
+        if folder.passed_over:
+            yield ROSTER.ok("passed_over", say_passed_over(folder.passed_over))
     elif database is None:
         yield ROSTER.unchecked("hace falta llegar antes a la base")
         return None

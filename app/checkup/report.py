@@ -72,6 +72,7 @@ LABELS = {
     "no_photo": "Sin foto",
     "duplicate_ids": "Repetidos",
     "several_photos": "Varias fotos",
+    "passed_over": "No son fotos",
     "bad_names": "Nombres",
     "id_length": "Identificadores",
     "url_length": "Direcciones",

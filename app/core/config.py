@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.core.files import why
 from app.core.redaction import secrets_of
 from app.errors import SettingsError
 
@@ -288,7 +289,7 @@ def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Setting
     try:
         return Settings(_env_file=env_file, **overrides)
     except OSError as error:
-        raise SettingsError(f"No se puede leer {env_file}: {error.strerror}", "Revise sus permisos.") from error
+        raise SettingsError(f"No se puede leer {env_file}: {why(error)}", "Revise sus permisos.") from error
     except ValidationError as error:
         problems = "\n".join(f"  - {_describe(dict(problem))}" for problem in error.errors(include_input=False))
         raise SettingsError(f"Configuración incompleta o incorrecta:\n{problems}", _how_to_fix(env_file)) from None

@@ -23,7 +23,7 @@ from urllib.request import url2pathname
 import requests
 
 from app.core.config import Settings
-from app.core.files import sha256_of
+from app.core.files import sha256_of, why
 from app.core.proxies import find_proxy, refuse_unusable_proxy
 from app.core.redaction import redacted, without_credentials
 from app.errors import Interrupted, RunError, WeightsUnavailable
@@ -203,7 +203,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WeightsUnavailable(
-            f"No se puede usar {error.filename or path}: {error.strerror}",
+            f"No se puede usar {error.filename or path}: {why(error)}",
             "Revise los permisos de esa carpeta, o indique otra en DEEPFACE_HOME.",
         ) from error
 

@@ -6,11 +6,12 @@ import errno
 import os
 import stat
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from app.core.config import PhotoSettings
-from app.core.files import sha256_of
+from app.core.files import sha256_of, why
 from app.errors import PhotoNotFound, PhotoUnavailable
 from app.photos.source_rules import compare_versions, refuse_oversized
 from app.photos.temp_folder import DownloadTarget
@@ -57,7 +58,14 @@ class FolderSource:
         return Answer(compare_versions(current, version), current)
 
     def _path(self, member: CrewMember) -> Path:
-        return self._folder / member.crew_id / member.photo_name
+        """Return where the photo is: under its name as the roster writes it, else as another system writes that name.
+        macOS makes two characters of ñ, and copies keep them."""
+        folder, name = self._folder / member.crew_id, member.photo_name
+        path = folder / name
+        if name.isascii() or os.path.lexists(path):
+            return path
+        others = (folder / normalize(form, name) for form in ("NFC", "NFD"))
+        return next(filter(os.path.lexists, others), path)
 
 
 def _status(path: Path) -> os.stat_result:
@@ -77,4 +85,4 @@ def _version(status: os.stat_result) -> Version:
 
 
 def _unreadable(error: OSError) -> PhotoUnavailable:
-    return PhotoUnavailable(f"no se puede leer el archivo: {error.strerror}")
+    return PhotoUnavailable(f"no se puede leer el archivo: {why(error)}")

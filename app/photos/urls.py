@@ -10,8 +10,9 @@ from app.errors import BadName
 from app.records import CrewMember
 
 FORBIDDEN_IN_NAMES = ("/", "\\")
-# Unicode's categories: control, format, surrogate, line separator, paragraph separator.
-FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# Unicode's categories: control, surrogate, line separator, paragraph separator. Format characters are part of names:
+# messengers begin a name with U+200E, Persian has U+200C within words, and emoji U+200D.
+FORBIDDEN_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 
 
 def photo_url(base_url: str, member: CrewMember) -> str:

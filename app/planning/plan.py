@@ -18,13 +18,15 @@ RosterEntry = CrewMember | Failed
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What roster and gallery hold. `entries` are the whole roster if `whole`; the mappings are by crew id."""
+    """What roster and gallery hold. `entries` are the whole roster if `whole`; the mappings are by crew id.
+    `passed_over`: files in a folder of photos that are none (`FolderRoster.passed_over`)."""
 
     entries: Sequence[RosterEntry]
     whole: bool
     enrolments: Mapping[str, Enrolment]
     photo_records: Mapping[str, PhotoRecord]
     suspects: Mapping[str, CrashSuspect]
+    passed_over: Sequence[str] = ()
 
     @property
     def gallery_size(self) -> int:
@@ -40,7 +42,7 @@ class Plan:
     `unchecked`: why it gave no answer, by crew id; `blocked`: what the caps on mass
     changes held back; `departed`: known people missing in the roster, unless the roster is implausible; `adopted`: rows
     (id -> crew id) that another program wrote and that count as current; `implausible`: why the run must not process
-    photos; `seconds_each`: what a member took in the last run.
+    photos; `seconds_each`: what a member took in the last run; `passed_over`: as in the survey.
     """
 
     decisions: Sequence[Decision]
@@ -53,6 +55,7 @@ class Plan:
     adopted: Mapping[int, str] = field(default_factory=dict)
     implausible: ImplausibleRun | None = None
     seconds_each: float | None = None
+    passed_over: Sequence[str] = ()
 
     def of(self, *kinds: str) -> list[Decision]:
         """Return the decisions of these kinds."""

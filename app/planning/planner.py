@@ -35,7 +35,8 @@ def take_survey(request: Request, gallery: Gallery, roster: DatabaseRoster | Fol
     if request.retry_failed:
         failed = {crew_id for crew_id, photo in photo_records.items() if photo.code} | suspects.keys()
         entries = [entry for entry in entries if entry.crew_id in failed]
-    return Survey(entries, request.is_whole, enrolments, photo_records, suspects)
+    passed_over = request.folder.passed_over if request.folder else ()
+    return Survey(entries, request.is_whole, enrolments, photo_records, suspects, passed_over)
 
 
 def refuse_mixed_models(request: Request, gallery: Gallery, model: str) -> None:
@@ -139,6 +140,7 @@ class Planner:
             adopted=self._adopted(decisions),
             implausible=implausible,
             seconds_each=seconds_each,
+            passed_over=survey.passed_over,
         )
 
     def _adopted(self, decisions: Sequence[Decision]) -> dict[int, str]:

@@ -13,6 +13,7 @@ from app.planning.decisions import Decision, is_stale
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.reports.console import fold, in_columns
+from app.roster.folder import say_passed_over
 
 SHOWN_UNCHECKED = 10  # crew ids
 SHOWN_DECISIONS = 200  # of each kind; the document has all of them
@@ -82,7 +83,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     counts = dict.fromkeys(decisions.KINDS, 0) | plan.counts
     unchecked = describe_unchecked(plan.unchecked)
     known = {"counts": counts, "seconds": plan.seconds, "blocked": [*plan.blocked], "unchecked": unchecked}
-    return {"plan": known | {"members": members}}
+    passed_over = [*map(as_utf8, plan.passed_over)]
+    return {"plan": known | {"passed_over": passed_over, "members": members}}
 
 
 def describe_unchecked(unchecked: Mapping[str, str]) -> dict[str, str]:
@@ -133,10 +135,11 @@ def _say_time(plan: Plan) -> str:
 
 
 def _notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
+    passed_over = [printable(say_passed_over(plan.passed_over))] if plan.passed_over else []
     adopted = [inflect(len(plan.adopted), ADOPTED)] if plan.adopted else []
     blocked = [f"⚠️  {printable(each)}" for each in plan.blocked]
     unchecked = [say_unchecked(plan)] if plan.unchecked else []
-    return [*_stale_notices(plan, rules, migrating=migrating), *adopted, *unchecked, *blocked]
+    return [*passed_over, *_stale_notices(plan, rules, migrating=migrating), *adopted, *unchecked, *blocked]
 
 
 def say_unchecked(plan: Plan) -> str:

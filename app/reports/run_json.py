@@ -34,6 +34,7 @@ def run_document(result: RunResult, review: Review, model: str, exit_code: int) 
             "error": str(result.error) if result.error else None,
             "plan": counts.plan,
             "blocked": result.blocked,
+            "passed_over": [*map(as_utf8, result.plan.passed_over)] if result.plan else [],
             "deactivated": result.deactivated,
             "purged": result.purged,
             "rows_left": result.rows_left,
