@@ -19,8 +19,8 @@ from app.checkup.check_database import RENEW, is_loopback, judge_expiry, read_da
 from app.checkup.check_roster import photo_urls
 from app.checkup.finding import PHOTOS, Finding
 from app.core.config import Settings
-from app.core.proxies import find_proxy
 from app.core.files import why
+from app.core.proxies import find_proxy
 from app.core.redaction import without_credentials
 from app.errors import DangerousImage, InvalidImage, ItemError, PhotoForbidden, PhotoNotFound, PhotoUnavailable
 from app.photos.decoding import DecodeOptions
