@@ -20,6 +20,7 @@ from app.photos.temp_folder import TempFolder
 from app.pipeline.face_extractor import FaceExtractor
 from app.pipeline.face_pictures import Box, cut_face
 from app.records import CrewMember, Photo
+from app.roster.litter import is_litter
 
 ADDRESSES = ("http://", "https://")
 
@@ -49,16 +50,21 @@ def list_photos(words: Sequence[str]) -> Iterator[str]:
     for word in words:
         path = Path(word)
         is_folder = not word.startswith(ADDRESSES) and path.is_dir()
-        found = sorted(str(file) for file in path.rglob("*") if file.is_file()) if is_folder else [word]
-        for name in found:
+        for name in _files_within(path) if is_folder else [word]:
             if name not in seen:
                 seen.add(name)
                 yield name
 
 
+def _files_within(folder: Path) -> list[str]:
+    """Return the files of a folder and its folders, sorted, without what systems and programs leave there."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if not any(map(is_litter, path.relative_to(folder).parts)))
+
+
 def list_labelled(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the photos of `folder/<label>/`, each with its label: the crew id of the person, or a stranger's name."""
-    for person in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for person in sorted(path for path in folder.iterdir() if path.is_dir() and not is_litter(path.name)):
         yield from ((person.name, name) for name in list_photos([str(person)]))
 
 

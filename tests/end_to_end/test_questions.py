@@ -45,6 +45,9 @@ def probes(tmp_path: Path, astronaut: Image, admiral: Image) -> Path:
     for name, picture in pictures.items():
         (folder / name).write_bytes(encode_picture(np.ascontiguousarray(picture)))
     (folder / "nota.txt").write_text("hola")
+    (folder / "@eaDir").mkdir()
+    for litter in ("Thumbs.db", ".DS_Store", "@eaDir/ana.jpg"):  # what systems leave is no photo
+        (folder / litter).write_bytes(b"x")
     return folder
 
 
