@@ -10,6 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import cache, partial
 
+from sqlalchemy import Table
+
+from app.core.account_limits import Allowance
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.spanish import inflect
@@ -106,8 +109,7 @@ def _open_context(
     load_faces: LoadFaces,
     database: Database,
 ) -> RunContext:
-    # Before anything is loaded or downloaded: is there a database at all?
-    table = find_table(database) if request.plan_only else open_table(database)
+    table, allowance = _reach_table(request, database)  # before anything is loaded or downloaded
 
     @cache
     def load() -> FaceExtractor:
@@ -130,6 +132,7 @@ def _open_context(
         settings=settings,
         request=request,
         gallery=gallery,
+        allowance=allowance,
         source=open_source(settings, stop),
         rules=rules,
         store=partial(gallery.writer.save, rewrite=request.force),
@@ -137,6 +140,14 @@ def _open_context(
         observer=observer,
         stop=stop,
     )
+
+
+def _reach_table(request: Request, database: Database) -> tuple[Table | None, Allowance]:
+    """Make sure that there is a database with the table, and an account that may do what a run needs."""
+    if request.plan_only:
+        return find_table(database), Allowance([], {})
+    allowance = database.allowance()
+    return open_table(database), allowance
 
 
 def _describe_spec(
