@@ -43,7 +43,7 @@ def _erase(connection: Connection, table: Table, crew_ids: Sequence[str]) -> tup
 def _rows_of(connection: Connection, table: Table, crew_ids: Sequence[str]) -> list[int]:
     """Return the ids of these people's rows only: the database may take `a1` for `A1`."""
     query = select(table.c.id, table.c.crew_id).where(table.c.crew_id.in_(crew_ids))
-    return [int(row.id) for row in connection.execute(query) if str(row.crew_id) in set(crew_ids)]
+    return [int(row.id) for row in connection.execute(query) if row.crew_id in set(crew_ids)]
 
 
 def _unname(connection: Connection, crew_ids: Sequence[str]) -> None:

@@ -196,7 +196,7 @@ class VectorWriter:
             .join_from(self._table, VECTORS, made.embedding_id == columns.id)
             .where(columns.id.in_(newest.values()), made.contract == self._provenance.spec.digest)
         )
-        held = {str(row.crew_id): row for row in connection.execute(query)}
+        held = {row.crew_id: row for row in connection.execute(query)}
         found = set()
         for embedding in embeddings:
             row = held.get(embedding.member.crew_id)
@@ -244,12 +244,12 @@ class VectorWriter:
         newest: dict[str, int] = {}
         further: list[int] = []
         for row_id, crew_id in connection.execute(query):
-            if str(crew_id) not in crew_ids:
+            if crew_id not in crew_ids:
                 # The column compares without case, or as numbers: another row would be this member's second active one.
                 raise RowRefused(f"para la base es igual que «{crew_id}», que ya tiene la fila {row_id}")
-            if str(crew_id) in newest:
-                further.append(newest[str(crew_id)])
-            newest[str(crew_id)] = int(row_id)
+            if crew_id in newest:
+                further.append(newest[crew_id])
+            newest[crew_id] = int(row_id)
         for crew_id, row_id in newest.items():
             if self._expected.get(crew_id, row_id) != row_id:
                 raise RowRefused(f"otra ejecución puso en uso la fila {row_id} mientras tanto")
