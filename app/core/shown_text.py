@@ -44,10 +44,12 @@ MAX_IN_FLOAT = 2**24  # above, a FLOAT does not hold every whole number
 
 class ShownText(TypeDecorator[str]):
     """The type of a column whose values are read as the database shows them: bytes as UTF-8, zeros of ZEROFILL, whole
-    numbers without decimals. NULL is the empty text. Bytes that are no UTF-8 become surrogates, as in names of files.
+    numbers without decimals, no spaces around the text. NULL is empty. Bytes that are no UTF-8 become surrogates, as
+    in names of files.
 
     Text in a comparison becomes a value of the column's own type, so that its index is used. The database may still
-    find more than this very text (`a1` for `A1`, 7 for `7x`): compare the text of what it finds.
+    find other texts (`a1` for `A1`, 7 for `7x`) and miss some (` A1` for `A1`): compare the text of what it finds, and
+    when this is none of it, that of all rows.
     """
 
     impl = String
@@ -85,8 +87,8 @@ class ShownText(TypeDecorator[str]):
             return ""
         if isinstance(value, bytes | bytearray):
             text = bytes(value).decode("utf-8", "surrogateescape")
-            return text.rstrip("\0") if isinstance(self.stored, BINARY) else text
-        return _without_decimals(str(value)) if self.is_number else str(value)
+            return (text.rstrip("\0") if isinstance(self.stored, BINARY) else text).strip()
+        return _without_decimals(str(value)) if self.is_number else str(value).strip()
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
         if value is None:

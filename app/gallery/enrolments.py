@@ -49,9 +49,9 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
         .select_from(table.outerjoin(VECTORS, made.embedding_id == rows.id))
         .order_by(rows.id)
     )
-    if crew_id is not None:
-        query = query.where(rows.crew_id == crew_id)
-    found = read_rows(database, query)
+    found = read_rows(database, query if crew_id is None else query.where(rows.crew_id == crew_id))
+    if crew_id is not None and all(row.crew_id != crew_id for row in found):
+        found = [row for row in read_rows(database, query) if row.crew_id == crew_id]
     enrolments = _by_member(row for row in found if not row.staged or row.active)
     unknown = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
     lengths = _dimensions(database, table, unknown)

@@ -26,6 +26,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Index,
+    Inspector,
     Integer,
     LargeBinary,
     MetaData,
@@ -240,6 +241,11 @@ def _reflect(connection: Connection) -> Table | None:
 
 def _lower_name(_schema: object, _table: Table, column: dict[str, Any]) -> None:
     column["name"] = column["name"].lower()  # the database tells no `Crew_ID` from crew_id
+
+
+def read_columns(schema: Inspector) -> dict[str, dict[str, Any]]:
+    """Return what the database says of the columns of `face_embeddings`, by name in lower case."""
+    return {column["name"].lower(): dict(column) for column in schema.get_columns(TABLE)}
 
 
 def leads_to_ids(index: ReflectedIndex) -> bool:

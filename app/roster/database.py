@@ -54,7 +54,7 @@ class DatabaseRoster:
     def find(self, crew_id: str) -> CrewMember | Failed:
         """Return one active member. Raises MemberNotProcessable if the member is unknown, inactive or has no photo."""
         rows = self._read(lambda columns: columns.crew_id == crew_id)
-        if not _with_id(crew_id, rows):  # the database finds `A1` by ` A1` only: compare what is shown
+        if not _with_id(crew_id, rows):
             rows = self._read(lambda _: true())
         mine = _with_id(crew_id, rows)
         if not mine:
@@ -161,8 +161,7 @@ def _one_entry_each(rows: Iterable[RosterRow]) -> Iterable[CrewMember | Failed]:
 
 
 def _roster_row(crew_id: str, photo_name: str, names: str, surnames: str, is_active: object) -> RosterRow:
-    full_name = f"{names.strip()} {surnames.strip()}".strip()
-    return RosterRow(CrewMember(crew_id.strip(), photo_name.strip(), full_name), bool(is_active))
+    return RosterRow(CrewMember(crew_id, photo_name, f"{names} {surnames}".strip()), bool(is_active))
 
 
 def _with_id(crew_id: str, rows: Iterable[RosterRow]) -> list[RosterRow]:
