@@ -2,7 +2,7 @@
 
 ItemError            becomes a `Failed` outcome with the class's stage and code
 ├── NoPhoto, DuplicateMember, SeveralPhotos, BadName          roster: there is no photo to fetch
-├── PhotoNotFound, PhotoUnavailable                           download
+├── PhotoNotFound, PhotoForbidden, PhotoUnavailable           download
 ├── InvalidImage                                              decode
 │   └── OversizedPhoto, TruncatedDownload                     download
 ├── DangerousImage                                            decode
@@ -18,8 +18,11 @@ RunError             ends the run with the class's `exit_code`
 ├── SettingsError, UnknownModel, MissingDependency            2: could not start
 ├── MemberNotProcessable                                      1: the one requested member cannot be processed
 ├── MixedModels                                               2: one row of another model than all the others
+├── EmptyGallery                                              2: there is nobody to compare with
 ├── DatabaseUnavailable, WeightsUnavailable, NotWritable      3: not available
+│   └── ValueRefused                                          3: by the database; the writer makes it a RowRefused
 ├── ImplausibleRun, VectorsChanged                            3: going on would do harm
+├── PhotosUnchecked                                           3: not one photo could be asked about
 ├── NotSwitched                                               3: the new model's vectors do not pass the checks
 ├── Defect                                                    3: a defect of this program
 ├── Stuck                                                     3: photos, downloads or the net do not end
@@ -103,6 +106,17 @@ class PhotoNotFound(ItemError):
     stage, code = "download", "photo_not_found"
     title = "Imagen no encontrada"
     advice = "Compruebe que la foto esté en el servidor con ese nombre exacto y que sea pública."
+
+
+class PhotoForbidden(ItemError):
+    stage, code = "download", "photo_forbidden"
+    title = "El servidor no deja ver la imagen"
+    advice = (
+        "Si son todas, revise el usuario, la clave o el token de IMAGE_BASE_URL, y si un cortafuegos rechaza al "
+        "programa (HTTP_USER_AGENT). Si son pocas, revise sus permisos en el servidor, y que estén: algunos servidores "
+        "responden así por una foto que falta."
+    )
+    audience = Audience.TECHNICIAN
 
 
 class PhotoUnavailable(ItemError):
@@ -290,6 +304,10 @@ class MemberNotProcessable(RunError):
 class DatabaseUnavailable(RunError): ...
 
 
+class ValueRefused(DatabaseUnavailable):
+    """The database refuses what is in one row (too long, wrong type, a constraint): others may still go in."""
+
+
 class WeightsUnavailable(RunError): ...
 
 
@@ -301,7 +319,14 @@ class MixedModels(RunError):
     exit_code = EXIT_NOT_STARTED
 
 
+class EmptyGallery(RunError):
+    exit_code = EXIT_NOT_STARTED
+
+
 class ImplausibleRun(RunError): ...
+
+
+class PhotosUnchecked(RunError): ...
 
 
 class NotSwitched(RunError): ...

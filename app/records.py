@@ -38,15 +38,17 @@ class Version:
 
 
 ANSWER_SAME, ANSWER_CHANGED, ANSWER_UNKNOWN = "same", "changed", "unknown"
-ANSWER_GONE, ANSWER_UNREACHABLE = "gone", "unreachable"
+ANSWER_GONE, ANSWER_FORBIDDEN, ANSWER_UNREACHABLE = "gone", "forbidden", "unreachable"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The photo server's answer, one of ANSWER_..., to whether a photo is still the known version; its version now."""
+    """The photo server's answer, one of ANSWER_..., to whether a photo is still the known version; its version now.
+    `detail` (Spanish) says why there was no answer about a version."""
 
     kind: str
     version: Version = Version()
+    detail: str = field(default="", compare=False)
 
     @property
     def says_something(self) -> bool:
@@ -223,6 +225,7 @@ def is_interrupted(outcome: Outcome) -> bool:
 
 
 SKIPPED_CURRENT = "current"  # an active row of this spec and this photo exists
+SKIPPED_UNCHECKED = "unchecked"  # an active row exists, but whether it is of this photo could not be asked
 SKIPPED_RENAMED = "renamed"  # the same file under another name: the row's URL was updated
 SKIPPED_SAME_FILE = "same_file"  # the server could not tell, but the content is the same
 SKIPPED_REENCODED = "reencoded"  # another file of the same picture: the row's vector stays

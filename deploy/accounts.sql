@@ -9,6 +9,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_photos TO 'embeddings'@'loc
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_vectors TO 'embeddings'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_contracts TO 'embeddings'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_attempts TO 'embeddings'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_accepted_pairs TO 'embeddings'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_runs TO 'embeddings'@'localhost';
 GRANT SELECT ON cultura.face_schema TO 'embeddings'@'localhost';
 
@@ -22,12 +23,13 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_photos TO 'embeddings_bajas
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_vectors TO 'embeddings_bajas'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_contracts TO 'embeddings_bajas'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_attempts TO 'embeddings_bajas'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_accepted_pairs TO 'embeddings_bajas'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON cultura.face_runs TO 'embeddings_bajas'@'localhost';
 GRANT SELECT ON cultura.face_schema TO 'embeddings_bajas'@'localhost';
 
 -- Quien solo mira el historial, en un tablero por ejemplo: ningún nombre, ningún vector.
-CREATE USER 'embeddings_lector'@'localhost' IDENTIFIED BY 'una tercera clave';
-GRANT SELECT (id, started_at, ended_at, host, counts, processed, seconds, exit_code) ON cultura.face_runs TO 'embeddings_lector'@'localhost';
+CREATE USER 'embeddings_mira'@'localhost' IDENTIFIED BY 'una tercera clave';
+GRANT SELECT (id, started_at, ended_at, host, counts, processed, seconds, exit_code) ON cultura.face_runs TO 'embeddings_mira'@'localhost';
 
 -- Si la base está en otro equipo: su dirección en lugar de localhost, y que exija cifrado.
 -- ALTER USER 'embeddings'@'10.0.0.5' REQUIRE SSL;

@@ -19,7 +19,7 @@ from app.core.config import Settings, load_settings
 from app.core.database import Database
 from app.core.logs import APP_LOGGER, RUN_LOGGER, close_handlers
 from app.records import Image
-from tests.support.mariadb import MariaDb, missing_programs, running_mariadb
+from tests.support.mariadb import MariaDb, given_server, missing_programs, running_mariadb
 from tests.support.models import prepare_home
 from tests.support.organisation import Organisation
 from tests.support.pictures import encode_picture, package_file, read_picture
@@ -78,7 +78,11 @@ def closed_logs() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
-    """Start a private server for the whole session. Skips if none is installed, unless REQUIRE_MARIADB=1."""
+    """Start a private server for the whole session, or give the one of TEST_MYSQL_URL. Skips if none is installed,
+    unless REQUIRE_MARIADB=1."""
+    if given := given_server():
+        yield given
+        return
     missing = missing_programs()
     if missing:
         reason = f"falta el servidor MariaDB ({', '.join(missing)}): apt-get install mariadb-server"
@@ -95,6 +99,7 @@ def mariadb() -> Iterator[MariaDb]:
 def mariadb_name(mariadb: MariaDb) -> Iterator[str]:
     """Create an empty database on the server, and give its name."""
     name = f"prueba_{next(_numbers)}"
+    mariadb.execute(f"DROP DATABASE IF EXISTS {name}")  # of an earlier session, on a server that was given
     mariadb.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
     yield name
     mariadb.execute(f"DROP DATABASE {name}")

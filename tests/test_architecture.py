@@ -16,6 +16,7 @@ LAYERS = (  # of `app/`, the lowest first; packages of one layer never import ea
     ("roster", "photos", "faces", "gallery"),
     ("planning",),
     ("pipeline",),
+    ("recognition",),
     ("runs",),
     ("reports",),
     ("checkup",),

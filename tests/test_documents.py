@@ -16,7 +16,7 @@ DOCUMENTS = sorted(
 )
 LONGEST = {"README.md": 200, "README.en.md": 100}
 COMMONEST = "Los seis errores más comunes"
-NOT_OURS = {"DEEPFACE_BACKEND_ENGINE"}  # DeepFace's own environment variable
+NOT_OURS = {"DEEPFACE_BACKEND_ENGINE", "HTTP_PROXY"}  # the environment's own variables
 
 
 def read(name: str) -> str:

@@ -19,7 +19,9 @@ from app.checkup.finding import BROKEN, DATABASE, OK, WARNING, Finding
 from app.core.config import Settings
 from app.core.database import Database, describe_url
 
-OLDEST = {"MySQL": (5, 7), "MariaDB": (10, 2)}
+# What the tests were run on: the oldest version of each, and all of them in words.
+OLDEST_TRIED = {"MySQL": (5, 6), "MariaDB": (10, 11)}
+TRIED = "MariaDB 10.11, MySQL 5.6 y MySQL 9.7"
 SLOW_MS = 100.0  # a member costs about five queries: at this latency 10,000 members take an hour and a half
 MAX_CLOCK_DRIFT = timedelta(minutes=1)
 # A row of face_photos with its thumbnail, as SQL; and the rows that the run writes in one statement, or a batch.
@@ -137,12 +139,11 @@ def judge_server(server: Server, tls: str, *, is_near: bool, batch: int) -> Iter
 def _judge_version(server: Server) -> Finding:
     message = server.version if server.is_mariadb else f"MySQL {server.version}"
     maker = "MariaDB" if server.is_mariadb else "MySQL"
-    oldest = OLDEST[maker]
+    oldest = OLDEST_TRIED[maker]
     if server.numbers >= oldest:
         return DATABASE.ok("version", message)
-    wanted = ".".join(map(str, oldest))
-    advice = f"Actualice el servidor a {maker} {wanted} o posterior."
-    return DATABASE.warning("version", f"{message}: el programa está probado desde {maker} {wanted}", advice)
+    advice = f"Si algo falla, actualice el servidor a {maker} {'.'.join(map(str, oldest))} o posterior."
+    return DATABASE.warning("version", f"{message}: más antiguo que los probados ({TRIED})", advice)
 
 
 def _judge_latency(server: Server) -> Finding:

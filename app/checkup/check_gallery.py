@@ -20,6 +20,7 @@ from app.gallery.gallery import Gallery, open_for_reading
 from app.gallery.golden_vector import TOLERANCE, Vector
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun, RunHistory
+from app.gallery.tables import find_table
 from app.pipeline.face_extractor import FaceExtractor
 from app.reports.history_report import ENDINGS
 from app.runs.run_lock import open_lock
@@ -39,7 +40,7 @@ def check_gallery(
     spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     if not spec.weights_sha256:
         spec = known_spec(database, spec)
-    gallery = open_for_reading(database, spec, now)
+    gallery = open_for_reading(database, find_table(database), spec, now)
     yield _check_models(gallery)
     if faces is not None:
         yield judge_golden(faces.golden_vector(), gallery.golden_vector.recorded())

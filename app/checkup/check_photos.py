@@ -19,17 +19,25 @@ from app.checkup.check_database import RENEW, is_loopback, judge_expiry, read_da
 from app.checkup.check_roster import photo_urls
 from app.checkup.finding import PHOTOS, Finding
 from app.core.config import Settings
+from app.core.files import why
+from app.core.proxies import find_proxy
 from app.core.redaction import without_credentials
-from app.errors import DangerousImage, InvalidImage, ItemError, PhotoNotFound, PhotoUnavailable
+from app.errors import DangerousImage, InvalidImage, ItemError, PhotoForbidden, PhotoNotFound, PhotoUnavailable
 from app.photos.decoding import DecodeOptions
+from app.photos.http_source import HttpSource
 from app.photos.kinds import find_kind
 from app.photos.sandbox import Sandbox
 from app.photos.sources import Source, open_source
-from app.records import Answer, CrewMember, Photo, Version
+from app.records import ANSWER_CHANGED, Answer, CrewMember, Photo, Version
 
 SAMPLES = 3  # members whose photos are requested, until one of them has one
 ATTEMPTS = 3  # a failure that passes says little about the server
+AGAIN = 4  # questions about a photo that was just downloaded
 SLOW_S = 2.0  # with eight downloads at a time, 10,000 photos take forty minutes
+SAME_VALIDATORS = (
+    "Pida que todos los servidores den a la misma foto el mismo ETag y la misma fecha (en Apache: FileETag MTime Size, "
+    "y copias con su fecha), o que no envíen ETag."
+)
 # By OpenSSL's error numbers, X509_V_ERR_...
 UNTRUSTED = {
     10: "venció",
@@ -54,7 +62,7 @@ class InMemoryDownload:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A downloaded photo, the server's answer to the HEAD request before it, and the milliseconds that both took."""
+    """A downloaded photo, the server's answer to the question before it, and the milliseconds that both took."""
 
     photo: Photo
     content: bytes
@@ -66,34 +74,53 @@ class Sample:
 def check_photos(
     settings: Settings, members: Sequence[CrewMember], stop: threading.Event
 ) -> Generator[Finding, None, None]:
-    """Check the server with one photo, which is requested twice (HEAD and GET) and decoded in memory."""
+    """Check the server with one photo: ask about it, download and decode it in memory, and ask about it again."""
     url = settings.IMAGE_BASE_URL
-    source = open_source(settings.model_copy(update={"HTTP_ATTEMPTS": ATTEMPTS}), stop)
-    is_file = url.startswith("file://")
-    if not is_file:
-        yield _judge_address(url)
-    if url.startswith("https://"):
-        yield _check_certificate(url, settings.HTTP_CONNECT_TIMEOUT_S)
+    patient = settings.model_copy(update={"HTTP_ATTEMPTS": ATTEMPTS})
+    source = open_source(patient, stop)
+    if isinstance(source, HttpSource):
+        yield from _judge_way(url, settings.HTTP_CONNECT_TIMEOUT_S)
     tried: list[Sample | ItemError] = []
     for member in _choose_samples(members, url):
         tried.append(_take_sample(source, member))
-        if not isinstance(tried[-1], PhotoNotFound):
+        if not isinstance(tried[-1], PhotoNotFound | PhotoForbidden):
             break
+    if source.moved_to:
+        advice = "Ponga en IMAGE_BASE_URL esa dirección, con https:// en lugar de http://."
+        yield PHOTOS.warning("redirect", f"el servidor redirige a {source.moved_to}", advice)
     if not tried:
         yield PHOTOS.unchecked("en el padrón no hay ninguna foto que pedir")
     elif isinstance(tried[-1], ItemError):
         yield _judge_failure(tried[-1], len(tried), url)
     else:
-        yield _judge_speed(tried[-1])
-        if not is_file:
-            yield _judge_validators(tried[-1])
-        yield _judge_image(tried[-1], DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE), stop)
+        yield from _judge_sample(source, tried[-1], patient, stop)
+
+
+def _judge_sample(
+    source: Source, sample: Sample, settings: Settings, stop: threading.Event
+) -> Generator[Finding, None, None]:
+    yield _judge_speed(sample)
+    if isinstance(source, HttpSource):
+        # Each over a connection of its own, which may lead to another server of a cluster.
+        again = [open_source(settings, stop).check(sample.photo.member, sample.photo.version) for _ in range(AGAIN)]
+        yield _judge_validators(sample, again, by_get=source.asks_by_get)
+    yield _judge_image(sample, DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE), stop)
+
+
+def _judge_way(url: str, timeout_s: float) -> Generator[Finding, None, None]:
+    yield _judge_address(url)
+    proxy = find_proxy(url)
+    if proxy is not None:
+        yield PHOTOS.ok("proxy", f"se llega a las fotos por el proxy {proxy}")
+    if url.startswith("https://"):
+        yield _check_certificate(url, timeout_s)
 
 
 def _judge_address(url: str) -> Finding:
     parts = urlsplit(url)
     where = without_credentials(url)
     secret = ", con usuario y clave en la dirección (no se muestran)" if "@" in parts.netloc else ""
+    secret += ", con lo que sigue a ? (no se muestra)" if parts.query else ""
     if parts.scheme == "https" or is_loopback(parts.hostname or ""):
         return PHOTOS.ok("address", f"{where}{secret}")
     advice = "Ponga en IMAGE_BASE_URL la dirección https:// del mismo servidor, si la tiene."
@@ -102,9 +129,9 @@ def _judge_address(url: str) -> Finding:
 
 def _check_certificate(url: str, timeout_s: float) -> Finding:
     parts = urlsplit(url)
-    environment = requests.Session().merge_environment_settings(url, {}, None, None, None)
-    if requests.utils.select_proxy(url, environment["proxies"]):
+    if find_proxy(url):
         return PHOTOS.unchecked("se llega por un proxy: no se puede mirar desde aquí", "certificate")
+    environment = requests.Session().merge_environment_settings(url, {}, None, None, None)
     verify = environment["verify"]
     trusted = Path(verify if isinstance(verify, str) else requests.utils.DEFAULT_CA_BUNDLE_PATH)
     try:
@@ -153,7 +180,7 @@ def _take_sample(source: Source, member: CrewMember) -> Sample | ItemError:
     try:
         content = download.content if photo.temporary else photo.path.read_bytes()
     except OSError as error:
-        return PhotoUnavailable(f"no se puede leer {photo.path}: {error.strerror}")
+        return PhotoUnavailable(f"no se puede leer {photo.path}: {why(error)}")
     return Sample(photo, content, answer, (answered - started) * 1000, (fetched - answered) * 1000)
 
 
@@ -162,9 +189,12 @@ def _judge_failure(error: ItemError, tried: int, url: str) -> Finding:
     if isinstance(error, PhotoUnavailable):
         advice = "Compruebe que el servidor de fotos esté en marcha y que IMAGE_BASE_URL sea correcta."
         return PHOTOS.broken("reach", f"{without_credentials(url)}: {error.detail}", advice)
-    if isinstance(error, PhotoNotFound):
+    if isinstance(error, PhotoNotFound | PhotoForbidden):
         message = f"ninguna de las fotos pedidas ({tried}) está en el servidor: {error.detail}"
         advice = "Compare IMAGE_BASE_URL con la dirección de una foto en el navegador."
+        if isinstance(error, PhotoForbidden):
+            message = f"el servidor no deja ver ninguna de las fotos pedidas ({tried}): {error.detail}"
+            advice = error.advice
         # Fewer members than that may just lack their photos.
         return (PHOTOS.broken if tried == SAMPLES else PHOTOS.warning)("reach", message, advice)
     return PHOTOS.warning("reach", f"{error.title}: {error.detail}", error.advice)
@@ -189,15 +219,23 @@ def _judge_image(sample: Sample, options: DecodeOptions, stop: threading.Event) 
     return PHOTOS.ok("image", f"{kind} de {width} x {height} píxeles")
 
 
-def _judge_validators(sample: Sample) -> Finding:
-    """Judge whether a later run can learn from the server that a photo did not change."""
+def _judge_validators(sample: Sample, again: Sequence[Answer], *, by_get: bool) -> Finding:
+    """Judge whether a later run can learn from the server that a photo did not change. `again`: its answers on the
+    photo right after the download; `by_get`: HEAD tells less than GET."""
     version = sample.photo.version
+    if any(answer.kind == ANSWER_CHANGED for answer in again):
+        message = (
+            "recién descargada una foto, el servidor ya la da por cambiada (como un grupo de servidores en el que cada "
+            "uno pone su ETag): cada ejecución descargará muchas de nuevo para nada"
+        )
+        return PHOTOS.warning("validators", message, SAME_VALIDATORS)
     names = [name for name, value in (("ETag", version.etag), ("Last-Modified", version.last_modified)) if value]
     if names and sample.answer.says_something:
-        message = f"{' y '.join(names)}; preguntar sin descargar tardó {sample.asked_ms:.0f} ms"
+        how = "preguntar con GET, sin descargar (HEAD no sirve)," if by_get else "preguntar sin descargar"
+        message = f"{' y '.join(names)}; {how} tardó {sample.asked_ms:.0f} ms"
         return PHOTOS.ok("validators", message)
     if not sample.answer.says_something:
-        message = "el servidor entrega fotos pero no responde cuando solo se pregunta por ellas (HEAD)"
+        message = "el servidor entrega fotos pero no responde cuando solo se pregunta por ellas"
     elif version.size_bytes is not None:
         message = "el servidor solo dice el tamaño: un cambio que no lo altere pasaría por el mismo archivo"
     else:

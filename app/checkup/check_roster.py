@@ -19,7 +19,7 @@ from app.photos.urls import photo_url
 from app.planning.plan import RosterEntry
 from app.records import CrewMember, Failed
 from app.roster.database import COLUMN_SETTINGS, DatabaseRoster
-from app.roster.folder import FolderRoster
+from app.roster.folder import FolderRoster, say_passed_over
 
 SHOWN = 5  # ids, or values of the status
 PEOPLE, CHARACTERS = "# persona[s] activa[s]", "# [carácter|caracteres]"
@@ -44,6 +44,8 @@ def check_roster(
     """
     if folder is not None:
         entries: list[RosterEntry] | None = folder.active()
+        if folder.passed_over:
+            yield ROSTER.ok("passed_over", say_passed_over(folder.passed_over))
     elif database is None:
         yield ROSTER.unchecked("hace falta llegar antes a la base")
         return None
@@ -61,8 +63,9 @@ def _read_table(settings: Settings, database: Database) -> Generator[Finding, No
     columns = list(dict.fromkeys(getattr(settings, setting) for setting in COLUMN_SETTINGS))
     if database.is_mysql:
         account = Account(database)
-        if account.rights_to(name, READ, columns).missing:
-            advice = f"Revise ROSTER_TABLE en .env o, si está bien, pida:\n{account.grant(READ, name)}"
+        missing = account.rights_to(name, READ, columns).missing
+        if missing:
+            advice = f"Revise ROSTER_TABLE en .env o, si está bien, pida:\n{account.grant(missing, name)}"
             yield ROSTER.broken("table", f"el usuario no puede leer la tabla {name}, o no existe", advice)
             return None
     roster = DatabaseRoster(settings, database)

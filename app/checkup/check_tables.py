@@ -7,30 +7,36 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Numeric, inspect, text
-from sqlalchemy.dialects.mysql import TEXT, TINYTEXT
+from sqlalchemy import Connection, Integer, Table, inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 from app.checkup.check_database import read_grants
 from app.checkup.finding import TABLES, Finding
 from app.core.database import Database
 from app.core.shown_text import ShownText
-from app.faces.embedder import DIMENSIONS
+from app.faces.embedder import max_dimensions
+from app.gallery.obstacles import CONFIDENCE, find_obstacles, max_characters
 from app.gallery.reading import DENIED, NO_SUCH_TABLE
 from app.gallery.tables import (
     COLUMNS_ADVICE,
     METADATA,
     NEEDED_COLUMNS,
+    NO_TRANSACTIONS,
     TABLE,
     VERSION,
     VERSIONS,
     define_table,
+    found_type,
     leads_to_ids,
     missing_columns,
-    read_columns,
     read_version,
+    reflect,
+    tables_without_transactions,
 )
+from app.roster.database import split_name
 
+VIEW_HIDDEN = 1345  # the server's error of an EXPLAIN of a view without the right to see what it reads
 READ, ALL = ("SELECT",), ("SELECT", "INSERT", "UPDATE", "DELETE")
 STATEMENTS = {
     "SELECT": "SELECT {columns} FROM {table}",
@@ -40,11 +46,12 @@ STATEMENTS = {
 }
 # A line of SHOW GRANTS: the rights, and the pattern of the databases that it gives them to.
 GRANT = re.compile(r"GRANT (?P<rights>.+) ON (?P<base>\*|[`\"](?:[^`\"])+[`\"])\.\* TO ")
-NUMBER_CHARACTERS = 12  # of one number of a vector with its comma, as most are: -0.12345678,
-TEXT_BYTES = {TINYTEXT: 255, TEXT: 65_535}
 CONFIDENCE_DECIMALS = 2
 NEW_INDEX = f"CREATE INDEX crew_active ON {TABLE} (crew_id, active);"
-KNOWN_COLUMNS = (*NEEDED_COLUMNS, "created_at", "updated_at")
+Need = tuple[str, tuple[str, ...]]  # tables that a run has to make or to change, and the rights that it takes
+NEW_GALLERY: Need = (TABLE, ("CREATE", "INDEX"))
+NEW_TABLES: Need = ("las del programa", ("CREATE", "INSERT"))
+OLD_TABLES: Need = ("las del programa", ("ALTER", "CREATE", "INSERT"))  # MySQL's ALTER TABLE asks for all three
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +91,11 @@ class Account:
         self._user = "@".join("'{}'".format(part.replace("'", "''")) for part in (user, host))
 
     def grant(self, rights: Sequence[str], table: str) -> str:
-        """Return the statement that gives rights to a table; `*` stands for all tables."""
-        where = table if table == "*" else quote(self._database, table)
-        return f"GRANT {', '.join(rights)} ON {quote(self._database, self._base)}.{where} TO {self._user};"
+        """Return the statement that gives rights to a table, perhaps of another database; `*` stands for all tables."""
+        where = table if table == "*" else quote_table(self._database, table)
+        if split_name(table)[0] is None:
+            where = f"{quote(self._database, self._base)}.{where}"
+        return f"GRANT {', '.join(rights)} ON {where} TO {self._user};"
 
     def rights_to(self, table: str, wanted: Sequence[str], columns: Sequence[str]) -> Rights:
         """Find out which of the `wanted` rights to some columns of a table are missing.
@@ -94,28 +103,33 @@ class Account:
         The server is asked to EXPLAIN a statement for each: that needs the same rights and changes nothing.
         """
         names = [quote(self._database, name) for name in columns]
-        words = {"table": quote(self._database, table), "columns": ", ".join(names), "first": names[0]}
+        words = {"table": quote_table(self._database, table), "columns": ", ".join(names), "first": names[0]}
         sql = {right: f"EXPLAIN {STATEMENTS[right].format(**words)}".replace("%", "%%") for right in wanted}
         errors = self._database.transaction(
             lambda connection: {right: _errno(connection, statement) for right, statement in sql.items()}, retry=False
         )
         missing = tuple(right for right, errno in errors.items() if errno in DENIED)
+        if VIEW_HIDDEN in errors.values():
+            missing = (*missing, "SHOW VIEW")
         exists = None if len(missing) == len(errors) else NO_SUCH_TABLE not in errors.values()
         return Rights(table, missing, exists)
 
-    def missing_to_create(self) -> list[str]:
-        """Return which of the rights that creating and changing tables needs are missing."""
+    def missing_to_create(self, wanted: Sequence[str]) -> list[str]:
+        """Return which of the wanted rights to all tables are missing."""
         found = [GRANT.match(line) for line in self._database.transaction(read_grants, retry=False)]
         grants = [grant["rights"] for grant in found if grant and _covers(grant["base"], self._base)]
         held = {right.strip() for rights in grants for right in rights.split(",")}
-        return (
-            [] if "ALL PRIVILEGES" in held else [right for right in ("CREATE", "ALTER", "INDEX") if right not in held]
-        )
+        return [] if "ALL PRIVILEGES" in held else [right for right in wanted if right not in held]
 
 
 def quote(database: Database, name: str) -> str:
     """Quote the name of a database, table or column."""
     return str(database.engine.dialect.identifier_preparer.quote_identifier(name))
+
+
+def quote_table(database: Database, name: str) -> str:
+    """Quote the name of a table, which may begin with that of its database."""
+    return ".".join(quote(database, part) for part in split_name(name) if part)
 
 
 def _errno(connection: Connection, sql: str) -> int:
@@ -148,15 +162,16 @@ def check_tables(database: Database, model: str) -> Generator[Finding, None, Sha
         message = f"las tablas del programa son de una versión más nueva ({version}; esta conoce hasta la {VERSION})"
         yield TABLES.broken("version", message, "Use la versión nueva del programa también en este equipo.")
         return None
-    is_there = database.transaction(lambda connection: inspect(connection).has_table(TABLE), retry=False)
-    due = [*([] if is_there else [TABLE]), *([] if version == VERSION else ["las del programa"])]
-    if due:
-        yield _judge_creation(account, due)
+    table = database.transaction(reflect, retry=False)
+    needed = [*([] if table is not None else [NEW_GALLERY]), *_rights_to_prepare(version)]
+    if needed:
+        yield _judge_creation(account, needed)
     else:
         yield TABLES.ok("version", f"las tablas del programa están al día (paso {version})")
-    if is_there:
-        yield from database.transaction(lambda connection: list(_check_columns(connection, model)), retry=False)
-    return database.transaction(lambda connection: _read_shape(connection, prepared=not due), retry=False)
+    suits = table is None or (yield from _check_gallery_table(database, table, model))
+    found = define_table(mysql=database.is_mysql) if table is None else table
+    yield from database.transaction(lambda connection: list(_check_engines(connection)), retry=False)
+    return _read_shape(database, found, prepared=suits and not needed)
 
 
 def _may_read(account: Account) -> Generator[Finding, None, bool]:
@@ -172,47 +187,26 @@ def _may_read(account: Account) -> Generator[Finding, None, bool]:
     return not any("SELECT" in rights.missing for rights in (gallery, *own))
 
 
-def _check_columns(connection: Connection, model: str) -> Iterator[Finding]:
-    """Check the shape of `face_embeddings`, which another program may have made."""
-    schema = inspect(connection)
-    columns = read_columns(schema)
-    missing = missing_columns(columns)
+def _check_gallery_table(database: Database, table: Table, model: str) -> Generator[Finding, None, bool]:
+    """Check `face_embeddings`, which another program may have made, and return whether a run can write into it."""
+    missing = missing_columns(table.c.keys())
     if missing:
         yield TABLES.broken("columns", f"a {TABLE} le falta {', '.join(missing)}", COLUMNS_ADVICE)
-        return
-    problems = [*_check_types(columns, model), *_check_others(columns), *_check_indexes(schema), *_check_engine(schema)]
+        return False
+    obstacles = list(find_obstacles(database, table, model, max_dimensions(model)))
+    problems = [TABLES.broken(each.name, each.text, each.advice) for each in obstacles]
+    if "confidence" not in [each.name for each in obstacles]:
+        problems += _check_rounding(found_type(table.c.confidence))
+    problems += database.transaction(lambda connection: list(_check_indexes(inspect(connection))), retry=False)
     yield from problems or [TABLES.ok("columns", f"{TABLE} tiene sus columnas, tipos e índice")]
+    return not obstacles
 
 
-def _check_types(columns: dict[str, dict[str, Any]], model: str) -> Iterator[Finding]:
-    confidence = columns["confidence"]["type"]
-    if isinstance(confidence, Numeric) and confidence.precision is not None and confidence.asdecimal:
-        whole, decimals = confidence.precision - (confidence.scale or 0), confidence.scale or 0
-        advice = f"ALTER TABLE {TABLE} MODIFY confidence DECIMAL(3,2) DEFAULT 1.00;"
-        if whole < 1:
-            yield TABLES.broken("confidence", f"confidence es {confidence}: no cabe un 1", advice)
-        elif decimals < CONFIDENCE_DECIMALS:
-            yield TABLES.warning("confidence", f"confidence es {confidence}: se redondea", advice)
-    needed = DIMENSIONS.get(model, max(DIMENSIONS.values())) * NUMBER_CHARACTERS
-    room = _max_characters(columns["embedding"])
-    if room is not None and room < needed:
-        message = f"embedding es {columns['embedding']['type']}: un vector de {model} necesita unos {needed} caracteres"
-        yield TABLES.broken("embedding", message, f"ALTER TABLE {TABLE} MODIFY embedding LONGTEXT NOT NULL;")
-
-
-def _max_characters(column: dict[str, Any]) -> int | None:
-    """Return how many characters fit; None for any number."""
-    return getattr(column["type"], "length", None) or TEXT_BYTES.get(type(column["type"]))
-
-
-def _check_others(columns: dict[str, dict[str, Any]]) -> Iterator[Finding]:
-    """Report columns of another program that are mandatory and that this program does not fill."""
-    for name, column in columns.items():
-        optional = column.get("nullable") or column.get("default") is not None or column.get("computed")
-        if name not in KNOWN_COLUMNS and not optional and column.get("autoincrement") is not True:
-            message = f"la columna {name} de {TABLE} es obligatoria y el programa no la conoce"
-            kind = column["type"]
-            yield TABLES.broken("stranger", message, f"ALTER TABLE {TABLE} MODIFY `{name}` {kind} NULL;")
+def _check_rounding(confidence: TypeEngine[Any]) -> Iterator[Finding]:
+    decimals = 0 if isinstance(confidence, Integer) else getattr(confidence, "scale", None)
+    if decimals is not None and decimals < CONFIDENCE_DECIMALS:
+        advice = f"ALTER TABLE {TABLE} MODIFY confidence {CONFIDENCE};"
+        yield TABLES.warning("confidence", f"confidence es {confidence}: se redondea", advice)
 
 
 def _check_indexes(schema: Any) -> Iterator[Finding]:
@@ -229,25 +223,21 @@ def _check_indexes(schema: Any) -> Iterator[Finding]:
             yield TABLES.warning("unique", f"la clave única {index['name']} {problem}", advice)
 
 
-def _check_engine(schema: Any) -> Iterator[Finding]:
-    options = {name.lower(): value for name, value in schema.get_table_options(TABLE).items()}
-    engine = options.get("mysql_engine", options.get("mariadb_engine", "innodb"))
-    if engine.lower() != "innodb":
-        message = f"el motor es {engine}, sin transacciones: un corte puede dejar dos filas activas de una persona"
-        yield TABLES.warning("engine", message, f"ALTER TABLE {TABLE} ENGINE = InnoDB;")
+def _check_engines(connection: Connection) -> Iterator[Finding]:
+    found = tables_without_transactions(connection)
+    if found:
+        names = ", ".join(f"{name} ({engine})" for name, engine in found.items())
+        advice = "\n".join(f"ALTER TABLE {name} ENGINE = InnoDB;" for name in found)
+        yield TABLES.warning("engine", f"de un motor sin transacciones: {names}; {NO_TRANSACTIONS}", advice)
 
 
-def _read_shape(connection: Connection, *, prepared: bool) -> Shape:
+def _read_shape(database: Database, table: Table, *, prepared: bool) -> Shape:
     """Read the shape of the gallery's table; while there is none, of the one that a run would create."""
-    schema, is_mysql = inspect(connection), connection.dialect.name != "sqlite"
-    if schema.has_table(TABLE):
-        found = read_columns(schema)
-    else:
-        found = {column.name: {"type": column.type} for column in define_table(mysql=is_mysql).columns}
-    ids, urls = (_max_characters(found[name]) if name in found else None for name in ("crew_id", "imagen_path"))
-    charset, collation = _read_charset(connection) if is_mysql else ("", "")
-    kind = ShownText(found["crew_id"]["type"]) if "crew_id" in found else None
-    return Shape(ids, urls, charset, collation, prepared, changeable=is_mysql, ids=kind)
+    columns = (table.c.get(name) for name in ("crew_id", "imagen_path"))
+    ids, urls = (None if column is None else max_characters(found_type(column)) for column in columns)
+    charset, collation = database.transaction(_read_charset, retry=False) if database.is_mysql else ("", "")
+    kind = ShownText(found_type(table.c.crew_id)) if "crew_id" in table.c else None
+    return Shape(ids, urls, charset, collation, prepared, changeable=database.is_mysql, ids=kind)
 
 
 def _read_charset(connection: Connection) -> tuple[str, str]:
@@ -293,10 +283,19 @@ def _judge_gallery_rights(account: Account, rights: Rights) -> Iterator[Finding]
         yield TABLES.ok("gallery_rights", f"{', '.join(ALL)} en {TABLE}")
 
 
-def _judge_creation(account: Account | None, names: Sequence[str]) -> Finding:
-    """Judge whether the next run can create or update the tables named so; without accounts (SQLite) it can."""
-    message = f"faltan o están por actualizar: {', '.join(names)}"
-    lacking = account.missing_to_create() if account else []
+def _rights_to_prepare(version: int) -> Iterator[Need]:
+    """Yield what the next run needs to create the own tables, or to bring those of this version up to date."""
+    if version == 0:
+        yield NEW_TABLES
+    elif version < VERSION:
+        yield OLD_TABLES
+
+
+def _judge_creation(account: Account | None, needs: Sequence[Need]) -> Finding:
+    """Judge whether the next run can create or update these tables; without accounts (SQLite) it can."""
+    message = f"faltan o están por actualizar: {', '.join(name for name, _ in needs)}"
+    wanted = dict.fromkeys(right for _, rights in needs for right in rights)
+    lacking = account.missing_to_create(list(wanted)) if account else []
     if account is None or not lacking:
         return TABLES.ok("to_create", f"{message}. La próxima ejecución las prepara")
     advice = "Entregue a quien administra la base el SQL que escribe --print-schema, o pídale:"

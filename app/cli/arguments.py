@@ -16,7 +16,8 @@ from app.core.streams import STDOUT
 from app.errors import EXIT_NOT_STARTED
 
 MAX_MINUTES = 60 * 24 * 366
-INSTEAD = ("--check", "--history", "--forget", "--print-schema")
+QUESTIONS = ("--match", "--audit", "--operating-point")
+INSTEAD = ("--check", "--history", "--forget", "--print-schema", "--export", *QUESTIONS)
 WHO = ("--all", "--crew-id", "--retry-failed", "--migrate", "--demo")
 HOW = (
     *("--plan", "--force", "--refresh", "--purge-after", "--allow-mass-change", "--accept-low-quality"),
@@ -30,14 +31,25 @@ EXCLUDED = (
     (("--crew-id", "--retry-failed", "--migrate"), ("--purge-after",)),
     (("--migrate",), ("--force", "--refresh")),
     (("--metrics",), (*INSTEAD, "--plan", "--demo")),
-    (("--quiet",), ("--history", "--print-schema", "--forget", "--plan", "--demo")),
+    (
+        ("--quiet",),
+        ("--history", "--print-schema", "--forget", "--plan", "--demo", "--match", "--audit", "--operating-point"),
+    ),
 )
+# What makes sense only beside another option.
+NEEDED = {
+    "--target-fpir": "--operating-point",
+    "--people": "--operating-point",
+    "--probes": "--operating-point",
+    "--accept": "--audit",
+}
 # argparse speaks English; these are all the complaints that our arguments can cause.
 TRANSLATIONS = (
     (r"argument (\S+): expected one argument", r"a \1 le falta su valor"),
     (r"argument (\S+): not allowed with argument (\S+)", r"\1 no se puede usar junto con \2"),
     (r"argument (\S+): invalid choice: (\S+) \(choose from (.+)\)", r"\1: \2 no vale; solo \3"),
     (r"argument (\S+): (debe ser .+)", r"\1 \2"),
+    (r"argument (\S+): needs argument (\S+)", r"\1 solo se usa con \2"),
     (r"argument (\S+): ignored explicit argument (.+)", r"\1 no lleva valor (sobra \2)"),
     (r"unrecognized arguments: (.+)", r"argumentos desconocidos: \1"),
 )
@@ -75,6 +87,22 @@ def _minutes(text: str) -> float:
 def _days(text: str) -> int:
     if not _given(text).isdecimal():
         raise argparse.ArgumentTypeError("debe ser un número de días")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(_given(text).replace(",", "."))
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError("debe ser un número entre 0 y 1, como 0,01")
+    return share
+
+
+def _people(text: str) -> int:
+    if not _given(text).isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError("debe ser un número de personas")
     return int(text)
 
 
@@ -120,6 +148,32 @@ GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], 
         ("--history", "muestra las últimas ejecuciones", FLAG),
         ("--forget ID", "borra todo lo que se guarda de esta persona", _given),
         ("--print-schema", "escribe el SQL de las tablas que faltan", FLAG),
+    ),
+    "preguntas a la galería": (
+        (
+            "--match FOTO",
+            "quién sale en estas fotos (archivos, carpetas o direcciones)",
+            {"nargs": "+", "type": _given},
+        ),
+        ("--audit", "compara a todos con todos: fotos repetidas y personas que se parecen demasiado", FLAG),
+        (
+            "--accept ID",
+            "con --audit: estas dos personas se miraron y están bien; no vuelven hasta que cambie una foto",
+            {"nargs": 2, "type": _given},
+        ),
+        ("--operating-point", "mide con su propia gente qué errores da cada umbral, y aconseja uno", FLAG),
+        ("--target-fpir Q", "con --operating-point: parte de los desconocidos que se acepta confundir (0,01)", _share),
+        ("--people N", "con --operating-point: para un evento con N personas inscritas", _people),
+        (
+            "--probes DIR",
+            "con --operating-point: otras fotos, en DIR/<crew_id>/, y a quién no reconoce",
+            _path,
+        ),
+        (
+            "--export ARCHIVO",
+            "entrega los vectores a otro servicio: .npy, .npz (DeepFace), .faiss o .parquet; no cambia la tabla",
+            _given,
+        ),
     ),
     "qué mostrar": (
         ("--json ARCHIVO", "escribe la ejecución como JSON («-»: salida estándar)", _given),
@@ -187,4 +241,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         for one, other in product(these, excluded):
             if one != other and {one, other} <= given:
                 parser.error(f"argument {other}: not allowed with argument {one}")
+    for one, other in NEEDED.items():
+        if one in given and other not in given:
+            parser.error(f"argument {one}: needs argument {other}")
     return options

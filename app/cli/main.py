@@ -27,10 +27,14 @@ from app.reports.console import complain, open_console
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 # The module of each command, by the option that asks for it. Only the one that is asked for is imported.
 COMMANDS = {
+    "audit": "app.cli.commands.audit",
     "check": "app.cli.commands.check",
     "demo": "app.cli.demo",
+    "export": "app.cli.commands.export",
     "forget": "app.cli.commands.forget",
     "history": "app.cli.commands.history",
+    "match": "app.cli.commands.match",
+    "operating_point": "app.cli.commands.operating_point",
     "print_schema": "app.cli.commands.schema",
 }
 WITHOUT_ONE = "app.cli.commands.run"
@@ -84,7 +88,7 @@ def _explain_defect(console: Console, error: Exception) -> Defect:
 
 def _check_targets(options: argparse.Namespace) -> None:
     """Find out before anything is done whether the files asked for could be written. Raises SettingsError."""
-    for option, target in (("--json", options.json), ("--metrics", options.metrics)):
+    for option, target in (("--json", options.json), ("--metrics", options.metrics), ("--export", options.export)):
         if not target or (target == STDOUT and sys.stdout is not None):
             continue
         path = Path(target).resolve()

@@ -7,8 +7,7 @@ import argparse
 from app.core.config import BYTES_PER_MB, ENV_FILE, Settings, load_settings
 from app.core.logs import LogOptions, configure_logs
 from app.errors import SettingsError
-
-FOLDER_DATABASE = "embeddings.db"
+from app.roster.folder import FOLDER_DATABASE
 
 
 def read_settings(options: argparse.Namespace, **values: object) -> Settings:

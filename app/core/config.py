@@ -13,7 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.core.redaction import password_of
+from app.core.files import why
+from app.core.redaction import secrets_of
 from app.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -62,6 +63,16 @@ def _check_address(value: str) -> str:
         _check_host(urlsplit(value).hostname or "")
         if "@" in value.replace(urlsplit(value).netloc, "", 1):
             raise ValueError("la clave lleva / ? o #: escríbalos %2F %3F %23 (y una @ de la ruta, %40)")
+    if "#" in value:  # nothing behind it would reach the server
+        raise ValueError("lleva un #: escríbalo %23")
+    if value.startswith("file://") and "?" in value:
+        raise ValueError("el nombre de la carpeta lleva un ?: escríbalo %3F")
+    return value
+
+
+def _check_header(value: str) -> str:
+    if not (value.isascii() and value.isprintable()) or value != value.strip():
+        raise ValueError("solo puede llevar letras sin acento, cifras, signos y espacios entre ellos")
     return value
 
 
@@ -101,6 +112,7 @@ def _check_limit(text: str) -> str:
 
 Host = Annotated[str, AfterValidator(_check_host)]
 Address = Annotated[str, AfterValidator(_check_address)]
+HeaderText = Annotated[str, AfterValidator(_check_header)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 ProjectPath = Annotated[Path, AfterValidator(lambda path: PROJECT_DIR / path)]  # an absolute path stays as it is
 Limit = Annotated[str, AfterValidator(_check_limit), Field(json_schema_extra=REJECTS)]
@@ -154,6 +166,7 @@ class PhotoSettings(SettingsGroup):
     HTTP_READ_TIMEOUT_S: float = Field(default=15.0, gt=0)
     HTTP_TOTAL_TIMEOUT_S: float = Field(default=60.0, gt=0)
     HTTP_ATTEMPTS: int = Field(default=4, ge=1)
+    HTTP_USER_AGENT: HeaderText = "face-embeddings"
     DOWNLOAD_THREADS: int = Field(default=8, ge=1, le=64)
     PHOTO_RECHECK_HOURS: float = Field(default=20.0, ge=0)
     MAX_PHOTO_MB: float = Field(default=25.0, gt=0, json_schema_extra=REJECTS)
@@ -166,7 +179,8 @@ class PhotoSettings(SettingsGroup):
     def _given(cls, value: str) -> str:
         if not value:
             raise ValueError("falta: la dirección de la que cuelgan las fotos")
-        return value.rstrip("/")
+        base, mark, query = value.partition("?")  # a token in the query may end in a slash
+        return base.rstrip("/") + mark + query
 
 
 class RosterSettings(SettingsGroup):
@@ -257,11 +271,11 @@ class Settings(
     """Every setting."""
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the passwords in the settings, as they are written there."""
+        """Return the passwords and tokens in the settings, as they are written there."""
         url = make_url(self.DB_URL.get_secret_value()) if self.DB_URL.get_secret_value() else None
         options = [value for name, value in (url.query if url else {}).items() if name.startswith("passw")]
-        addresses = (self.IMAGE_BASE_URL, self.WEIGHTS_MIRROR)
-        found = [self.DB_PASSWORD.get_secret_value(), url and url.password, *options, *map(password_of, addresses)]
+        in_addresses = (*secrets_of(self.IMAGE_BASE_URL), *secrets_of(self.WEIGHTS_MIRROR))
+        found = [self.DB_PASSWORD.get_secret_value(), url and url.password, *options, *in_addresses]
         return tuple(str(secret) for secret in found if secret)
 
     def rejecting(self) -> dict[str, Any]:
@@ -275,7 +289,7 @@ def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Setting
     try:
         return Settings(_env_file=env_file, **overrides)
     except OSError as error:
-        raise SettingsError(f"No se puede leer {env_file}: {error.strerror}", "Revise sus permisos.") from error
+        raise SettingsError(f"No se puede leer {env_file}: {why(error)}", "Revise sus permisos.") from error
     except ValidationError as error:
         problems = "\n".join(f"  - {_describe(dict(problem))}" for problem in error.errors(include_input=False))
         raise SettingsError(f"Configuración incompleta o incorrecta:\n{problems}", _how_to_fix(env_file)) from None

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, select
-from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SAWarning, SQLAlchemyError, StatementError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.config import DatabaseSettings
 from app.core.files import create_private
 from app.core.redaction import redacted
 from app.core.retry import RetryPolicy, call_with_retries
-from app.errors import DatabaseUnavailable, MissingDependency, SettingsError
+from app.errors import DatabaseUnavailable, MissingDependency, SettingsError, ValueRefused
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -32,12 +32,15 @@ SHUTDOWN, KILLED = 1053, 1927
 QUERY_TIMEOUT = 3024
 ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
 TABLE_DENIED, COLUMN_DENIED = 1142, 1143
+INVALID_VIEW, NO_DEFINER = 1356, 1449
 CANNOT_CONNECT, UNKNOWN_HOST, NO_TLS = 2003, 2005, 2026
 # The connector's errors after its read or write timeout: their number is -1, as that of many other errors.
 TIMEOUT_ERRORS = ("ReadTimeoutError", "WriteTimeoutError")
 CONNECTION_LOST = {2002, CANNOT_CONNECT, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS, QUERY_TIMEOUT}
 TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
-WRONG_VALUE = 1366  # a word for a number: by its SQLSTATE it could be anything
+# What refuses one row although its SQLSTATE could be anything: no label of an ENUM, a word for a number, the condition
+# of a view, a trigger, a CHECK of MySQL.
+REFUSALS = {1265, 1366, 1369, 1644, 3819}
 
 # For both servers: MariaDB does not know the connector's default, utf8mb4_0900_ai_ci.
 COLLATION = "utf8mb4_general_ci"
@@ -54,12 +57,23 @@ warnings.filterwarnings("ignore", "(Could not instantiate|Did not recognize) typ
 logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
 
 NO_MYSQL = "lo que hay en ese puerto no contesta como MySQL"
+NOT_UNDERSTOOD = "el programa no entiende lo que contestó la base"
+NO_DRIVER = "el programa no trae el controlador que pide DB_URL"
 BAD_OPTION = ("DB_URL: el programa no conoce una opción de las que siguen al signo ?, o su valor", "Quítela de DB_URL.")
 GRANT_ADVICE = "docs/security.md trae el GRANT necesario."
+BAD_VALUE = "la base no puede guardar o calcular un valor"
+CAUSES = {
+    INVALID_VIEW: "una vista no se puede leer: no existe una tabla, columna o función de la que depende, o a su dueño "
+    "(DEFINER) le falta permiso",
+    NO_DEFINER: "una vista o un disparador es de un usuario (DEFINER) que ya no existe",
+}
+MEND_VIEW = "Pida a quien administra la base que repare esa vista"
 ADVICE = {
+    INVALID_VIEW: f"{MEND_VIEW}, o indique otra tabla en ROSTER_TABLE.",
+    NO_DEFINER: f"{MEND_VIEW} (o disparador): debe crearse de nuevo con un DEFINER que exista.",
     ACCESS_DENIED: "Revise DB_USER y DB_PASSWORD en .env.",
     ACCESS_DENIED_DATABASE: f"Revise DB_NAME en .env, o dé permiso al usuario: {GRANT_ADVICE}",
-    UNKNOWN_DATABASE: "Revise DB_NAME en .env, o cree la base.",
+    UNKNOWN_DATABASE: "Revise DB_NAME en .env (o ROSTER_TABLE, si nombra una base), o cree la base.",
     UNKNOWN_HOST: "Revise DB_HOST en .env: ese nombre no existe en la red.",
     CANNOT_CONNECT: "Compruebe que MySQL esté en marcha y que DB_HOST y DB_PORT sean correctos.",
     TABLE_DENIED: "Al usuario le falta ese permiso, o la tabla no existe: revise ROSTER_TABLE y el GRANT de "
@@ -68,6 +82,7 @@ ADVICE = {
 }
 TLS_ADVICE = "Revise DB_TLS y DB_TLS_CA en .env, o el certificado del servidor."
 REFUSED_ADVICE = "La base rechazó la orden: muestre este mensaje a quien la administra."
+DEFECT_ADVICE = "Repita la orden con --debug y envíe a soporte el archivo logs/app.log."
 DEFAULT_ADVICE = "Compruebe que la base esté disponible y vuelva a ejecutar: continuará donde quedó."
 
 
@@ -89,8 +104,9 @@ class Database:
             self.engine: Engine = create_engine(
                 self.url, pool_pre_ping=True, connect_args=arguments, hide_parameters=True
             )
-        except SQLAlchemyError as error:
-            raise self.explain(error) from error
+        except NoSuchModuleError as error:
+            advice = f"Escríbala sin controlador: DB_URL={self.url.get_backend_name()}://…"
+            raise unavailable(self.url, NO_DRIVER, advice) from error
         except ModuleNotFoundError as error:
             raise MissingDependency.of(error) from error
         except (TypeError, ValueError) as error:
@@ -121,8 +137,8 @@ class Database:
         return f"Database({describe_url(self.url)})"
 
     def transaction(self, work: Callable[[Connection], Result], *, retry: bool = True) -> Result:
-        """Run `work` in one transaction, and again after a transient error. Raises DatabaseUnavailable if it persists;
-        errors about the data itself are raised as they are."""
+        """Run `work` in one transaction, and again after a transient error. Raises DatabaseUnavailable if it persists,
+        ValueRefused for an error about the data itself."""
 
         def attempt() -> Result:
             with self.engine.begin() as connection:
@@ -138,32 +154,32 @@ class Database:
     def _call(self, call: Callable[[], Result], policy: RetryPolicy) -> Result:
         try:
             return call_with_retries(call, policy, _is_transient, self._stop)
-        except DBAPIError as error:
-            if is_about_the_data(error):
-                raise
-            raise self.explain(error) from error
+        except SQLAlchemyError as error:
+            cause = _cause(error)
+            raise self.explain(cause) from cause
 
     def in_chunks(self, items: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
         """Run `work` on ITEMS_AT_ONCE items at a time, each time in a transaction of its own. Raises
-        DatabaseUnavailable, also if the server refuses the data."""
+        DatabaseUnavailable."""
         chunks = (items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE))
-        try:
-            for chunk in chunks:
-                self.transaction(lambda connection, chunk=chunk: work(connection, chunk))  # type: ignore[misc]
-        except DBAPIError as error:
-            raise self.explain(error) from error
+        for chunk in chunks:
+            self.transaction(lambda connection, chunk=chunk: work(connection, chunk))  # type: ignore[misc]
 
     def connect(self) -> Connection:
         """Open a connection without transactions, for the caller to close. Raises DBAPIError, DatabaseUnavailable."""
         return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
-    def explain(self, error: Exception) -> DatabaseUnavailable:
+    def explain(self, error: SQLAlchemyError) -> DatabaseUnavailable:
         """Return the error with host, port, database and user (never the password), and what to do."""
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        text = "el servidor no respondió a tiempo" if _is_unanswered(error) else _first_line(redacted(str(cause)))
+        if not isinstance(error, DBAPIError):  # of SQLAlchemy itself, whose English quotes the statement
+            return unavailable(self.url, f"{NOT_UNDERSTOOD} ({type(error).__name__})", DEFECT_ADVICE, _kind(error))
+        said = "el servidor no respondió a tiempo" if _is_unanswered(error) else _first_line(redacted(str(error.orig)))
+        number = _meaning(error)
         usual = DEFAULT_ADVICE if _is_transient(error) else REFUSED_ADVICE
-        advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), usual)
-        return unavailable(self.url, text, advice)
+        advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(number, usual)
+        kind = _kind(error)
+        cause = CAUSES.get(number, BAD_VALUE if kind is ValueRefused else "")
+        return unavailable(self.url, f"{cause} ({said})" if cause else said, advice, kind)
 
     def _connect(self, dialect: Any, _entry: object, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
         """Connect with the driver. Raises SettingsError, which does not repeat the refused option of DB_URL, and the
@@ -208,9 +224,11 @@ class Database:
             raise unavailable(self.url, text, "Active TLS en el servidor, o cambie DB_TLS.")
 
 
-def unavailable(url: URL, text: str, advice: str) -> DatabaseUnavailable:
+def unavailable(
+    url: URL, text: str, advice: str, kind: type[DatabaseUnavailable] = DatabaseUnavailable
+) -> DatabaseUnavailable:
     """Return the error that says where the database is, what is wrong with it, and what to do."""
-    return DatabaseUnavailable(f"Conexión a base de datos: {describe_url(url)}: {text}", advice)
+    return kind(f"Conexión a base de datos: {describe_url(url)}: {text}", advice)
 
 
 def describe_url(url: URL) -> str:
@@ -302,9 +320,21 @@ def _is_about_trust(error: Exception) -> bool:
     return _number(error) == NO_TLS or "certificate" in str(getattr(error, "orig", error)).lower()
 
 
-def is_about_the_data(error: DBAPIError) -> bool:
-    """Tell whether one row was refused (too long, wrong type, a constraint), so that the others may still go in."""
-    return type(error).__name__ in ("DataError", "IntegrityError") or _number(error) == WRONG_VALUE
+def _cause(error: SQLAlchemyError) -> SQLAlchemyError:
+    # SQLAlchemy wraps what the server says about a broken view into an error of its own.
+    return error.__cause__ if isinstance(error.__cause__, DBAPIError) else error
+
+
+def _meaning(error: DBAPIError) -> int:
+    # Only an administrator is told that the DEFINER is gone. Others are denied in the middle of their work.
+    number = _number(error)
+    return NO_DEFINER if number == ACCESS_DENIED and error.statement else number
+
+
+def _kind(error: SQLAlchemyError) -> type[DatabaseUnavailable]:
+    # A bare StatementError is about a value that its column's type does not take.
+    about_the_data = type(error).__name__ in ("DataError", "IntegrityError") or type(error) is StatementError
+    return ValueRefused if about_the_data or _number(error) in REFUSALS else DatabaseUnavailable
 
 
 def _first_line(message: str) -> str:

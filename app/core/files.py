@@ -1,4 +1,4 @@
-"""Write complete files that only their owner may read, whatever the umask, and say why one could not be written."""
+"""Write complete files that only their owner may read, whatever the umask, and say why a file could not be used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REASONS = {
     **dict.fromkeys(FULL, "no queda espacio en el disco"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "no hay permiso de escritura"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "no hay permiso"),
     errno.EROFS: "el disco está en modo de solo lectura",
-    errno.ENOENT: "la carpeta ya no existe",
+    errno.ENOENT: "ya no existe",
     errno.EPIPE: "el programa que lo leía se cerró",
     errno.EIO: "el disco falla",
+    **dict.fromkeys((errno.ESTALE, errno.EHOSTDOWN, errno.ENOTCONN), "la unidad de red no responde"),
 }
 MAKE_ROOM = "Libere espacio en el disco y vuelva a ejecutar: continuará donde quedó."
 CHUNK_BYTES = 1024 * 1024

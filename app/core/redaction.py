@@ -1,4 +1,4 @@
-"""Remove passwords and vectors from text before it is shown or stored."""
+"""Remove passwords, tokens and vectors from text before it is shown or stored."""
 
 from __future__ import annotations
 
@@ -16,23 +16,28 @@ NUMBER = r"(?:np\.float\d+\()?-?(?<![\d.])\d+(?:\.\d*(?:e[-+]?\d+)?|e[-+]?\d+)\)
 # Four numbers or more, as JSON, Python and numpy write them, also in quotes.
 VECTOR = re.compile(rf"{NUMBER}(?:(?:[\s,;\[\]\"']|\.{{3}})+{NUMBER}){{3,}}")
 USER_INFO = re.compile(r"(?<=://)[^\s/]*@")
+QUERY = re.compile(r"(?<=\?)[^\s?=&\"']+=[^\s\"'<>)]*")  # of a URL, or of what a library quotes of one
 
 
 def without_credentials(url: str) -> str:
-    """Return the URL without user and password."""
+    """Return the URL without user and password, and without its query, which may hold a token."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def password_of(url: str) -> str:
-    """Return the secret part of a URL as it is written there: the password, or the only word before the @."""
-    user, colon, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
-    return password if colon else user
+def secrets_of(url: str) -> list[str]:
+    """Return the secret parts of a URL as they are written there: the password, or the only word before the @, and the
+    query with each of its values, one of which may be a token."""
+    parts = urlsplit(url)
+    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    values = [each.partition("=")[2] for each in parts.query.split("&")]
+    return [secret for secret in (password if colon else user, parts.query, *values) if secret]
 
 
 def redacted(text: str) -> str:
-    """Remove parts of vectors and the credentials of URLs, which the message of an error may quote."""
-    return USER_INFO.sub(f"{STRUCK_OUT}@", VECTOR.sub("[vector]", text))
+    """Remove parts of vectors and the credentials and queries of URLs, which the message of an error may quote."""
+    without_vectors = VECTOR.sub("[vector]", text)
+    return QUERY.sub(STRUCK_OUT, USER_INFO.sub(f"{STRUCK_OUT}@", without_vectors))
 
 
 class Redactor:

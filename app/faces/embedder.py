@@ -42,6 +42,11 @@ DIMENSIONS = {
 Floats = NDArray[np.float32]
 
 
+def max_dimensions(model: str) -> int:
+    """Return the length of the model's vectors, for an unknown model that of the longest there are."""
+    return DIMENSIONS.get(model, max(DIMENSIONS.values()))
+
+
 class Network(Protocol):
     """A loaded recognition model. `input_size` is (height, width), `dimensions` the vector's length."""
 

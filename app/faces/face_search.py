@@ -89,6 +89,19 @@ class FaceSearch:
         """Look at the photo once, as it is; for a detector of smaller faces, after `search` found none."""
         return self._try(image, [(Copy(CLOSER, image), 0)]) or SearchResult(image, [], PLAIN, 0)
 
+    def search_all(self, image: Image) -> SearchResult:
+        """Look for every face of a photo, in the position in which `search` finds one."""
+        return self._only_faces(self.search(image))
+
+    def search_crowd(self, image: Image) -> SearchResult:
+        """Look for every face once, with the photo as it is; for a detector of smaller faces, beside `search_all`."""
+        return self._only_faces(SearchResult(image, self._detect(image), CLOSER, 0))
+
+    def _only_faces(self, found: SearchResult) -> SearchResult:
+        """Drop the regions that the judge does not take for faces."""
+        faces = [region for region in found.regions if self._judge.judge(found.image, box_of(region)).is_face]
+        return dataclasses.replace(found, regions=faces)
+
     def _try(self, image: Image, variants: Iterable[tuple[Copy, int]]) -> SearchResult | None:
         """Return the first variant whose face stands upright; else the first with a face whose position is not clear;
         None without either."""
@@ -130,7 +143,7 @@ class FaceSearch:
             turned = _turn(found.image, turns)
             for region in self._detect(turned):
                 here = turn_region_back(region, turns, found.image.shape)
-                if any(overlap(here, known) > SAME_FACE_OVERLAP for known in regions):
+                if any(overlap(box_of(here), box_of(known)) > SAME_FACE_OVERLAP for known in regions):
                     continue
                 if self._judge.judge(turned, box_of(region)).is_face:
                     regions.append(here)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,12 +29,21 @@ from app.faces.alignment import align_face, find_eyes, letterbox
 from app.faces.deepface_api import Detector, FacialAreaRegion
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.drawing import is_drawing
-from app.faces.face_search import FACE, PLAIN, POSITION, FaceSearch, SearchResult
+from app.faces.face_search import FACE, PLAIN, POSITION, SAME_FACE_OVERLAP, FaceSearch, SearchResult
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import OrientationJudge
 from app.faces.quality import REJECT, Limits, Values, grade, note_quality, worst
 from app.faces.quality_measures import FaceView, measure
-from app.faces.regions import area, box_of, landmarks_of, sort_by_size, turn_box_back, turn_points_back
+from app.faces.regions import (
+    Box,
+    area,
+    box_of,
+    landmarks_of,
+    overlap,
+    sort_by_size,
+    turn_box_back,
+    turn_points_back,
+)
 from app.records import Face, Image, PhotoAnalysis, Portrait
 
 log = logging.getLogger(__name__)
@@ -92,6 +101,22 @@ class FaceFinder:
     def find_small(self, portrait: Portrait) -> Face:
         """Return a face too small for `find`, in a photo in which `find` found none. Raises what `find` does."""
         return self._accept(portrait, self._closer_search.search_once(portrait.image))
+
+    def find_all(self, portrait: Portrait, larger: Portrait) -> list[Face]:
+        """Return every face of a photo, the largest first, without asking whether it may be enrolled; an empty list for
+        none. `larger` is the same photo decoded to more pixels, in which the small faces of a crowd are looked for."""
+        found = dict(self._cut_all(portrait, self._search.search_all(portrait.image)))
+        for box, face in self._cut_all(larger, self._closer_search.search_crowd(larger.image)):
+            if not any(overlap(box, known) > SAME_FACE_OVERLAP for known in found):
+                found[box] = face
+        return [found[box] for box in sorted(found, key=lambda box: (-box[2] * box[3], box))]
+
+    def _cut_all(self, portrait: Portrait, found: SearchResult) -> Iterator[tuple[Box, Face]]:
+        """Yield each face with its box in pixels of the upright original."""
+        for region in found.regions:
+            pixels, analysis = self._align(found.image, region), _describe(portrait, found, [region])
+            if pixels.size and analysis.box is not None:
+                yield analysis.box, Face(portrait.photo, letterbox(pixels, self._input_size), analysis)
 
     def find_unchecked(self, portrait: Portrait) -> Face:
         """Return the largest face without any check; the whole picture where the detector finds none."""

@@ -55,11 +55,12 @@ def move_region(region: FacialAreaRegion, left: int, top: int, factor: int = 1) 
     return dataclasses.replace(region, x=x, y=y, w=w, h=h, **landmarks)
 
 
-def overlap(one: FacialAreaRegion, other: FacialAreaRegion) -> float:
-    """Compute the boxes' intersection as a fraction of the smaller box."""
-    width = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
-    height = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
-    return float(max(0, width) * max(0, height) / min(area(one), area(other)))
+def overlap(one: Box, other: Box) -> float:
+    """Compute the intersection of two boxes (x, y, width, height) as a fraction of the smaller one."""
+    (left, top, width, height), (x, y, w, h) = one, other
+    across = min(left + width, x + w) - max(left, x)
+    down = min(top + height, y + h) - max(top, y)
+    return float(max(0, across) * max(0, down) / min(width * height, w * h))
 
 
 def turn_points_back(points: NDArray[Any], quarter_turns: int, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -23,7 +23,8 @@ from urllib.request import url2pathname
 import requests
 
 from app.core.config import Settings
-from app.core.files import sha256_of
+from app.core.files import sha256_of, why
+from app.core.proxies import find_proxy, refuse_unusable_proxy
 from app.core.redaction import redacted, without_credentials
 from app.errors import Interrupted, RunError, WeightsUnavailable
 from app.faces.deepface_api import folder_utils, recognition_model
@@ -59,7 +60,8 @@ class WeightsFile:
     def sources(self, mirror: str) -> list[str]:
         """Return the URLs to try, in order."""
         suffix = ".bz2" if self.packed else ""
-        mirrored = [f"{mirror.rstrip('/')}/{self.name}{suffix}"] if mirror else []
+        base, mark, query = mirror.partition("?")  # the query may hold a token, which goes behind the path
+        mirrored = [f"{base.rstrip('/')}/{self.name}{suffix}{mark}{query}"] if mirror else []
         return [*mirrored, *self.addresses]
 
 
@@ -154,7 +156,8 @@ class WeightsStore:
                     _write_beside(self._hash_path(path), sha256_of(partial).encode())
                 return
             except (requests.RequestException, OSError, EOFError, WeightsUnavailable) as error:
-                problems.append(without_credentials(address))
+                proxy = find_proxy(address)
+                problems.append(without_credentials(address) + (f" (por el proxy {proxy})" if proxy else ""))
                 log.warning("Pesos de %s: %s: %s", file.model, problems[-1], redacted(str(error)))
         size = f", unos {SIZES_MB[file.model]} MB" if file.model in SIZES_MB else ""
         packed = " (descomprimido)" if file.packed else ""
@@ -180,6 +183,7 @@ class WeightsStore:
             with open(url2pathname(urlsplit(address).path), "rb") as source:
                 yield from iter(lambda: source.read(CHUNK_BYTES), b"")
             return
+        refuse_unusable_proxy(address)
         with requests.get(address, stream=True, timeout=TIMEOUT_S) as response:
             response.raise_for_status()
             total, done = int(response.headers.get("Content-Length", 0)), 0
@@ -199,7 +203,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WeightsUnavailable(
-            f"No se puede usar {error.filename or path}: {error.strerror}",
+            f"No se puede usar {error.filename or path}: {why(error)}",
             "Revise los permisos de esa carpeta, o indique otra en DEEPFACE_HOME.",
         ) from error
 

@@ -13,7 +13,7 @@ from app.core.spanish import suggest
 from app.errors import Retry, codes_with
 from app.gallery.photo_records import storable
 from app.gallery.reading import read_rows
-from app.gallery.tables import ATTEMPTS, PHOTOS, VECTORS
+from app.gallery.tables import ACCEPTED, ATTEMPTS, PHOTOS, VECTORS
 
 
 def suggest_id(database: Database, table: Table, crew_id: str) -> str:
@@ -34,7 +34,7 @@ def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[in
 def _erase(connection: Connection, table: Table, crew_ids: Sequence[str]) -> tuple[int, int]:
     row_ids = _rows_of(connection, table, crew_ids)
     doomed: list[tuple[Column[Any], Sequence[Any]]] = [(table.c.id, row_ids), (VECTORS.c.embedding_id, row_ids)]
-    own = (each.c.crew_id for each in (VECTORS, PHOTOS, ATTEMPTS))
+    own = (*(each.c.crew_id for each in (VECTORS, PHOTOS, ATTEMPTS, ACCEPTED)), ACCEPTED.c.other_id)
     doomed.extend((column, _exactly(connection, column, crew_ids)) for column in own)
     left = 0
     for column, values in doomed:

@@ -18,7 +18,7 @@ from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
 from app.gallery.reading import read_rows, read_rows_of
 from app.gallery.run_history import RunHistory
-from app.gallery.tables import VECTORS, check_version, define_table, find_table, open_own_tables, open_table
+from app.gallery.tables import VECTORS, check_version, define_table, open_own_tables
 from app.gallery.vector_writer import VectorWriter
 from app.records import EmbeddingSpec
 
@@ -92,22 +92,22 @@ class Gallery:
         return [int(row.id) for row in read_rows(self.database, query)]
 
 
-def open_for_reading(database: Database, spec: EmbeddingSpec, now: datetime) -> Gallery:
-    """Open the gallery for a plan or a check: creates nothing, and a missing table counts as empty.
+def open_for_reading(database: Database, table: Table | None, spec: EmbeddingSpec, now: datetime) -> Gallery:
+    """Open the gallery for a plan or a check: creates nothing, and a missing table (`find_table`) counts as empty.
 
     Raises DatabaseUnavailable, also for the tables of a newer program.
     """
-    table = find_table(database)
     check_version(database)
     return Gallery(database, define_table(mysql=database.is_mysql) if table is None else table, spec, now)
 
 
-def open_for_writing(database: Database, spec: EmbeddingSpec, rules_digest: str, now: datetime) -> Gallery:
-    """Open the gallery for a run; tables that are missing are created. `rules_digest` stands for the rules that this
-    run rejects photos by.
+def open_for_writing(
+    database: Database, table: Table, spec: EmbeddingSpec, rules_digest: str, now: datetime
+) -> Gallery:
+    """Open the gallery for a run on the table that `open_table` has found or made; own tables that are missing are
+    created. `rules_digest` stands for the rules that this run rejects photos by.
 
     Raises DatabaseUnavailable.
     """
-    table = open_table(database)
     open_own_tables(database)
     return Gallery(database, table, spec, now, rules_digest)

@@ -48,19 +48,17 @@ class GoldenVector:
         recorded = self.recorded()
         if recorded is None:
             self._database.transaction(lambda connection: self._record(connection, vector))
-            return
-        moved = cosine_distance(vector, recorded)
-        if moved <= TOLERANCE:
-            return
-        if not renew:
-            raise VectorsChanged(
-                f"Los vectores que calcula esta instalación ya no son los de antes: el del rostro de control se movió "
-                f"{moved:.4f} (límite {TOLERANCE:g}). No se escribe nada",
-                "Vuelva a las versiones anteriores de los paquetes (pip) o del programa. Si el cambio es querido: "
-                "--force, que regenera a todos.",
-            )
-        log.warning("Rostro de control renovado: se movió %.4f", moved)
-        self._database.transaction(lambda connection: self._retire(connection, vector, now))
+        elif not renew:
+            _refuse_moved(vector, recorded)
+        elif cosine_distance(vector, recorded) > TOLERANCE:
+            log.warning("Rostro de control renovado: se movió %.4f", cosine_distance(vector, recorded))
+            self._database.transaction(lambda connection: self._retire(connection, vector, now))
+
+    def compare(self, vector: Vector) -> None:
+        """Compare the vector with the recorded one, if there is one, and record nothing. Raises VectorsChanged."""
+        recorded = self.recorded()
+        if recorded is not None:
+            _refuse_moved(vector, recorded)
 
     def _record(self, connection: Connection, vector: Vector) -> None:
         mine = update(CONTRACTS).where(CONTRACTS.c.digest == self._spec.digest)
@@ -75,3 +73,14 @@ class GoldenVector:
         made = update(VECTORS).where(VECTORS.c.contract == former["digest"])
         connection.execute(made.values(contract=retired))
         self._record(connection, vector)
+
+
+def _refuse_moved(vector: Vector, recorded: Vector) -> None:
+    moved = cosine_distance(vector, recorded)
+    if moved > TOLERANCE:
+        raise VectorsChanged(
+            f"Los vectores que calcula esta instalación ya no son los de antes: el del rostro de control se movió "
+            f"{moved:.4f} (límite {TOLERANCE:g}). No se escribe nada",
+            "Vuelva a las versiones anteriores de los paquetes (pip) o del programa. Si el cambio es querido: "
+            "--force, que regenera a todos.",
+        )

@@ -103,11 +103,13 @@ def _owner(crew_id: str) -> str:
 
 
 def known_spec(database: Database, spec: EmbeddingSpec) -> EmbeddingSpec:
-    """Complete a spec whose weights are not downloaded yet: return the latest recorded one that is otherwise the same,
-    or the given one when there is none.
+    """Complete a spec whose weights are not downloaded yet: return the latest recorded one that is otherwise the same.
+    Return the given spec where it is complete already, or where none is recorded.
 
     Raises DatabaseUnavailable.
     """
+    if spec.weights_sha256:
+        return spec
     for row in read_rows(database, select(CONTRACTS).order_by(CONTRACTS.c.first_used_at.desc())):
         recorded = EmbeddingSpec(**orjson.loads(row.meaning))
         if dataclasses.replace(recorded, weights_sha256="") == spec:

@@ -109,6 +109,12 @@ class RunHistory:
         holds = (run for run in self._newest(1, now) if run.ended_at is None)
         return next((run for run in holds if not _is_here(run.host) or _process_exists(run.pid)), None)
 
+    def lives_here(self, now: datetime) -> bool:
+        """Tell whether a run under way is certainly alive: its process is on this host, and not this one, which in a
+        container may have the number of a dead one."""
+        run = self.under_way(now)
+        return run is not None and _is_here(run.host) and run.pid != os.getpid()
+
     def _newest(
         self, number: int, now: datetime, *conditions: ColumnElement[bool], retry: bool = True
     ) -> list[PastRun]:

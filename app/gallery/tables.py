@@ -7,6 +7,7 @@ face_vectors     one row for each row of `face_embeddings`: its photo and the em
 face_contracts   what the digest of each embedding spec stands for
 face_attempts    members under way; a row that is left after a run died is a crash suspect
 face_runs        one row for each run
+face_accepted_pairs  two members whom a person looked at and found to be two, for as long as both keep their photos
 
 Times in the own tables are UTC.
 """
@@ -18,15 +19,17 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import (
+    BINARY,
     TIMESTAMP,
+    VARBINARY,
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
     Index,
-    Inspector,
     Integer,
     LargeBinary,
     MetaData,
@@ -34,17 +37,21 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
+    bindparam,
     false,
     func,
     inspect,
     select,
     text,
     true,
+    type_coerce,
 )
-from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMBLOB
+from sqlalchemy.dialects.mysql import BIGINT, LONGBLOB, LONGTEXT, MEDIUMBLOB, TINYBLOB
 from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+from sqlalchemy.types import TypeEngine
 
 from app.core.database import Database, holding_off_others, unavailable
 from app.core.shown_text import show_as_text
@@ -56,12 +63,17 @@ log = logging.getLogger(__name__)
 TABLE = "face_embeddings"
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
 COLUMNS_ADVICE = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
+NO_TRANSACTIONS = "un corte puede dejar dos filas activas de una persona, o lo anotado a medias"
 FIRST_VERSION = 3  # tables of versions 1 and 2 were only used while the program was developed
 MAX_ID_CHARACTERS = 64  # of a crew id; ids are compared byte by byte: to a roster, `a1` and `A1` may be two people
+FOUND = "found"  # the key of a column's information that holds its type in the database
+BINARIES = (BINARY, VARBINARY, LargeBinary, TINYBLOB, MEDIUMBLOB, LONGBLOB)
 MYSQL = ("mysql", "mariadb")
+# A server's default engine may be one without transactions.
+ENGINE: dict[str, Any] = {f"{dialect}_engine": "InnoDB" for dialect in MYSQL}
 # Whatever the database's own characters are: a photo's name may be in any language.
-CHARACTERS = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}
-OPTIONS: dict[str, Any] = {f"{dialect}_{name}": value for dialect in MYSQL for name, value in CHARACTERS.items()}
+CHARACTERS = {"charset": "utf8mb4", "collate": "utf8mb4_bin"}
+OPTIONS: dict[str, Any] = ENGINE | {f"{dialect}_{key}": text for dialect in MYSQL for key, text in CHARACTERS.items()}
 
 METADATA = MetaData()
 PHOTOS = Table(
@@ -98,7 +110,10 @@ PHOTOS = Table(
 VECTORS = Table(
     "face_vectors",
     METADATA,
-    Column("embedding_id", Integer, primary_key=True, autoincrement=False),
+    # Takes whatever an id of another program's table can be.
+    Column(
+        "embedding_id", Integer().with_variant(BIGINT(unsigned=True), *MYSQL), primary_key=True, autoincrement=False
+    ),
     Column("crew_id", String(MAX_ID_CHARACTERS), nullable=False),  # empty for an id that is too long
     Column("contract", String(16)),  # NULL: adopted from another program
     Column("sha256", String(64)),
@@ -146,9 +161,44 @@ RUNS = Table(
     **OPTIONS,
 )
 VERSIONS = Table("face_schema", METADATA, Column("version", Integer, primary_key=True, autoincrement=False), **OPTIONS)
-# The column that each version after FIRST_VERSION adds. A published change is never edited.
-CHANGES: dict[int, Column[Any]] = {4: PHOTOS.c.stage}
+ACCEPTED = Table(
+    "face_accepted_pairs",
+    METADATA,
+    Column("crew_id", String(MAX_ID_CHARACTERS), primary_key=True),  # the lower of the two ids
+    Column("other_id", String(MAX_ID_CHARACTERS), primary_key=True),
+    Column("photo", String(64)),  # SHA-256 of the photo's file; of the vector where the file is unknown
+    Column("other_photo", String(64)),
+    Column("accepted_at", DateTime),
+    **OPTIONS,
+)
+# What each version after FIRST_VERSION does, and with which column or table. A published change is never edited.
+ADD, RETYPE, CREATE = "ADD COLUMN", "MODIFY COLUMN", "CREATE TABLE"
+CHANGES: dict[int, tuple[str, Column[Any] | Table]] = {
+    4: (ADD, PHOTOS.c.stage),
+    5: (RETYPE, VECTORS.c.embedding_id),
+    6: (CREATE, ACCEPTED),
+}
 VERSION = max(CHANGES)
+
+
+class ActiveFlag(TypeDecorator[bool]):
+    """Reads and writes `active` as the recognition service reads it: whether `active = TRUE`, whatever its type."""
+
+    impl = Boolean
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        return type_coerce(column, Integer) == 1
+
+
+class PlainText(TypeDecorator[str]):
+    """Text, whatever the column's type: for JSON, SQLAlchemy would encode our JSON a second time; bytes are UTF-8."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> Any:
+        return value.decode(errors="replace") if isinstance(value, bytes | bytearray) else value
 
 
 def define_table(*, mysql: bool) -> Table:
@@ -168,13 +218,14 @@ def define_table(*, mysql: bool) -> Table:
         Column("created_at", TIMESTAMP, nullable=True, server_default=text(now)),
         Column("updated_at", TIMESTAMP, nullable=True, server_default=text(f"{now} ON UPDATE {now}" if mysql else now)),
         Index("crew_active", "crew_id", "active"),
+        **ENGINE,
     )
 
 
 def table_statements(database: Database) -> Iterator[str]:
     """Yield the SQL that creates `face_embeddings`."""
     table, dialect = define_table(mysql=database.is_mysql), database.engine.dialect
-    yield str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
+    yield _create_statement(table, dialect)
     yield from (str(CreateIndex(index).compile(dialect=dialect)).strip() for index in table.indexes)
 
 
@@ -193,6 +244,8 @@ def open_table(database: Database) -> Table:
         with advising_the_denied():
             database.transaction(_create)
         return open_table(database)
+    for name, engine in database.transaction(tables_without_transactions).items():
+        log.warning("La tabla %s es de motor %s, sin transacciones: %s", name, engine, NO_TRANSACTIONS)
     return table
 
 
@@ -204,12 +257,25 @@ def find_table(database: Database, *, retry: bool = False) -> Table | None:
     if not database.exists:
         return None
     with advising_the_denied():
-        table = database.transaction(_reflect, retry=retry)
+        table = database.transaction(reflect, retry=retry)
     missing = [] if table is None else missing_columns(table.c.keys())
     if table is not None and missing:
         found = f"a la tabla {TABLE} le falta {', '.join(missing)}. Tiene: {', '.join(table.c.keys())}"
         raise unavailable(database.url, found, COLUMNS_ADVICE)
     return table
+
+
+def tables_without_transactions(connection: Connection) -> dict[str, str]:
+    """Return those of our tables whose engine has no transactions, with the engine's name."""
+    if connection.dialect.name == "sqlite":
+        return {}
+    query = text(
+        "SELECT tables.table_name, tables.engine FROM information_schema.tables AS tables "
+        "JOIN information_schema.engines AS engines ON engines.engine = tables.engine "
+        "WHERE engines.transactions <> 'YES' AND table_schema = DATABASE() AND table_name IN :names"
+    ).bindparams(bindparam("names", expanding=True))
+    found = connection.execute(query, {"names": [TABLE, *METADATA.tables]})
+    return {str(name): str(engine) for name, engine in found}
 
 
 def missing_columns(columns: Collection[str]) -> list[str]:
@@ -222,30 +288,44 @@ def _create(connection: Connection) -> None:
         define_table(mysql=connection.dialect.name != "sqlite").create(connection, checkfirst=True)
 
 
-def _reflect(connection: Connection) -> Table | None:
+def reflect(connection: Connection) -> Table | None:
+    """Return `face_embeddings` with its types as this program uses them; None when it is missing."""
     try:
         table = Table(
             TABLE, MetaData(), autoload_with=connection, resolve_fks=False, listeners=[("column_reflect", _lower_name)]
         )
     except NoSuchTableError:
         return None
-    if "embedding" in table.c:
-        # Text, whatever the column's type: for JSON, SQLAlchemy would encode our JSON a second time.
-        table.c.embedding.type = Text()
-    for name in {"crew_id", "modelo", "imagen_path"} & set(table.c.keys()):
-        show_as_text(table.c[name])
-    if not any(leads_to_ids(index) for index in inspect(connection).get_indexes(TABLE)):
-        log.warning("La tabla %s no tiene índice por crew_id: cada lote la recorrerá entera", TABLE)
+    for column in table.columns:
+        column.info[FOUND] = column.type
+        if column.name == "active":
+            column.type = ActiveFlag()
+        elif column.name in ("crew_id", "modelo", "imagen_path"):
+            show_as_text(column)
+        elif column.name == "embedding" or (column.name in NEEDED_COLUMNS and isinstance(column.type, BINARIES)):
+            column.type = PlainText()
+        elif column.name == "id":
+            column.autoincrement = _numbers(connection, column)
     return table
+
+
+def _numbers(connection: Connection, column: Column[Any]) -> bool:
+    """Tell whether the database gives each new row a number of its own in the column `id`."""
+    if connection.dialect.name == "sqlite":  # only this word makes the column the number of the row
+        declared = text(f"SELECT type FROM pragma_table_info('{TABLE}') WHERE name = 'id' AND pk")  # noqa: S608
+        return str(connection.execute(declared).scalar()).upper() == "INTEGER"
+    # A view does not tell what the table that it shows does.
+    return column.autoincrement is True or TABLE in inspect(connection).get_view_names()
+
+
+def found_type(column: Column[Any]) -> TypeEngine[Any]:
+    """Return the type that a column of `face_embeddings` has in the database, or will have."""
+    found: TypeEngine[Any] = column.info.get(FOUND, column.type)
+    return found
 
 
 def _lower_name(_schema: object, _table: Table, column: dict[str, Any]) -> None:
     column["name"] = column["name"].lower()  # the database tells no `Crew_ID` from crew_id
-
-
-def read_columns(schema: Inspector) -> dict[str, dict[str, Any]]:
-    """Return what the database says of the columns of `face_embeddings`, by name in lower case."""
-    return {column["name"].lower(): dict(column) for column in schema.get_columns(TABLE)}
 
 
 def leads_to_ids(index: ReflectedIndex) -> bool:
@@ -291,11 +371,15 @@ def pending_statements(version: int, dialect: Dialect) -> Iterator[str]:
     if version >= VERSION:
         return
     if version == 0:
-        tables = METADATA.sorted_tables
-        yield from (str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip() for table in tables)
+        yield from (_create_statement(table, dialect) for table in METADATA.sorted_tables)
     else:
-        yield from (_add_column(CHANGES[number], dialect) for number in range(version + 1, VERSION + 1))
+        for number in range(version + 1, VERSION + 1):
+            yield from _change(*CHANGES[number], dialect)
     yield f"INSERT INTO {VERSIONS.name} (version) VALUES ({VERSION})"  # noqa: S608  # constants
+
+
+def _create_statement(table: Table, dialect: Dialect) -> str:
+    return str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
 
 
 def _bring_up_to_date(connection: Connection) -> None:
@@ -305,14 +389,19 @@ def _bring_up_to_date(connection: Connection) -> None:
         if inspect(connection).has_table(VERSIONS.name):
             # Waits for another run that has written its version and not yet committed it.
             version = connection.execute(select(func.max(VERSIONS.c.version)).with_for_update()).scalar() or 0
-        made = {_add_column(column, connection.dialect) for column in CHANGES.values() if _exists(connection, column)}
+        changes = CHANGES.values()
+        added = (what for how, what in changes if how == ADD and isinstance(what, Column) and _exists(connection, what))
+        made = {statement for column in added for statement in _change(ADD, column, connection.dialect)}
         for statement in pending_statements(version, connection.dialect):
-            if statement not in made:  # by a run that was cut short
+            if statement not in made:  # by a run that was cut short; a type may be set twice
                 connection.exec_driver_sql(statement)
 
 
-def _add_column(column: Column[Any], dialect: Dialect) -> str:
-    return f"ALTER TABLE {column.table.name} ADD COLUMN {CreateColumn(column).compile(dialect=dialect)}"
+def _change(how: str, what: Column[Any] | Table, dialect: Dialect) -> Iterator[str]:
+    if isinstance(what, Table):
+        yield _create_statement(what, dialect)
+    elif how == ADD or dialect.name != "sqlite":  # which has one type for all whole numbers
+        yield f"ALTER TABLE {what.table.name} {how} {CreateColumn(what).compile(dialect=dialect)}"
 
 
 def _exists(connection: Connection, column: Column[Any]) -> bool:

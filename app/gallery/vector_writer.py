@@ -11,13 +11,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
 
 from app.core.database import ITEMS_AT_ONCE, Database
 from app.core.redaction import redacted
 from app.core.shown_text import ShownText
 from app.core.vectors import cosine_distance
-from app.errors import RowRefused
+from app.errors import RowRefused, ValueRefused
 from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
 from app.gallery.provenance import Provenance
 from app.gallery.reading import change_rows_of
@@ -165,8 +164,8 @@ class VectorWriter:
 
         try:
             return self._database.transaction(write)
-        except DBAPIError as error:
-            raise RowRefused(redacted(str(error.orig))) from error
+        except ValueRefused as error:
+            raise RowRefused(redacted(str(getattr(error.__cause__, "orig", error)))) from error
 
     def _upsert(
         self, connection: Connection, rows: Sequence[dict[str, Any]], embeddings: Sequence[Embedding], *, rewrite: bool

@@ -6,11 +6,12 @@ import errno
 import os
 import stat
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from app.core.config import PhotoSettings
-from app.core.files import sha256_of
+from app.core.files import sha256_of, why
 from app.errors import PhotoNotFound, PhotoUnavailable
 from app.photos.source_rules import compare_versions, refuse_oversized
 from app.photos.temp_folder import DownloadTarget
@@ -23,6 +24,8 @@ NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, er
 
 class FolderSource:
     """Photos at `<folder>/<crew_id>/<photo>`."""
+
+    moved_to = ""  # as of HttpSource: a folder redirects nobody
 
     def __init__(self, settings: PhotoSettings) -> None:
         self._base_url = settings.IMAGE_BASE_URL
@@ -50,12 +53,19 @@ class FolderSource:
             current = _version(_status(self._path(member)))
         except PhotoNotFound:
             return Answer(ANSWER_GONE)
-        except PhotoUnavailable:
-            return Answer(ANSWER_UNREACHABLE)
+        except PhotoUnavailable as error:
+            return Answer(ANSWER_UNREACHABLE, detail=error.detail)
         return Answer(compare_versions(current, version), current)
 
     def _path(self, member: CrewMember) -> Path:
-        return self._folder / member.crew_id / member.photo_name
+        """Return where the photo is: under its name as the roster writes it, else as another system writes that name.
+        macOS makes two characters of ñ, and copies keep them."""
+        folder, name = self._folder / member.crew_id, member.photo_name
+        path = folder / name
+        if name.isascii() or os.path.lexists(path):
+            return path
+        others = (folder / normalize(form, name) for form in ("NFC", "NFD"))
+        return next(filter(os.path.lexists, others), path)
 
 
 def _status(path: Path) -> os.stat_result:
@@ -75,4 +85,4 @@ def _version(status: os.stat_result) -> Version:
 
 
 def _unreadable(error: OSError) -> PhotoUnavailable:
-    return PhotoUnavailable(f"no se puede leer el archivo: {error.strerror}")
+    return PhotoUnavailable(f"no se puede leer el archivo: {why(error)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.core.files import why
 from app.errors import PhotoUnavailable
 from app.photos.decoding import DecodeOptions, is_plain, read_pixels
 from app.photos.kinds import find_kind
@@ -15,7 +16,7 @@ def load_portrait(photo: Photo, options: DecodeOptions, sandbox: Sandbox) -> Por
     try:
         content = photo.path.read_bytes()
     except OSError as error:
-        raise PhotoUnavailable(f"no se puede leer el archivo: {error.strerror}") from error
+        raise PhotoUnavailable(f"no se puede leer el archivo: {why(error)}") from error
     find_kind(content)  # a file that is no photo is refused here, without a process for it
     is_trusted = not photo.suspect and is_plain(content, options)
     pixels = (read_pixels if is_trusted else sandbox.read_pixels)(content, options)

@@ -156,6 +156,13 @@ def same_pictures(picture: Picture, others: Sequence[Picture]) -> list[Picture]:
     return _with_same_grey(picture, [other for other, differing in bits if differing <= SAME_PICTURE_BITS])
 
 
+def is_same_or_mirrored(picture: Picture, other: Picture) -> bool:
+    """Tell whether the other shows the same picture, or its mirror image, of two pictures whose faces are alike."""
+    grey = np.frombuffer(other.grey, np.uint8).reshape(GREY_SIDE, GREY_SIDE)
+    mirrored = Picture(other.perceptual_hash, np.ascontiguousarray(grey[:, ::-1]).tobytes())
+    return bool(_grey_distances(picture, [other, mirrored]).min() <= SAME_PICTURE_DISTANCE)
+
+
 def _with_same_grey(picture: Picture, near: list[Picture]) -> list[Picture]:
     if near in ([], [picture]):
         return near

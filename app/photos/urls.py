@@ -11,13 +11,15 @@ from app.errors import BadName
 from app.records import CrewMember
 
 FORBIDDEN_IN_NAMES = ("/", "\\")
-# Unicode's categories: control, format, line separator, paragraph separator.
-FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Zl", "Zp")
+# Unicode's categories: control, line separator, paragraph separator. Format characters are part of names: messengers
+# begin a name with U+200E, Persian has U+200C within words, and emoji U+200D.
+FORBIDDEN_CATEGORIES = ("Cc", "Zl", "Zp")
 SURROGATE = "Cs"  # stands for a byte that is no UTF-8
 
 
 def photo_url(base_url: str, member: CrewMember) -> str:
-    """Build the photo's URL: each segment percent-encoded, without the base's credentials. Raises BadName."""
+    """Build the photo's URL: each segment percent-encoded, without the base's credentials and query, which the requests
+    add: a new token makes no new photo. Raises BadName."""
     names = (member.crew_id, member.photo_name)
     for name in names:
         _refuse_bad_name(name)

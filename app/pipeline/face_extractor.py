@@ -47,22 +47,31 @@ class FaceExtractor:
         """Find the member's face; if there is none, once more with more pixels. Raises what `FaceFinder.find` does."""
         try:
             return self.finder.find(portrait)
-        except NoFace as nothing:
-            if portrait.reduction == 1:
-                return self.finder.find_small(portrait)
+        except NoFace:
             with self.closer_lock:  # one such photo at a time: each takes 300 MB
-                return self.finder.find_small(self._read_larger(portrait, nothing))
+                larger = self._read_larger(portrait)
+                if larger is None:
+                    raise
+                return self.finder.find_small(larger)
 
-    def _read_larger(self, portrait: Portrait, nothing: NoFace) -> Portrait:
-        """Raises `nothing` if there are too many pixels, InvalidImage for damage that only shows in them."""
+    def find_all(self, portrait: Portrait) -> list[Face]:
+        """Find every face in a photo of one or several people, the largest first. Raises InvalidImage."""
+        with self.closer_lock:
+            return self.finder.find_all(portrait, self._read_larger(portrait) or portrait)
+
+    def _read_larger(self, portrait: Portrait) -> Portrait | None:
+        """Return the photo with more pixels, None if they are too many. Raises InvalidImage for damage that only shows
+        in them."""
+        if portrait.reduction == 1:
+            return portrait
         options = dataclasses.replace(self.decode_options, min_side_px=CLOSER.max_side_px)
         factor = choose_reduction(portrait.analysis.size, options.min_side_px)
         if math.prod(portrait.analysis.size) > options.max_megapixels * PIXELS_PER_MEGAPIXEL * factor**2:
-            raise nothing
+            return None
         try:
             return load_portrait(portrait.photo, options, self.sandbox)
         except DangerousImage:
-            raise nothing from None
+            return None
 
     def close(self) -> None:
         """End the sandbox's processes; the nets stay usable."""

@@ -12,6 +12,7 @@ from app.gallery.photo_records import PhotoRecord
 from app.planning.rules import Rules
 from app.records import (
     ANSWER_CHANGED,
+    ANSWER_FORBIDDEN,
     ANSWER_GONE,
     ANSWER_SAME,
     ANSWER_UNKNOWN,
@@ -140,7 +141,11 @@ def _why_stale(enrolment: Enrolment, rules: Rules) -> str:
 def _by_answer(case: Case, rules: Rules, answer: str) -> Decision:
     if not _is_due(case.photo_record, rules):
         return _leave(case, "se comprobó hace poco")
-    changed = {ANSWER_CHANGED: "la foto cambió en el servidor", ANSWER_GONE: "la foto ya no está en el servidor"}
+    changed = {
+        ANSWER_CHANGED: "la foto cambió en el servidor",
+        ANSWER_GONE: "la foto ya no está en el servidor",
+        ANSWER_FORBIDDEN: "el servidor ya no deja ver la foto",
+    }
     if answer in changed:
         return Decision(CHANGED, changed[answer], case)
     unchanged = {
@@ -183,8 +188,10 @@ def _after_bad_photo(case: Case, photo_record: PhotoRecord, rules: Rules, answer
         return _recall(case, photo_record, "la foto falló y se comprobó hace poco")
     if not answer:
         return Decision(ASK, "", case)
-    if answer in (ANSWER_SAME, ANSWER_UNREACHABLE):
+    if answer == ANSWER_SAME:
         return _recall(case, photo_record, "la foto falló y no ha cambiado")
+    if answer == ANSWER_UNREACHABLE:
+        return _recall(case, photo_record, "la foto falló, y el servidor no respondió si ahora es otra")
     return Decision(RETRY, "la foto falló, y puede ser otra", case)
 
 

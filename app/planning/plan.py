@@ -18,13 +18,15 @@ RosterEntry = CrewMember | Failed
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What roster and gallery hold. `entries` are the whole roster if `whole`; the mappings are by crew id."""
+    """What roster and gallery hold. `entries` are the whole roster if `whole`; the mappings are by crew id.
+    `passed_over`: files in a folder of photos that are none (`FolderRoster.passed_over`)."""
 
     entries: Sequence[RosterEntry]
     whole: bool
     enrolments: Mapping[str, Enrolment]
     photo_records: Mapping[str, PhotoRecord]
     suspects: Mapping[str, CrashSuspect]
+    passed_over: Sequence[str] = ()
 
     @property
     def gallery_size(self) -> int:
@@ -36,20 +38,24 @@ class Survey:
 class Plan:
     """The decisions, one for each member of the roster and each person who departed from it.
 
-    `versions`: what the photo server reported of the photos it was asked about; `blocked`: what the caps on mass
+    `versions`: what the photo server reported of the photos it was asked about; `asked`: how many these were;
+    `unchecked`: why it gave no answer, by crew id; `blocked`: what the caps on mass
     changes held back; `departed`: known people missing in the roster, unless the roster is implausible; `adopted`: rows
     (id -> crew id) that another program wrote and that count as current; `implausible`: why the run must not process
-    photos; `seconds_each`: what a member took in the last run.
+    photos; `seconds_each`: what a member took in the last run; `passed_over`: as in the survey.
     """
 
     decisions: Sequence[Decision]
     versions: Mapping[str, Version] = field(default_factory=dict)
+    asked: int = 0
+    unchecked: Mapping[str, str] = field(default_factory=dict)
     blocked: Sequence[str] = ()
     departed: Sequence[str] = ()
     gallery_size: int = 0
     adopted: Mapping[int, str] = field(default_factory=dict)
     implausible: ImplausibleRun | None = None
     seconds_each: float | None = None
+    passed_over: Sequence[str] = ()
 
     def of(self, *kinds: str) -> list[Decision]:
         """Return the decisions of these kinds."""

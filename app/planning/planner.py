@@ -18,11 +18,12 @@ from app.planning.decisions import ASK, PROCESSED, RETRY, STALE, UNPROCESSABLE, 
 from app.planning.mass_change import find_departures
 from app.planning.plan import Plan, RosterEntry, Survey
 from app.planning.rules import Request, Rules
-from app.records import ANSWER_UNREACHABLE, Answer, CrewMember, Failed, Picture, Version
+from app.records import ANSWER_FORBIDDEN, ANSWER_UNREACHABLE, Answer, CrewMember, Failed, Picture, Version
 from app.roster.database import DatabaseRoster
 from app.roster.folder import FolderRoster
 
 PROBED, MOST = 20, 0.75  # the server is down if it does not answer this share of so many questions
+NO_ANSWER = (ANSWER_UNREACHABLE, ANSWER_FORBIDDEN)
 
 
 def take_survey(request: Request, gallery: Gallery, roster: DatabaseRoster | FolderRoster) -> Survey:
@@ -34,7 +35,8 @@ def take_survey(request: Request, gallery: Gallery, roster: DatabaseRoster | Fol
     if request.retry_failed:
         failed = {crew_id for crew_id, photo in photo_records.items() if photo.code} | suspects.keys()
         entries = [entry for entry in entries if entry.crew_id in failed]
-    return Survey(entries, request.is_whole, enrolments, photo_records, suspects)
+    passed_over = request.folder.passed_over if request.folder else ()
+    return Survey(entries, request.is_whole, enrolments, photo_records, suspects, passed_over)
 
 
 def refuse_mixed_models(request: Request, gallery: Gallery, model: str) -> None:
@@ -128,12 +130,17 @@ class Planner:
         return Plan(
             decisions=[*decisions, *departures.decisions],
             versions={crew_id: answer.version for crew_id, answer in answers.items() if answer.says_something},
+            asked=len(answers),
+            unchecked={
+                crew_id: answer.detail for crew_id, answer in answers.items() if answer.kind == ANSWER_UNREACHABLE
+            },
             blocked=departures.blocked,
             departed=departures.departed,
             gallery_size=survey.gallery_size,
             adopted=self._adopted(decisions),
             implausible=implausible,
             seconds_each=seconds_each,
+            passed_over=survey.passed_over,
         )
 
     def _adopted(self, decisions: Sequence[Decision]) -> dict[int, str]:
@@ -162,20 +169,22 @@ class Planner:
 
     def _ask_about(self, cases: Sequence[Case], notify: Callable[[int, int], None], answers: dict[str, Answer]) -> None:
         """Fill `answers`, asking about several photos at a time. Raises ImplausibleRun."""
-        unreachable = in_a_row = 0
+        unreachable, in_a_row, why = 0, 0, ""
         with ThreadPool(self.threads) as pool:
             for case, answer in pool.imap_unordered(self._question, cases):
                 if answer is None:  # the run is stopped
                     continue
                 answers[case.member.crew_id] = answer
-                failed = answer.kind == ANSWER_UNREACHABLE
+                failed = answer.kind in NO_ANSWER
                 unreachable += failed
                 in_a_row = in_a_row + 1 if failed else 0
+                why = answer.detail if failed else why
                 notify(len(answers), len(cases))
                 most = len(answers) == PROBED and unreachable >= MOST * PROBED
                 if (most or in_a_row == PROBED) and not self.rules.allow_mass_change:
                     raise ImplausibleRun(
-                        f"El servidor de fotos no respondió {unreachable} de {len(answers)} veces",
+                        f"El servidor de fotos no respondió bien {unreachable} de {len(answers)} veces "
+                        f"(la última: {why})",
                         "Compruebe IMAGE_BASE_URL y que el servidor funcione. Los embeddings siguen como estaban.",
                     )
 
@@ -184,7 +193,9 @@ class Planner:
         if self.stop.is_set():
             return case, None
         version = case.photo_record.version if case.photo_record else Version()
-        return case, self.ask(case.member, version)
+        answer = self.ask(case.member, version)
+        was_stopped = answer.kind == ANSWER_UNREACHABLE and self.stop.is_set()  # a stop ends waits and retries
+        return case, None if was_stopped else answer
 
 
 def _unprocessable(case: Case, failure: Failed) -> Decision:

@@ -57,17 +57,18 @@ class ConsoleProgress:
         self._bar.stop()
 
     def checking(self, done: int, total: int) -> None:
-        """Show how many photos the server was asked about: a bar on a terminal, one line at the end otherwise."""
+        """Show on a terminal how many photos the server was asked about."""
         if self._checking is None:
             self._checking = self._bar.add_task("Comprobando fotos")
         self._bar.update(self._checking, completed=done, total=total, visible=done < total)
-        if done == total and not self._console.is_terminal:
-            self._print(inflect(total, "🔎 # foto[s] comprobada[s] en el servidor"))
 
     def planned(self, plan: Plan, rules: Rules) -> None:
         """Print what to know of the plan. The bar of an interrupted check is hidden now."""
         if self._checking is not None:
             self._bar.update(self._checking, visible=False)
+        if plan.asked > len(plan.unchecked) and not self._console.is_terminal:
+            answered = plan.asked - len(plan.unchecked)
+            self._print(inflect(answered, "🔎 # foto[s] comprobada[s] en el servidor"))
         for line in plan_notices(plan, rules, migrating=self._migrating) if self._notices else ():
             self._print(line)
 

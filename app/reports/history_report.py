@@ -35,6 +35,8 @@ CHANGES = {
     "forgotten": "# vector[es] borrado[s]",
     "retired": "# fila[s] de otro modelo desactivada[s]",
     "mixed": "# fila[s] [sigue|siguen] siendo de otro modelo",
+    "unchecked": "# foto[s] sin comprobar",
+    "downloaded_again": "# foto[s] descargada[s] en vano",
 }
 NO_RUNS = "Todavía no hay ninguna ejecución anotada."
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import hashlib
 import io
 import re
 from collections import Counter
@@ -13,15 +12,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from app.core.files import write_private
+from app.reports.html import render_page
 from app.reports.photo_review import IMPROVE, NEW, OPEN, RETAKE, SHARED, TECHNICAL, Distribution, Entry, Review
 from app.runs.shared_photos import MAX_THUMBNAIL_BYTES
 
 REPORT = "report"
-TEMPLATES = Path(__file__).parent
 # Characters of base64 for this run's thumbnails and earlier ones' together: a page of 10,000 people is under 20 MB.
 THUMBNAILS_BUDGET = MAX_THUMBNAIL_BYTES * 4 // 3
 BIN_WIDTH, BEST_SCORE, PLOT_HEIGHT = 5, 100, 50  # score points, and the drawing's units
@@ -56,23 +52,15 @@ def write_report(review: Review, folder: Path, *, thumbnails: bool, name: str = 
 
 def render(review: Review, *, thumbnails: bool) -> str:
     """Return the page's HTML. All of the roster's text is escaped; only our own script and style are allowed."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     reasons = Counter((entry.kind, entry.title) for entry in review.entries).most_common()
     choices = [(kind, number, title, count) for number, ((kind, title), count) in enumerate(reasons)]
     numbers = {(kind, title): number for kind, number, title, _ in choices}
     shown = list(with_thumbnails(review.entries, THUMBNAILS_BUDGET if thumbnails else 0))
-    style, script = _own("page.css"), _own("page.js")
-    return environment.get_template("page.html").render(
+    return render_page(
+        "page.html",
+        ("page.css",),
+        "page.js",
         review=review,
-        policy=_policy(style, script),
-        style=style,
-        script=script,
         sections=[(*section, [row for row in shown if row[0].kind == section[0]]) for section in SECTIONS],
         reasons=[(heading, [each for each in choices if each[0] == kind]) for kind, heading, _ in SECTIONS],
         numbers=numbers,
@@ -114,22 +102,6 @@ def describe_plot(distribution: Distribution) -> str:
     zones = Counter(_zone(distribution, score) for score in scores)
     photos = f"{len(scores)} fotos, mediana {median(scores):.0f} de {BEST_SCORE}"
     return f"{distribution.name}: {photos}, {zones['warn']} mejorables, {zones['reject']} rechazadas"
-
-
-def _own(name: str) -> Markup:
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704  # a file of ours, not of the roster
-
-
-def _policy(style: str, script: str) -> str:
-    """Return what a browser may do with the page: show images within it, apply our style and run our script."""
-    return (
-        f"default-src 'none'; img-src data:; style-src '{_fingerprint(style)}'; script-src '{_fingerprint(script)}';"
-        " base-uri 'none'; form-action 'none'"
-    )
-
-
-def _fingerprint(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def listing(review: Review) -> bytes:

@@ -65,6 +65,7 @@ def write_metrics(
         gauges("last_run_failures", "code", "Personas con error, por código", failures)
         gauges("last_run_stage_seconds", "stage", "Media de cada etapa por foto", stages_s)
         gauges("last_run_changes", "kind", "Cambios en la galería, y filas que otro modelo conserva", counts.changes)
+        gauges("last_run_photo_checks", "result", "Preguntas al servidor de fotos, por respuesta", counts.checks)
     write_private(path, generate_latest(registry), READABLE_BY_ALL)
 
 
@@ -74,6 +75,7 @@ def _outcomes(counts: RunCounts) -> dict[str, float]:
         "failed": counts.failed - counts.recalled,
         "failed_before": counts.recalled,
         "skipped": counts.current,
+        "unchecked": counts.unchecked,
         "interrupted": counts.interrupted,
     }
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.core.spanish import inflect, say_about
+from app.core.spanish import inflect, say_about, say_some
 from app.core.text import as_utf8, printable
 from app.errors import kind_of
 from app.planning import decisions
@@ -13,7 +13,9 @@ from app.planning.decisions import Decision, is_stale
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.reports.console import fold, in_columns
+from app.roster.folder import say_passed_over
 
+SHOWN_UNCHECKED = 10  # crew ids
 SHOWN_DECISIONS = 200  # of each kind; the document has all of them
 # Each kind of decision: when counted, and beside a person's name.
 WORDS = {
@@ -41,6 +43,7 @@ ROSTER_NOTICES = {
     decisions.REACTIVATE: "↩️  # persona[s] [volvió|volvieron] al padrón: se reactivará[n].",
     decisions.PURGE: "🗑️  # persona[s] hace tiempo que falta[n] en el padrón: se borrará todo lo suyo.",
 }
+UNCHECKED = "# foto[s] no se [pudo|pudieron] comprobar en el servidor, y su[s] embedding[s] queda[n] como estaba[n]"
 ADOPTED = (
     "# fila[s] hecha[s] por otro programa cuenta[n] como al día (mismo modelo y longitud); con --force se hace[n] de "
     "nuevo."
@@ -78,7 +81,15 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         for decision in plan.decisions
     ]
     counts = dict.fromkeys(decisions.KINDS, 0) | plan.counts
-    return {"plan": {"counts": counts, "seconds": plan.seconds, "blocked": [*plan.blocked], "members": members}}
+    unchecked = describe_unchecked(plan.unchecked)
+    known = {"counts": counts, "seconds": plan.seconds, "blocked": [*plan.blocked], "unchecked": unchecked}
+    passed_over = [*map(as_utf8, plan.passed_over)]
+    return {"plan": known | {"passed_over": passed_over, "members": members}}
+
+
+def describe_unchecked(unchecked: Mapping[str, str]) -> dict[str, str]:
+    """Return why the server gave no answer, by crew id, ready to serialise."""
+    return {as_utf8(crew_id): as_utf8(reason) for crew_id, reason in unchecked.items()}
 
 
 def plan_notices(plan: Plan, rules: Rules, *, migrating: bool = False) -> list[str]:
@@ -124,9 +135,18 @@ def _say_time(plan: Plan) -> str:
 
 
 def _notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
+    passed_over = [printable(say_passed_over(plan.passed_over))] if plan.passed_over else []
     adopted = [inflect(len(plan.adopted), ADOPTED)] if plan.adopted else []
     blocked = [f"⚠️  {printable(each)}" for each in plan.blocked]
-    return [*_stale_notices(plan, rules, migrating=migrating), *adopted, *blocked]
+    unchecked = [say_unchecked(plan)] if plan.unchecked else []
+    return [*passed_over, *_stale_notices(plan, rules, migrating=migrating), *adopted, *unchecked, *blocked]
+
+
+def say_unchecked(plan: Plan) -> str:
+    """Return whose photos the server gave no answer about, and its last reason."""
+    who, reasons = list(plan.unchecked), list(plan.unchecked.values())
+    count = inflect(len(who), UNCHECKED)
+    return printable(f"⚠️  {count}: {say_some(who, SHOWN_UNCHECKED)} (la última: {reasons[-1]})")
 
 
 def _stale_notices(plan: Plan, rules: Rules, *, migrating: bool) -> Iterator[str]:

@@ -17,6 +17,7 @@ from app.core.text import as_utf8
 from app.records import Failed, Outcome, Photo, PhotoAnalysis, Skipped
 from app.reports.console import warn_unwritten
 from app.reports.photo_review import Review
+from app.reports.plan_report import describe_unchecked
 from app.reports.run_summary import reason
 from app.runs.result import RunResult
 
@@ -33,6 +34,7 @@ def run_document(result: RunResult, review: Review, model: str, exit_code: int) 
             "error": str(result.error) if result.error else None,
             "plan": counts.plan,
             "blocked": result.blocked,
+            "passed_over": [*map(as_utf8, result.plan.passed_over)] if result.plan else [],
             "deactivated": result.deactivated,
             "purged": result.purged,
             "rows_left": result.rows_left,
@@ -44,6 +46,9 @@ def run_document(result: RunResult, review: Review, model: str, exit_code: int) 
             "recalled": counts.recalled,
             "skipped": counts.skipped,
             "interrupted": counts.interrupted,
+            "checks": counts.checks,
+            "unchecked": describe_unchecked(result.unchecked),
+            "redirected_to": result.redirected_to or None,
             "total": counts.total,
             "seconds": round(counts.seconds, 3),
             "errors_by_code": counts.by_code,

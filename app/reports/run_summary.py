@@ -10,10 +10,11 @@ from rich.console import Console
 
 from app.core.spanish import inflect, say_all, say_some
 from app.core.text import printable
-from app.errors import ImplausibleRun, RunError, kind_of
+from app.errors import ImplausibleRun, PhotosUnchecked, RunError, kind_of
 from app.planning.rules import Request
 from app.records import CrewMember, Failed, Outcome
 from app.reports.console import complain
+from app.reports.plan_report import say_unchecked
 from app.runs.result import RunCounts, RunResult
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ STAGE_NAMES = {
     "embed": "vector",
     "store": "guardado",
 }
+MOVED = "El servidor de fotos redirige a {0}: ponga esa dirección en IMAGE_BASE_URL, con https:// en lugar de http://."
+IN_VAIN = "🔁 Descargadas de nuevo sin que hubieran cambiado: # (por qué lo dice --check)"
 NOTHING_TO_SWITCH = "No había nada que cambiar: todos los vectores son ya de este modelo."
 
 
@@ -41,6 +44,10 @@ def print_end(console: Console, result: RunResult, counts: RunCounts, request: R
         )
     if result.outcomes or result.error is None:
         console.print("\n".join(_end_lines(result, counts, request, model)))
+    if result.redirected_to:
+        console.print(printable(f"⚠️  {MOVED.format(result.redirected_to)}"))
+    if result.plan is not None and result.unchecked and not isinstance(result.error, ImplausibleRun | PhotosUnchecked):
+        console.print(say_unchecked(result.plan))
     for blocked in result.blocked:
         console.print(f"⚠️  {printable(blocked)}")
     if result.error is not None:
@@ -52,6 +59,8 @@ def _end_lines(result: RunResult, counts: RunCounts, request: Request, model: st
     if switch == [NOTHING_TO_SWITCH] and not result.outcomes:
         return switch
     lines = ["", *summary_lines(counts), *roster_lines(counts.changes, result.rows_left), *switch]
+    if counts.checks.get("downloaded_again"):
+        lines.append(inflect(counts.checks["downloaded_again"], IN_VAIN))
     if not isinstance(result.error, ImplausibleRun):  # else the failures are not the photos' fault
         lines += error_lines(result.outcomes)
     if counts.interrupted:
@@ -145,11 +154,12 @@ def say_what_happened(counts: RunCounts, error: RunError | None) -> str:
         (counts.stored, "#{} [quedó|quedaron] registrada[s]"),
         (counts.failed, "#{} no se [pudo|pudieron] registrar"),
         (counts.current, "#{} ya estaba[n] al día"),
+        (counts.unchecked, "de #{} no se pudo comprobar la foto"),
     ]
     clauses = [(number, clause) for number, clause in parts if number]
     if not clauses:
         return "No se procesó a nadie." if error or counts.interrupted else "No había ninguna persona por procesar."
-    nouns = (" persona[s]", "", "")  # only the first clause says what the numbers are of
+    nouns = (" persona[s]", "", "", "")  # only the first clause says what the numbers are of
     named = [(number, clause.format(noun)) for (number, clause), noun in zip(clauses, nouns, strict=False)]
     return f"{say_all([inflect(number, clause) for number, clause in named])}."
 

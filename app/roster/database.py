@@ -117,11 +117,13 @@ class DatabaseRoster:
     def _reflect(self, connection: Connection) -> dict[str, Column[Any]]:
         """Return the table's columns by setting. Their names are caseless, as in the database."""
         name = self._settings.ROSTER_TABLE
+        base, table_name = split_name(name)
         try:
-            table = Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
+            table = Table(table_name, MetaData(), schema=base, autoload_with=connection, resolve_fks=False)
         except NoSuchTableError:
-            tables = inspect(connection).get_table_names()
-            raise self._missing(f"no existe la tabla {name}", tables, "ROSTER_TABLE") from None
+            schema = inspect(connection)
+            existing = schema.get_table_names(base) + schema.get_view_names(base)
+            raise self._missing(f"no existe la tabla {name}", existing, "ROSTER_TABLE") from None
         by_name = {column.name.lower(): column for column in table.c}
         wanted = {setting: getattr(self._settings, setting) for setting in COLUMN_SETTINGS}
         missing = [column for column in wanted.values() if column.lower() not in by_name]
@@ -134,6 +136,12 @@ class DatabaseRoster:
         shown = ", ".join(sorted(existing)[:SHOWN_NAMES]) or "nada que este usuario pueda ver"
         advice = f"Corrija {setting} en .env, o el permiso SELECT del usuario."
         return unavailable(self._database.url, f"{what}. Existen: {shown}", advice)
+
+
+def split_name(roster_table: str) -> tuple[str | None, str]:
+    """Return the database, None for that of DB_NAME, and the table or view that ROSTER_TABLE names."""
+    base, dot, name = roster_table.partition(".")
+    return (base, name) if dot else (None, roster_table)
 
 
 def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:

@@ -2,54 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
-from app.errors import MemberNotProcessable, NoPhoto, PhotoUnavailable, SeveralPhotos
+from app.core.files import why
+from app.core.spanish import inflect, say_some
+from app.errors import MemberNotProcessable, NoPhoto, PhotoUnavailable, SettingsError, SeveralPhotos
 from app.records import CrewMember, Failed
+from app.roster.litter import choose_photos, is_litter
 
-LEFT_BY_WINDOWS = {"Thumbs.db", "desktop.ini"}
+FOLDER_DATABASE = "embeddings.db"  # the gallery, beside the members' folders
+SHOWN_FILES = 3  # of those that are no photos
+PASSED_OVER = "# archivo[s] o carpeta[s] de la carpeta de fotos no cuenta[n] como foto"
 
 
 class FolderRoster:
-    """Reads the crew from the names of the folders, without files beside them, hidden files, and those that Windows
-    leaves in folders of pictures."""
+    """Reads the crew from the names of the folders. What systems and programs leave in folders of pictures is ignored.
+
+    `passed_over`: all else that the last reading took for no member and no photo, as paths in the folder; that of a
+    folder ends in a slash.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.passed_over: list[str] = []
 
     def active(self) -> list[CrewMember | Failed]:
-        """List all members in the order of their ids; those without exactly one photo as Failed. Raises OSError."""
-        folders = sorted(path for path in _visible(self._folder) if path.is_dir())
-        return [_entry(path) for path in folders]
+        """List all members by id; those without exactly one photo as Failed. Raises SettingsError."""
+        folders, others = self._read()
+        self.passed_over = [_shown(path) for path in others if not path.name.startswith(FOLDER_DATABASE)]
+        return [self._entry(path) for path in folders]
 
     def find(self, crew_id: str) -> CrewMember | Failed:
-        """Return one member. Raises MemberNotProcessable if the member is unknown or has no photo."""
-        entries = {entry.crew_id: entry for entry in self.active()}
-        if crew_id not in entries:
+        """Return one member. Raises MemberNotProcessable if the member is unknown or has no photo; SettingsError."""
+        self.passed_over = []
+        folders = {path.name: path for path in self._read()[0]}
+        if crew_id not in folders:
             raise MemberNotProcessable(
                 f"El tripulante {crew_id} no existe: no hay carpeta {self._folder / crew_id}",
                 "Revise el identificador.",
             )
-        entry = entries[crew_id]
+        entry = self._entry(folders[crew_id])
         if isinstance(entry, Failed) and entry.code == NoPhoto.code:
-            raise MemberNotProcessable(f"El tripulante {crew_id} no tiene foto en su carpeta", NoPhoto.advice)
+            found = f": {entry.detail}" if entry.detail else ""
+            raise MemberNotProcessable(f"El tripulante {crew_id} no tiene foto en su carpeta{found}", NoPhoto.advice)
         return entry
 
+    def _read(self) -> tuple[list[Path], list[Path]]:
+        try:
+            return _list(self._folder)
+        except OSError as error:
+            raise SettingsError(
+                f"No se puede leer la carpeta {self._folder}: {why(error)}",
+                "Revise --photos, los permisos de esa carpeta y, si es de red, que esté conectada.",
+            ) from error
 
-def _visible(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in LEFT_BY_WINDOWS)
+    def _entry(self, folder: Path) -> CrewMember | Failed:
+        try:
+            others, files = _list(folder)
+        except OSError as error:
+            detail = f"no se puede leer su carpeta: {why(error)}"
+            return Failed(CrewMember(folder.name, ""), PhotoUnavailable.stage, PhotoUnavailable.code, detail)
+        photos = choose_photos([path.name for path in files])
+        others += [path for path in files if path.name not in photos]
+        self.passed_over += [f"{folder.name}/{_shown(path)}" for path in others]
+        member = CrewMember(folder.name, photos[0] if photos else "")
+        if not photos:
+            left = say_some([_shown(path) for path in others], SHOWN_FILES)
+            return Failed(member, NoPhoto.stage, NoPhoto.code, f"solo hay {left}" if left else "")
+        if len(photos) > 1:
+            return Failed(member, SeveralPhotos.stage, SeveralPhotos.code, ", ".join(photos))
+        return member
 
 
-def _entry(folder: Path) -> CrewMember | Failed:
-    try:
-        photos = sorted(path.name for path in _visible(folder) if path.is_file())
-    except OSError as error:
-        detail = f"no se puede leer su carpeta: {error.strerror}"
-        return Failed(CrewMember(folder.name, ""), PhotoUnavailable.stage, PhotoUnavailable.code, detail)
-    member = CrewMember(folder.name, photos[0] if photos else "")
-    if not photos:
-        return Failed(member, NoPhoto.stage, NoPhoto.code)
-    if len(photos) > 1:
-        return Failed(member, SeveralPhotos.stage, SeveralPhotos.code, ", ".join(photos))
-    return member
+def say_passed_over(names: Sequence[str]) -> str:
+    """Return how many files and folders the roster passed over, and the first of them."""
+    return f"{inflect(len(names), PASSED_OVER)}: {say_some(names, SHOWN_FILES)}"
+
+
+def _list(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folders and the files in a folder, in the order of their names, without litter. Raises OSError."""
+    folders: list[Path] = []
+    files: list[Path] = []
+    for path in sorted(path for path in folder.iterdir() if not is_litter(path.name)):
+        (folders if path.is_dir() else files).append(path)
+    return folders, files
+
+
+def _shown(path: Path) -> str:
+    return f"{path.name}/" if path.is_dir() else path.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from app.errors import ImplausibleRun, PhotoNotFound, PhotoUnavailable, kind_of
+from app.errors import ImplausibleRun, PhotoForbidden, PhotoNotFound, PhotoUnavailable, kind_of
 from app.records import Failed, Outcome, Photo
 
 PROBATION = 20  # members whose photos the run looks at before it writes anything
@@ -13,9 +13,14 @@ MOST = 0.75  # of them
 FETCHING_STAGES = ("download", "decode")
 LOOKS_LIKE = {
     PhotoNotFound.code: "parece que la dirección de las fotos cambió",
+    PhotoForbidden.code: "parece que el servidor de fotos no deja entrar al programa",
     PhotoUnavailable.code: "parece que el servidor de fotos está caído",
 }
 ADVICE = "Si de verdad es así, repita con --allow-mass-change."
+WHAT_TO_DO = {
+    PhotoForbidden.code: f"{PhotoForbidden.advice} {ADVICE}",
+    PhotoUnavailable.code: "Compruebe el servidor y vuelva a ejecutar.",
+}
 
 
 class AbortGuard:
@@ -99,9 +104,7 @@ class AbortGuard:
             raise ImplausibleRun(
                 f"{same_way} de las primeras {looked_at} fotos fallan igual ({kind_of(code).title}): "
                 f"{LOOKS_LIKE.get(code, 'parece que el servidor no entrega fotos')}",
-                "Compruebe el servidor y vuelva a ejecutar."
-                if code == PhotoUnavailable.code
-                else f"Compruebe IMAGE_BASE_URL abriendo en un navegador la foto de alguien. {ADVICE}",
+                WHAT_TO_DO.get(code, f"Compruebe IMAGE_BASE_URL abriendo en un navegador la foto de alguien. {ADVICE}"),
             )
 
     def _suspect_losses(self) -> None:

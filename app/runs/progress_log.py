@@ -34,7 +34,7 @@ class ProgressLog:
 
     def checking(self, done: int, total: int) -> None:
         if not self._what:
-            self._begin("Fotos comprobadas en el servidor", total)
+            self._begin("Preguntas al servidor de fotos", total)
         self._done = done
 
     def begin(self, pending: int, current: int) -> None:

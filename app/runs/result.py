@@ -12,9 +12,21 @@ from app.errors import AlreadyRunning, RunError
 from app.gallery.gallery import Gallery
 from app.gallery.photo_records import PhotoRecord
 from app.gallery.run_history import PastRun, RunEnd
+from app.photos.sources import Source
 from app.planning.plan import Plan
 from app.planning.rules import Rules
-from app.records import SKIPPED_REACTIVATED, CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored, is_interrupted
+from app.records import (
+    SKIPPED_REACTIVATED,
+    SKIPPED_SAME_FILE,
+    SKIPPED_UNCHECKED,
+    CrewMember,
+    Failed,
+    Outcome,
+    PhotoAnalysis,
+    Skipped,
+    Stored,
+    is_interrupted,
+)
 
 STAGES = ("download", "decode", "detect", "embed", "store")
 KEPT_WHEN_ZERO = ("deactivated", "purged", "retired")  # the history has the other changes only if there are any
@@ -25,8 +37,10 @@ class RunCounts:
     """The numbers of one run, counted once for console, page, JSON, metrics and history.
 
     Of `failed`, `recalled` failed in an earlier run and were not tried again; of `skipped`, `interrupted` were not
-    reached. `stages_ms`: the mean of each stage over the members that reached it. `changes`: people or rows by what the
-    run did with them; `plan`: members by kind of decision.
+    reached, and of `unchecked` the server did not say whether their photo changed. `stages_ms`: the mean of each stage
+    over the members that reached it. `changes`: people or rows by what the run did with them; `plan`: members by kind
+    of decision; `checks`: photos that the server was asked about, by whether it answered, and those that it took for
+    changed and that were not.
     """
 
     stored: int
@@ -39,6 +53,8 @@ class RunCounts:
     recalled: int = 0
     changes: Mapping[str, int] = field(default_factory=dict)
     plan: Mapping[str, int] = field(default_factory=dict)
+    unchecked: int = 0
+    checks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -47,7 +63,7 @@ class RunCounts:
     @property
     def current(self) -> int:
         """The members whose embedding is up to date."""
-        return self.skipped - self.interrupted
+        return self.skipped - self.interrupted - self.unchecked
 
     @property
     def processed(self) -> int:
@@ -91,7 +107,18 @@ class RunResult:
     illustrations: dict[str, PhotoAnalysis] = field(default_factory=dict)
     seconds: float = 0.0
     gallery: Gallery | None = None
+    source: Source | None = None
     run_id: int | None = None
+
+    @property
+    def redirected_to(self) -> str:
+        """Where the photo server redirects from http:// to, for the setting; empty if it does not."""
+        return self.source.moved_to if self.source else ""
+
+    @property
+    def unchecked(self) -> Mapping[str, str]:
+        """Why the photo server gave no answer about photos of members in the gallery, by crew id."""
+        return self.plan.unchecked if self.plan else {}
 
     @property
     def complete(self) -> bool:
@@ -123,7 +150,7 @@ class RunResult:
         failed = any(_is_news(each, records.get(each.member.crew_id)) for each in failures)
         idle = self.out_of_time and not any(isinstance(each, Stored) for each in self.outcomes)
         stopped = self.error is not None or idle or self.died_before is not None or self.unswitched
-        return failed or stopped or bool(self.blocked) or bool(self.mixed)
+        return failed or stopped or bool(self.blocked) or bool(self.mixed) or bool(self.unchecked)
 
     def count(self) -> RunCounts:
         """Return the numbers of the run as it is now."""
@@ -148,12 +175,33 @@ class RunResult:
             recalled=sum(failure.recalled for failure in failures),
             changes=changes,
             plan=self.plan.counts if self.plan else {},
+            unchecked=sum(outcome.code == SKIPPED_UNCHECKED for outcome in skipped),
+            checks=self._count_checks(),
         )
+
+    def _count_checks(self) -> dict[str, int]:
+        if self.plan is None:
+            return {}
+        failed = len(self.unchecked)
+        return {
+            "answered": self.plan.asked - failed,
+            "failed": failed,
+            "downloaded_again": sum(map(self._was_in_vain, self.outcomes)),
+        }
+
+    def _was_in_vain(self, outcome: Outcome) -> bool:
+        """Tell whether the photo was downloaded because it might have changed, and it had not."""
+        if outcome.photo is None or self.plan is None or (self.rules is not None and self.rules.compare):
+            return False
+        if isinstance(outcome, Skipped):
+            return outcome.code == SKIPPED_SAME_FILE
+        return isinstance(outcome, Failed) and outcome.recalled
 
     def end(self, counts: RunCounts, exit_code: int) -> RunEnd:
         """Return what the history keeps of the run's end."""
         outcomes = {"stored": counts.stored, "failed": counts.failed, "skipped": counts.skipped}
-        changes = {"switched": self.switched or 0, **counts.changes}
+        checks = {"unchecked": len(self.unchecked), "downloaded_again": counts.checks.get("downloaded_again", 0)}
+        changes = {"switched": self.switched or 0, **counts.changes, **checks}
         changes = {name: number for name, number in changes.items() if number or name in KEPT_WHEN_ZERO}
         kept = {**outcomes, "codes": counts.by_code, **changes, "plan": counts.plan}
         error = str(self.error) if self.error else ""

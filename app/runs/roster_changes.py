@@ -21,7 +21,7 @@ from app.planning.decisions import (
     is_stale,
 )
 from app.planning.plan import Plan
-from app.records import SKIPPED_CURRENT, SKIPPED_REACTIVATED, Failed, Outcome, Skipped
+from app.records import SKIPPED_CURRENT, SKIPPED_REACTIVATED, SKIPPED_UNCHECKED, Failed, Outcome, Skipped
 from app.runs.context import RunContext
 from app.runs.result import RunResult
 from app.runs.result_writer import ResultWriter
@@ -58,10 +58,13 @@ class RosterChanges:
     def _give_outcomes(self) -> None:
         plan, observer = self.plan, self.context.observer
         unprocessable = _failures(plan.of(UNPROCESSABLE))
-        quiet: list[Outcome] = [Skipped(each.member, SKIPPED_CURRENT) for each in plan.of(UNCHANGED)]
+        unchecked = [each.member for each in plan.of(UNCHANGED) if each.member.crew_id in plan.unchecked]
+        current = [each.member for each in plan.of(UNCHANGED) if each.member.crew_id not in plan.unchecked]
+        quiet: list[Outcome] = [Skipped(member, SKIPPED_CURRENT) for member in current]
+        quiet += [Skipped(member, SKIPPED_UNCHECKED) for member in unchecked]
         quiet += [Skipped(each.member, SKIPPED_REACTIVATED) for each in plan.of(REACTIVATE)]
         quiet += [*_failures(plan.of(KNOWN_FAILURE)), *_failures(plan.of(SET_ASIDE))]
-        observer.begin(len(plan.of(*PROCESSED)) + len(unprocessable), len(plan.of(UNCHANGED)))
+        observer.begin(len(plan.of(*PROCESSED)) + len(unprocessable), len(current))
         for failure in unprocessable:
             detail = Personal(failure.detail)
             run_log.info("%s %s: %s %s", failure.crew_id, failure.stage, failure.code, detail)

@@ -12,10 +12,12 @@ from functools import cache, partial
 
 from app.core.config import Settings
 from app.core.database import Database
-from app.errors import RunError
-from app.faces.embedder import describe_spec
+from app.core.spanish import inflect
+from app.errors import PhotosUnchecked, RunError
+from app.faces.embedder import describe_spec, max_dimensions
 from app.faces.weights import open_weights
 from app.gallery.gallery import open_for_reading, open_for_writing
+from app.gallery.obstacles import require_writable
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import RunEnd
 from app.gallery.tables import find_table, open_table
@@ -105,7 +107,7 @@ def _open_context(
     database: Database,
 ) -> RunContext:
     # Before anything is loaded or downloaded: is there a database at all?
-    _ = find_table(database) if request.plan_only else open_table(database)
+    table = find_table(database) if request.plan_only else open_table(database)
 
     @cache
     def load() -> FaceExtractor:
@@ -113,10 +115,10 @@ def _open_context(
 
     spec = _describe_spec(settings, request, database, load)
     rules = make_rules(settings, request, spec)
-    if request.plan_only:
-        gallery = open_for_reading(database, spec, request.now)
+    if request.plan_only or table is None:
+        gallery = open_for_reading(database, table, spec, request.now)
     else:
-        gallery = open_for_writing(database, spec, rules.judged_by, request.now)
+        gallery = open_for_writing(database, table, spec, rules.judged_by, request.now)
 
     def load_confirmed() -> FaceExtractor:
         """Return the nets, once it is certain that they compute what they did when the gallery was made."""
@@ -155,11 +157,12 @@ def _describe_spec(
 def _execute(context: RunContext, database: Database, result: RunResult) -> None:
     """Make the plan, and carry it out unless only the plan was requested."""
     settings, request, gallery = context.settings, context.request, context.gallery
-    result.gallery = gallery
+    result.gallery, result.source = gallery, context.source
     if not request.plan_only:
         requested = request.options() | {"model": settings.FACE_MODEL}
         result.run_id = gallery.history.begin(request.now, requested, context.rules.spec_digest)
         result.died_before = gallery.history.died_before(result.run_id, request.now)
+    require_writable(database, gallery.table, settings.FACE_MODEL, max_dimensions(settings.FACE_MODEL))
     survey = take_survey(request, gallery, request.folder or DatabaseRoster(settings, database))
     if result.died_before is not None:
         under_way = ", ".join(survey.suspects) or "nadie"
@@ -169,10 +172,18 @@ def _execute(context: RunContext, database: Database, result: RunResult) -> None
     result.plan, result.rules = plan, context.rules
     failed = frozenset(crew_id for crew_id, photo in survey.photo_records.items() if photo.code)
     result.previous = failed if survey.photo_records else None
+    for crew_id, reason in plan.unchecked.items():
+        log.warning("No se pudo comprobar la foto de %s: %s", crew_id, reason)
     context.observer.planned(plan, context.rules)
     if request.plan_only:
         result.error = plan.implausible
-        return
+    else:
+        _carry_out(context, plan, result)
+    _refuse_unchecked(result)
+
+
+def _carry_out(context: RunContext, plan: Plan, result: RunResult) -> None:
+    request, gallery = context.request, context.gallery
     gallery.provenance.declare(request.now)
     if not request.migrate:
         Execution(plan, context, result).run()
@@ -182,6 +193,20 @@ def _execute(context: RunContext, database: Database, result: RunResult) -> None
         _retire_other_models(context, plan, result)
     if request.thumbnails:
         result.illustrations = gallery.photo_records.illustrations(_not_looked_at(result))
+
+
+def _refuse_unchecked(result: RunResult) -> None:
+    """Raise PhotosUnchecked if the photo server answered about no photo, and gave none either. What could be done
+    without it is done."""
+    reasons = list(result.unchecked.values())
+    if not reasons or result.error is not None or result.plan is None:
+        return
+    if len(reasons) == result.plan.asked and not any(outcome.photo for outcome in result.outcomes):
+        asked = inflect(len(reasons), "# pregunta[s]")
+        raise PhotosUnchecked(
+            f"El servidor de fotos no respondió a nada: {asked} por fotos ya registradas (la última: {reasons[-1]})",
+            "Compruebe IMAGE_BASE_URL y que el servidor funcione. Los embeddings siguen como estaban.",
+        )
 
 
 def _make_plan(context: RunContext, survey: Survey) -> Plan:

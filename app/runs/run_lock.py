@@ -7,6 +7,7 @@ which ends with its process. Rows stay right without it, too: it saves work done
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -29,14 +30,21 @@ RUN = "face_embeddings run"
 KEEP_EVERY_S = 30
 # A machine that loses power does not close its connection: the server frees its lock after this silence.
 SILENCE_S = 180
+# A server takes a moment to see that a process was killed or a connection cut, longer on a loaded machine.
+NOTICED_WITHIN_S, ASK_EVERY_S = 5, 0.5
 TAKE_WITHIN_S = 1  # `is_held` of another process holds the file for a moment
+OwnerLives = Callable[[], bool]
+
+
+def _unknown() -> bool:
+    return False
 
 
 class Lock:
     """The lock of a database in memory, which no other process has. Other locks may raise DatabaseUnavailable."""
 
-    def take(self) -> bool:
-        """Take the lock; return whether this process has it now."""
+    def take(self, owner_lives: OwnerLives = _unknown) -> bool:
+        """Take the lock, within a few seconds if its owner may have died; return whether this process has it now."""
         return True
 
     def keep(self) -> bool:
@@ -59,20 +67,29 @@ class ServerLock(Lock):
         self._name = lock_name(RUN, database.url.database or "")
         self._connection: Connection | None = None
 
-    def take(self) -> bool:
-        return self._database.reach(self._take)
+    def take(self, owner_lives: OwnerLives = _unknown) -> bool:
+        return self._database.reach(lambda: self._take(owner_lives))
 
-    def _take(self) -> bool:
+    def _take(self, owner_lives: OwnerLives = _unknown) -> bool:
         connection = self._connection = self._database.connect()
         try:
             connection.execute(text(f"SET SESSION wait_timeout = {SILENCE_S}"))
-            ours = connection.execute(select(func.get_lock(self._name, 0))).scalar() == 1
+            ours = self._wait_for_lock(connection, owner_lives)
         except DBAPIError:
             self.release()
             raise
         if not ours:
             self.release()
         return ours
+
+    def _wait_for_lock(self, connection: Connection, owner_lives: OwnerLives) -> bool:
+        # Asks again instead of letting the server wait: DB_ANSWER_TIMEOUT_S may be shorter.
+        deadline = time.monotonic() + NOTICED_WITHIN_S
+        while connection.execute(select(func.get_lock(self._name, 0))).scalar() != 1:
+            if time.monotonic() >= deadline or owner_lives():
+                return False
+            time.sleep(ASK_EVERY_S)
+        return True
 
     def keep(self) -> bool:
         try:
@@ -110,7 +127,7 @@ class FolderLock(Lock):
         path = path.resolve()  # one lock for all paths that lead to the file
         self._lock = FileLock(path.with_name(f".{path.name}.lock"), mode=OWNER_ONLY_FILE, thread_local=False)
 
-    def take(self) -> bool:
+    def take(self, owner_lives: OwnerLives = _unknown) -> bool:
         path = Path(self._lock.lock_file)
         if not path.parent.exists():  # filelock would create it; opening the database reports that it is missing
             return True
@@ -146,9 +163,9 @@ def holding_run_lock(database: Database, now: datetime, lost: Callable[[RunError
 
     Raises AlreadyRunning, DatabaseUnavailable.
     """
-    lock = open_lock(database)
-    if not lock.take():
-        raise _explain(RunHistory(database).under_way(now), now)
+    lock, history = open_lock(database), RunHistory(database)
+    if not lock.take(lambda: history.lives_here(now)):
+        raise _explain(history.under_way(now), now)
 
     def keep() -> None:
         if not lock.keep():

@@ -22,7 +22,7 @@ from sqlalchemy import MetaData, create_engine
 from app.checkup.check_database import judge_expiry
 from app.checkup.check_gallery import judge_golden, judge_runs
 from app.checkup.check_installation import available_bytes, check_folder, check_log_files, check_machine, judge_rights
-from app.checkup.check_photos import check_photos
+from app.checkup.check_photos import AGAIN, check_photos
 from app.checkup.check_roster import check_entries
 from app.checkup.check_tables import Shape
 from app.checkup.checks import run_checks
@@ -384,13 +384,15 @@ def at_server(web: PhotoServer, make_settings: MakeSettings, sqlite_database: An
     return look_for
 
 
-def test_one_photo_is_requested_and_downloaded_once(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
+def test_one_photo_is_downloaded_and_asked_about_before_and_after(
+    web: PhotoServer, at_server: Look, portrait_jpeg: bytes
+) -> None:
     web.photos |= {"1/a.jpg": portrait_jpeg, "2/b.jpg": portrait_jpeg}
     found = at_server({"1": "a.jpg", "2": "b.jpg"})
     assert {name: each.level for name, each in found.items()} == dict.fromkeys(
         ("address", "reach", "validators", "image"), OK
     )
-    assert (web.heads, web.downloads) == (["/1/a.jpg"], ["/1/a.jpg"])
+    assert (web.heads, web.downloads) == (["/1/a.jpg"] * (1 + AGAIN), ["/1/a.jpg"])
     assert found["image"].text == "JPEG de 512 x 512 píxeles"
 
 
@@ -399,6 +401,7 @@ def test_one_photo_is_requested_and_downloaded_once(web: PhotoServer, at_server:
     [
         ({"1": "a.jpg"}, "reach", WARNING),
         ({"1": "a.jpg", "2": "a.jpg", "3": "a.jpg"}, "reach", BROKEN),
+        ({"403": "a.jpg"}, "reach", WARNING),
         ({"500": "a.jpg"}, "reach", BROKEN),
         ({"reset": "a.jpg"}, "reach", BROKEN),
         ({"slow": "a.jpg"}, "reach", BROKEN),
@@ -424,7 +427,7 @@ def test_one_missing_photo_does_not_condemn_the_server(web: PhotoServer, at_serv
 def test_sampled_photos_are_spread_over_the_roster(web: PhotoServer, at_server: Look, portrait_jpeg: bytes) -> None:
     web.photos["9/a.jpg"] = portrait_jpeg
     assert at_server({str(number): "a.jpg" for number in range(1, 10)})["reach"].level == OK
-    assert web.heads == ["/1/a.jpg", "/5/a.jpg", "/9/a.jpg"]
+    assert web.heads == ["/1/a.jpg", "/5/a.jpg", *["/9/a.jpg"] * (1 + AGAIN)]
 
 
 def test_passing_failure_of_the_photo_server_is_retried(

@@ -187,6 +187,33 @@ def test_a_photo_address_without_a_server_is_refused(url: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://h/fotos/?sig=ab/cd/", "https://h/fotos?sig=ab/cd/"),  # a token may end in a slash
+        ("https://h/?sig=x", "https://h?sig=x"),
+        ("https://h/fotos%23/", "https://h/fotos%23"),
+    ],
+)
+def test_a_photo_address_may_have_a_query(url: str, taken: str) -> None:
+    assert taken == load_settings(None, **NEEDED | {"IMAGE_BASE_URL": url}).IMAGE_BASE_URL
+
+
+@pytest.mark.parametrize("name", ["IMAGE_BASE_URL", "WEIGHTS_MIRROR"])
+def test_what_would_be_cut_off_an_address_without_a_word_is_refused(name: str) -> None:
+    assert problems(**NEEDED | {name: "https://h/fotos#1"}) == [f"{name}: lleva un #: escríbalo %23"]
+    assert problems(**NEEDED | {name: "file:///fotos#1"}) == [f"{name}: lleva un #: escríbalo %23"]
+    wrong = "el nombre de la carpeta lleva un ?: escríbalo %3F"
+    assert problems(**NEEDED | {name: "file:///fotos?1"}) == [f"{name}: {wrong}"]
+
+
+@pytest.mark.parametrize("name", ["ñandú", "a\nb: c", " a", "a\x00"])
+def test_a_user_agent_that_no_header_can_hold_is_refused(name: str) -> None:
+    assert problems(**NEEDED, HTTP_USER_AGENT=name) == [
+        "HTTP_USER_AGENT: solo puede llevar letras sin acento, cifras, signos y espacios entre ellos"
+    ]
+
+
 @pytest.mark.parametrize("host", ["a..b", ".a", "a" * 70, f"fotos.{'ñ' * 60}.es"])
 def test_a_host_that_dns_cannot_be_asked_for_is_refused(host: str) -> None:
     wrong = "ningún servidor puede llamarse así: revise los puntos y el largo de su nombre"

@@ -73,7 +73,7 @@ def test_a_folder_that_is_gone_ends_the_run(tmp_path: Path) -> None:
     for path in (tmp_path / "temp").iterdir():
         path.unlink()
     (tmp_path / "temp").rmdir()
-    with pytest.raises(NotWritable, match="la carpeta ya no existe"):
+    with pytest.raises(NotWritable, match="ya no existe"):
         folder.write("A1", b"x")
     folder.close()
 

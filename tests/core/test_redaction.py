@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 import numpy as np
 import pytest
 
-from app.core.redaction import Redactor, password_of, redacted, without_credentials
+from app.core.redaction import Redactor, redacted, secrets_of, without_credentials
 
 SECRET = "p@ss: /w%rd'"
 VECTOR = np.linspace(-1.5, 1e-7, 512, dtype=np.float32)
@@ -99,18 +99,35 @@ def test_credentials_of_any_url_go() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "secret", "shown"),
+    ("url", "secrets", "shown"),
     [
-        ("https://u:p%40@h:1/a", "p%40", "https://h:1/a"),
-        ("https://token@h/a", "token", "https://h/a"),
-        ("https://u:a@b:c@h/a", "a@b:c", "https://h/a"),
-        ("https://h/a", "", "https://h/a"),
-        ("file:///fotos", "", "file:///fotos"),
-        ("", "", ""),
+        ("https://u:p%40@h:1/a", ["p%40"], "https://h:1/a"),
+        ("https://token@h/a", ["token"], "https://h/a"),
+        ("https://u:a@b:c@h/a", ["a@b:c"], "https://h/a"),
+        ("https://h/a", [], "https://h/a"),
+        ("https://h/a?sig=S3cr%2Fet/&v=1", ["sig=S3cr%2Fet/&v=1", "S3cr%2Fet/", "1"], "https://h/a"),
+        ("https://u:p@h/a?S3creto", ["p", "S3creto"], "https://h/a"),
+        ("file:///fotos", [], "file:///fotos"),
+        ("", [], ""),
     ],
 )
-def test_what_is_secret_of_a_url_and_what_may_be_shown(url: str, secret: str, shown: str) -> None:
-    assert (password_of(url), without_credentials(url)) == (secret, shown)
+def test_what_is_secret_of_a_url_and_what_may_be_shown(url: str, secrets: list[str], shown: str) -> None:
+    assert (secrets_of(url), without_credentials(url)) == (secrets, shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "Max retries exceeded with url: /7/a.jpg?sig=S3cr (Caused by X)",
+            "Max retries exceeded with url: /7/a.jpg?*** (Caused by X)",
+        ),
+        ("url='http://h/a?sig=S3cr&v=1'", "url='http://h/a?***'"),
+        ("¿Quiso decir A=1? b = 2", "¿Quiso decir A=1? b = 2"),
+    ],
+)
+def test_the_query_of_any_url_goes(text: str, shown: str) -> None:
+    assert redacted(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -121,8 +138,9 @@ def test_what_is_secret_of_a_url_and_what_may_be_shown(url: str, secret: str, sh
         "1.5" + "\" '" * 50_000,
         "1e" + "1" * 50_000,
         "1e5,'" * 3 + "1" * 50_000,
+        "?" * 50_000 + "a" * 50_000,
     ],
-    ids=["digits", "exponents", "marks", "a long exponent", "a long number"],
+    ids=["digits", "exponents", "marks", "a long exponent", "a long number", "questions"],
 )
 def test_a_long_line_takes_no_time(text: str) -> None:
     assert redacted(text) == text

@@ -201,7 +201,8 @@ def test_a_proxy_has_no_more_time_than_the_server(
         monkeypatch.setenv("https_proxy", f"http://{HOST}:{port}")
         source = HttpSource(short("https://fotos.example", HTTP_TOTAL_TIMEOUT_S=total_s), NotedWaits())
         detail = f"el servidor tardó más de {total_s:g} segundos en total"
-        assert failure(source, temp) == (PhotoUnavailable, detail)
+        said = f"{detail} (por el proxy {HOST}:{port}, de https_proxy)"
+        assert failure(source, temp) == (PhotoUnavailable, said)
 
 
 def test_a_server_that_takes_no_connection_is_given_up_in_time(temp: TempFolder) -> None:
@@ -230,7 +231,7 @@ def test_an_unknown_authority_is_refused_at_once(secure: PhotoServer, temp: Temp
     source = HttpSource(photo_settings(secure.base_url), NotedWaits())
     assert failure(source, temp) == (PhotoUnavailable, "el certificado del servidor no es válido")
     assert asking(source) == Answer(ANSWER_UNREACHABLE)
-    assert (secure.requests, secure.heads, secure.connections) == ([], [], 2)
+    assert (secure.requests, secure.heads, secure.connections) == ([], [], 3)
 
 
 def test_a_certificate_of_another_name_is_refused(
@@ -330,34 +331,36 @@ def test_not_modified_without_a_condition_is_no_answer(bad: PhotoServer) -> None
 
 
 @pytest.mark.parametrize(
-    "target",
+    ("target", "named"),
     [
-        "http://{host}@otro.example/a.jpg",
-        "http://{host}\\@otro.example/a.jpg",
-        "http://otro.example\\@127.0.0.1:1/a.jpg",
-        "http://127.0.0.1.otro.example/a.jpg",
-        "http://127.0.0.1:1/a.jpg",
-        "http://[::ffff:127.0.0.1]/a.jpg",
-        "http://169.254.169.254/latest/meta-data/",
-        "//otro.example/a.jpg",
-        "/\t/otro.example/a.jpg",
-        "ht\ttp://otro.example/a.jpg",
-        " \x01http://otro.example/a.jpg",
-        "https://{host}/a.jpg",
-        "ftp://{host}/a.jpg",
-        "file:///etc/passwd",
-        "file:/etc/passwd",
-        "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
-        "javascript:alert(1)",
-        "",
+        ("http://{host}@otro.example/a.jpg", "http://otro.example"),
+        ("http://{host}\\@otro.example/a.jpg", "http://otro.example"),
+        ("http://otro.example\\@127.0.0.1:1/a.jpg", "http://127.0.0.1:1"),
+        ("http://127.0.0.1.otro.example/a.jpg", "http://127.0.0.1.otro.example"),
+        ("http://127.0.0.1:1/a.jpg", "http://127.0.0.1:1"),
+        ("http://[::ffff:127.0.0.1]/a.jpg", "http://[::ffff:127.0.0.1]"),
+        ("http://169.254.169.254/latest/meta-data/", "http://169.254.169.254"),
+        ("//otro.example/a.jpg", "http://otro.example"),
+        ("/\t/otro.example/a.jpg", "http://otro.example"),
+        ("ht\ttp://otro.example/a.jpg", "http://otro.example"),
+        (" \x01http://otro.example/a.jpg", "http://otro.example"),
+        ("https://{host}/a.jpg", "https://{host}"),
+        ("ftp://{host}/a.jpg", "ftp://{host}"),
+        ("file:///etc/passwd", "otro sitio"),
+        ("file:/etc/passwd", "otro sitio"),
+        ("data:image/gif;base64,R0lGODlhAQABAAAAACw=", "otro sitio"),
+        ("javascript:alert(1)", "otro sitio"),
+        ("", "ningún sitio"),
     ],
 )
-def test_no_redirect_leads_off_the_server(bad: PhotoServer, temp: TempFolder, target: str) -> None:
-    bad.redirect_target = target.format(host=bad.base_url.removeprefix("http://"))
+def test_no_redirect_leads_off_the_server(bad: PhotoServer, temp: TempFolder, target: str, named: str) -> None:
+    host = bad.base_url.removeprefix("http://")
+    bad.redirect_target = target.format(host=host)
     source = HttpSource(photo_settings(bad.base_url), NotedWaits())
-    assert failure(source, temp, "elsewhere") == (PhotoUnavailable, "el servidor redirige a otro sitio")
+    detail = f"el servidor redirige a {named.format(host=host)}"
+    assert failure(source, temp, "elsewhere") == (PhotoUnavailable, detail)
     assert asking(source, "elsewhere") == Answer(ANSWER_UNREACHABLE)
-    assert (bad.requests, bad.heads) == (["/elsewhere/foto.jpg"], ["/elsewhere/foto.jpg"])
+    assert (bad.requests, bad.heads) == (["/elsewhere/foto.jpg"] * 2, ["/elsewhere/foto.jpg"])
 
 
 @pytest.mark.parametrize("target", ["http://ana:clave@{host}/ok/foto.jpg", "/\tok/foto.jpg", "HTTP://{host}/ok/a"])

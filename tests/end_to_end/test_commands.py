@@ -21,7 +21,15 @@ from tests.support.mariadb import MariaDb
 from tests.support.pictures import encode_picture
 from tests.support.program import World
 
-OURS = {"face_photos", "face_vectors", "face_contracts", "face_attempts", "face_runs", "face_schema"}
+OURS = {
+    "face_accepted_pairs",
+    "face_photos",
+    "face_vectors",
+    "face_contracts",
+    "face_attempts",
+    "face_runs",
+    "face_schema",
+}
 
 
 @pytest.fixture

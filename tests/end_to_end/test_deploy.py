@@ -44,7 +44,7 @@ def accounts(
         user: mariadb.url(mariadb_name, user, password).render_as_string(hide_password=False)
         for user, password in PASSWORDS.items()
     }
-    for user in (*PASSWORDS, "embeddings_lector"):
+    for user in (*PASSWORDS, "embeddings_mira"):
         mariadb.execute(f"DROP USER {user}@'%%'")
 
 

@@ -65,7 +65,7 @@ def within_scene(image: Image, face_px: int, place: tuple[float, float]) -> Imag
 HTML = b"<!DOCTYPE html><html><body>Iniciar sesion</body></html>"
 CASES = {
     "404": Case("download", "photo_not_found", "Imagen no encontrada: el servidor respondió 404", "404"),
-    "403": Case("download", "photo_not_found", "Imagen no encontrada: el servidor respondió 403", "403"),
+    "403": Case("download", "photo_forbidden", "El servidor no deja ver la imagen: el servidor respondió 403", "403"),
     "time-out": Case("download", "photo_unavailable", "Imagen no disponible: el servidor tardó demasiado", "slow"),
     "reset": Case("download", "photo_unavailable", "Imagen no disponible: no se pudo conectar, o se cortó", "reset"),
     "500": Case("download", "photo_unavailable", "Imagen no disponible: el servidor respondió 500", "500"),
@@ -349,11 +349,9 @@ def test_a_database_that_goes_away_ends_the_run_with_what_was_stored(
         world.hire(crew_id, "a.jpg", portrait_jpeg)
     with subprocess.Popen([sys.executable, str(SCRIPT)], stdout=subprocess.PIPE, text=True) as process:
         wait_until(lambda: stored(world) >= 2)
-        mariadb.execute("ALTER USER batch@'%' ACCOUNT LOCK")
-        for (number,) in mariadb.execute("SELECT id FROM information_schema.processlist WHERE user = 'batch'"):
-            mariadb.execute(f"KILL {number}")
+        mariadb.lock_out("batch")
         output, _ = process.communicate(timeout=60)
-    mariadb.execute("ALTER USER batch@'%' ACCOUNT UNLOCK")
+    mariadb.let_in("batch")
     assert process.returncode == NOT_AVAILABLE
     assert "✅ Exitosos: 2" in output
     assert re.search(r"❌ Conexión a base de datos: 127\.0\.0\.1:\d+, base \w+, usuario batch", output)

@@ -20,7 +20,7 @@ from app.records import Failed
 from tests.support.databases import Row
 from tests.support.organisation import LOGIN_PAGE, Organisation
 from tests.support.tiny_faces import close_to
-from tests.support.webserver import PhotoServer, serving_photos
+from tests.support.webserver import NOT_ALLOWED, PhotoServer, serving_photos
 
 EXAMPLES, STEPS = 30, 16
 CREW = tuple(f"P{number}" for number in range(7))
@@ -41,7 +41,8 @@ class Life(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.web.validators = {"etag", "last-modified"} if validators else set()
         self.web.down, self.web.login_page = False, None
-        self.web.head_allowed = heads or not validators  # a server that tells nothing at all has to send its photos
+        # A server that tells nothing at all has to send its photos.
+        self.web.head_status = None if heads or not validators else NOT_ALLOWED
         database = Database(self._settings())
         self.home = Organisation(database, self.web, self._settings())
         self.home.hire(*CREW[:4])

@@ -144,10 +144,8 @@ def going_away(disaster: Disaster) -> TinyLoader:
 
     def hook(stage: str, crew_id: str) -> None:
         if (stage, crew_id) == ("detect", "2"):
-            disaster.server.execute(f"ALTER USER {USER}@'%' ACCOUNT LOCK")
-            query = "SELECT id FROM information_schema.processlist WHERE user = %(user)s"
-            for (number,) in disaster.server.execute(query, user=USER):
-                disaster.server.execute(f"KILL {number}")
+            disaster.server.lock_out(USER)
+            disaster.request.addfinalizer(lambda: disaster.server.let_in(USER))
 
     return TinyLoader(hook)
 
@@ -155,6 +153,7 @@ def going_away(disaster: Disaster) -> TinyLoader:
 def refused_with_the_row(disaster: Disaster, body: str) -> TinyLoader:
     """The organisation's own trigger objects, and quotes what it objects to."""
     name = on_mariadb(disaster)
+    disaster.server.need_mysql(5, 7, of="el modo estricto de fábrica, que un disparador toma de quien lo crea,")
     assert run(parse_arguments(["--crew-id", "1"]), TinyLoader()) == 0
     disaster.world.web.photos["1/a.jpg"] = draw(77)
     disaster.server.execute(f"CREATE TRIGGER t BEFORE INSERT ON face_embeddings FOR EACH ROW {body}", name)
@@ -196,7 +195,7 @@ DISASTERS: dict[str, tuple[Callable[[Disaster], LoadFaces | None], int]] = {
         3,
     ),
     "a value that is no number": (
-        partial(refused_with_the_row, body="SET NEW.confidence = CAST(NEW.embedding AS DOUBLE)"),
+        partial(refused_with_the_row, body="SET NEW.confidence = NEW.embedding"),
         1,
     ),
     "a photo server that refuses everyone": (refused_by_the_photo_server, 1),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.files import sha256_of
-from app.errors import WeightsUnavailable
+from app.errors import SettingsError, WeightsUnavailable
 from app.faces.weights import WeightsFile, WeightsStore, describe_weights
 from tests.support.webserver import PhotoServer
 
@@ -105,6 +105,32 @@ def test_the_mirror_is_tried_first(server: PhotoServer, home: Path) -> None:
     file = WeightsFile("Net", "net.onnx", ("http://127.0.0.1:9/net.onnx",))
     WeightsStore(mirror=server.base_url).ensure(file, accept)
     assert server.count("/net.onnx") == 1
+
+
+def test_a_token_of_the_mirror_goes_behind_the_file_s_name_and_is_not_shown(
+    server: PhotoServer, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = WeightsFile("Net", "net.onnx", ("http://127.0.0.1:9/net.onnx",))
+    WeightsStore(mirror=f"{server.base_url}/?sig=S3creta").ensure(file, accept)
+    assert server.requests == ["/net.onnx?sig=S3creta"]
+    (home / "net.onnx").unlink()
+    with pytest.raises(WeightsUnavailable) as failed:
+        WeightsStore(mirror="http://127.0.0.1:9/?sig=S3creta").ensure(file, accept)
+    assert "S3creta" not in f"{failed.value} {caplog.text}"
+
+
+def test_a_dead_proxy_is_named_beside_the_address(
+    server: PhotoServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HTTP_PROXY", "http://ana:S3creta@127.0.0.1:9")
+    with pytest.raises(WeightsUnavailable) as failed:
+        WeightsStore().ensure(file_on(server), accept)
+    assert str(failed.value).endswith(f"{server.base_url}/net.onnx (por el proxy 127.0.0.1:9, de HTTP_PROXY)")
+    monkeypatch.setenv("HTTP_PROXY", "socks://127.0.0.1:9")
+    with pytest.raises(SettingsError, match="No se puede usar el proxy que nombra HTTP_PROXY"):
+        WeightsStore().ensure(file_on(server), accept)
 
 
 def test_the_mirror_may_be_a_folder(home: Path, tmp_path: Path) -> None:

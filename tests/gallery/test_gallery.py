@@ -11,6 +11,7 @@ import pytest
 from app.core.database import Database
 from app.gallery.erasure import erase
 from app.gallery.gallery import Gallery, open_for_writing
+from app.gallery.tables import open_table
 from app.records import CrewMember, EmbeddingSpec, Photo, Version
 from tests.support.databases import Row, run_sql
 
@@ -33,7 +34,7 @@ TABLES = {"face_embeddings": "crew_id", "face_vectors": "crew_id", "face_photos"
 @pytest.fixture
 def gallery(database: Database) -> Gallery:
     """Return a gallery with ROWS and their rows in all other tables."""
-    opened = open_for_writing(database, CONTRACT, "reglas", NOW)
+    opened = open_for_writing(database, open_table(database), CONTRACT, "reglas", NOW)
     insert = "INSERT INTO face_embeddings (id, crew_id, embedding, modelo, imagen_path, active) VALUES (:a, :b, '[1]', "
     fill(database, f"{insert}:c, :d, :e)", *ROWS)
     vectors = "INSERT INTO face_vectors (embedding_id, crew_id, contract, sha256) VALUES (:a, :b, 'digest', 'ab')"
@@ -202,7 +203,7 @@ def test_ids_may_be_numbers(database: Database) -> None:
     number = "INT AUTO_INCREMENT PRIMARY KEY" if database.is_mysql else "INTEGER PRIMARY KEY"
     others = "embedding TEXT, modelo TEXT, confidence FLOAT, imagen_path TEXT, active INT"
     run_sql(database, f"CREATE TABLE face_embeddings (id {number}, crew_id INT, {others})")
-    opened = open_for_writing(database, CONTRACT, "reglas", NOW)
+    opened = open_for_writing(database, open_table(database), CONTRACT, "reglas", NOW)
     fill(database, "INSERT INTO face_embeddings (id, crew_id) VALUES (:a, :b)", (1, 7), (2, 71), (3, 7), (4, 8))
     assert erase(database, opened.table, ["07"]) == (0, 0)
     assert erase(database, opened.table, ["7"]) == (2, 0)
@@ -215,7 +216,7 @@ def test_ids_may_be_numbers(database: Database) -> None:
 
 def test_active_rows_that_cannot_be_compared_with_this_contract_s_are_found(gallery: Gallery) -> None:
     for contract in (CONTRACT, OTHER_WEIGHTS, OTHER_DETECTOR):
-        open_for_writing(gallery.database, contract, "", NOW).provenance.declare(NOW)
+        open_for_writing(gallery.database, open_table(gallery.database), contract, "", NOW).provenance.declare(NOW)
     made = ((1, CONTRACT), (2, OTHER_WEIGHTS), (3, OTHER_WEIGHTS), (4, OTHER_DETECTOR))
     update = "UPDATE face_vectors SET contract = :a WHERE embedding_id = :b"
     fill(gallery.database, update, *((contract.digest, row_id) for row_id, contract in made))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import MetaData, Table, inspect
 from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.schema import CreateTable
 
 from app.core.database import REFUSED_ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable
 from app.gallery.reading import DENIED, DENIED_ADVICE
 from app.gallery.tables import (
+    ACCEPTED,
     ATTEMPTS,
     CONTRACTS,
     FIRST_VERSION,
+    NO_TRANSACTIONS,
     PHOTOS,
     RUNS,
     VECTORS,
@@ -33,7 +38,7 @@ from tests.support.databases import run_sql
 from tests.support.mariadb import MariaDb
 from tests.support.together import all_at_once
 
-TABLES = (PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)
+TABLES = (ACCEPTED, PHOTOS, VECTORS, CONTRACTS, ATTEMPTS, RUNS, VERSIONS)
 
 
 def statements(database: Database) -> list[str]:
@@ -50,9 +55,10 @@ def described(database: Database) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
-def kind_of(table: Table, column: str) -> str:
+def kind_of(database: Database, table: Table, column: str) -> str:
     """A type as both the definition and the database name it."""
-    name = str(table.c[column].type).split(" COLLATE")[0].replace("DECIMAL", "NUMERIC").replace("TINYINT", "BOOLEAN")
+    name = table.c[column].type.compile(database.engine.dialect).split(" COLLATE")[0].replace("DECIMAL", "NUMERIC")
+    name = re.sub(r"^(?:BOOL|TINYINT)\b", "BOOLEAN", name)
     return re.sub(r"^MEDIUM(?=BLOB)|(?<=INT)\(\d+\)|(?<=INTEGER)\(\d+\)|(?<=BOOLEAN)\(\d+\)", "", name)
 
 
@@ -62,8 +68,8 @@ def assert_as_defined(database: Database) -> None:
         found = Table(defined.name, MetaData(), autoload_with=database.engine)
         names = [column.name for column in defined.columns]
         assert sorted(found.c.keys()) == sorted(names), defined.name
-        kinds = {name: kind_of(found, name) for name in names}
-        assert kinds == {name: kind_of(defined, name) for name in names}, defined.name
+        kinds = {name: kind_of(database, found, name) for name in names}
+        assert kinds == {name: kind_of(database, defined, name) for name in names}, defined.name
         assert [column.name for column in found.primary_key] == [column.name for column in defined.primary_key]
 
 
@@ -150,6 +156,37 @@ def test_in_sqlite_a_creation_that_fails_leaves_nothing_behind(sqlite_database: 
     run_sql(sqlite_database, "DROP INDEX face_vectors")
     open_own_tables(sqlite_database)
     assert_as_defined(sqlite_database)
+
+
+@pytest.fixture
+def server_of_myisam(mariadb: MariaDb) -> Iterator[None]:
+    """Let the server make tables without transactions where a statement does not say otherwise."""
+    mariadb.execute("SET GLOBAL default_storage_engine = MyISAM")
+    yield
+    mariadb.execute("SET GLOBAL default_storage_engine = InnoDB")
+
+
+def test_all_tables_have_transactions_whatever_the_server_s_usual_engine(
+    server_of_myisam: None, mariadb_database: Database
+) -> None:
+    run_sql(mariadb_database, "CREATE TABLE other (n INT)")
+    open_table(mariadb_database)
+    open_own_tables(mariadb_database)
+    query = "SELECT engine, COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() GROUP BY engine"
+    assert sorted(run_sql(mariadb_database, query)) == [("InnoDB", 1 + len(TABLES)), ("MyISAM", 1)]
+
+
+def test_a_run_says_which_tables_have_no_transactions(
+    mariadb_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_table(mariadb_database)
+    open_own_tables(mariadb_database)
+    for name in ("face_embeddings", "face_runs"):
+        run_sql(mariadb_database, f"ALTER TABLE {name} ENGINE = MyISAM")
+    with caplog.at_level(logging.WARNING, logger="app.gallery.tables"):
+        open_table(mariadb_database)
+    said = "La tabla {} es de motor MyISAM, sin transacciones: " + NO_TRANSACTIONS
+    assert sorted(caplog.messages) == [said.format("face_embeddings"), said.format("face_runs")]
 
 
 def test_names_of_any_language_are_recorded_in_a_database_of_another_alphabet(
@@ -262,32 +299,65 @@ def test_nothing_is_printed_for_tables_that_are_up_to_date() -> None:
     assert list(pending_statements(VERSION + 1, mysql.dialect())) == []
 
 
-def older_tables(database: Database) -> None:
-    """Make the tables of version 3, which knew no stage."""
+def older_tables(database: Database, version: int) -> None:
+    """Make the tables of a former version: 3 knew no stage, 4 took only ids below 2^31, 5 had no accepted pairs."""
     open_own_tables(database)
-    run_sql(database, "ALTER TABLE face_photos DROP COLUMN stage")
-    run_sql(database, "UPDATE face_schema SET version = 3")
+    run_sql(database, "DROP TABLE face_accepted_pairs")
+    if database.is_mysql and version < 5:
+        run_sql(database, "ALTER TABLE face_vectors MODIFY COLUMN embedding_id INTEGER NOT NULL")
+    if version == 3:
+        run_sql(database, "ALTER TABLE face_photos DROP COLUMN stage")
+    run_sql(database, f"UPDATE face_schema SET version = {version}")  # noqa: S608
     run_sql(database, "INSERT INTO face_photos (crew_id, code) VALUES ('1', 'no_face')")
+    run_sql(database, "INSERT INTO face_vectors (embedding_id, crew_id) VALUES (7, '1')")
 
 
-def test_tables_of_the_release_before_are_changed_and_keep_their_rows(database: Database) -> None:
-    older_tables(database)
-    printed = list(pending_statements(3, database.engine.dialect))
+NEW_COLUMN = "ALTER TABLE face_photos ADD COLUMN stage VARCHAR(20)"
+NEW_TYPE = "ALTER TABLE face_vectors MODIFY COLUMN embedding_id BIGINT UNSIGNED NOT NULL"
+
+
+@pytest.mark.parametrize("version", range(FIRST_VERSION, VERSION))
+def test_tables_of_each_former_version_are_changed_and_keep_their_rows(database: Database, version: int) -> None:
+    older_tables(database, version)
+    printed = list(pending_statements(version, database.engine.dialect))
     assert printed == [
-        "ALTER TABLE face_photos ADD COLUMN stage VARCHAR(20)",
+        *([NEW_COLUMN] if version == 3 else []),
+        *([NEW_TYPE] if database.is_mysql and version < 5 else []),  # SQLite has one type for all whole numbers
+        str(CreateTable(ACCEPTED, if_not_exists=True).compile(dialect=database.engine.dialect)).strip(),
         f"INSERT INTO face_schema (version) VALUES ({VERSION})",  # noqa: S608
     ]
     open_own_tables(database)
     assert run_sql(database, "SELECT crew_id, code, stage FROM face_photos") == [("1", "no_face", None)]
+    assert run_sql(database, "SELECT embedding_id, crew_id FROM face_vectors") == [(7, "1")]
+    assert read_version(database) == VERSION
+    assert_as_defined(database)
+
+
+@pytest.mark.parametrize("version", range(FIRST_VERSION, VERSION))
+def test_the_printed_changes_run_by_hand_do_the_same(database: Database, version: int) -> None:
+    older_tables(database, version)
+    for statement in pending_statements(version, database.engine.dialect):
+        run_sql(database, statement)
+    assert_as_defined(database)
     assert read_version(database) == VERSION
 
 
-def test_a_change_that_a_run_was_cut_short_in_is_completed(database: Database) -> None:
-    """MySQL commits the new column before the version is written."""
-    older_tables(database)
-    run_sql(database, "ALTER TABLE face_photos ADD COLUMN stage VARCHAR(20)")
-    open_own_tables(database)
-    assert read_version(database) == VERSION
+@pytest.mark.parametrize("done", [1, 2])
+def test_changes_that_a_run_was_cut_short_in_are_completed(mariadb_database: Database, done: int) -> None:
+    """MySQL commits each change before the version is written."""
+    older_tables(mariadb_database, 3)
+    for statement in [NEW_COLUMN, NEW_TYPE][:done]:
+        run_sql(mariadb_database, statement)
+    open_own_tables(mariadb_database)
+    assert read_version(mariadb_database) == VERSION
+    assert_as_defined(mariadb_database)
+
+
+def test_the_row_of_a_vector_may_have_any_id_that_a_table_can_give(mariadb_database: Database) -> None:
+    open_own_tables(mariadb_database)
+    largest = 2**64 - 1
+    run_sql(mariadb_database, f"INSERT INTO face_vectors (embedding_id, crew_id) VALUES ({largest}, '1')")  # noqa: S608
+    assert run_sql(mariadb_database, "SELECT embedding_id FROM face_vectors") == [(largest,)]
 
 
 @pytest.mark.parametrize("version", range(1, FIRST_VERSION))

@@ -12,7 +12,7 @@ from app.core.database import Database
 from app.errors import DatabaseUnavailable
 from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
-from app.gallery.tables import METADATA, VERSION, open_own_tables, open_table
+from app.gallery.tables import METADATA, VERSION, find_table, open_own_tables, open_table
 from app.records import EmbeddingSpec
 from tests.conftest import OpenDatabase
 from tests.support.databases import run_sql
@@ -46,7 +46,7 @@ ONE_ROW = ({"1": (True, False, 2)}, 1, {"Dlib"}, [1], *NOTHING[4:])
 
 
 def test_an_empty_database_reads_as_an_empty_gallery_and_stays_empty(database: Database) -> None:
-    assert everything(open_for_reading(database, SPEC, NOW)) == NOTHING
+    assert everything(open_for_reading(database, find_table(database), SPEC, NOW)) == NOTHING
     assert inspect(database.engine).get_table_names() == []
 
 
@@ -60,25 +60,25 @@ def test_another_program_s_rows_are_read_whichever_of_our_tables_is_missing(
         open_own_tables(database)
         run_sql(database, f"DROP TABLE {missing}")
     before = inspect(database.engine).get_table_names()
-    assert everything(open_for_reading(database, SPEC, NOW)) == ONE_ROW
+    assert everything(open_for_reading(database, find_table(database), SPEC, NOW)) == ONE_ROW
     assert inspect(database.engine).get_table_names() == before
 
 
 def test_reading_makes_no_file(open_database: OpenDatabase, tmp_path: Path) -> None:
     database = open_database(DB_URL=f"sqlite:///{tmp_path}/no.db")
-    assert everything(open_for_reading(database, SPEC, NOW)) == NOTHING
+    assert everything(open_for_reading(database, find_table(database), SPEC, NOW)) == NOTHING
     assert list(tmp_path.glob("no.db*")) == []
 
 
 def test_what_a_run_wrote_is_read(database: Database) -> None:
-    written = open_for_writing(database, SPEC, "reglas", NOW)
+    written = open_for_writing(database, open_table(database), SPEC, "reglas", NOW)
     run_sql(database, ROWS)
     written.provenance.declare(NOW)
-    assert everything(open_for_reading(database, SPEC, NOW)) == everything(written)
+    assert everything(open_for_reading(database, find_table(database), SPEC, NOW)) == everything(written)
 
 
 def test_tables_of_a_newer_program_are_not_read(database: Database) -> None:
-    open_for_writing(database, SPEC, "reglas", NOW)
+    open_for_writing(database, open_table(database), SPEC, "reglas", NOW)
     run_sql(database, f"INSERT INTO face_schema (version) VALUES ({VERSION + 1})")  # noqa: S608
     with pytest.raises(DatabaseUnavailable, match="son de una versión más nueva del programa"):
-        open_for_reading(database, SPEC, NOW)
+        open_for_reading(database, find_table(database), SPEC, NOW)

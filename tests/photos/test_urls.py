@@ -23,6 +23,10 @@ NAMES = [
     ("%2e%2e", "%252e%252e"),
     ("~a_b-c.jpg", "~a_b-c.jpg"),
     ("Captura 10.30\u202fa.m.jpg", "Captura%2010.30%E2%80%AFa.m.jpg"),  # macOS writes this space
+    ("\u200eFOTO-2026-01-02.jpg", "%E2%80%8EFOTO-2026-01-02.jpg"),  # messengers write this mark
+    ("می\u200cخواهم.jpg", "%D9%85%DB%8C%E2%80%8C%D8%AE%D9%88%D8%A7%D9%87%D9%85.jpg"),
+    ("👩\u200d🎓.jpg", "%F0%9F%91%A9%E2%80%8D%F0%9F%8E%93.jpg"),
+    ("\ufeffa\u00adb\u2060c\u200f\u202e.jpg", "%EF%BB%BFa%C2%ADb%E2%81%A0c%E2%80%8F%E2%80%AE.jpg"),
     ("pen\u0303a.jpg", "pen%CC%83a.jpg"),  # macOS writes ñ as two characters
 ]
 REFUSED = ["", ".", "..", "/", "a/b.jpg", "../a.jpg", "..\\a.jpg", "a\nb.jpg", "a\x00.jpg", "a\x7f.jpg", "a\u2028b.jpg"]
@@ -49,6 +53,8 @@ def test_a_name_that_is_not_one_segment_is_refused(name: str) -> None:
         ("http://ana@h/img", "http://h/img/7/a.jpg"),
         ("http://ana:p%40s@h", "http://h/7/a.jpg"),
         ("http://h/a@b", "http://h/a@b/7/a.jpg"),
+        ("http://h/img?sig=S3creta/", "http://h/img/7/a.jpg"),
+        ("http://ana:S3creta@h?v=1", "http://h/7/a.jpg"),
         ("file:///fotos", "file:///fotos/7/a.jpg"),
     ],
 )

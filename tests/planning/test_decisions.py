@@ -30,7 +30,16 @@ from app.planning.decisions import (
     recalled,
 )
 from app.planning.rules import Rules
-from app.records import ANSWER_CHANGED, ANSWER_GONE, ANSWER_SAME, ANSWER_UNKNOWN, ANSWER_UNREACHABLE, CrewMember, Failed
+from app.records import (
+    ANSWER_CHANGED,
+    ANSWER_FORBIDDEN,
+    ANSWER_GONE,
+    ANSWER_SAME,
+    ANSWER_UNKNOWN,
+    ANSWER_UNREACHABLE,
+    CrewMember,
+    Failed,
+)
 
 NOW = datetime(2026, 3, 2, 3, 0)
 SECOND, HOUR, RECHECK = timedelta(seconds=1), timedelta(hours=1), timedelta(hours=20)
@@ -53,7 +62,7 @@ LATER = replace(NOT_FOUND, tried_at=NOW - HOUR + SECOND)
 UNAVAILABLE = replace(NO_FACE, code="photo_unavailable", tried_at=NOW)
 
 SUSPECT, KILLER = CrashSuspect(URL, 1), CrashSuspect(URL, 2)
-ANSWERS = (ANSWER_SAME, ANSWER_CHANGED, ANSWER_UNKNOWN, ANSWER_GONE, ANSWER_UNREACHABLE)
+ANSWERS = (ANSWER_SAME, ANSWER_CHANGED, ANSWER_UNKNOWN, ANSWER_GONE, ANSWER_FORBIDDEN, ANSWER_UNREACHABLE)
 
 NO_ROW = "no tiene embedding activo"
 FORCED = "se pidió regenerar (--force)"
@@ -155,6 +164,7 @@ BY_ANSWER = [
             ANSWER_CHANGED: (CHANGED, "la foto cambió en el servidor"),
             ANSWER_UNKNOWN: (UNCHANGED, NO_VOICE),
             ANSWER_GONE: (CHANGED, "la foto ya no está en el servidor"),
+            ANSWER_FORBIDDEN: (CHANGED, "el servidor ya no deja ver la foto"),
             ANSWER_UNREACHABLE: (UNCHANGED, NO_ANSWER),
         },
     ),
@@ -165,6 +175,7 @@ BY_ANSWER = [
             ANSWER_CHANGED: (CHANGED, "la foto cambió en el servidor"),
             ANSWER_UNKNOWN: (REACTIVATE, f"volvió al padrón; {NO_VOICE}"),
             ANSWER_GONE: (CHANGED, "la foto ya no está en el servidor"),
+            ANSWER_FORBIDDEN: (CHANGED, "el servidor ya no deja ver la foto"),
             ANSWER_UNREACHABLE: (REACTIVATE, f"volvió al padrón; {NO_ANSWER}"),
         },
     ),
@@ -175,7 +186,8 @@ BY_ANSWER = [
             ANSWER_CHANGED: (RETRY, "la foto falló, y puede ser otra"),
             ANSWER_UNKNOWN: (RETRY, "la foto falló, y puede ser otra"),
             ANSWER_GONE: (RETRY, "la foto falló, y puede ser otra"),
-            ANSWER_UNREACHABLE: (KNOWN_FAILURE, "la foto falló y no ha cambiado"),
+            ANSWER_FORBIDDEN: (RETRY, "la foto falló, y puede ser otra"),
+            ANSWER_UNREACHABLE: (KNOWN_FAILURE, "la foto falló, y el servidor no respondió si ahora es otra"),
         },
     ),
 ]

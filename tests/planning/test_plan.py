@@ -19,6 +19,7 @@ from app.planning.planner import PROBED, Planner
 from app.planning.rules import Rules
 from app.records import (
     ANSWER_CHANGED,
+    ANSWER_FORBIDDEN,
     ANSWER_GONE,
     ANSWER_SAME,
     ANSWER_UNKNOWN,
@@ -138,13 +139,16 @@ def test_what_the_server_said_is_in_the_plan_where_it_counts_as_a_check() -> Non
         "3": Answer(ANSWER_UNKNOWN),
         "4": Answer(ANSWER_CHANGED, SAID),
         "5": Answer(ANSWER_GONE),
-        "6": Answer(ANSWER_UNREACHABLE),
+        "6": Answer(ANSWER_UNREACHABLE, detail="tarda"),
+        "7": Answer(ANSWER_FORBIDDEN, detail="el servidor respondió 403"),
     }
-    survey = knowing(crew(*range(1, 7)), {number: row(number) for number in range(1, 7)})
-    assert plan_of(survey, lambda member, _: answers[member.crew_id]).versions == {
+    survey = knowing(crew(*range(1, 8)), {number: row(number) for number in range(1, 8)})
+    plan = plan_of(survey, lambda member, _: answers[member.crew_id])
+    assert plan.versions == {
         **{"1": SAID, "2": SAID},
         "3": Version(),  # it is there, and was asked about
     }
+    assert (plan.asked, plan.unchecked) == (7, {"6": "tarda"})
 
 
 def test_rows_of_another_program_that_count_as_current_are_strangers() -> None:
@@ -280,13 +284,15 @@ def test_up_to_a_twentieth_or_one_may_be_deleted_at_once(known: int, purged: int
 # ---------------------------------------------------------------------------------------------------- a sick server
 
 
-def ask_with(unreachable: set[int]) -> tuple[Callable[[CrewMember, Version], Answer], list[str]]:
+def ask_with(
+    unreachable: set[int], kind: str = ANSWER_UNREACHABLE
+) -> tuple[Callable[[CrewMember, Version], Answer], list[str]]:
     """A server that does not answer these of the questions, counted from 1, and whom it was asked about."""
     asked: list[str] = []
 
     def ask(member: CrewMember, version: Version) -> Answer:
         asked.append(member.crew_id)
-        return Answer(ANSWER_UNREACHABLE) if len(asked) in unreachable else SAME
+        return Answer(kind, detail="tarda") if len(asked) in unreachable else SAME
 
     return ask, asked
 
@@ -294,12 +300,14 @@ def ask_with(unreachable: set[int]) -> tuple[Callable[[CrewMember, Version], Ans
 EVERYBODY = knowing(crew(*range(100)), gallery_of(100))
 
 
-def test_a_server_that_leaves_three_of_the_first_four_questions_unanswered_is_down() -> None:
-    ask, _ = ask_with(set(range(1, 16)))
+@pytest.mark.parametrize("kind", [ANSWER_UNREACHABLE, ANSWER_FORBIDDEN])
+def test_a_server_that_leaves_three_of_the_first_four_questions_unanswered_is_down(kind: str) -> None:
+    ask, _ = ask_with(set(range(1, 16)), kind)
     leaving_one = knowing(crew(*range(1, 100)), gallery_of(100))
     plan = plan_of(leaving_one, ask, threads=1)
-    assert str(plan.implausible) == "El servidor de fotos no respondió 15 de 20 veces"
-    assert plan.counts == {UNCHANGED: 99, DEACTIVATE: 1}  # departed people need no photo
+    assert str(plan.implausible) == "El servidor de fotos no respondió bien 15 de 20 veces (la última: tarda)"
+    # Departed people need no photo.
+    assert plan.of(DEACTIVATE) and (kind == ANSWER_FORBIDDEN or plan.counts == {UNCHANGED: 99, DEACTIVATE: 1})
 
 
 @pytest.mark.parametrize("unreachable", [set(range(1, 15)), set(range(PROBED + 1, 2 * PROBED))])
@@ -313,7 +321,7 @@ def test_a_server_that_answers_enough_of_the_first_questions_is_asked_all(unreac
 def test_a_server_that_stops_answering_later_is_asked_no_further() -> None:
     ask, _ = ask_with(set(range(41, 101)))
     plan = plan_of(EVERYBODY, ask, threads=1)
-    assert str(plan.implausible) == "El servidor de fotos no respondió 20 de 60 veces"
+    assert str(plan.implausible) == "El servidor de fotos no respondió bien 20 de 60 veces (la última: tarda)"
 
 
 def test_few_questions_make_no_suspicion() -> None:
@@ -324,6 +332,17 @@ def test_few_questions_make_no_suspicion() -> None:
 def test_with_mass_changes_allowed_nothing_is_implausible() -> None:
     ask, _ = ask_with(set(range(1, 101)))
     assert plan_of(EVERYBODY, ask, ALLOWED).counts == {UNCHANGED: 100}
+
+
+def test_a_question_that_a_stop_breaks_off_is_no_failed_check() -> None:
+    stop = threading.Event()
+
+    def ask(member: CrewMember, version: Version) -> Answer:
+        stop.set()
+        return Answer(ANSWER_UNREACHABLE)
+
+    plan = plan_of(EVERYBODY, ask, stop=stop, threads=1)
+    assert (plan.asked, plan.unchecked) == (0, {})
 
 
 def test_told_to_stop_it_asks_no_further() -> None:

@@ -16,6 +16,9 @@ from app.reports.console_progress import ConsoleProgress
 RULES = Rules("Facenet512", "c1", 512, "j1", datetime(2026, 11, 22), timedelta(hours=20))
 ANA = CrewMember("1\n", "a.jpg", "Ana")
 LEAVING = Plan([Decision("deactivate", "se fue", Case(ANA, "u"))])
+UNCHECKED = "no se pudieron comprobar en el servidor, y sus embeddings quedan como estaban"
+UNCHECKED_ONE = "no se pudo comprobar en el servidor, y su embedding queda como estaba"
+WHY = "(la última: ya no)"
 GOODBYE = "👋 1 persona ya no está activa en el padrón: se desactivará."
 
 
@@ -43,16 +46,29 @@ def told(console: Console, *outcomes: Outcome) -> list[str]:
     return printed(console)
 
 
-def test_on_a_pipe_the_check_is_one_line_when_it_is_done(console: Console) -> None:
+@pytest.mark.parametrize(
+    ("asked", "unchecked", "lines"),
+    [
+        (3, {}, ["🔎 3 fotos comprobadas en el servidor"]),
+        (1, {}, ["🔎 1 foto comprobada en el servidor"]),
+        (
+            3,
+            {"7": "tarda", "8": "ya no"},
+            ["🔎 1 foto comprobada en el servidor", f"⚠️  2 fotos {UNCHECKED}: 7, 8 {WHY}"],
+        ),
+        (1, {"7": "ya no"}, [f"⚠️  1 foto {UNCHECKED_ONE}: 7 {WHY}"]),
+        (0, {}, []),
+    ],
+)
+def test_on_a_pipe_the_check_is_told_when_it_is_done(
+    console: Console, asked: int, unchecked: dict[str, str], lines: list[str]
+) -> None:
+    """A check that failed is no check."""
     with ConsoleProgress(console) as progress:
-        for done in (1, 2, 3):
-            progress.checking(done, 3)
-    assert printed(console) == ["🔎 3 fotos comprobadas en el servidor"]
-
-
-def test_of_one_photo_the_line_is_in_the_singular(console: Console) -> None:
-    ConsoleProgress(console).checking(1, 1)
-    assert printed(console) == ["🔎 1 foto comprobada en el servidor"]
+        for done in range(1, asked + 1):
+            progress.checking(done, asked)
+        progress.planned(Plan([], asked=asked, unchecked=unchecked), RULES)
+    assert printed(console) == lines
 
 
 def test_on_a_terminal_the_check_is_a_bar_that_goes_away(terminal: Console) -> None:

@@ -16,6 +16,7 @@ from app.runs.result import RunCounts
 COUNTS = RunCounts(
     stored=7, failed=3, skipped=5, interrupted=1, seconds=2.5, by_code={"no_face": 2, "bad_name": 1},
     stages_ms={"download": 12.5, "embed": 40}, recalled=2, changes={"deactivated": 2},
+    unchecked=2, checks={"answered": 5, "failed": 3, "downloaded_again": 1},
 )  # fmt: skip
 ENDED = 1_790_000_000.5
 
@@ -43,8 +44,12 @@ def test_all_that_is_known_of_a_run(tmp_path: Path) -> None:
         "last_run_people{stored}": 7,
         "last_run_people{failed}": 1,
         "last_run_people{failed_before}": 2,
-        "last_run_people{skipped}": 4,
+        "last_run_people{skipped}": 2,
         "last_run_people{interrupted}": 1,
+        "last_run_people{unchecked}": 2,
+        "last_run_photo_checks{answered}": 5,
+        "last_run_photo_checks{failed}": 3,
+        "last_run_photo_checks{downloaded_again}": 1,
         "last_run_failures{no_face}": 2,
         "last_run_failures{bad_name}": 1,
         "last_run_stage_seconds{download}": 0.0125,

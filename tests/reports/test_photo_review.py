@@ -81,7 +81,13 @@ def test_every_error_has_its_group() -> None:
     groups: dict[str, set[str]] = {}
     for entry in review(*outcomes).entries:
         groups.setdefault(entry.kind, set()).add(entry.code)
-    assert groups.pop("technical") == {"photo_unavailable", "bad_vector", "row_refused", "unexpected"}
+    assert groups.pop("technical") == {
+        "photo_forbidden",
+        "photo_unavailable",
+        "bad_vector",
+        "row_refused",
+        "unexpected",
+    }
     assert groups.pop("shared") == {"shared_photo"}
     assert groups.keys() == {"retake"}
     assert "set_aside" in groups["retake"]
@@ -204,5 +210,5 @@ def test_scores_are_gathered_by_component_from_everybody_who_was_assessed() -> N
 
 def test_control_characters_of_the_roster_are_shown_and_do_nothing() -> None:
     (entry,) = review(Failed(CrewMember("1\n2", "a\x1b.jpg", "Ana\u202e"), "detect", "no_face", "\x00")).entries
-    assert (entry.crew_id, entry.photo_name, entry.full_name) == ("1\\n2", "a\\x1b.jpg", "Ana\\u202e")
+    assert (entry.crew_id, entry.photo_name, entry.full_name) == ("1\\n2", "a\\x1b.jpg", "Ana<U+202E>")
     assert entry.detail == "\\x00"

@@ -128,6 +128,7 @@ def test_the_document_has_every_kind_and_every_decision() -> None:
         [Decision("new", "no tiene", Case(member, "u")), decision("known_failure", "2", "no ha cambiado")],
         blocked=["demasiados"],
         seconds_each=2.5,
+        passed_over=["1/\udcff.xmp"],
     )
     document = plan_document(plan)
     orjson.dumps(document)
@@ -136,6 +137,8 @@ def test_the_document_has_every_kind_and_every_decision() -> None:
             "counts": dict.fromkeys(KINDS, 0) | {"new": 1, "known_failure": 1},
             "seconds": 2.5,
             "blocked": ["demasiados"],
+            "unchecked": {},
+            "passed_over": ["1/\\udcff.xmp"],
             "members": [
                 {"crew_id": "\\udcff", "full_name": "Ana", "action": "new", "reason": "no tiene", "code": None},
                 {

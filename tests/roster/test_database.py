@@ -82,6 +82,23 @@ def test_tables_and_columns_may_have_any_names(database: Database) -> None:
     assert found == [CrewMember("7", "f.jpg", "Ana Paz")]
 
 
+def test_the_table_may_be_named_with_its_database(database: Database) -> None:
+    create_roster(database, ROWS)
+    base = database.url.database if database.is_mysql else "main"
+    assert roster(database, ROSTER_TABLE=f"{base}.tripulantes").active() == roster(database).active()
+    error = unavailable(database, ROSTER_TABLE=f"{base}.personal")
+    assert str(error).endswith(f": no existe la tabla {base}.personal. Existen: tripulantes")
+
+
+def test_a_broken_view_is_said_in_either_kind_of_database(database: Database) -> None:
+    create_roster(database, ROWS)
+    run_sql(database, "CREATE VIEW personal AS SELECT * FROM tripulantes")
+    run_sql(database, "DROP TABLE tripulantes")
+    error = unavailable(database, ROSTER_TABLE="personal")
+    assert "SQL:" not in str(error)
+    assert "personal" in str(error) or "tripulantes" in str(error)
+
+
 def test_the_roster_may_be_a_view(database: Database) -> None:
     create_roster(database, ROWS)
     run_sql(database, "CREATE VIEW personal AS SELECT * FROM tripulantes WHERE crew_id < '789125'")
@@ -187,8 +204,9 @@ def unavailable(database: Database, **settings: str) -> DatabaseUnavailable:
 def test_a_missing_table_is_named_and_what_exists_instead(database: Database) -> None:
     create_roster(database, ROWS)
     run_sql(database, "CREATE TABLE aviones (n INT)")
+    run_sql(database, "CREATE VIEW personal AS SELECT * FROM tripulantes")
     error = unavailable(database, ROSTER_TABLE="tripulante")
-    assert str(error).endswith(": no existe la tabla tripulante. Existen: aviones, tripulantes")
+    assert str(error).endswith(": no existe la tabla tripulante. Existen: aviones, personal, tripulantes")
     assert error.advice == "Corrija ROSTER_TABLE en .env, o el permiso SELECT del usuario."
 
 
@@ -226,5 +244,6 @@ def test_a_missing_right_to_read_is_named(
     where = f"127.0.0.1:{mariadb.port}, base {mariadb_name}, usuario lola"
     assert f"{where}: 1142 (42000): " in str(error)
     assert "command denied to user 'lola'" in str(error)
-    assert f"`{mariadb_name}`.`tripulantes`" in str(error)
+    named = f"`{mariadb_name}`.`tripulantes`" if mariadb.is_mariadb else "table 'tripulantes'"
+    assert named in str(error)
     assert error.advice == ADVICE[TABLE_DENIED]

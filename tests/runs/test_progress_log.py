@@ -38,7 +38,7 @@ def test_how_far_it_is_and_that_nothing_came(caplog: pytest.LogCaptureFixture) -
     progress.outcome(Stored(MEMBER, 1))
     progress.write_line()
     assert lines(caplog) == [
-        "Fotos comprobadas en el servidor: van 3 de 9; R",
+        "Preguntas al servidor de fotos: van 3 de 9; R",
         "Fotos procesadas: van 1 de 3; R",
         "Fotos procesadas: van 1 de 3; ninguna desde la última línea",
     ]

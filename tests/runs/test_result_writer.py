@@ -14,6 +14,7 @@ from app.errors import DatabaseUnavailable, RunError
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery, open_for_writing
 from app.gallery.photo_records import PhotoRecord
+from app.gallery.tables import open_table
 from app.planning.decisions import NEW, Case, Decision
 from app.records import CrewMember, Failed, Photo, Skipped, Stored, Version
 from app.runs.result_writer import AT_ONCE, ResultWriter
@@ -29,7 +30,7 @@ YESTERDAY = NOW - timedelta(days=1)
 
 @pytest.fixture
 def gallery(database: Database) -> Gallery:
-    return open_for_writing(database, SPEC, "rules1", NOW)
+    return open_for_writing(database, open_table(database), SPEC, "rules1", NOW)
 
 
 def url_of(number: int) -> str:
@@ -91,7 +92,7 @@ def test_when_no_member_can_be_marked_the_run_is_given_up_once_and_all_are_still
     open_database: OpenDatabase, tmp_path: Path
 ) -> None:
     database = open_database(DB_URL=f"sqlite:///{tmp_path / 'otra.db'}")
-    gallery = open_for_writing(database, SPEC, "rules1", NOW)
+    gallery = open_for_writing(database, open_table(database), SPEC, "rules1", NOW)
     run_sql(database, "DROP TABLE face_attempts")
     given_up: list[RunError] = []
     books = books_of(gallery, give_up=given_up.append)

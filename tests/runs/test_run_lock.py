@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -84,11 +84,49 @@ def test_a_dead_owner_blocks_no_run(database: Database, how: int) -> None:
     with another_process(database) as holder:
         os.kill(holder.pid, how)
         holder.wait()
-        deadline = time.monotonic() + 10  # the server takes a moment to see it
-        while open_lock(database).is_held() and time.monotonic() < deadline:
-            time.sleep(0.02)
         with holding_run_lock(database, NOW, forbid):
             pass
+
+
+def test_a_lock_is_waited_for_while_the_server_does_not_see_that_its_owner_died(mariadb_database: Database) -> None:
+    lock, dying = ServerLock(mariadb_database), ServerLock(mariadb_database)
+    assert dying.take()
+    seen = threading.Timer(1, dying.release)
+    seen.start()
+    assert lock.take()
+    seen.join()
+    lock.release()
+
+
+def test_beside_a_run_that_is_certainly_alive_none_waits(mariadb_database: Database) -> None:
+    lock, other = ServerLock(mariadb_database), ServerLock(mariadb_database)
+    asked: list[bool] = []
+
+    def owner_lives() -> bool:
+        asked.append(True)
+        return True
+
+    assert lock.take()
+    assert not other.take(owner_lives)
+    assert asked == [True]
+    lock.release()
+
+
+def test_only_a_process_of_this_host_is_certainly_alive(database: Database) -> None:
+    open_own_tables(database)
+    history = RunHistory(database)
+    with another_process(database) as holder:
+        assert history.lives_here(NOW)
+        database.transaction(lambda each: each.exec_driver_sql("UPDATE face_runs SET host = 'otro'"))
+        assert not history.lives_here(NOW)
+        database.transaction(
+            lambda each: each.exec_driver_sql(f"UPDATE face_runs SET host = '{socket.gethostname()}'")  # noqa: S608
+        )
+        holder.kill()
+        holder.wait()
+        assert not history.lives_here(NOW)
+    database.transaction(lambda each: each.exec_driver_sql(f"UPDATE face_runs SET pid = {os.getpid()}"))  # noqa: S608
+    assert not history.lives_here(NOW)
 
 
 def test_a_run_that_is_just_beginning_has_no_name_yet(database: Database) -> None:

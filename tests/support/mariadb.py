@@ -1,8 +1,9 @@
-"""Run a private MariaDB server on loopback, with its data in a given folder."""
+"""Run a private MariaDB server on loopback, with its data in a given folder; or use the one of TEST_MYSQL_URL."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -11,10 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, NullPool, create_engine
+import pytest
+from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
 HOST = "127.0.0.1"
@@ -33,9 +36,25 @@ OPTIONS = (
 
 @dataclass(frozen=True)
 class MariaDb:
-    """A running server; from this machine, root needs no password."""
+    """A running server, MariaDB or the one of TEST_MYSQL_URL; from this machine, root needs no password."""
 
     port: int
+
+    @cached_property
+    def version(self) -> str:
+        """What the server calls itself, such as `10.11.6-MariaDB` or `5.6.24`."""
+        return str(self.execute("SELECT VERSION()")[0][0])
+
+    @property
+    def is_mariadb(self) -> bool:
+        """False for MySQL."""
+        return "MariaDB" in self.version
+
+    def need_mysql(self, *oldest: int, of: str) -> None:
+        """Skip the test on a MySQL server older than this, which does not know `of`."""
+        numbers = tuple(int(number) for number in re.findall(r"\d+", self.version)[:3])
+        if not self.is_mariadb and numbers < oldest:
+            pytest.skip(f"MySQL {self.version}: {of} solo desde {'.'.join(map(str, oldest))}")
 
     def url(self, database: str = "", user: str = "root", password: str = "") -> URL:
         """Return the SQLAlchemy URL of one of its databases."""
@@ -51,9 +70,22 @@ class MariaDb:
 
     def create_user(self, name: str, password: str, *grants: str) -> None:
         """Create a user with a password and only these grants, such as `SELECT ON base.*`."""
-        self.execute(f"CREATE OR REPLACE USER {name}@'%' IDENTIFIED BY '{password}'")
+        # CREATE OR REPLACE USER is MariaDB's, and MySQL before 5.7 knows no DROP USER IF EXISTS.
+        if self.execute("SELECT 1 FROM mysql.user WHERE user = %(name)s", name=name):
+            self.execute(f"DROP USER {name}@'%'")
+        self.execute(f"CREATE USER {name}@'%' IDENTIFIED BY '{password}'")
         for grant in grants:
             self.execute(f"GRANT {grant} TO {name}@'%'")
+
+    def lock_out(self, name: str) -> None:
+        """Cut a user's connections, and let no more in. (ACCOUNT LOCK came with MySQL 5.7.)"""
+        self.execute(f"RENAME USER {name}@'%' TO fuera@'%'")
+        for (number,) in self.execute("SELECT id FROM information_schema.processlist WHERE user = %(name)s", name=name):
+            self.execute(f"KILL {number}")
+
+    def let_in(self, name: str) -> None:
+        """Undo `lock_out`."""
+        self.execute(f"RENAME USER fuera@'%' TO {name}@'%'")
 
 
 def find_program(name: str) -> str | None:
@@ -64,6 +96,17 @@ def find_program(name: str) -> str | None:
 def missing_programs() -> list[str]:
     """List the programs of the server that are not installed."""
     return [name for name in ("mariadb-install-db", "mariadbd") if find_program(name) is None]
+
+
+def given_server() -> MariaDb | None:
+    """Return the server that the environment variable TEST_MYSQL_URL names; None when it is not set."""
+    given = os.environ.get("TEST_MYSQL_URL")
+    if not given:
+        return None
+    url = make_url(given)
+    if (url.username, url.password, url.host) != ("root", None, HOST):
+        raise ValueError(f"TEST_MYSQL_URL: mysql://root@{HOST}:PUERTO, sin contraseña")
+    return MariaDb(url.port or 3306)
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from app.records import Image
 from tests.conftest import MakeSettings
 from tests.support.mariadb import MariaDb
 from tests.support.pictures import encode_picture, read_picture, write_picture
-from tests.support.webserver import MODIFIED, PhotoServer
+from tests.support.webserver import MODIFIED, NOT_ALLOWED, PhotoServer
 
 
 def test_each_kind_of_database_is_empty_and_writable(database: Database) -> None:
@@ -155,7 +155,7 @@ def test_the_web_server_counts_every_request_where_it_is_flaky(web: PhotoServer)
 
 def test_the_web_server_may_refuse_heads_show_a_page_or_be_down(web: PhotoServer) -> None:
     web.photos = {"7/foto.jpg": b"photo"}
-    web.head_allowed = False
+    web.head_status = NOT_ALLOWED
     answers = [ask(web, method)[:2] for method in ("HEAD", "GET")]
     web.login_page = b"<html>"
     answers += [ask(web, method, "/404/foto.jpg")[:2] for method in ("HEAD", "GET")]
@@ -175,3 +175,21 @@ def test_a_written_picture_reads_back(admiral: Image, tmp_path: Path) -> None:
     path = write_picture(tmp_path / "nueva" / "foto.png", admiral, "PNG")
     assert path.read_bytes() == encode_picture(admiral, "PNG")
     assert (read_picture(path) == admiral).all()
+
+
+def test_the_web_server_has_the_oddities_of_foreign_ones(web: PhotoServer) -> None:
+    """A query without which it gives nothing, a program that it refuses, another address, and a HEAD of its own."""
+    web.photos = {"7/foto.jpg": b"photo"}
+    web.query = "sig=x"
+    assert [ask(web, "GET", path)[0] for path in ("/7/foto.jpg", "/7/foto.jpg?sig=x")] == [403, 200]
+    web.query, web.refused_agents = None, {"odd": 406}
+    assert [ask(web, "GET", User_Agent=agent)[0] for agent in ("odd/1", "usual/1")] == [406, 200]
+    web.moved_to = "https://otro.example"
+    answer = requests.get(f"{web.base_url}/7/foto.jpg", allow_redirects=False, timeout=5)
+    assert (answer.status_code, answer.headers["Location"]) == (301, "https://otro.example/7/foto.jpg")
+    web.moved_to, web.head_length, web.hidden_from_head = "", 0, {"ETag"}
+    answer = requests.head(f"{web.base_url}/7/foto.jpg", timeout=5)
+    assert (answer.headers["Content-Length"], "ETag" in answer.headers) == ("0", False)
+    web.nodes = 2
+    tags = [requests.get(f"{web.base_url}/7/foto.jpg", timeout=5).headers["ETag"] for _ in range(3)]
+    assert (tags[0] == tags[2], tags[0] == tags[1]) == (True, False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import select
 import socket
 import ssl
 import struct
@@ -25,7 +26,11 @@ from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 HOST = "127.0.0.1"
-OK, FOUND, NOT_MODIFIED, UNAUTHORISED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 200, 302, 304, 401, 403, 404, 405
+RESET, HANGING = -1, -2  # in place of a status
+OK, PERMANENTLY, FOUND, NOT_MODIFIED, UNAUTHORISED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = (
+    *(200, 301, 302, 304),
+    *(401, 403, 404, 405),
+)
 TOO_MANY_REQUESTS, SERVER_ERROR, UNAVAILABLE = 429, 500, 503
 MODIFIED = "Mon, 05 Jan 2026 10:00:00 GMT"  # Last-Modified of a photo that is not in `modified`
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time at all
@@ -41,6 +46,16 @@ class PhotoServer(ThreadingHTTPServer):
 
     daemon_threads = False  # closing waits for every request, so that no socket is left open
     request_queue_size = 64
+    # Oddities, of which a usual server has none.
+    head_status: int | None = None  # the answer to every HEAD, if set; also RESET and HANGING
+    head_has_body = False  # which a client takes for the beginning of the next answer
+    head_length: int | None = None  # the Content-Length of HEADs for photos, if set
+    nodes = 0  # of a cluster whose ETags differ: the connections take turns
+    moved_to = ""  # `https://<host>`, where every request is redirected to
+    moved_by = PERMANENTLY
+    tunnel_to: int | None = None  # the port that each CONNECT leads to: the server is also a proxy
+    proxy_status: int | None = None  # the answer to everything that is asked of the proxy, if set
+    query: str | None = None  # the query without which nothing is answered
 
     def __init__(self) -> None:
         super().__init__((HOST, 0), Handler)
@@ -54,7 +69,8 @@ class PhotoServer(ThreadingHTTPServer):
         self.validators = {"etag", "last-modified"}  # which of them photos are sent with and compared by
         self.modified: dict[str, str] = {}  # HTTP dates by path as in `photos`
         self.size_told = True  # False: photos are sent in chunks, without a Content-Length
-        self.head_allowed = True
+        self.hidden_from_head: set[str] = set()  # headers that photos are sent with, but HEADs are not answered with
+        self.refused_agents: dict[str, int] = {}  # how a program's User-Agent begins -> the status that it gets
         self.login_page: bytes | None = None  # the answer to every request, if set
         self.down = False
         self.requests: list[str] = []  # the undecoded paths of GETs
@@ -66,6 +82,7 @@ class PhotoServer(ThreadingHTTPServer):
         self.closing = threading.Event()
         self._guard = threading.Lock()
         self._connections: set[socket.socket] = set()
+        self._nodes: dict[socket.socket, int] = {}
         self._opened = 0
 
     @property
@@ -87,6 +104,10 @@ class PhotoServer(ThreadingHTTPServer):
     def connections(self) -> int:
         """Number of connections opened so far."""
         return self._opened
+
+    def node_of(self, connection: socket.socket) -> int:
+        """Return which of the cluster's nodes this connection leads to."""
+        return self._nodes.setdefault(connection, len(self._nodes)) % self.nodes
 
     def comes_down_to(self, open_connections: int) -> bool:
         """Wait until at most so many connections are open; False if that does not happen in time."""
@@ -134,6 +155,7 @@ class Handler(BaseHTTPRequestHandler):
     ROUTES: ClassVar[dict[str, str]] = {
         "ok": "_ok",
         "404": "_status",
+        "406": "_status",
         "403": "_status",
         "401": "_status",
         "410": "_status",
@@ -183,6 +205,23 @@ class Handler(BaseHTTPRequestHandler):
         "cookie": "_cookie",
     }
 
+    def parse_request(self) -> bool:
+        """Take the absolute address that a client sends to a proxy for the path that it would send to the server."""
+        understood = super().parse_request()
+        self.is_proxied = understood and "://" in self.path
+        if self.is_proxied:
+            self.path = urlsplit(self.path)._replace(scheme="", netloc="").geturl()
+        return understood
+
+    def do_CONNECT(self) -> None:
+        if self.server.proxy_status is not None or self.server.tunnel_to is None:
+            self._send(self.server.proxy_status or FORBIDDEN, b"")
+            return
+        self._send_headers(OK, {})
+        with socket.create_connection((HOST, self.server.tunnel_to)) as upstream:
+            pipe(self.connection, upstream)
+        self.close_connection = True
+
     def do_GET(self) -> None:
         self.server.requests.append(self.path)
         self._answer()
@@ -194,17 +233,43 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         server = self.server
         server.cookies += self.headers.get_all("Cookie", [])
+        refused = [status for agent, status in server.refused_agents.items() if self._is_of(agent)]
+        if self.is_proxied and server.proxy_status is not None:
+            self._send(server.proxy_status, b"")
+        elif server.moved_to:
+            self._send(server.moved_by, b"", Location=server.moved_to + self.path)
+        elif refused:
+            self._send(refused[0], b"")
+        elif server.query is not None and urlsplit(self.path).query != server.query:
+            self._send(FORBIDDEN, b"")
+        else:
+            self._answer_as_server()
+
+    def _answer_as_server(self) -> None:
+        server = self.server
         if server.down:
             self._send(UNAVAILABLE, b"")
         elif server.login_page is not None:
             self._send(OK, server.login_page, Content_Type="text/html")
-        elif self._is_head and not server.head_allowed:
-            self._send(NOT_ALLOWED, b"", Allow="GET")
+        elif self._is_head and server.head_status is not None:
+            self._refuse_head(server.head_status)
         elif not self._is_let_in():
             self._send(UNAUTHORISED, b"")
         else:
             route = urlsplit(self.path).path.split("/")[1]
             getattr(self, self.ROUTES.get(route, "_photo"))()
+
+    def _is_of(self, agent: str) -> bool:
+        return self.headers.get("User-Agent", "").startswith(agent)
+
+    def _refuse_head(self, status: int) -> None:
+        if status == RESET:
+            self._reset()
+        elif status == HANGING:
+            self.server.closing.wait(self.server.slow_s)
+            self.close_connection = True
+        else:
+            self._send(status, b"")
 
     @property
     def _is_head(self) -> bool:
@@ -225,45 +290,49 @@ class Handler(BaseHTTPRequestHandler):
     def _send_headers(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
+            if not (self._is_head and name.replace("_", "-") in self.server.hidden_from_head):
+                self.send_header(name.replace("_", "-"), value)
         self.end_headers()
 
     def _write(self, body: bytes) -> None:
-        if not self._is_head:
+        if not self._is_head or self.server.head_has_body:
             self.wfile.write(body)
 
     def _begin_endless(self) -> None:
         self._send_headers(OK, {"Content_Type": "image/jpeg", "Connection": "close"})
 
     def _photo(self) -> None:
-        name = unquote(self.path).removeprefix("/")
+        name = unquote(urlsplit(self.path).path).removeprefix("/")
         body = self.server.photos.get(name)
         if body is None:
             self._send(NOT_FOUND, b"")
             return
         validators = self._validators(name, body)
-        if self._is_known(validators):
+        if self._is_known(validators) and not (self._is_head and self.server.hidden_from_head):
             self._send_headers(NOT_MODIFIED, validators)
             return
         if not self._is_head:
             self.server.downloads.append(self.path)
-        if self.server.size_told:
+        if self._is_head and self.server.head_length is not None:
+            self._send(OK, body, **validators | {"Content_Length": str(self.server.head_length)})
+        elif self.server.size_told:
             self._send(OK, body, **validators)
         else:
             self._begin_chunks(body, validators)
             self._write(b"0\r\n\r\n")
 
     def _validators(self, name: str, body: bytes) -> dict[str, str]:
-        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-        known = {"etag": etag, "last-modified": self.server.modified.get(name, MODIFIED)}
-        return {header: value for header, value in known.items() if header in self.server.validators}
+        node = f"-{self.server.node_of(self.request)}" if self.server.nodes else ""
+        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}{node}"'
+        known = {"ETag": etag, "Last-Modified": self.server.modified.get(name, MODIFIED)}
+        return {header: value for header, value in known.items() if header.lower() in self.server.validators}
 
     def _is_known(self, validators: dict[str, str]) -> bool:
         """Tell whether the client has the photo. An ETag decides where both sides have one (RFC 9110, 13.2.2)."""
         tag, date = self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since")
-        if tag and "etag" in validators:
-            return tag == validators["etag"]
-        return date is not None and date == validators.get("last-modified")
+        if tag and "ETag" in validators:
+            return tag == validators["ETag"]
+        return date is not None and date == validators.get("Last-Modified")
 
     def _ok(self) -> None:
         self._send(OK, self.server.default_photo)
@@ -440,6 +509,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def _cookie(self) -> None:
         self._send(OK, self.server.default_photo, Set_Cookie="much=" + "c" * 4000)
+
+
+def pipe(one: socket.socket, other: socket.socket) -> None:
+    """Pass on what each of two connections sends, until one of them ends."""
+    while True:
+        for ready in select.select([one, other], [], [])[0]:
+            data = ready.recv(CHUNK_BYTES)
+            if not data:
+                return
+            (other if ready is one else one).sendall(data)
 
 
 @cache

@@ -104,7 +104,7 @@ def decide_exit_code(result: RunResult, counts: RunCounts, stopper: Stopper) -> 
         return EXIT_NOT_AVAILABLE
     if result.error is not None:
         return result.error.exit_code
-    left = result.blocked or result.mixed or result.unswitched
+    left = result.blocked or result.mixed or result.unswitched or result.unchecked
     return EXIT_SOME_FAILED if counts.failed or left else EXIT_OK
 
 

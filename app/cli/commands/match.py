@@ -1,0 +1,61 @@
+"""`--match`: who are the people in these photos, by the gallery?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from rich.console import Console
+
+from app.cli.people import People, ask_about, gallery_lines, open_people, show_page
+from app.cli.settings import open_logs, read_settings
+from app.core.config import Settings
+from app.core.signals import stopping_on_signals
+from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED
+from app.pipeline.probe_photos import ProbePhoto, list_photos
+from app.recognition.distances import UnitTemplates
+from app.recognition.match import Candidate, MatchRules, match, measure_strangers
+from app.reports.console import fitting_width
+from app.reports.faces_page import render_faces
+from app.reports.match_report import Answers, match_document, match_lines, match_page
+from app.reports.run_json import hand_over
+from app.runs.run import LoadFaces
+
+PAGE = "match.html"
+
+
+def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
+    """Find the faces in the photos, compare them with the gallery, and show who they are. Raises RunError."""
+    settings = read_settings(options)
+    open_logs(options, settings)
+    with stopping_on_signals() as stopper:
+        people = open_people(options, settings)
+        console.print("\n".join(gallery_lines(people.templates, settings.FACE_MODEL)))
+        photos = ask_about(settings, people, list_photos(options.match), load_faces, stopper.event)
+        answers = _answer(settings, people, photos)
+        console.print("\n".join(match_lines(answers, fitting_width(console))))
+        shown = set() if options.no_thumbnails else {answers.crew_ids[each.place] for each in _candidates(answers)}
+        pictures = people.fetch_pictures(settings, shown, stopper.event)
+        show_page(console, settings, render_faces(match_page(answers, pictures)), PAGE)
+        if options.json:
+            hand_over(console, match_document(answers), options.json)
+        if stopper.signal_number is not None:
+            return EXIT_BY_SIGNAL + stopper.signal_number
+    return EXIT_SOME_FAILED if any(photo.error for photo in photos) else EXIT_OK
+
+
+def _answer(settings: Settings, people: People, photos: Sequence[ProbePhoto]) -> Answers:
+    threshold = settings.FACE_DISTANCE_THRESHOLD
+    rules = MatchRules(threshold, settings.FACE_CONFIDENCE_THRESHOLD, settings.MAX_FACE_MATCHES)
+    gallery = UnitTemplates.of(people.templates.vectors)
+    strangers = measure_strangers(gallery, threshold)
+    vectors = [face.vector for photo in photos for face in photo.faces]
+    found = iter(match(UnitTemplates.of(np.stack(vectors)), gallery, rules, strangers) if vectors else ())
+    matches = [[next(found) for _ in photo.faces] for photo in photos]
+    crew_ids = people.templates.crew_ids
+    return Answers(photos, matches, crew_ids, [*map(people.name_of, crew_ids)], rules, strangers, settings.FACE_MODEL)
+
+
+def _candidates(answers: Answers) -> Iterable[Candidate]:
+    return (candidate for matches in answers.matches for each in matches for candidate in each.candidates)

@@ -1,0 +1,323 @@
+"""Questions to the gallery end to end, on both databases: --match, --audit, --operating-point."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import inspect, text
+
+from app.records import Image
+from tests.conftest import OpenWorld
+from tests.support.pictures import encode_picture
+from tests.support.program import World
+
+THRESHOLD = 0.07  # DeepFace's for Dlib
+
+
+@pytest.fixture
+def world(open_world: OpenWorld, database_url: str) -> World:
+    return open_world(database_url, FACE_DISTANCE_THRESHOLD=THRESHOLD)
+
+
+@pytest.fixture
+def enrolled(world: World, astronaut: Image, admiral: Image) -> World:
+    """Enrol two people."""
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.hire("2", "b.jpg", encode_picture(admiral))
+    assert world.run().exit_code == 0
+    return world
+
+
+@pytest.fixture
+def probes(tmp_path: Path, astronaut: Image, admiral: Image) -> Path:
+    """Make a folder of photos: one of each person, one of both, one without a face, and a file that is none."""
+    folder = tmp_path / "evento"
+    folder.mkdir()
+    both = np.hstack([astronaut, admiral[:512]])
+    pictures = {"ana.jpg": astronaut[20:, :], "b.jpg": admiral[:, 10:], "dos.jpg": both, "pared.jpg": both[:40, :40]}
+    for name, picture in pictures.items():
+        (folder / name).write_bytes(encode_picture(np.ascontiguousarray(picture)))
+    (folder / "nota.txt").write_text("hola")
+    (folder / "@eaDir").mkdir()
+    for litter in ("Thumbs.db", ".DS_Store", "@eaDir/ana.jpg"):  # what systems leave is no photo
+        (folder / litter).write_bytes(b"x")
+    return folder
+
+
+def everything(world: World) -> dict[str, list[tuple[object, ...]]]:
+    with world.engine.connect() as connection:
+        names = sorted(inspect(connection).get_table_names())
+        return {name: [tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}"))] for name in names}  # noqa: S608
+
+
+def values_of(page: Path) -> list[str]:
+    """Return the numbers that the page holds for programs."""
+    return re.findall(r'<data value="([^"]*)"', page.read_text(encoding="utf-8"))
+
+
+def owner_only(page: Path) -> bool:
+    return stat.S_IMODE(page.stat().st_mode) == 0o600
+
+
+def test_every_face_of_every_photo_gets_its_nearest_members(enrolled: World, probes: Path) -> None:
+    before = everything(enrolled)
+    result = enrolled.run("--match", str(probes), str(probes / "no hay.jpg"))
+    assert result.exit_code == 1
+    assert everything(enrolled) == before
+    document = result.document
+    assert document["gallery"] | {"margin": 0} == {
+        "members": 2,
+        "model": "Dlib",
+        "threshold": THRESHOLD,
+        "margin": 0,
+        "strangers": 2,
+    }
+    seen = [(Path(each["photo"]).name, each["faces"], each["code"]) for each in document["photos"]]
+    assert seen == [
+        ("ana.jpg", 1, None),
+        ("b.jpg", 1, None),
+        ("dos.jpg", 2, None),
+        ("nota.txt", 0, "invalid_image"),
+        ("pared.jpg", 0, "no_face"),
+        ("no hay.jpg", 0, "photo_not_found"),
+    ]
+    firsts = [(each["verdict"], each["candidates"][0]["crew_id"]) for each in document["faces"]]
+    assert firsts[:2] == [("recognised", "1"), ("recognised", "2")]
+    assert sorted(firsts[2:]) == [("recognised", "1"), ("recognised", "2")]
+    for face in document["faces"]:
+        assert len(face["candidates"]) == 2
+        assert all(each["confidence"] == pytest.approx(1 - each["distance"] / 2) for each in face["candidates"])
+    assert "Ana Paz (1)" in result.stdout
+    assert "No se detectaron rostros" in result.stdout
+
+
+def test_the_page_of_a_match_says_what_the_document_says(enrolled: World, probes: Path) -> None:
+    result = enrolled.run("--match", str(probes))
+    page = enrolled.folder / "logs" / "match.html"
+    assert owner_only(page)
+    distances = [each["distance"] for face in result.document["faces"] for each in face["candidates"]]
+    assert [float(value) for value in values_of(page)] == distances
+    assert page.read_text(encoding="utf-8").count("data:image/jpeg") == 4 + 8  # faces, and their candidates
+    first = page.read_bytes()
+    enrolled.run("--match", str(probes))
+    assert page.read_bytes() == first
+
+
+def test_a_photo_that_changed_since_is_not_shown_for_the_enrolled_one(
+    enrolled: World, probes: Path, admiral: Image
+) -> None:
+    enrolled.web.photos["1/a.jpg"] = encode_picture(admiral)
+    enrolled.run("--match", str(probes / "ana.jpg"))
+    page = (enrolled.folder / "logs" / "match.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") == 2  # the asked face and the other member's
+    assert page.count("sin imagen") == 1
+
+
+def test_the_enrolled_photo_itself_is_at_distance_zero(enrolled: World, tmp_path: Path) -> None:
+    photo = tmp_path / "misma.jpg"
+    photo.write_bytes(enrolled.web.photos["1/a.jpg"])
+    document = enrolled.run("--match", str(photo)).document
+    assert document["faces"][0]["candidates"][0] == {"crew_id": "1", "distance": 0.0, "confidence": 1.0}
+
+
+def test_a_photo_at_an_address_is_downloaded_and_its_token_is_not_shown(enrolled: World) -> None:
+    base = enrolled.web.base_url
+    result = enrolled.run("--match", f"{base}/1/a.jpg?token=SECRETO", f"{base}/no.jpg")
+    photos = [(each["photo"], each["faces"], each["code"]) for each in result.document["photos"]]
+    assert photos == [(f"{base}/1/a.jpg", 1, None), (f"{base}/no.jpg", 0, "photo_not_found")]
+    assert result.document["faces"][0]["candidates"][0]["distance"] == 0.0
+    assert "SECRETO" not in result.stdout + (enrolled.folder / "logs" / "match.html").read_text(encoding="utf-8")
+    assert not list((enrolled.folder / "temp").glob("crew_*"))
+
+
+def test_a_face_twice_in_one_photo_is_told(enrolled: World, tmp_path: Path, astronaut: Image) -> None:
+    photo = tmp_path / "doble.jpg"
+    photo.write_bytes(encode_picture(np.hstack([astronaut, astronaut])))
+    result = enrolled.run("--match", str(photo))
+    assert result.document["photos"][0]["repeated"] == ["1"]
+    assert "varias caras llevan a la misma persona: 1" in result.stdout
+
+
+@pytest.mark.parametrize("words", [["--match", "x.jpg"], ["--audit"], ["--operating-point"], ["--export", "x.npy"]])
+def test_an_empty_gallery_is_said_and_gets_no_tables(world: World, words: list[str]) -> None:
+    before = everything(world)
+    result = world.run(*words)
+    assert (result.exit_code, everything(world)) == (2, before)
+    assert "no tiene ningún vector de Dlib" in result.stdout
+
+
+def test_who_left_the_roster_takes_no_part(enrolled: World, probes: Path) -> None:
+    with enrolled.engine.begin() as connection:
+        connection.execute(text("UPDATE tripulantes SET estatus = 0 WHERE crew_id = '1'"))
+    document = enrolled.run("--match", str(probes / "ana.jpg")).document
+    assert [each["crew_id"] for each in document["faces"][0]["candidates"]] == ["2"]
+    assert document["faces"][0]["verdict"] == "unknown"
+
+
+def test_rows_of_another_model_are_never_compared(enrolled: World, probes: Path) -> None:
+    with enrolled.engine.begin() as connection:
+        connection.execute(text("UPDATE face_embeddings SET modelo = 'Facenet512' WHERE crew_id = '1'"))
+    result = enrolled.run("--match", str(probes / "ana.jpg"))
+    assert [each["crew_id"] for each in result.document["faces"][0]["candidates"]] == ["2"]
+    assert "1 fila activa de otro modelo" in result.stdout
+
+
+def test_nets_that_compute_otherwise_answer_nothing(enrolled: World, probes: Path) -> None:
+    moved = json.dumps(np.random.default_rng(0).normal(size=128).tolist())
+    with enrolled.engine.begin() as connection:
+        connection.execute(text("UPDATE face_contracts SET golden = :golden"), {"golden": moved})
+    result = enrolled.run("--match", str(probes / "ana.jpg"))
+    assert (result.exit_code, result.document) == (3, {})
+    assert "rostro de control" in result.stdout
+
+
+def test_an_audit_tells_one_file_and_one_picture_apart_from_likeness(
+    enrolled: World, astronaut: Image, admiral: Image
+) -> None:
+    enrolled.hire("3", "copia.jpg", enrolled.web.photos["1/a.jpg"])
+    enrolled.hire("4", "espejo.jpg", encode_picture(np.ascontiguousarray(admiral[:, ::-1])))
+    enrolled.run()
+    before = everything(enrolled)
+    result = enrolled.run("--audit")
+    assert everything(enrolled) == before
+    found = [(each["kind"], each["crew_ids"]) for each in result.document["findings"]]
+    assert found == [("same_file", ["1", "3"]), ("same_picture", ["2", "4"])]
+    keys = {name: result.document[name] for name in ("members", "pairs", "threshold")}
+    assert (result.exit_code, keys) == (1, {"members": 4, "pairs": 6, "threshold": THRESHOLD})
+    page = enrolled.folder / "logs" / "audit.html"
+    assert owner_only(page)
+    assert [float(value) for value in values_of(page)] == [each["distance"] for each in result.document["findings"]]
+
+
+def test_an_audit_without_findings_ends_well(enrolled: World) -> None:
+    result = enrolled.run("--audit")
+    assert (result.exit_code, result.document["findings"]) == (0, [])
+    assert "nada que mirar" in result.stdout
+
+
+def test_an_accepted_pair_comes_back_only_with_another_photo(enrolled: World, astronaut: Image) -> None:
+    enrolled.hire("3", "copia.jpg", enrolled.web.photos["1/a.jpg"])
+    enrolled.run()
+    gallery = everything(enrolled)["face_embeddings"]
+    result = enrolled.run("--audit", "--accept", "3", "1")
+    assert (result.exit_code, result.document["findings"], result.document["accepted"]) == (0, [], 1)
+    assert everything(enrolled)["face_embeddings"] == gallery
+    result = enrolled.run("--audit")
+    assert (result.exit_code, result.document["findings"], result.document["accepted"]) == (0, [], 1)
+    enrolled.web.photos["3/copia.jpg"] = encode_picture(np.ascontiguousarray(astronaut[8:, 8:]), quality=80)
+    enrolled.run("--refresh", "full")
+    result = enrolled.run("--audit")
+    assert (result.exit_code, [each["crew_ids"] for each in result.document["findings"]]) == (1, [["1", "3"]])
+
+
+@pytest.mark.parametrize("pair", [("1", "9"), ("9", "1"), ("1", "1")])
+def test_only_two_people_of_the_gallery_can_be_accepted(enrolled: World, pair: tuple[str, str]) -> None:
+    before = everything(enrolled)
+    result = enrolled.run("--audit", "--accept", *pair)
+    assert (result.exit_code, everything(enrolled)) == (1, before)
+
+
+def test_whoever_is_forgotten_leaves_no_accepted_pair(enrolled: World) -> None:
+    enrolled.hire("3", "copia.jpg", enrolled.web.photos["1/a.jpg"])
+    enrolled.run()
+    for pair in (("1", "3"), ("2", "3")):
+        enrolled.run("--audit", "--accept", *pair)
+    enrolled.run("--forget", "3")
+    assert everything(enrolled)["face_accepted_pairs"] == []
+
+
+def random_gallery(world: World, members: int) -> None:
+    """Put members with random vectors into roster and gallery, as another program would."""
+    vectors = np.random.default_rng(3).normal(size=(members, 128))
+    vectors[:, 0] += 14  # near to each other, as faces are
+    for number in range(members):
+        world.hire(str(number), "a.jpg")
+    rows = [
+        {"c": str(number), "e": json.dumps([round(each, 6) for each in vector.tolist()])}
+        for number, vector in enumerate(vectors)
+    ]
+    with world.engine.begin() as connection:
+        insert = "INSERT INTO face_embeddings (crew_id, embedding, modelo, active) VALUES (:c, :e, 'Dlib', 1)"
+        connection.execute(text(insert), rows)
+
+
+@pytest.fixture
+def large(world: World) -> World:
+    world.run("--all")  # makes the tables
+    random_gallery(world, 300)
+    return world
+
+
+def test_the_operating_point_ends_with_the_line_for_env(large: World) -> None:
+    result = large.run("--operating-point", "--target-fpir", "0,2", "--people", "100")
+    document: dict[str, Any] = result.document
+    assert result.exit_code == 0
+    assert (document["members"], document["pairs"], document["people"]) == (300, 44_850, 100)
+    assert (document["set_aside"], document["genuine"]) == (0, None)
+    assert [row["distance"] for row in document["rows"]] == [THRESHOLD, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5]
+    assert {row[rate]["basis"] for row in document["rows"] for rate in ("fmr", "fpir")} <= {
+        "measured",
+        "extrapolated",
+        "refused",
+    }
+    assert set(document["recommended"]) == {"target_fpir", "point", "assured", "smallest_assured"}
+    lines = [line for line in result.stdout.splitlines() if line.startswith("FACE_DISTANCE_THRESHOLD=")]
+    advised = document["recommended"]["assured"]
+    assert lines == [f"FACE_DISTANCE_THRESHOLD={int(advised * 1000) / 1000:g}"]
+
+
+def test_the_page_of_the_operating_point_has_the_document_s_figures_and_no_date(large: World) -> None:
+    document = large.run("--operating-point").document
+    page = large.folder / "logs" / "operating_point.html"
+    wanted = []
+    for row in document["rows"]:
+        wanted += [str(row["distance"]), *(str(row[rate]["value"] or "") for rate in ("fmr", "fpir"))]
+    assert [html.unescape(value) for value in values_of(page)] == wanted
+    assert owner_only(page)
+    first = page.read_bytes()
+    large.run("--operating-point")
+    assert page.read_bytes() == first
+
+
+def test_labelled_probes_say_who_is_not_recognised(enrolled: World, tmp_path: Path, astronaut: Image) -> None:
+    folder = tmp_path / "pruebas"
+    for label, picture in (("1", astronaut[20:]), ("2", astronaut[:, 20:]), ("forastera", astronaut)):
+        (folder / label).mkdir(parents=True)
+        (folder / label / "foto.jpg").write_bytes(encode_picture(np.ascontiguousarray(picture)))
+    result = enrolled.run("--operating-point", "--probes", str(folder))
+    genuine = result.document["genuine"]
+    assert (result.exit_code, genuine["people"], genuine["strangers"]) == (0, 2, 1)
+    assert genuine["rank_1"]["value"] == 0.5
+    assert [each["crew_id"] for each in genuine["missed"]] == ["2"]
+
+
+def test_one_member_has_nobody_to_be_compared_with(world: World, astronaut: Image) -> None:
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.run()
+    result = world.run("--operating-point")
+    assert result.exit_code == 2
+    assert "Con una sola persona" in result.stdout
+    assert world.run("--audit").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "command"),
+    [
+        (["--people", "5"], "--operating-point"),
+        (["--target-fpir", "0.1"], "--operating-point"),
+        (["--probes", "x"], "--operating-point"),
+        (["--accept", "1", "2"], "--audit"),
+    ],
+)
+def test_options_of_a_question_go_only_with_it(world: World, option: list[str], command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        world.run(*option)
+    assert ended.value.code == 2
+    assert f"solo se usa con {command}" in world.capsys.readouterr().err
