@@ -16,22 +16,24 @@ from app.checkup.finding import TABLES, Finding
 from app.core.database import Database
 from app.core.shown_text import ShownText
 from app.faces.embedder import max_dimensions
-from app.gallery.obstacles import CONFIDENCE, find_obstacles, max_characters
-from app.gallery.reading import DENIED, NO_SUCH_TABLE
-from app.gallery.tables import (
+from app.gallery.embeddings_table import (
     COLUMNS_ADVICE,
-    METADATA,
     NEEDED_COLUMNS,
-    NO_TRANSACTIONS,
-    TABLE,
-    VERSION,
-    VERSIONS,
     define_table,
     found_type,
     leads_to_ids,
     missing_columns,
-    read_version,
     reflect,
+)
+from app.gallery.obstacles import CONFIDENCE, find_obstacles, max_characters
+from app.gallery.reading import DENIED, NO_SUCH_TABLE
+from app.gallery.tables import (
+    METADATA,
+    NO_TRANSACTIONS,
+    TABLE,
+    VERSION,
+    VERSIONS,
+    read_version,
     tables_without_transactions,
 )
 from app.roster.database import split_name

@@ -114,8 +114,9 @@ def test_an_id_that_only_the_database_takes_for_this_one_is_unknown(
 ) -> None:
     world = customer(kind, value, shown)
     refused = world.run("--crew-id", asked)
-    assert (refused.exit_code, refused.document["members"]) == (1, []), refused.stdout
-    assert "no existe en la tabla tripulantes" in refused.document["error"]["message"]
+    assert refused.exit_code == 1, (refused.stdout, refused.stderr)
+    assert refused.document["members"] == []
+    assert "no existe en la tabla tripulantes" in refused.document["summary"]["error"]
     assert (f"¿Quiso decir {shown}?" in refused.stdout) == hint
     assert rows_of(mariadb_database) == []
     assert world.run("--crew-id", shown).codes == {shown: "stored"}
@@ -151,8 +152,8 @@ def test_what_is_no_utf8_is_said_before_and_in_the_run(customer: Customer, maria
     assert result.codes == {"1": "stored", "3": "failed:bad_name", "N\\udcf1": "failed:bad_name"}
     details = {member["crew_id"]: member["detail"] for member in result.document["members"] if member["code"]}
     assert details == {
-        "3": "«\\udcf1.jpg» no es texto UTF-8",
-        "N\\udcf1": "«N\\udcf1» no es texto UTF-8",
+        "3": "Nombre no permitido: «\\udcf1.jpg» no es texto UTF-8",
+        "N\\udcf1": "Nombre no permitido: «N\\udcf1» no es texto UTF-8",
     }
     one = world.run("--crew-id", "3")
     assert (one.exit_code, one.codes) == (1, {"3": "failed:bad_name"})

@@ -17,10 +17,11 @@ from app.core.database import Database
 from app.core.spanish import inflect
 from app.core.text import as_utf8, printable
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, AlreadyRunning, RunError
+from app.gallery.embeddings_table import open_table
 from app.gallery.erasure import erase, suggest_id
 from app.gallery.reading import advising_the_denied
 from app.gallery.run_history import RunEnd, RunHistory
-from app.gallery.tables import TABLE, open_own_tables, open_table
+from app.gallery.tables import TABLE, open_own_tables
 from app.reports.run_json import hand_over
 from app.roster.database import DatabaseRoster
 from app.runs.run_lock import holding_run_lock
