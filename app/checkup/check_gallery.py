@@ -16,11 +16,11 @@ from app.core.vectors import cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
 from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
+from app.gallery.embeddings_table import find_table
 from app.gallery.gallery import Gallery, open_for_reading
 from app.gallery.golden_vector import TOLERANCE, Vector
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun, RunHistory
-from app.gallery.tables import find_table
 from app.pipeline.face_extractor import FaceExtractor
 from app.reports.history_report import ENDINGS
 from app.runs.run_lock import open_lock

@@ -14,22 +14,26 @@ from sqlalchemy.types import TypeEngine
 from app.checkup.check_database import read_grants
 from app.checkup.finding import TABLES, Finding
 from app.core.database import Database
+from app.core.shown_text import ShownText
 from app.faces.embedder import max_dimensions
+from app.gallery.embeddings_table import (
+    COLUMNS_ADVICE,
+    NEEDED_COLUMNS,
+    define_table,
+    found_type,
+    leads_to_ids,
+    missing_columns,
+    reflect,
+)
 from app.gallery.obstacles import CONFIDENCE, find_obstacles, max_characters
 from app.gallery.reading import DENIED, NO_SUCH_TABLE
 from app.gallery.tables import (
-    COLUMNS_ADVICE,
     METADATA,
-    NEEDED_COLUMNS,
     NO_TRANSACTIONS,
     TABLE,
     VERSION,
     VERSIONS,
-    define_table,
-    found_type,
-    missing_columns,
     read_version,
-    reflect,
     tables_without_transactions,
 )
 from app.roster.database import split_name
@@ -56,8 +60,8 @@ OLD_TABLES: Need = ("las del programa", ("ALTER", "CREATE", "INSERT"))  # MySQL'
 class Shape:
     """What `face_embeddings` can hold: characters of an id and of a URL (None: any number).
 
-    `charset` and `collation`: of the ids, empty in SQLite. `prepared`: all tables exist and are up to date.
-    `changeable`: columns can be made longer, which SQLite cannot do.
+    `charset` and `collation`: of the ids, empty in SQLite and where ids are no text. `prepared`: all tables exist and
+    are up to date. `changeable`: columns can be made longer, which SQLite cannot do. `ids`: the type of the ids.
     """
 
     id_characters: int | None
@@ -66,6 +70,7 @@ class Shape:
     collation: str = ""
     prepared: bool = False
     changeable: bool = True
+    ids: ShownText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +213,12 @@ def _check_rounding(confidence: TypeEngine[Any]) -> Iterator[Finding]:
 
 def _check_indexes(schema: Any) -> Iterator[Finding]:
     indexes = schema.get_indexes(TABLE)
-    if not any(index["column_names"][:1] == ["crew_id"] for index in indexes):
+    if not any(leads_to_ids(index) for index in indexes):
         yield TABLES.warning("index", "falta el índice por crew_id: cada lote recorre toda la tabla", NEW_INDEX)
     for index in indexes:
-        others = [other for other in indexes if other is not index and other["column_names"][:1] == ["crew_id"]]
-        if index.get("unique") and "id" not in index["column_names"] and "crew_id" in index["column_names"]:
+        others = [other for other in indexes if other is not index and leads_to_ids(other)]
+        names = {str(name).lower() for name in index["column_names"]}
+        if index.get("unique") and "id" not in names and "crew_id" in names:
             problem = "no deja guardar otra fila de la misma persona (--migrate la necesita)"
             drop = f"DROP INDEX {index['name']} ON {TABLE};"
             advice = drop if others else f"{NEW_INDEX}\n{drop}"
@@ -232,7 +238,8 @@ def _read_shape(database: Database, table: Table, *, prepared: bool) -> Shape:
     columns = (table.c.get(name) for name in ("crew_id", "imagen_path"))
     ids, urls = (None if column is None else max_characters(found_type(column)) for column in columns)
     charset, collation = database.transaction(_read_charset, retry=False) if database.is_mysql else ("", "")
-    return Shape(ids, urls, charset, collation, prepared, changeable=database.is_mysql)
+    kind = ShownText(found_type(table.c.crew_id)) if "crew_id" in table.c else None
+    return Shape(ids, urls, charset, collation, prepared, changeable=database.is_mysql, ids=kind)
 
 
 def _read_charset(connection: Connection) -> tuple[str, str]:

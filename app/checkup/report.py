@@ -77,6 +77,7 @@ LABELS = {
     "passed_over": "No son fotos",
     "bad_names": "Nombres",
     "id_length": "Identificadores",
+    "id_kind": "Identificadores",
     "url_length": "Direcciones",
     "charset": "Caracteres",
     "equal_ids": "Ids parecidos",

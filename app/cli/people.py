@@ -20,9 +20,9 @@ from app.core.text import printable, printable_lines
 from app.errors import EmptyGallery
 from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
+from app.gallery.embeddings_table import find_table
 from app.gallery.gallery import Gallery, open_for_reading
 from app.gallery.provenance import known_spec
-from app.gallery.tables import find_table
 from app.gallery.templates import Templates, read_templates
 from app.pipeline.face_extractor import open_face_extractor
 from app.pipeline.face_pictures import fetch_faces

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BINARY, JSON, Boolean, Enum, Float, Integer, Numeric, String, Table, select, type_coerce
+from sqlalchemy import JSON, Boolean, Enum, Float, Integer, Numeric, String, Table, select, type_coerce
 from sqlalchemy.dialects.mysql import BIT, SET, TEXT, TINYBLOB, TINYTEXT
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
 from app.core.database import Database, unavailable
-from app.gallery.tables import BINARIES, NEEDED_COLUMNS, TABLE, found_type
+from app.gallery.embeddings_table import BINARIES, NEEDED_COLUMNS, found_type
+from app.gallery.tables import TABLE
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def find_obstacles(database: Database, table: Table, model: str, dimensions: int
         if table.c[name].computed is not None:
             yield Obstacle("computed", f"la columna {name} de {TABLE} es calculada: no se puede escribir", ORDINARY)
     yield from judge.confidence()
-    for name, value in (("crew_id", ""), ("modelo", model), ("imagen_path", "")):
+    for name, value in (("modelo", model), ("imagen_path", "")):
         yield from judge.text(name, value)
     yield from judge.embedding(model, dimensions * NUMBER_CHARACTERS)
     yield from judge.others()
@@ -126,8 +127,6 @@ class _Judge:
         room = max_characters(kind)
         if isinstance(kind, Enum):
             fits = value in kind.enums
-        elif name == "crew_id":
-            fits = not isinstance(kind, BINARY)  # filled up with zeros: no id would ever be found again
         else:
             fits = _is_text(kind) and (room is None or len(value) <= room)
         if not fits:

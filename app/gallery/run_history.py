@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from app.core.database import Database
+from app.core.text import as_utf8
 from app.gallery.reading import read_rows
 from app.gallery.tables import RUNS
 
@@ -64,11 +65,12 @@ class RunHistory:
 
     def begin(self, started_at: datetime, options: Mapping[str, Any], spec_digest: str) -> int:
         """Record that a run has begun, and delete rows of long ago. Return the run's id."""
+        given = {name: as_utf8(value) if isinstance(value, str) else value for name, value in options.items()}
         row = {
             "started_at": started_at,
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "options": orjson.dumps(options).decode(),
+            "options": orjson.dumps(given).decode(),
             "contract": spec_digest,
         }
         old = delete(RUNS).where(RUNS.c.started_at < started_at - KEPT, RUNS.c.rows_left.is_(None))
@@ -88,7 +90,7 @@ class RunHistory:
             "processed": end.processed,
             "seconds": round(end.seconds, 3),
             "exit_code": end.exit_code,
-            "error": end.error or None,
+            "error": as_utf8(end.error) or None,
             "rows_left": end.rows_left,
         }
         statement = update(RUNS).where(RUNS.c.id == run_id).values(row)

@@ -15,21 +15,16 @@ Times in the own tables are UTC.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
-    BINARY,
-    TIMESTAMP,
-    VARBINARY,
     BigInteger,
     Boolean,
     Column,
-    ColumnElement,
     Connection,
     DateTime,
     Dialect,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -37,20 +32,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     bindparam,
     false,
     func,
     inspect,
     select,
     text,
-    true,
-    type_coerce,
 )
-from sqlalchemy.dialects.mysql import BIGINT, LONGBLOB, LONGTEXT, MEDIUMBLOB, TINYBLOB
-from sqlalchemy.exc import NoSuchTableError
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.dialects.mysql import BIGINT, MEDIUMBLOB
+from sqlalchemy.schema import CreateColumn, CreateTable
 
 from app.core.database import Database, holding_off_others, unavailable
 from app.errors import DatabaseUnavailable
@@ -59,13 +49,9 @@ from app.gallery.reading import advising_the_denied, read_rows
 log = logging.getLogger(__name__)
 
 TABLE = "face_embeddings"
-NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
-COLUMNS_ADVICE = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
 NO_TRANSACTIONS = "un corte puede dejar dos filas activas de una persona, o lo anotado a medias"
 FIRST_VERSION = 3  # tables of versions 1 and 2 were only used while the program was developed
 MAX_ID_CHARACTERS = 64  # of a crew id; ids are compared byte by byte: to a roster, `a1` and `A1` may be two people
-FOUND = "found"  # the key of a column's information that holds its type in the database
-BINARIES = (BINARY, VARBINARY, LargeBinary, TINYBLOB, MEDIUMBLOB, LONGBLOB)
 MYSQL = ("mysql", "mariadb")
 # A server's default engine may be one without transactions.
 ENGINE: dict[str, Any] = {f"{dialect}_engine": "InnoDB" for dialect in MYSQL}
@@ -179,90 +165,6 @@ CHANGES: dict[int, tuple[str, Column[Any] | Table]] = {
 VERSION = max(CHANGES)
 
 
-class ActiveFlag(TypeDecorator[bool]):
-    """Reads and writes `active` as the recognition service reads it: whether `active = TRUE`, whatever its type."""
-
-    impl = Boolean
-    cache_ok = True
-
-    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
-        return type_coerce(column, Integer) == 1
-
-
-class PlainText(TypeDecorator[str]):
-    """Text, whatever the column's type: for JSON, SQLAlchemy would encode our JSON a second time; bytes are UTF-8."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_result_value(self, value: Any, _dialect: Dialect) -> Any:
-        return value.decode(errors="replace") if isinstance(value, bytes | bytearray) else value
-
-
-def define_table(*, mysql: bool) -> Table:
-    """Define `face_embeddings` as this program creates it."""
-    now = "CURRENT_TIMESTAMP"
-    return Table(
-        TABLE,
-        MetaData(),
-        Column("id", Integer, primary_key=True, autoincrement=True),
-        Column("crew_id", String(10), nullable=False),
-        Column("embedding", Text().with_variant(LONGTEXT(), *MYSQL), nullable=False),
-        Column("modelo", String(50), server_default="Facenet512"),
-        # In quotes: what SQLAlchemy makes of a bare number, (1.00), is an error in MySQL before 8.0.13.
-        Column("confidence", Numeric(3, 2), server_default=text("'1.00'" if mysql else "1.00")),
-        Column("imagen_path", String(255)),
-        Column("active", Boolean, server_default=true()),
-        Column("created_at", TIMESTAMP, nullable=True, server_default=text(now)),
-        Column("updated_at", TIMESTAMP, nullable=True, server_default=text(f"{now} ON UPDATE {now}" if mysql else now)),
-        Index("crew_active", "crew_id", "active"),
-        **ENGINE,
-    )
-
-
-def table_statements(database: Database) -> Iterator[str]:
-    """Yield the SQL that creates `face_embeddings`."""
-    table, dialect = define_table(mysql=database.is_mysql), database.engine.dialect
-    yield _create_statement(table, dialect)
-    yield from (str(CreateIndex(index).compile(dialect=dialect)).strip() for index in table.indexes)
-
-
-def table_exists(database: Database) -> bool:
-    """Say whether `face_embeddings` is there. Raises DatabaseUnavailable at once: it may be the first contact."""
-    return database.exists and database.transaction(lambda each: inspect(each).has_table(TABLE), retry=False)
-
-
-def open_table(database: Database) -> Table:
-    """Return `face_embeddings` as it is in the database, created if it is missing.
-
-    Raises DatabaseUnavailable, also for another program's table that lacks columns.
-    """
-    table = find_table(database, retry=True)
-    if table is None:
-        with advising_the_denied():
-            database.transaction(_create)
-        return open_table(database)
-    for name, engine in database.transaction(tables_without_transactions).items():
-        log.warning("La tabla %s es de motor %s, sin transacciones: %s", name, engine, NO_TRANSACTIONS)
-    return table
-
-
-def find_table(database: Database, *, retry: bool = False) -> Table | None:
-    """Return `face_embeddings` as it is in the database; None when it is missing. Creates nothing.
-
-    Raises DatabaseUnavailable as `open_table` does; without `retry` at once, for the first contact.
-    """
-    if not database.exists:
-        return None
-    with advising_the_denied():
-        table = database.transaction(reflect, retry=retry)
-    missing = [] if table is None else missing_columns(table.c.keys())
-    if table is not None and missing:
-        found = f"a la tabla {TABLE} le falta {', '.join(missing)}. Tiene: {', '.join(table.c.keys())}"
-        raise unavailable(database.url, found, COLUMNS_ADVICE)
-    return table
-
-
 def tables_without_transactions(connection: Connection) -> dict[str, str]:
     """Return those of our tables whose engine has no transactions, with the engine's name."""
     if connection.dialect.name == "sqlite":
@@ -274,48 +176,6 @@ def tables_without_transactions(connection: Connection) -> dict[str, str]:
     ).bindparams(bindparam("names", expanding=True))
     found = connection.execute(query, {"names": [TABLE, *METADATA.tables]})
     return {str(name): str(engine) for name, engine in found}
-
-
-def missing_columns(columns: Collection[str]) -> list[str]:
-    """Return the columns that this program needs and a table with `columns` lacks."""
-    return [name for name in NEEDED_COLUMNS if name not in columns]
-
-
-def _create(connection: Connection) -> None:
-    with holding_off_others(connection, TABLE):  # another run may create it meanwhile
-        define_table(mysql=connection.dialect.name != "sqlite").create(connection, checkfirst=True)
-
-
-def reflect(connection: Connection) -> Table | None:
-    """Return `face_embeddings` with its types as this program uses them; None when it is missing."""
-    try:
-        table = Table(TABLE, MetaData(), autoload_with=connection, resolve_fks=False)
-    except NoSuchTableError:
-        return None
-    for column in table.columns:
-        column.info[FOUND] = column.type
-        if column.name == "active":
-            column.type = ActiveFlag()
-        elif column.name == "embedding" or (column.name in NEEDED_COLUMNS and isinstance(column.type, BINARIES)):
-            column.type = PlainText()
-        elif column.name == "id":
-            column.autoincrement = _numbers(connection, column)
-    return table
-
-
-def _numbers(connection: Connection, column: Column[Any]) -> bool:
-    """Tell whether the database gives each new row a number of its own in the column `id`."""
-    if connection.dialect.name == "sqlite":  # only this word makes the column the number of the row
-        declared = text(f"SELECT type FROM pragma_table_info('{TABLE}') WHERE name = 'id' AND pk")  # noqa: S608
-        return str(connection.execute(declared).scalar()).upper() == "INTEGER"
-    # A view does not tell what the table that it shows does.
-    return column.autoincrement is True or TABLE in inspect(connection).get_view_names()
-
-
-def found_type(column: Column[Any]) -> TypeEngine[Any]:
-    """Return the type that a column of `face_embeddings` has in the database, or will have."""
-    found: TypeEngine[Any] = column.info.get(FOUND, column.type)
-    return found
 
 
 def open_own_tables(database: Database) -> None:
@@ -356,14 +216,15 @@ def pending_statements(version: int, dialect: Dialect) -> Iterator[str]:
     if version >= VERSION:
         return
     if version == 0:
-        yield from (_create_statement(table, dialect) for table in METADATA.sorted_tables)
+        yield from (create_statement(table, dialect) for table in METADATA.sorted_tables)
     else:
         for number in range(version + 1, VERSION + 1):
             yield from _change(*CHANGES[number], dialect)
     yield f"INSERT INTO {VERSIONS.name} (version) VALUES ({VERSION})"  # noqa: S608  # constants
 
 
-def _create_statement(table: Table, dialect: Dialect) -> str:
+def create_statement(table: Table, dialect: Dialect) -> str:
+    """Return the SQL that creates a table unless it is there."""
     return str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
 
 
@@ -384,7 +245,7 @@ def _bring_up_to_date(connection: Connection) -> None:
 
 def _change(how: str, what: Column[Any] | Table, dialect: Dialect) -> Iterator[str]:
     if isinstance(what, Table):
-        yield _create_statement(what, dialect)
+        yield create_statement(what, dialect)
     elif how == ADD or dialect.name != "sqlite":  # which has one type for all whole numbers
         yield f"ALTER TABLE {what.table.name} {how} {CreateColumn(what).compile(dialect=dialect)}"
 

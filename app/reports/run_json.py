@@ -31,7 +31,7 @@ def run_document(result: RunResult, review: Review, model: str, exit_code: int) 
         "summary": {
             "model": model,
             "exit_code": exit_code,
-            "error": str(result.error) if result.error else None,
+            "error": as_utf8(str(result.error)) if result.error else None,
             "plan": counts.plan,
             "blocked": result.blocked,
             "passed_over": [*map(as_utf8, result.plan.passed_over)] if result.plan else [],

@@ -19,11 +19,11 @@ from app.core.spanish import inflect
 from app.errors import PhotosUnchecked, RunError
 from app.faces.embedder import describe_spec, max_dimensions
 from app.faces.weights import open_weights
+from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.gallery import open_for_reading, open_for_writing
 from app.gallery.obstacles import require_writable
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import RunEnd
-from app.gallery.tables import find_table, open_table
 from app.photos.sources import open_source
 from app.photos.urls import photo_url
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor

@@ -25,10 +25,13 @@ def run_alone(world: World, *words: str) -> Result:
 
 
 def leave(world: World) -> None:
-    """Close the account's connections, and wait until the server has seen that."""
     world.engine.dispose()
+    close_forgotten(MariaDb(world.engine.url.port or 0))
+
+
+def close_forgotten(server: MariaDb) -> None:
+    """Close the account's connections that earlier runs have left, and wait until the server has seen that."""
     gc.collect()
-    server = MariaDb(world.engine.url.port or 0)
     query = f"SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{NAME}'"  # noqa: S608
     deadline = time.monotonic() + 10
     while server.execute(query) != [(0,)]:
@@ -47,6 +50,7 @@ def limited(
     """Make a customer whose account has these limits; the tables are made by its first run."""
 
     def make(limits: str) -> World:
+        close_forgotten(mariadb)
         mariadb.create_user(NAME, PASSWORD, f"ALL ON {mariadb_name}.*")
         owner = open_world(mariadb.url(mariadb_name).render_as_string(hide_password=False))
         for number in range(MEMBERS):

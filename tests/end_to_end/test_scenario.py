@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from app.gallery.tables import define_table
+from app.gallery.embeddings_table import define_table
 from app.records import Image
 from tests.conftest import OpenWorld
 from tests.support.pictures import encode_picture

@@ -4,8 +4,9 @@ import pytest
 
 from app.core.database import Database
 from app.errors import DatabaseUnavailable
+from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.reading import DENIED_ADVICE
-from app.gallery.tables import find_table, open_own_tables, open_table
+from app.gallery.tables import open_own_tables
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, create_roster, run_sql
 from tests.support.mariadb import MariaDb

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app.core.database import Database
+from app.gallery.embeddings_table import open_table
 from app.gallery.enrolments import Enrolment, read_enrolments
-from app.gallery.tables import open_own_tables, open_table
+from app.gallery.tables import open_own_tables
 from tests.support.databases import run_sql
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from app.core.database import Database
+from app.gallery.embeddings_table import open_table
 from app.gallery.erasure import erase
 from app.gallery.gallery import Gallery, open_for_writing
-from app.gallery.tables import open_table
 from app.records import CrewMember, EmbeddingSpec, Photo, Version
 from tests.support.databases import Row, run_sql
 

@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateTable
 
 from app.core.database import REFUSED_ADVICE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable
+from app.gallery.embeddings_table import open_table, table_statements
 from app.gallery.reading import DENIED, DENIED_ADVICE
 from app.gallery.tables import (
     ACCEPTED,
@@ -28,10 +29,8 @@ from app.gallery.tables import (
     VERSION,
     VERSIONS,
     open_own_tables,
-    open_table,
     pending_statements,
     read_version,
-    table_statements,
 )
 from tests.conftest import MakeSettings, OpenDatabase
 from tests.support.databases import run_sql

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Connection
 
 from app.core.database import Database
+from app.gallery.embeddings_table import open_table
 from app.gallery.provenance import Provenance
-from app.gallery.tables import open_own_tables, open_table
+from app.gallery.tables import open_own_tables
 from app.records import CrewMember, Embedding, EmbeddingSpec, Photo, PhotoAnalysis, Picture
 from tests.support.databases import Row, run_sql
 from tests.support.together import all_at_once

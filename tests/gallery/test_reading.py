@@ -10,9 +10,10 @@ from sqlalchemy import inspect
 
 from app.core.database import Database
 from app.errors import DatabaseUnavailable
+from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
-from app.gallery.tables import METADATA, VERSION, find_table, open_own_tables, open_table
+from app.gallery.tables import METADATA, VERSION, open_own_tables
 from app.records import EmbeddingSpec
 from tests.conftest import OpenDatabase
 from tests.support.databases import run_sql

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from app.core.database import Database
+from app.gallery.embeddings_table import open_table
 from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
-from app.gallery.tables import open_table
 from app.gallery.templates import read_templates
 from app.records import EmbeddingSpec
 from tests.support.databases import run_sql

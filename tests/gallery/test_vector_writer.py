@@ -15,9 +15,10 @@ from sqlalchemy import Connection, event, text
 
 from app.core.database import Database
 from app.errors import RowRefused
+from app.gallery.embeddings_table import open_table
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
-from app.gallery.tables import open_own_tables, open_table
+from app.gallery.tables import open_own_tables
 from app.gallery.vector_writer import SavedRow, VectorWriter, to_json
 from app.records import CrewMember, Embedding, EmbeddingSpec, Photo, PhotoAnalysis, Picture
 from tests.conftest import OpenDatabase
@@ -345,16 +346,23 @@ def test_an_id_that_is_no_number_is_refused_where_ids_are_numbers(mariadb_databa
     assert rows(mariadb_database) == []
 
 
-@pytest.mark.parametrize(("kind", "there", "crew_id"), [("INT", "7", "007"), ("VARCHAR(10)", "abc", "ABC")])
+REFUSED = "crew_id es INTEGER y no puede guardar «007» tal cual"
+EQUAL = "para la base es igual que «abc», que ya tiene la fila 1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "there", "crew_id", "detail"),
+    [("INT", "7", "007", REFUSED), ("VARCHAR(10)", "abc", "ABC", EQUAL)],
+)
 def test_an_id_that_only_the_database_holds_for_another_gets_no_second_row(
-    mariadb_database: Database, kind: str, there: str, crew_id: str
+    mariadb_database: Database, kind: str, there: str, crew_id: str, detail: str
 ) -> None:
     run_sql(mariadb_database, f"CREATE TABLE face_embeddings ({FOREIGN['mariadb']}, crew_id {kind}, {OTHERS})")
     insert(mariadb_database, (there, "Facenet512", "a", 1))
     before = rows(mariadb_database)
     with pytest.raises(RowRefused) as caught:
         save(open_store(mariadb_database), [embedding(crew_id)])
-    assert caught.value.detail == f"para la base es igual que «{there}», que ya tiene la fila 1"
+    assert caught.value.detail == detail
     assert rows(mariadb_database) == before
 
 

@@ -11,7 +11,8 @@ from app.cli.settings import read_settings
 from app.core.config import Settings
 from app.core.database import Database
 from app.errors import EXIT_OK, RunError
-from app.gallery.tables import pending_statements, read_version, table_exists, table_statements
+from app.gallery.embeddings_table import table_exists, table_statements
+from app.gallery.tables import pending_statements, read_version
 
 
 def run(options: argparse.Namespace, console: Console, _load_faces: object) -> int:
