@@ -12,6 +12,13 @@ STDERR = 2
 STDOUT = "-"  # the name by which an option asks for standard output instead of a file
 
 
+def speak_utf8() -> None:
+    """Make standard output and error UTF-8, whatever the locale; what cannot be encoded becomes a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not so when a test replaced it, or the caller's shell closed it: `>&-`
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
 class SteadyStream:
     """A stream that swallows everything after its first error, so that a run goes on when `| head` has read enough, the
     terminal was closed, or the disk for the output is full."""
