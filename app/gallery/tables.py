@@ -57,7 +57,8 @@ TABLE = "face_embeddings"
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
 COLUMNS_ADVICE = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
 FIRST_VERSION = 3  # tables of versions 1 and 2 were only used while the program was developed
-MAX_ID_CHARACTERS = 64  # of a crew id; ids are compared byte by byte: to a roster, `a1` and `A1` may be two people
+# Of a crew id: the longest key of MySQL 5.6. Ids are compared byte by byte: to a roster, `a1` and `A1` may be two people.
+MAX_ID_CHARACTERS = 191
 FOUND = "found"  # the key of a column's information that holds its type in the database
 BINARIES = (BINARY, VARBINARY, LargeBinary, TINYBLOB, MEDIUMBLOB, LONGBLOB)
 MYSQL = ("mysql", "mariadb")
@@ -151,9 +152,12 @@ RUNS = Table(
     **OPTIONS,
 )
 VERSIONS = Table("face_schema", METADATA, Column("version", Integer, primary_key=True, autoincrement=False), **OPTIONS)
-# What each version after FIRST_VERSION does, and with which column. A published change is never edited.
+# What each version after FIRST_VERSION does, and with which columns. A published change is never edited.
 ADD, RETYPE = "ADD COLUMN", "MODIFY COLUMN"
-CHANGES: dict[int, tuple[str, Column[Any]]] = {4: (ADD, PHOTOS.c.stage), 5: (RETYPE, VECTORS.c.embedding_id)}
+CHANGES: dict[int, tuple[str, tuple[Column[Any], ...]]] = {
+    4: (ADD, (PHOTOS.c.stage,)),
+    5: (RETYPE, (VECTORS.c.embedding_id, VECTORS.c.crew_id, PHOTOS.c.crew_id, ATTEMPTS.c.crew_id)),
+}
 VERSION = max(CHANGES)
 
 
@@ -322,7 +326,9 @@ def pending_statements(version: int, dialect: Dialect) -> Iterator[str]:
         yield from (str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip() for table in tables)
     else:
         for number in range(version + 1, VERSION + 1):
-            yield from _change(*CHANGES[number], dialect)
+            how, columns = CHANGES[number]
+            if how == ADD or dialect.name != "sqlite":  # which takes values of any length, and whole numbers of any
+                yield from (_change(how, column, dialect) for column in columns)
     yield f"INSERT INTO {VERSIONS.name} (version) VALUES ({VERSION})"  # noqa: S608  # constants
 
 
@@ -333,16 +339,15 @@ def _bring_up_to_date(connection: Connection) -> None:
         if inspect(connection).has_table(VERSIONS.name):
             # Waits for another run that has written its version and not yet committed it.
             version = connection.execute(select(func.max(VERSIONS.c.version)).with_for_update()).scalar() or 0
-        added = (column for how, column in CHANGES.values() if how == ADD and _exists(connection, column))
-        made = {statement for column in added for statement in _change(ADD, column, connection.dialect)}
+        added = (column for how, columns in CHANGES.values() if how == ADD for column in columns)
+        made = {_change(ADD, column, connection.dialect) for column in added if _exists(connection, column)}
         for statement in pending_statements(version, connection.dialect):
             if statement not in made:  # by a run that was cut short; a type may be set twice
                 connection.exec_driver_sql(statement)
 
 
-def _change(how: str, column: Column[Any], dialect: Dialect) -> Iterator[str]:
-    if how == ADD or dialect.name != "sqlite":  # which has one type for all whole numbers
-        yield f"ALTER TABLE {column.table.name} {how} {CreateColumn(column).compile(dialect=dialect)}"
+def _change(how: str, column: Column[Any], dialect: Dialect) -> str:
+    return f"ALTER TABLE {column.table.name} {how} {CreateColumn(column).compile(dialect=dialect)}"
 
 
 def _exists(connection: Connection, column: Column[Any]) -> bool:
