@@ -57,7 +57,7 @@ TABLE = "face_embeddings"
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
 COLUMNS_ADVICE = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
 FIRST_VERSION = 3  # tables of versions 1 and 2 were only used while the program was developed
-# Of a crew id: the longest key of MySQL 5.6. Ids are compared byte by byte: to a roster, `a1` and `A1` may be two people.
+# Of a crew id: the longest key of MySQL 5.6. Ids are compared byte by byte: `a1` and `A1` may be two people.
 MAX_ID_CHARACTERS = 191
 FOUND = "found"  # the key of a column's information that holds its type in the database
 BINARIES = (BINARY, VARBINARY, LargeBinary, TINYBLOB, MEDIUMBLOB, LONGBLOB)
