@@ -51,7 +51,8 @@ log = logging.getLogger(__name__)
 TABLE = "face_embeddings"
 NO_TRANSACTIONS = "un corte puede dejar dos filas activas de una persona, o lo anotado a medias"
 FIRST_VERSION = 3  # tables of versions 1 and 2 were only used while the program was developed
-MAX_ID_CHARACTERS = 64  # of a crew id; ids are compared byte by byte: to a roster, `a1` and `A1` may be two people
+# Of a crew id: the longest key of MySQL 5.6. Ids are compared byte by byte: `a1` and `A1` may be two people.
+MAX_ID_CHARACTERS = 191
 MYSQL = ("mysql", "mariadb")
 # A server's default engine may be one without transactions.
 ENGINE: dict[str, Any] = {f"{dialect}_engine": "InnoDB" for dialect in MYSQL}
@@ -155,12 +156,12 @@ ACCEPTED = Table(
     Column("accepted_at", DateTime),
     **OPTIONS,
 )
-# What each version after FIRST_VERSION does, and with which column or table. A published change is never edited.
+# What each version after FIRST_VERSION does, with which columns or tables. A published change is never edited.
 ADD, RETYPE, CREATE = "ADD COLUMN", "MODIFY COLUMN", "CREATE TABLE"
-CHANGES: dict[int, tuple[str, Column[Any] | Table]] = {
-    4: (ADD, PHOTOS.c.stage),
-    5: (RETYPE, VECTORS.c.embedding_id),
-    6: (CREATE, ACCEPTED),
+CHANGES: dict[int, tuple[str, tuple[Column[Any] | Table, ...]]] = {
+    4: (ADD, (PHOTOS.c.stage,)),
+    5: (RETYPE, (VECTORS.c.embedding_id, VECTORS.c.crew_id, PHOTOS.c.crew_id, ATTEMPTS.c.crew_id)),
+    6: (CREATE, (ACCEPTED,)),
 }
 VERSION = max(CHANGES)
 
@@ -219,7 +220,9 @@ def pending_statements(version: int, dialect: Dialect) -> Iterator[str]:
         yield from (create_statement(table, dialect) for table in METADATA.sorted_tables)
     else:
         for number in range(version + 1, VERSION + 1):
-            yield from _change(*CHANGES[number], dialect)
+            how, changed = CHANGES[number]
+            if how != RETYPE or dialect.name != "sqlite":  # which takes values of any length, and whole numbers of any
+                yield from (_change(how, what, dialect) for what in changed)
     yield f"INSERT INTO {VERSIONS.name} (version) VALUES ({VERSION})"  # noqa: S608  # constants
 
 
@@ -235,19 +238,21 @@ def _bring_up_to_date(connection: Connection) -> None:
         if inspect(connection).has_table(VERSIONS.name):
             # Waits for another run that has written its version and not yet committed it.
             version = connection.execute(select(func.max(VERSIONS.c.version)).with_for_update()).scalar() or 0
-        changes = CHANGES.values()
-        added = (what for how, what in changes if how == ADD and isinstance(what, Column) and _exists(connection, what))
-        made = {statement for column in added for statement in _change(ADD, column, connection.dialect)}
+        added = (what for how, changed in CHANGES.values() if how == ADD for what in changed)
+        made = {
+            _change(ADD, column, connection.dialect)
+            for column in added
+            if isinstance(column, Column) and _exists(connection, column)
+        }
         for statement in pending_statements(version, connection.dialect):
             if statement not in made:  # by a run that was cut short; a type may be set twice
                 connection.exec_driver_sql(statement)
 
 
-def _change(how: str, what: Column[Any] | Table, dialect: Dialect) -> Iterator[str]:
+def _change(how: str, what: Column[Any] | Table, dialect: Dialect) -> str:
     if isinstance(what, Table):
-        yield create_statement(what, dialect)
-    elif how == ADD or dialect.name != "sqlite":  # which has one type for all whole numbers
-        yield f"ALTER TABLE {what.table.name} {how} {CreateColumn(what).compile(dialect=dialect)}"
+        return create_statement(what, dialect)
+    return f"ALTER TABLE {what.table.name} {how} {CreateColumn(what).compile(dialect=dialect)}"
 
 
 def _exists(connection: Connection, column: Column[Any]) -> bool:

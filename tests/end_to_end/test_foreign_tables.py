@@ -6,8 +6,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
+from app.records import Image
 from tests.conftest import OpenWorld
 from tests.support.mariadb import MariaDb
+from tests.support.pictures import encode_picture
 from tests.support.program import Result, World
 
 GALLERY = {
@@ -121,6 +123,26 @@ def test_what_the_check_calls_green_works_every_night(world: World, columns: dic
     assert ([tuple(row) for row in served], len(world.rows())) == ([("1",)], 1)
     assert world.run("--forget", "1").exit_code == 0
     assert world.rows() == []
+
+
+def test_a_table_without_an_index_is_read_once_and_said_once(world: World) -> None:
+    definition = ", ".join(f"{name} {kind}" for name, kind in GALLERY.items())
+    execute(world, f"CREATE TABLE face_embeddings ({definition})")
+    assert world.run("--all").exit_code == 0
+    log = (world.folder / "logs" / "app.log").read_text()
+    assert log.count("no tiene índice por crew_id") == 1
+
+
+def test_the_changed_photo_of_a_long_id_is_noticed(
+    open_world: OpenWorld, url: str, portrait_jpeg: bytes, admiral: Image
+) -> None:
+    """Our own tables held 64 characters, and nothing was remembered of longer ids: no change was ever seen."""
+    world = open_world(url, PHOTO_RECHECK_HOURS=0)
+    found(world, crew_id="VARCHAR(100) NOT NULL")
+    world.hire("x" * 100, "b.jpg", portrait_jpeg)
+    assert world.run("--all").codes == {"x" * 100: "stored"}
+    world.web.photos[f"{'x' * 100}/b.jpg"] = encode_picture(admiral)
+    assert world.run("--all").codes == {"x" * 100: "stored"}
 
 
 def test_people_can_be_deleted_from_a_table_that_takes_no_row(world: World) -> None:

@@ -90,9 +90,9 @@ def test_who_takes_part_in_two_runs_at_once_belongs_to_the_latter_under_suspicio
 
 
 def test_ids_too_long_and_bytes_that_are_no_text_do_no_harm(database: Database, attempts: CrashSuspects) -> None:
-    odd = dict(zip(("x" * 64, "x" * 65, "\udcff", "\udcfe"), "uvww", strict=True))
+    odd = dict(zip(("x" * 191, "x" * 192, "\udcff", "\udcfe"), "uvww", strict=True))
     attempts.begin(odd, {}, FIRST)
-    assert rows(database) == [("?", "w", FIRST, 0), ("x" * 64, "u", FIRST, 0)]
-    attempts.begin({"x" * 65: "v"}, {}, FIRST)
+    assert rows(database) == [("?", "w", FIRST, 0), ("x" * 191, "u", FIRST, 0)]
+    attempts.begin({"x" * 192: "v"}, {}, FIRST)
     attempts.done(list(odd))
     assert rows(database) == []

@@ -299,11 +299,14 @@ def test_nothing_is_printed_for_tables_that_are_up_to_date() -> None:
 
 
 def older_tables(database: Database, version: int) -> None:
-    """Make the tables of a former version: 3 knew no stage, 4 took only ids below 2^31, 5 had no accepted pairs."""
+    """Make the tables of a former version: 3 knew no stage, 4 took only ids below 2^31 and of 64 characters, 5 had no
+    accepted pairs."""
     open_own_tables(database)
     run_sql(database, "DROP TABLE face_accepted_pairs")
     if database.is_mysql and version < 5:
         run_sql(database, "ALTER TABLE face_vectors MODIFY COLUMN embedding_id INTEGER NOT NULL")
+        for name in ("face_vectors", "face_photos", "face_attempts"):
+            run_sql(database, f"ALTER TABLE {name} MODIFY COLUMN crew_id VARCHAR(64) NOT NULL")
     if version == 3:
         run_sql(database, "ALTER TABLE face_photos DROP COLUMN stage")
     run_sql(database, f"UPDATE face_schema SET version = {version}")  # noqa: S608
@@ -312,7 +315,12 @@ def older_tables(database: Database, version: int) -> None:
 
 
 NEW_COLUMN = "ALTER TABLE face_photos ADD COLUMN stage VARCHAR(20)"
-NEW_TYPE = "ALTER TABLE face_vectors MODIFY COLUMN embedding_id BIGINT UNSIGNED NOT NULL"
+NEW_TYPES = [
+    "ALTER TABLE face_vectors MODIFY COLUMN embedding_id BIGINT UNSIGNED NOT NULL",
+    "ALTER TABLE face_vectors MODIFY COLUMN crew_id VARCHAR(191) NOT NULL",
+    "ALTER TABLE face_photos MODIFY COLUMN crew_id VARCHAR(191) NOT NULL",
+    "ALTER TABLE face_attempts MODIFY COLUMN crew_id VARCHAR(191) NOT NULL",
+]
 
 
 @pytest.mark.parametrize("version", range(FIRST_VERSION, VERSION))
@@ -321,7 +329,7 @@ def test_tables_of_each_former_version_are_changed_and_keep_their_rows(database:
     printed = list(pending_statements(version, database.engine.dialect))
     assert printed == [
         *([NEW_COLUMN] if version == 3 else []),
-        *([NEW_TYPE] if database.is_mysql and version < 5 else []),  # SQLite has one type for all whole numbers
+        *(NEW_TYPES if database.is_mysql and version < 5 else []),  # SQLite takes values of any length
         str(CreateTable(ACCEPTED, if_not_exists=True).compile(dialect=database.engine.dialect)).strip(),
         f"INSERT INTO face_schema (version) VALUES ({VERSION})",  # noqa: S608
     ]
@@ -341,11 +349,11 @@ def test_the_printed_changes_run_by_hand_do_the_same(database: Database, version
     assert read_version(database) == VERSION
 
 
-@pytest.mark.parametrize("done", [1, 2])
+@pytest.mark.parametrize("done", range(1, 6))
 def test_changes_that_a_run_was_cut_short_in_are_completed(mariadb_database: Database, done: int) -> None:
     """MySQL commits each change before the version is written."""
     older_tables(mariadb_database, 3)
-    for statement in [NEW_COLUMN, NEW_TYPE][:done]:
+    for statement in [NEW_COLUMN, *NEW_TYPES][:done]:
         run_sql(mariadb_database, statement)
     open_own_tables(mariadb_database)
     assert read_version(mariadb_database) == VERSION

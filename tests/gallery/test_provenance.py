@@ -100,8 +100,8 @@ def test_adopted_rows_are_there_and_unknown_however_many(database: Database, vec
 
 
 def test_ids_of_any_length_and_bytes_that_are_no_text_are_adopted(database: Database, vectors: Provenance) -> None:
-    vectors.adopt({1: "x" * 64, 2: "x" * 65, 3: "\udcff"})
-    assert rows(database) == [(1, "x" * 64, *UNKNOWN), (2, "", *UNKNOWN), (3, "?", *UNKNOWN)]
+    vectors.adopt({1: "x" * 191, 2: "x" * 192, 3: "\udcff"})
+    assert rows(database) == [(1, "x" * 191, *UNKNOWN), (2, "", *UNKNOWN), (3, "?", *UNKNOWN)]
 
 
 def test_the_same_picture_in_another_file_changes_the_file_s_sum_and_nothing_else(

@@ -409,11 +409,11 @@ def test_a_batch_with_a_member_twice_is_refused(database: Database) -> None:
 
 
 def test_an_id_that_only_our_own_tables_have_no_room_for_is_stored(database: Database) -> None:
-    run_sql(database, f"CREATE TABLE face_embeddings ({_foreign(database)}, crew_id VARCHAR(100), {OTHERS})")
-    assert save(open_store(database), [embedding("x" * 65), embedding("y" * 64)]) == [1, 2]
-    assert [found[1] for found in rows(database)] == ["x" * 65, "y" * 64]
-    assert provenance(database) == [made(1, ""), made(2, "y" * 64)]
-    assert [crew_id for crew_id, _ in remembered(database)] == ["y" * 64]
+    run_sql(database, f"CREATE TABLE face_embeddings ({_foreign(database)}, crew_id VARCHAR(200), {OTHERS})")
+    assert save(open_store(database), [embedding("x" * 192), embedding("y" * 191)]) == [1, 2]
+    assert [found[1] for found in rows(database)] == ["x" * 192, "y" * 191]
+    assert provenance(database) == [made(1, ""), made(2, "y" * 191)]
+    assert [crew_id for crew_id, _ in remembered(database)] == ["y" * 191]
 
 
 def test_staged_vectors_are_inactive_rows_and_those_in_use_stay_as_they_are(database: Database) -> None:
