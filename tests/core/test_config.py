@@ -10,7 +10,7 @@ from dotenv import dotenv_values
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.core.config import PROJECT_DIR, RecognitionSettings, Settings, load_settings
+from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import describe_url
 from app.core.redaction import Redactor, without_credentials
 from app.errors import EXIT_NOT_STARTED, SettingsError
@@ -374,8 +374,8 @@ def test_an_address_or_a_switch_that_is_none_is_refused(name: str, value: str, p
 
 
 def test_every_setting_is_used_by_the_program() -> None:
-    """Apart from its definition. The three of the recognition service are only checked."""
+    """Apart from its definition."""
     code = "".join(path.read_text(encoding="utf-8") for path in (PROJECT_DIR / "app").rglob("*.py"))
     by_name = [name for name in Settings.model_fields if not re.match(r"QUALITY_|ROSTER_\w+_COLUMN", name)]
     unused = {name for name in by_name if len(re.findall(rf"\b{name}\b", code)) < 2}
-    assert unused == set(RecognitionSettings.model_fields)
+    assert unused == set()
