@@ -126,9 +126,12 @@ def test_a_current_folder_that_is_gone_is_said_where_a_path_needs_it(tmp_path: P
 def test_a_folder_that_cannot_be_entered_is_said(tmp_path: Path, option: str) -> None:
     closed = tmp_path / "ajena"
     closed.mkdir(mode=0o700)
+    # What is imported late is imported before: that user may not be able to read this machine's Python.
     program = (
-        "import os, sys; from generate_face_embeddings import main; os.chdir('/');"
-        f"os.setgroups([]); os.setgid({NO_ACCOUNT}); os.setuid({NO_ACCOUNT}); sys.exit(main(sys.argv[1:]))"
+        "import contextlib, io, os, sys, app.cli.commands.run; from generate_face_embeddings import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main(['--help'])\n"
+        f"os.chdir('/'); os.setgroups([]); os.setgid({NO_ACCOUNT}); os.setuid({NO_ACCOUNT})\n"
+        "sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", program, option, str(closed / "dentro" / "x")]
     done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False, timeout=60)
