@@ -38,6 +38,7 @@ TIMES: dict[type[TypeEngine[Any]], type[date | time]] = {Date: date, DateTime: d
 SHOWN_BY_ARITHMETIC = (BIT, FLOAT)
 NUMBER = re.compile(r"-?[0-9]{1,65}(\.[0-9]{1,30})?")  # the digits are the most that MySQL's DECIMAL has
 WITH_EXPONENT = re.compile(r"-?[0-9.]+e\+?[0-9]+")  # as DOUBLE is shown from 1e15
+ZERO_TIME = re.compile(r"0000-00-00( 00:00:00)?")  # MySQL's own word for no date, as of people who have not left
 INT64 = 2**63
 MAX_IN_FLOAT = 2**24  # above, a FLOAT does not hold every whole number
 
@@ -140,6 +141,8 @@ def _number(text: str, dialect: Dialect) -> int | float | Decimal:
 
 def _time(stored: TypeEngine[Any], text: str) -> str | None:
     """Return what MySQL takes for a time, None for any other text: some servers end the query over it."""
+    if ZERO_TIME.fullmatch(text):
+        return text
     kind = next(python for sql, python in TIMES.items() if isinstance(stored, sql))
     try:
         return str(kind.fromisoformat(text))

@@ -228,3 +228,29 @@ def test_a_row_whose_id_has_spaces_around_it_is_this_person_s(
         assert [active for _, active in rows_of(mariadb_database)] == [1]
     assert world.run("--forget", "A1").document["forgotten"]["vectors"] == 1
     assert rows_of(mariadb_database) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "active", "departed"),
+    [
+        ("DATE", "0000-00-00", "2024-01-02"),  # people who have not left
+        ("DATETIME", "0000-00-00 00:00:00", "2024-01-02 10:00:00"),
+        ("TIMESTAMP", "0000-00-00 00:00:00", "2024-01-02 10:00:00"),
+        ("YEAR", "0000", "2024"),
+        ("SET('a', 'b')", "a,b", "a"),
+    ],
+)
+def test_the_status_may_be_of_any_type(
+    open_world: OpenWorld, mariadb_database: Database, portrait_jpeg: bytes, kind: str, active: str, departed: str
+) -> None:
+    url = mariadb_database.url.render_as_string(hide_password=False)
+    world = open_world(url, ROSTER_STATUS_COLUMN="baja", ROSTER_ACTIVE_VALUE=active)
+    for crew_id in ("1", "2"):
+        world.hire(crew_id, "a.jpg", portrait_jpeg)
+    column = f"ALTER TABLE tripulantes ADD COLUMN baja {kind} NOT NULL DEFAULT '{active}'"
+    departure = f"UPDATE tripulantes SET baja = '{departed}' WHERE crew_id = 2"  # noqa: S608
+    with world.engine.begin() as connection:
+        for statement in ("SET sql_mode = ''", column, departure):
+            connection.exec_driver_sql(statement)
+    assert world.run("--all").codes == {"1": "stored"}
+    assert world.run("--crew-id", "2").exit_code == 1
