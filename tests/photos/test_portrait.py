@@ -290,7 +290,7 @@ def test_a_file_that_is_gone_fails_for_its_member_alone(file: Path) -> None:
     file.unlink()
     with pytest.raises(PhotoUnavailable) as caught:
         load_portrait(photo, OPTIONS, SANDBOX)
-    assert caught.value.detail == "no se puede leer el archivo: No such file or directory"
+    assert caught.value.detail == "no se puede leer el archivo: ya no existe"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
