@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from app.checkup.finding import BROKEN, DATABASE, OK, WARNING, Finding
+from app.core.account_limits import Limit, read_limits
 from app.core.config import Settings
 from app.core.database import Database, describe_url
 
@@ -59,6 +60,7 @@ def check_database(settings: Settings, stop: threading.Event) -> Generator[Findi
     yield DATABASE.ok("reach", describe_url(database.url))
     batch = max(settings.BATCH_SIZE, ROWS_AT_ONCE)
     yield from judge_server(server, settings.DB_TLS, is_near=is_loopback(database.url.host or ""), batch=batch)
+    yield from judge_account(database.transaction(read_limits, retry=False))
     return database
 
 
@@ -199,6 +201,15 @@ def _judge_read_only(server: Server) -> Iterator[Finding]:
         yield DATABASE.warning("read_only", "el servidor es de solo lectura; este usuario puede escribir igual", advice)
     else:
         yield DATABASE.broken("read_only", f"el servidor es de solo lectura ({', '.join(enabled)})", advice)
+
+
+def judge_account(limits: Sequence[Limit]) -> Iterator[Finding]:
+    """Judge the limits that the server sets on the account; none gives no finding."""
+    small = [limit for limit in limits if limit.is_too_small]
+    for limit in small:
+        yield DATABASE.broken("account", f"límite de la cuenta demasiado bajo: {limit}", limit.advice)
+    if limits and not small:
+        yield DATABASE.ok("account", f"límites de la cuenta: {'; '.join(map(str, limits))}")
 
 
 def judge_expiry(until: datetime, whose: str, now: datetime | None = None) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnClause, column, func, select, table
 
 from app.checkup.check_tables import READ, Account, Shape, quote
 from app.checkup.finding import ROSTER, Finding
+from app.core.account_limits import Limit, read_limits
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.spanish import inflect, say_some
@@ -50,6 +51,8 @@ def check_roster(
     else:
         entries = yield from _read_table(settings, database)
     yield from check_entries(entries or [], settings.IMAGE_BASE_URL, shape)
+    if entries and database is not None:
+        yield from judge_allowance(database.transaction(read_limits, retry=False), len(entries))
     if entries and folder is None and database is not None and shape is not None and shape.collation:
         longest = max(len(entry.crew_id) for entry in entries)
         yield from _check_ids(database, settings, shape, max(longest, shape.id_characters or longest))
@@ -70,6 +73,18 @@ def _read_table(settings: Settings, database: Database) -> Generator[Finding, No
     if not entries:
         yield _judge_no_active_row(settings, database)
     return entries
+
+
+def judge_allowance(limits: Sequence[Limit], members: int) -> Iterator[Finding]:
+    """Report the limit of the account that a run for all members would not keep within."""
+    short = [limit for limit in limits if not limit.is_too_small and limit.value < limit.needed(members)]
+    for limit in short:
+        message = f"la cuenta admite {limit}: unas {limit.members} personas nuevas por ejecución, de {members} activas"
+        advice = (
+            "La ejecución termina en orden cuando se acaba, y la siguiente continúa. Para todas de una vez, pida a "
+            f"quien administra la base {limit.name} {limit.needed(members)}."
+        )
+        yield ROSTER.warning("allowance", message, advice)
 
 
 def _judge_no_active_row(settings: Settings, database: Database) -> Finding:

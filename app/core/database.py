@@ -7,6 +7,7 @@ import logging
 import struct
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,6 +18,17 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.core.account_limits import (
+    AT_ONCE,
+    CONNECTING,
+    CONNECTIONS,
+    QUERIES,
+    Allowance,
+    Limit,
+    count_statement,
+    exceeded_limit,
+    read_limits,
+)
 from app.core.config import DatabaseSettings
 from app.core.files import create_private
 from app.core.redaction import redacted
@@ -27,16 +39,16 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 # MySQL and MariaDB error numbers, from their reference manuals; those from 2000 on are the connector's.
-DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS = 1213, 1205, 1040
+DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS, TOO_MANY_OF_USER = 1213, 1205, 1040, 1203
 SHUTDOWN, KILLED = 1053, 1927
-QUERY_TIMEOUT = 3024
+QUERY_TIMEOUTS = (3024, 1969)  # MySQL's, MariaDB's
 ACCESS_DENIED, ACCESS_DENIED_DATABASE, UNKNOWN_DATABASE = 1045, 1044, 1049
 TABLE_DENIED, COLUMN_DENIED = 1142, 1143
 CANNOT_CONNECT, UNKNOWN_HOST, NO_TLS = 2003, 2005, 2026
 # The connector's errors after its read or write timeout: their number is -1, as that of many other errors.
 TIMEOUT_ERRORS = ("ReadTimeoutError", "WriteTimeoutError")
-CONNECTION_LOST = {2002, CANNOT_CONNECT, 2006, 2013, 2055, SHUTDOWN, KILLED, TOO_MANY_CONNECTIONS, QUERY_TIMEOUT}
-TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT}
+CONNECTION_LOST = {2002, CANNOT_CONNECT, 2006, 2013, 2055, SHUTDOWN, KILLED, *QUERY_TIMEOUTS}
+TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS, TOO_MANY_OF_USER}
 # A word for a number; MySQL's CHECK constraints: by their SQLSTATE they could be anything.
 ABOUT_THE_DATA = {1366, 3819}
 
@@ -44,6 +56,8 @@ ABOUT_THE_DATA = {1366, 3819}
 COLLATION = "utf8mb4_general_ci"
 SQLITE_BUSY_TIMEOUT_S = 30
 FIRST_CONTACT_S = 10.0  # a server that restarts is back by then
+# A host's limit on the time of a statement, where the server has one: DB_ANSWER_TIMEOUT_S is ours.
+NO_TIME_LIMIT = " /*!50708 , max_execution_time = 0 */ /*M!100101 , max_statement_time = 0 */"
 ITEMS_AT_ONCE = 500
 LOCK_TIMEOUT_S = 10  # well below DB_ANSWER_TIMEOUT_S, after which the connection would be given up
 MAX_LOCK_CHARACTERS = 64  # MySQL's limit
@@ -84,6 +98,7 @@ class Database:
         self._tls = settings.DB_TLS
         self._answer_timeout_s = settings.DB_ANSWER_TIMEOUT_S
         self._stop = stop
+        self.used: Counter[str] = Counter()  # of the account's limits, by their names
         arguments = _mysql_arguments(settings) if self.is_mysql else {"timeout": SQLITE_BUSY_TIMEOUT_S}
         try:
             # Parameters may be vectors of faces: no error message may carry them into a log.
@@ -101,6 +116,11 @@ class Database:
         event.listen(self.engine, "handle_error", _notice_lost_connection)
         if not self.is_mysql:
             event.listen(self.engine, "begin", _begin_immediate)
+            return
+        event.listen(self.engine, "before_cursor_execute", self._count)
+        for end in ("commit", "rollback"):
+            event.listen(self.engine, end, self._count_one)
+        event.listen(self.engine, "checkin", self._count_one)  # the pool rolls back
 
     @property
     def is_mysql(self) -> bool:
@@ -160,11 +180,30 @@ class Database:
 
     def explain(self, error: Exception) -> DatabaseUnavailable:
         """Return the error with host, port, database and user (never the password), and what to do."""
+        limit = _limit_of(error)
+        if limit is not None:
+            return unavailable(self.url, f"la cuenta llegó a su límite: {limit}", limit.advice)
         cause = error.orig if isinstance(error, DBAPIError) else error
         text = "el servidor no respondió a tiempo" if _is_unanswered(error) else _first_line(redacted(str(cause)))
         usual = DEFAULT_ADVICE if _is_transient(error) else REFUSED_ADVICE
         advice = TLS_ADVICE if _is_about_trust(error) else ADVICE.get(_number(error), usual)
         return unavailable(self.url, text, advice)
+
+    def allowance(self) -> Allowance:
+        """Read the limits of the account. Raises DatabaseUnavailable, also for a limit that no run fits into."""
+        limits = self.transaction(read_limits)
+        for limit in limits:
+            if limit.is_too_small:
+                raise unavailable(self.url, f"la cuenta tiene un límite demasiado bajo: {limit}", limit.advice)
+        return Allowance(limits, self.used)
+
+    def _count(self, *call: Any) -> None:
+        statement, parameters, many = call[2], call[3], call[5]
+        # The driver sends all rows of an INSERT at once, and an UPDATE or DELETE for each.
+        count_statement(self.used, statement, len(parameters) if many and not statement.startswith("INSERT") else 1)
+
+    def _count_one(self, *_: object) -> None:
+        self.used[QUERIES] += 1
 
     def _connect(self, dialect: Any, _entry: object, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
         """Connect with the driver. Raises SettingsError, which does not repeat the refused option of DB_URL, and the
@@ -183,12 +222,14 @@ class Database:
         if not self.is_mysql:
             connection.isolation_level = None  # _begin_immediate begins the transactions
             return
+        self.used[CONNECTIONS] += 1
+        self.used[QUERIES] += CONNECTING
         with connection.cursor() as cursor:
             # A value too long is an error, never cut; gap locks keep two runs from both inserting a member.
             cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             # By default a statement waits a whole day for a table that a backup has locked.
-            cursor.execute(f"SET SESSION lock_wait_timeout = {self._answer_timeout_s}")
+            cursor.execute(f"SET SESSION lock_wait_timeout = {self._answer_timeout_s}{NO_TIME_LIMIT}")
             self._require_packets(cursor)
             if self._tls in ("required", "verify"):
                 self._require_cipher(cursor)
@@ -284,16 +325,23 @@ def _notice_lost_connection(context: ExceptionContext) -> None:
 
 def _is_unanswered(error: BaseException) -> bool:
     cause = getattr(error, "orig", error)
-    return type(cause).__name__ in TIMEOUT_ERRORS or _number(error) == QUERY_TIMEOUT
+    return type(cause).__name__ in TIMEOUT_ERRORS or _number(error) in QUERY_TIMEOUTS
 
 
 def _number(error: BaseException) -> int:
     return int(getattr(getattr(error, "orig", error), "errno", 0) or 0)
 
 
+def _limit_of(error: Exception) -> Limit | None:
+    return exceeded_limit(_number(error), str(getattr(error, "orig", error)))
+
+
 def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError) or _is_about_trust(error):
         return False
+    limit = _limit_of(error)
+    if limit is not None:  # other programs of the account may let go of a connection; an hour is too long to wait for
+        return limit.name == AT_ONCE and not limit.is_too_small
     locked = "database is locked" in str(error.orig)
     return error.connection_invalidated or _number(error) in TRANSIENT or _is_unanswered(error) or locked
 

@@ -56,6 +56,7 @@ def _end_lines(result: RunResult, counts: RunCounts, request: Request, model: st
         lines += error_lines(result.outcomes)
     if counts.interrupted:
         cause = "Se acabó el tiempo (--max-minutes)" if result.out_of_time else "Interrumpido"
+        cause = f"Se acabó lo que la cuenta de la base puede hacer: {result.spent}" if result.spent else cause
         again = "Con --force se empieza de nuevo." if request.force else "Al ejecutar de nuevo se continúa."
         lines += ["", f"{cause}: {counts.interrupted} sin procesar. {again}"]
     if request.debug:

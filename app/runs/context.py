@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.core.account_limits import Allowance
 from app.core.config import Settings
 from app.gallery.gallery import Gallery
 from app.gallery.vector_writer import SavedRow
@@ -51,11 +52,13 @@ class Observers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What one run works with. `store` writes a batch of vectors; `load_faces` loads the nets; `stop` ends the run."""
+    """What one run works with. `store` writes a batch of vectors; `load_faces` loads the nets; `stop` ends the run.
+    `allowance` is of the database's account."""
 
     settings: Settings
     request: Request
     gallery: Gallery
+    allowance: Allowance
     source: Source
     rules: Rules
     store: Callable[[Sequence[Embedding]], list[SavedRow]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -22,6 +23,8 @@ from app.runs.result_writer import ResultWriter
 from app.runs.roster_changes import RosterChanges
 from app.runs.shared_photos import SharedPhotoCheck, shared_failure
 from app.runs.storing import Storing
+
+log = logging.getLogger(__name__)
 
 
 class Execution:
@@ -112,6 +115,15 @@ class Execution:
             self._withdraw_late(shared)
         except RunError as error:
             self._give_up(error)
+        if not self._context.stop.is_set():
+            self._stay_within_limits()
+
+    def _stay_within_limits(self) -> None:
+        """End the run in good order when the account may do little more in this hour; the next run goes on."""
+        self._result.spent = self._context.allowance.spent()
+        if self._result.spent is not None:
+            log.warning("Se acaba lo que la cuenta de la base puede hacer en una hora: %s", self._result.spent)
+            self._context.stop.set()
 
     def _give_up(self, error: RunError) -> None:
         """Stop the run; each member still gets an outcome."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import fmean
 
+from app.core.account_limits import Limit
 from app.errors import AlreadyRunning, RunError
 from app.gallery.gallery import Gallery
 from app.gallery.photo_records import PhotoRecord
@@ -67,9 +68,9 @@ class RunResult:
     people. `reported`: members in the gallery whose photo another member has, with a sentence. `switched`:
     new vectors that `--migrate` put into use; `unswitched`: it ended before. `previous`: the crew ids that had failed
     at the end of the run before, None if there was none. `retired` rows of other models were deactivated, `mixed` ones
-    are still active since they are too many. `out_of_time`: stopped by --max-minutes; `died_before`: the run before, if
-    it did not come to its end; `illustrations`: by crew id, what an earlier run saw of photos that this one did not
-    look at.
+    are still active since they are too many. `out_of_time`: stopped by --max-minutes; `spent`: the limit of the
+    database's account that stopped it; `died_before`: the run before, if it did not come to its end; `illustrations`:
+    by crew id, what an earlier run saw of photos that this one did not look at.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -87,6 +88,7 @@ class RunResult:
     retired: int = 0
     mixed: int = 0
     out_of_time: bool = False
+    spent: Limit | None = None
     died_before: PastRun | None = None
     illustrations: dict[str, PhotoAnalysis] = field(default_factory=dict)
     seconds: float = 0.0

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import cache, partial
 
+from app.core.account_limits import Allowance
 from app.core.config import Settings
 from app.core.database import Database
 from app.errors import RunError
@@ -104,8 +105,7 @@ def _open_context(
     load_faces: LoadFaces,
     database: Database,
 ) -> RunContext:
-    # Before anything is loaded or downloaded: is there a database at all?
-    _ = find_table(database) if request.plan_only else open_table(database)
+    allowance = _reach_table(request, database)  # before anything is loaded or downloaded
 
     @cache
     def load() -> FaceExtractor:
@@ -128,6 +128,7 @@ def _open_context(
         settings=settings,
         request=request,
         gallery=gallery,
+        allowance=allowance,
         source=open_source(settings, stop),
         rules=rules,
         store=partial(gallery.writer.save, rewrite=request.force),
@@ -135,6 +136,16 @@ def _open_context(
         observer=observer,
         stop=stop,
     )
+
+
+def _reach_table(request: Request, database: Database) -> Allowance:
+    """Make sure that there is a database with the table, and an account that may do what a run needs."""
+    if request.plan_only:
+        find_table(database)
+        return Allowance([], {})
+    allowance = database.allowance()
+    open_table(database)
+    return allowance
 
 
 def _describe_spec(
