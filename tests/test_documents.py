@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.arguments import build_parser
+from app.core.account_limits import NEEDS
 from app.core.config import PROJECT_DIR, Settings
 from app.errors import item_errors
 
@@ -16,7 +17,7 @@ DOCUMENTS = sorted(
 )
 LONGEST = {"README.md": 200, "README.en.md": 100}
 COMMONEST = "Los seis errores más comunes"
-NOT_OURS = {"DEEPFACE_BACKEND_ENGINE", "HTTP_PROXY"}  # the environment's own variables
+NOT_OURS = {"DEEPFACE_BACKEND_ENGINE", "HTTP_PROXY", *NEEDS}  # the environment and an account
 
 
 def read(name: str) -> str:

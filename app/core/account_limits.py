@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from app.core.spanish import inflect
+
 QUERIES, UPDATES = "MAX_QUERIES_PER_HOUR", "MAX_UPDATES_PER_HOUR"
 CONNECTIONS, AT_ONCE = "MAX_CONNECTIONS_PER_HOUR", "MAX_USER_CONNECTIONS"
 EXCEEDED = 1226
@@ -33,10 +35,10 @@ class Need:
 
 
 NEEDS = {
-    QUERIES: Need("consultas por hora", least=200, each=10, reserve=60),
-    UPDATES: Need("cambios por hora", least=50, each=7, reserve=20),
-    CONNECTIONS: Need("conexiones por hora", least=2),  # for the lock, and for all else
-    AT_ONCE: Need("conexiones a la vez", least=2),
+    QUERIES: Need("# consulta[s] por hora", least=200, each=10, reserve=60),
+    UPDATES: Need("# cambio[s] por hora", least=50, each=7, reserve=20),
+    CONNECTIONS: Need("# [conexión|conexiones] por hora", least=2),  # for the lock, and for all else
+    AT_ONCE: Need("# [conexión|conexiones] a la vez", least=2),
 }
 
 
@@ -48,7 +50,7 @@ class Limit:
     value: int
 
     def __str__(self) -> str:
-        return f"{self.value} {self._need.words} ({self.name})"
+        return f"{inflect(self.value, self._need.words)} ({self.name})"
 
     @property
     def _need(self) -> Need:

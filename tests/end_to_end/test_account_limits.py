@@ -1,152 +1,107 @@
-"""Limits that a shared host sets on the database's account: a run lives within them, or says which and what it needs.
-`--check` says the same."""
+"""Runs with an account that a shared host limits: within the limits, or a sentence that names the one."""
 
 from __future__ import annotations
 
-import gc
-import time
-from collections.abc import Callable, Iterator
+import os
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
+from app.core.account_limits import AT_ONCE, CONNECTIONS, QUERIES, UPDATES
 from tests.conftest import OpenWorld
 from tests.support.mariadb import MariaDb
-from tests.support.program import Result, World
+from tests.support.program import World
 
-NAME, PASSWORD = "alojada", "S3creta"
-MEMBERS = 12
-
-
-def run_alone(world: World, *words: str) -> Result:
-    """Run as a process of its own would: without connections that earlier runs in this process have left open."""
-    leave(world)
-    return world.run(*words)
-
-
-def leave(world: World) -> None:
-    world.engine.dispose()
-    close_forgotten(MariaDb(world.engine.url.port or 0))
-
-
-def close_forgotten(server: MariaDb) -> None:
-    """Close the account's connections that earlier runs have left, and wait until the server has seen that."""
-    gc.collect()
-    query = f"SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{NAME}'"  # noqa: S608
-    deadline = time.monotonic() + 10
-    while server.execute(query) != [(0,)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def findings(checked: Result, name: str) -> list[tuple[str, str]]:
-    return [(each["level"], each["text"]) for each in checked.document["findings"] if each["name"] == name]
+PEOPLE = 30
 
 
 @pytest.fixture
-def limited(
-    mariadb: MariaDb, mariadb_name: str, open_world: OpenWorld, portrait_jpeg: bytes
-) -> Iterator[Callable[[str], World]]:
-    """Make a customer whose account has these limits; the tables are made by its first run."""
-
-    def make(limits: str) -> World:
-        close_forgotten(mariadb)
-        mariadb.create_user(NAME, PASSWORD, f"ALL ON {mariadb_name}.*")
-        owner = open_world(mariadb.url(mariadb_name).render_as_string(hide_password=False))
-        for number in range(MEMBERS):
-            owner.hire(str(number), "a.jpg", portrait_jpeg)
-        mariadb.execute(f"GRANT USAGE ON *.* TO {NAME}@'%' WITH {limits}")
-        url = mariadb.url(mariadb_name, NAME, PASSWORD).render_as_string(hide_password=False)
-        owner.engine.dispose()
-        return open_world(url, BATCH_SIZE=1)
-
-    yield make
-    mariadb.execute(f"DROP USER IF EXISTS {NAME}@'%'")
+def poor(
+    mariadb: MariaDb, mariadb_name: str, open_world: OpenWorld, portrait_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> World:
+    """A customer whose account can be limited; the tests look at the tables as root."""
+    world = open_world(mariadb.url(mariadb_name).render_as_string(hide_password=False), BATCH_SIZE=2)
+    for number in range(PEOPLE):
+        world.hire(str(number), "a.jpg", portrait_jpeg + b"x" * number)
+    mariadb.create_user("pobre", "x", f"ALL ON {mariadb_name}.*")
+    monkeypatch.setenv("DB_URL", mariadb.url(mariadb_name, "pobre", "x").render_as_string(hide_password=False))
+    return world
 
 
-def renew(mariadb: MariaDb) -> None:
-    """Begin a new hour."""
-    mariadb.execute("FLUSH USER_RESOURCES")
-
-
-def stored(mariadb: MariaDb, name: str) -> int:
-    return int(mariadb.execute("SELECT COUNT(*) FROM face_embeddings", name)[0][0])
-
-
-def test_two_connections_at_once_are_enough(limited: Callable[[str], World], mariadb: MariaDb) -> None:
-    world = limited("MAX_USER_CONNECTIONS 2")
-    assert findings(run_alone(world, "--check"), "account") == [
-        ("ok", "límites de la cuenta: 2 conexiones a la vez (MAX_USER_CONNECTIONS)")
-    ]
-    assert run_alone(world, "--all").exit_code == 0
+def test_two_connections_are_enough_for_a_run(mariadb: MariaDb, poor: World) -> None:
+    mariadb.limit_user("pobre", f"{AT_ONCE} 2 {CONNECTIONS} 2")
+    result = poor.run("--all")
+    assert (result.exit_code, len(poor.rows())) == (0, PEOPLE)
 
 
 @pytest.mark.parametrize(
-    ("limits", "said"),
+    ("limit", "said"),
     [
-        ("MAX_USER_CONNECTIONS 1", "1 conexiones a la vez (MAX_USER_CONNECTIONS)"),
-        ("MAX_UPDATES_PER_HOUR 20", "20 cambios por hora (MAX_UPDATES_PER_HOUR)"),
-        ("MAX_QUERIES_PER_HOUR 180", "180 consultas por hora (MAX_QUERIES_PER_HOUR)"),
+        (f"{QUERIES} 260", "260 consultas por hora (MAX_QUERIES_PER_HOUR)"),
+        (f"{UPDATES} 90", "90 cambios por hora (MAX_UPDATES_PER_HOUR)"),
     ],
 )
-def test_a_limit_that_no_run_fits_into_is_said_by_run_and_check(
-    limited: Callable[[str], World], mariadb: MariaDb, limits: str, said: str
+def test_a_run_that_used_up_the_hour_ends_in_good_order_and_the_next_goes_on(
+    mariadb: MariaDb, mariadb_name: str, poor: World, limit: str, said: str
 ) -> None:
-    world = limited(limits)
-    checked = run_alone(world, "--check")
-    assert checked.exit_code == 2
-    assert said in checked.stdout
-    renew(mariadb)
-    world.web.requests.clear()
-    result = run_alone(world, "--all")
-    assert result.exit_code == 3
-    assert said in result.document["summary"]["error"]
-    assert "Una ejecución necesita al menos" in result.stdout
-    assert world.web.requests == []
+    mariadb.limit_user("pobre", limit)
+    result = poor.run("--all")
+    stored, left = (result.document["summary"][name] for name in ("stored", "interrupted"))
+    assert (result.exit_code, stored > 0, left > 0, stored + left) == (0, True, True, PEOPLE)
+    end = f"Se acabó lo que la cuenta de la base puede hacer: {said}: {left} sin procesar. Al ejecutar de nuevo se"
+    assert end in " ".join(result.stdout.split())
+    assert mariadb.execute("SELECT * FROM face_attempts", mariadb_name) == []
+    assert mariadb.execute("SELECT exit_code FROM face_runs", mariadb_name) == [(0,)]
+    mariadb.limit_user("pobre", f"{QUERIES} 0 {UPDATES} 0")
+    assert poor.run("--all").exit_code == 0
+    assert len(poor.rows()) == PEOPLE
 
 
-def test_a_run_ends_in_good_order_before_the_hour_is_used_up_and_the_next_goes_on(
-    limited: Callable[[str], World], mariadb: MariaDb, mariadb_name: str
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (QUERIES, 190, "190 consultas por hora (MAX_QUERIES_PER_HOUR)"),
+        (UPDATES, 40, "40 cambios por hora (MAX_UPDATES_PER_HOUR)"),
+        (CONNECTIONS, 1, "1 conexión por hora (MAX_CONNECTIONS_PER_HOUR)"),
+        (AT_ONCE, 1, "1 conexión a la vez (MAX_USER_CONNECTIONS)"),
+    ],
+)
+def test_a_limit_that_no_run_fits_into_is_named_by_the_run_and_by_check(
+    mariadb: MariaDb, poor: World, name: str, value: int, said: str
 ) -> None:
-    world = limited("MAX_QUERIES_PER_HOUR 260")
-    renew(mariadb)
-    first = run_alone(world, "--all")
-    after_one = stored(mariadb, mariadb_name)
-    assert first.exit_code == 0, first.stdout
-    assert 0 < after_one < MEMBERS
-    assert "Se acabó lo que la cuenta de la base puede hacer: 260 consultas por hora" in first.stdout
-    assert first.document["summary"]["interrupted"] == MEMBERS - after_one
-    with_history = mariadb.execute("SELECT exit_code, error FROM face_runs", mariadb_name)
-    assert [tuple(row) for row in with_history] == [(0, None)]
-    for _ in range(MEMBERS):
-        renew(mariadb)
-        if stored(mariadb, mariadb_name) == MEMBERS:
-            break
-        run_alone(world, "--all")
-    assert stored(mariadb, mariadb_name) == MEMBERS
+    mariadb.limit_user("pobre", f"{name} {value}")
+    found = poor.run("--check").document["findings"]
+    assert [each["text"] for each in found if each["level"] == "broken"] == [
+        f"límite de la cuenta demasiado bajo: {said}"
+    ]
+    mariadb.limit_user("pobre", f"{name} {value}")
+    result = poor.run("--all")
+    assert (result.exit_code, said in result.document["summary"]["error"]) == (3, True)
+    assert "Qué hacer: Una ejecución necesita al menos " in result.stdout
 
 
-def test_what_the_account_allows_is_compared_with_the_roster(limited: Callable[[str], World]) -> None:
-    world = limited("MAX_UPDATES_PER_HOUR 70")
-    ((level, words),) = findings(run_alone(world, "--check"), "allowance")
-    assert (level, words.endswith(f"de {MEMBERS} activas")) == ("warning", True)
+def test_check_says_how_many_people_a_limit_is_enough_for(mariadb: MariaDb, poor: World) -> None:
+    mariadb.limit_user("pobre", f"{QUERIES} 260")
+    found = {each["name"]: each for each in poor.run("--check").document["findings"]}
+    assert found["account"]["level"] == "ok"
+    assert found["allowance"]["level"] == "warning"
+    assert "unas 6 personas nuevas por ejecución, de 30 activas" in found["allowance"]["text"]
+    assert "MAX_QUERIES_PER_HOUR 500" in found["allowance"]["advice"]
+    mariadb.limit_user("pobre", f"{QUERIES} 500")
+    assert "allowance" not in {each["name"] for each in poor.run("--check").document["findings"]}
 
 
-def test_a_limit_that_is_reached_in_the_middle_is_named_at_once_and_not_waited_for(
-    limited: Callable[[str], World], mariadb: MariaDb, mariadb_name: str
+def test_an_hour_that_another_program_used_up_is_named_at_once(
+    mariadb: MariaDb, mariadb_name: str, poor: World
 ) -> None:
-    world = limited("MAX_UPDATES_PER_HOUR 60")
-    renew(mariadb)
-    url = mariadb.url(mariadb_name, NAME, PASSWORD)
-    spender = MariaDb(mariadb.port)
-    assert spender.url(mariadb_name, NAME, PASSWORD) == url
-    with world.engine.begin() as connection:  # another program of the same account uses most of the hour
+    mariadb.limit_user("pobre", f"{UPDATES} 60")
+    other = create_engine(os.environ["DB_URL"])
+    with other.begin() as connection:
         connection.execute(text("CREATE TABLE otra (n INT)"))
         for _ in range(55):
             connection.execute(text("INSERT INTO otra VALUES (1)"))
-    world.engine.dispose()
-    result = run_alone(world, "--all")
-    assert result.exit_code == 3
-    assert "MAX_UPDATES_PER_HOUR" in result.document["summary"]["error"]
+    other.dispose()
+    result = poor.run("--all")
+    assert (result.exit_code, "MAX_UPDATES_PER_HOUR" in result.document["summary"]["error"]) == (3, True)
     assert result.document["summary"]["seconds"] < 10
     assert "1226" not in result.stdout

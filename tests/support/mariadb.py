@@ -77,9 +77,19 @@ class MariaDb:
         for grant in grants:
             self.execute(f"GRANT {grant} TO {name}@'%'")
 
+    def limit_user(self, name: str, limits: str) -> None:
+        """Set limits such as `MAX_QUERIES_PER_HOUR 100`, let a new hour begin, and cut the user's connections."""
+        how = "GRANT USAGE ON *.* TO" if self.version.startswith("5.6") else "ALTER USER"
+        self.execute(f"{how} {name}@'%' WITH {limits}")
+        self.execute("FLUSH USER_RESOURCES")
+        self._cut(name)
+
     def lock_out(self, name: str) -> None:
         """Cut a user's connections, and let no more in. (ACCOUNT LOCK came with MySQL 5.7.)"""
         self.execute(f"RENAME USER {name}@'%' TO fuera@'%'")
+        self._cut(name)
+
+    def _cut(self, name: str) -> None:
         for (number,) in self.execute("SELECT id FROM information_schema.processlist WHERE user = %(name)s", name=name):
             self.execute(f"KILL {number}")
 
