@@ -161,7 +161,13 @@ def running_daemon(folder: Path, *options: str) -> Iterator[Daemon]:
     server = MariaDb(free_port())
     words = [
         *(str(find_program("mariadbd")), "--no-defaults", *user, *OPTIONS, *options),
-        *(f"--datadir={data}", f"--port={server.port}", f"--socket={folder}/s", f"--pid-file={folder}/pid"),
+        *(
+            f"--datadir={data}",
+            f"--tmpdir={folder}",
+            f"--port={server.port}",
+            f"--socket={folder}/s",
+            f"--pid-file={folder}/pid",
+        ),
     ]
     daemon = Daemon(server, words, folder / "mariadbd.log")
     try:
@@ -175,6 +181,7 @@ def _initialise(data: Path, user: list[str]) -> None:
     words = [
         *(str(find_program("mariadb-install-db")), "--no-defaults", *user, f"--datadir={data}"),
         *("--auth-root-authentication-method=normal", "--skip-test-db"),
+        f"--tmpdir={data.parent}",  # a server that starts removes what others have in the usual one
     ]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     if result.returncode:
