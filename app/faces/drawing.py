@@ -94,8 +94,8 @@ class Likeness(NamedTuple):
     cartoon: float
 
 
-# Limits: 0.7 above the highest score of any photograph whose source was left out of the fit. Not so the sketch's, for
-# grey photographs over-exposed until little more than lines is left: a few are taken for sketches (docs/quality.md).
+# Limits: 0.7 above the highest score of any photograph whose source was left out of the fit. Of the photographs tried
+# since, a few exceed the first two, mostly grey ones over-exposed until little but lines is left: docs/quality.md.
 LINES = Likeness(flat=1.8, sketch=3.9, poster=5.9, cartoon=2.0)
 SMALL_FLAT_LINE = 3.1  # for a face narrower than FULL_FACE_PX, whose other scores do not count
 

@@ -171,6 +171,13 @@ def test_a_portrait_drawn_by_a_filter_is_a_drawing(astronaut: Image, name: str, 
     assert not is_drawing(as_jpeg(photo, quality), box)
 
 
+@pytest.mark.parametrize("face_px", [110, 150])
+def test_a_cartoon_in_a_small_and_strongly_compressed_face_is_a_drawing(astronaut: Image, face_px: int) -> None:
+    photo, box = enlarge(astronaut, face_px)
+    assert is_drawing(as_jpeg(cartoon(photo), 40), box)
+    assert not is_drawing(as_jpeg(photo, 40), box)
+
+
 @pytest.mark.parametrize("name", ["ink", "cartoon"])
 def test_a_filtered_portrait_of_another_person_is_a_drawing(admiral: Image, name: str) -> None:
     assert is_drawing(as_jpeg(FILTERS[name](admiral), 92), ADMIRAL_BOX)
