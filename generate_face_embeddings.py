@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.cli.arguments import parse_arguments
+from app.core.streams import prepare_streams
 from app.core.worker_threads import leave
 from app.errors import EXIT_INTERRUPTED, MissingDependency
 
@@ -24,12 +25,13 @@ def extract_face_embedding(
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the program with these arguments (by default the command line's); returns its exit code."""
+    prepare_streams()  # for --help, too
     options = parse_arguments(words)
     try:
         from app.cli.main import run  # after the arguments, so that --help answers at once
 
         return run(options)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         missing = MissingDependency.of(error)
         print(f"❌ {missing}\n   Qué hacer: {missing.advice}", file=sys.stderr)
         return missing.exit_code

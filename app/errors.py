@@ -275,8 +275,15 @@ class MissingDependency(RunError):
     exit_code = EXIT_NOT_STARTED
 
     @classmethod
-    def of(cls, error: ModuleNotFoundError) -> MissingDependency:
+    def of(cls, error: ImportError) -> MissingDependency:
+        """Return the error for a package that is not there, or that the system cannot load."""
         package = (error.name or "?").partition(".")[0]
+        if not isinstance(error, ModuleNotFoundError):
+            return cls(
+                f"No se puede cargar el paquete {package}: {error.msg}",
+                "Borre la carpeta venv y use run_embeddings.sh, que la rehace. Si dice «failed to map segment», el "
+                "disco está montado con noexec; si falta un archivo .so, instale en el sistema el paquete que lo trae.",
+            )
         return cls(
             f"Módulo no encontrado: {package}. Ejecute: pip install -r requirements.txt",
             "Si usa run_embeddings.sh, basta con borrar la carpeta venv y ejecutarlo de nuevo.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -56,8 +57,8 @@ def _path(text: str) -> Path:
 
 def _plain_file(text: str) -> str:
     """Refuse pipes, devices and standard output: the metrics' file is read again, and replaced."""
-    path = Path(_given(text))
-    if text == STDOUT or (path.exists() and not path.is_file()):
+    # Unlike Path's, these do not raise where a folder on the way cannot be entered; that is said later.
+    if _given(text) == STDOUT or (os.path.exists(text) and not os.path.isfile(text)):  # noqa: PTH110, PTH113
         raise argparse.ArgumentTypeError("debe ser un archivo")
     return text
 
@@ -140,13 +141,17 @@ class SpanishFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class SpanishParser(argparse.ArgumentParser):
-    """Complains in Spanish, with exit code 2."""
+    """Complains in Spanish, with exit code 2, also where the caller closed standard output and error."""
 
     def error(self, message: str) -> NoReturn:
         for english, spanish in TRANSLATIONS:
             message = re.sub(english, spanish, message)
         self.print_usage(sys.stderr)
         self.exit(EXIT_NOT_STARTED, f"Error: {message}\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file or sys.stderr:
+            super()._print_message(message, file)
 
 
 def build_parser() -> argparse.ArgumentParser:

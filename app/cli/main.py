@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 def run(options: argparse.Namespace, load_faces: LoadFaces | None = None) -> int:
     """Run the program and return its exit code. `load_faces` loads the nets, by default the real ones. Raises
-    ModuleNotFoundError when a package that the command imports is not installed."""
+    ImportError when a package that the command imports is not installed or cannot be loaded."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     with nullcontext() if options.debug else without_native_chatter():
         asked = (module for name, module in COMMANDS.items() if getattr(options, name) not in (None, False))
@@ -59,7 +59,7 @@ def _run_or_complain(options: argparse.Namespace, command: Callable[..., int], l
         return command(options, console, load_faces)
     except RunError as error:
         ending = error
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         ending = MissingDependency.of(error)
     except KeyboardInterrupt:
         console.print("Interrumpido")
@@ -87,8 +87,15 @@ def _check_targets(options: argparse.Namespace) -> None:
     for option, target in (("--json", options.json), ("--metrics", options.metrics)):
         if not target or (target == STDOUT and sys.stdout is not None):
             continue
+        if not _is_writable(target):
+            advice = f"Indique en {option} la ruta completa de un archivo, en una carpeta que exista y sea suya."
+            raise SettingsError(f"No se puede escribir en {target}", advice)
+
+
+def _is_writable(target: str) -> bool:
+    try:
         path = Path(target).resolve()
         special = path.exists() and not path.is_file() and not path.is_dir()  # a pipe is written, not replaced
-        if path.is_dir() or not os.access(path if special else path.parent, os.W_OK):
-            advice = f"Indique en {option} una carpeta que exista y sea suya."
-            raise SettingsError(f"No se puede escribir en {target}", advice)
+        return not path.is_dir() and os.access(path if special else path.parent, os.W_OK)
+    except OSError:  # a folder on the way that cannot be entered; or the current one is gone
+        return False

@@ -26,11 +26,8 @@ log = logging.getLogger(__name__)
 
 
 def open_console(*, to_stderr: bool = False, quiet: bool = False) -> Console:
-    """Return a console that writes plain text on a pipe, whatever the locale, and takes nothing in a text for markup.
+    """Return a console that writes plain text on a pipe, and takes nothing in a text for markup.
     A stream that can no longer be written to ends nothing. `quiet` lasts until `console.quiet` is set to False."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not so when a test replaced it
-            stream.reconfigure(encoding="utf-8", errors="replace")
     stream = sys.stderr if to_stderr else sys.stdout
     file: Any = SteadyStream(stream) if stream is not None else None  # closed by the caller's shell: `>&-`
     return Console(file=file, quiet=quiet or file is None, markup=False, highlight=False, emoji=False, soft_wrap=True)

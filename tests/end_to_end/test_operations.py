@@ -113,7 +113,7 @@ def test_a_file_that_could_not_be_written_is_said_before_the_run(
     world: World, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(parse_arguments([option, "/no/hay/tal/archivo"])) == 2
-    advice = f"Qué hacer: Indique en {option} una carpeta que exista y sea suya."
+    advice = f"Qué hacer: Indique en {option} la ruta completa de un archivo, en una carpeta que exista y sea suya."
     assert capsys.readouterr().out == f"❌ No se puede escribir en /no/hay/tal/archivo\n   {advice}\n"
 
 
