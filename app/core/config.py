@@ -100,10 +100,21 @@ def _check_limit(text: str) -> str:
     return text
 
 
+def _in_project(path: Path) -> Path:
+    try:
+        return PROJECT_DIR / path.expanduser()  # an absolute path stays as it is
+    except RuntimeError:
+        raise ValueError("no se sabe qué carpeta es ~ (falta HOME): escriba la ruta completa") from None
+
+
+def _home(value: str) -> str:
+    return str(_in_project(Path(value))) if value else ""
+
+
 Host = Annotated[str, AfterValidator(_check_host)]
 Address = Annotated[str, AfterValidator(_check_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
-ProjectPath = Annotated[Path, AfterValidator(lambda path: PROJECT_DIR / path)]  # an absolute path stays as it is
+ProjectPath = Annotated[Path, AfterValidator(_in_project)]
 Limit = Annotated[str, AfterValidator(_check_limit), Field(json_schema_extra=REJECTS)]
 
 
@@ -194,7 +205,7 @@ class FaceSettings(SettingsGroup):
     BATCH_SIZE: int = Field(default=0, ge=0, le=512)  # 0: what suits the processor
     WORKER_THREADS: int = Field(default_factory=_usable_cores, ge=1, le=MAX_WORKER_THREADS)
     ONNX_PROVIDERS: str = "auto"
-    DEEPFACE_HOME: str = ""
+    DEEPFACE_HOME: Annotated[str, AfterValidator(_home)] = ""
     WEIGHTS_MIRROR: Address = Field(default="", repr=False)
 
 

@@ -6,11 +6,15 @@ DeepFace reads its environment variables once, at import; so every other module 
 from __future__ import annotations
 
 import os
+import tempfile
 
 os.environ.setdefault("DEEPFACE_BACKEND_ENGINE", "onnx")  # imports in half a second, without TensorFlow
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # its TensorFlow detectors are written for Keras 2
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("DEEPFACE_LOG_LEVEL", "40")  # errors only: stdout carries our own result
+if not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117  # no HOME and no account
+    # Keras, behind some of DeepFace's detectors, would make a folder named `~` in the current one.
+    os.environ.setdefault("KERAS_HOME", f"{tempfile.gettempdir()}/.keras")
 
 from deepface.commons import folder_utils
 from deepface.models.Detector import Detector, FacialAreaRegion

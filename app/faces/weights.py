@@ -78,14 +78,15 @@ def describe_weights(model: str) -> WeightsFile | None:
 
 class WeightsStore:
     """DeepFace's weights folder in `home` (empty: its default). Interrupted downloads leave nothing behind; a recorded
-    hash detects changed files. A `mirror` (http, https or file URL) is tried before DeepFace's addresses."""
+    hash detects changed files. A `mirror` (http, https or file URL) is tried before DeepFace's addresses. Raises
+    WeightsUnavailable when there is no default."""
 
     def __init__(
         self, home: str = "", mirror: str = "", progress: Progress | None = None, stop: threading.Event | None = None
     ) -> None:
         if home:
             os.environ["DEEPFACE_HOME"] = home  # DeepFace's own loaders read it too
-        self._folder = Path(folder_utils.get_deepface_home(), ".deepface", "weights")
+        self._folder = Path(_deepface_home(), ".deepface", "weights")
         self._mirror = mirror
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda name, done, total: None)
@@ -191,6 +192,18 @@ class WeightsStore:
     @staticmethod
     def _hash_path(path: Path) -> Path:
         return path.with_name(f"{path.name}.sha256")
+
+
+def _deepface_home() -> str:
+    """Return the folder in which DeepFace has its own. Where neither HOME nor an account names this user's, DeepFace
+    would make one named `~` in the current folder. Raises WeightsUnavailable."""
+    home = str(folder_utils.get_deepface_home())
+    if not Path(home).is_absolute():
+        raise WeightsUnavailable(
+            "No se sabe en qué carpeta están los pesos: la variable HOME falta, o no es una ruta completa",
+            "Ponga en .env DEEPFACE_HOME con la ruta completa de una carpeta, por ejemplo /opt/pesos.",
+        )
+    return home
 
 
 @contextmanager
