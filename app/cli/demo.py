@@ -24,7 +24,7 @@ from app.cli.commands.run import carry_out
 from app.cli.settings import read_settings
 from app.core.config import PROJECT_DIR
 from app.core.files import write_private
-from app.errors import EXIT_OK, EXIT_SOME_FAILED, MissingDependency, WeightsUnavailable
+from app.errors import EXIT_OK, EXIT_SOME_FAILED, MissingDependency, SettingsError, WeightsUnavailable
 from app.faces.embedder import load_network
 from app.faces.weights import WeightsStore, describe_weights
 from app.records import Image
@@ -66,9 +66,13 @@ Qué sigue:
 
 def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
     """Carry out a run on the demonstration's roster. The errors that it shows on purpose do not make it a failure."""
-    shutil.rmtree(DEMO_DIR, ignore_errors=True)
     photos, database_url = DEMO_DIR / "fotos", f"sqlite:///{DEMO_DIR / 'demo.db'}"
-    _make_photos(photos)
+    try:
+        shutil.rmtree(DEMO_DIR, ignore_errors=True)
+        _make_photos(photos)
+    except OSError as error:
+        advice = "Ejecute la demostración con el dueño de esa carpeta."
+        raise SettingsError(f"No se puede escribir en {DEMO_DIR}", advice) from error
     _create_roster(database_url)
     console.print(f"Demostración con {len(CREW)} tripulantes inventados, en {DEMO_DIR.name}/\n")
     with _serving(photos) as base_url:
