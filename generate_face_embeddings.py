@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.cli.arguments import parse_arguments
-from app.core.streams import speak_utf8
+from app.core.streams import prepare_streams
 from app.core.worker_threads import leave
 from app.errors import EXIT_INTERRUPTED, MissingDependency
 
@@ -25,7 +25,7 @@ def extract_face_embedding(
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the program with these arguments (by default the command line's); returns its exit code."""
-    speak_utf8()  # --help, too
+    prepare_streams()  # for --help, too
     options = parse_arguments(words)
     try:
         from app.cli.main import run  # after the arguments, so that --help answers at once

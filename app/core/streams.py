@@ -8,14 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, cast
 
+STANDARD = (0, 1, 2)
 STDERR = 2
 STDOUT = "-"  # the name by which an option asks for standard output instead of a file
 
 
-def speak_utf8() -> None:
-    """Make standard output and error UTF-8, whatever the locale; what cannot be encoded becomes a question mark."""
+def prepare_streams() -> None:
+    """Make standard output and error UTF-8, whatever the locale; what cannot be encoded becomes a question mark. Those
+    that the caller's shell closed (`>&-`) stay None, and their descriptors lead nowhere: the next file opened, such as
+    the database, would take their number, and what a library prints would go into it."""
+    for descriptor in STANDARD:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            _send_nowhere(descriptor)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not so when a test replaced it, or the caller's shell closed it: `>&-`
+        if hasattr(stream, "reconfigure"):  # not so when a test replaced it, or there is none
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
@@ -53,13 +61,8 @@ class SteadyStream:
 @contextmanager
 def without_native_chatter() -> Iterator[None]:
     """Let only Python write to standard error until the block ends: cron would mail the lines that libjpeg and libpng
-    print for each damaged photo, which HR's page lists already."""
-    try:
-        ours = os.dup(STDERR)
-    except OSError:  # the caller closed it: the next file opened would take its number, and the libraries' lines
-        _send_nowhere(STDERR)
-        yield
-        return
+    print for each damaged photo, which HR's page lists already. `prepare_streams` comes first."""
+    ours = os.dup(STDERR)
     before = sys.stderr
     is_ours = before is not None and before is sys.__stderr__  # a test may have replaced it
     if is_ours:

@@ -147,7 +147,7 @@ def leave(exit_code: int) -> NoReturn:
     if not any(isinstance(thread, Worker) for thread in threading.enumerate()):
         sys.exit(exit_code)
     logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: the caller's shell closed it
         with suppress(OSError, ValueError):  # the reader has closed it
             stream.flush()
     os._exit(exit_code)

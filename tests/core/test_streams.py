@@ -45,19 +45,22 @@ def test_a_library_prints_nothing_of_a_damaged_photo_and_our_lines_are_printed(d
 
 CLOSED = """
 import os
-from app.core.streams import without_native_chatter
+from app.core.streams import prepare_streams
+prepare_streams()
 held = open("{path}", "ab")
-with without_native_chatter():
-    os.write(2, b"a word of a library")
-    print(os.readlink("/proc/self/fd/2"))
+os.write({number}, b"a word of a library")
+assert held.fileno() > 2 and os.readlink("/proc/self/fd/{number}") == "/dev/null"
 """
 
 
-def test_where_there_is_no_standard_error_no_file_of_ours_takes_its_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "closed"), [(2, "2>&-"), (1, ">&-"), (2, "<&- >&- 2>&-"), (1, "<&- >&-")])
+def test_where_a_standard_stream_is_closed_no_file_of_ours_takes_its_place(
+    tmp_path: Path, number: int, closed: str
+) -> None:
     path = tmp_path / "registro.log"
-    command = ["bash", "-c", f"{sys.executable} -c '{CLOSED.format(path=path)}' 2>&-"]
+    command = ["bash", "-c", f"{sys.executable} -c '{CLOSED.format(path=path, number=number)}' {closed}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "/dev/null\n")
+    assert (done.returncode, done.stdout, done.stderr, path.read_bytes()) == (0, "", "", b"")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")

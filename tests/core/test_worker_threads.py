@@ -137,3 +137,10 @@ def test_the_process_leaves_with_its_exit_code_while_threads_are_still_computing
         words, cwd=PROJECT_DIR, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (7, "what was said last", "")
+
+
+def test_so_it_does_where_the_caller_closed_its_streams() -> None:
+    script = LEFT_AT_WORK.replace("AT_WORK", "True").replace("leave(7)", "sys.stdout = sys.stderr = None\nleave(7)")
+    words = [sys.executable, "-c", f"import sys\n{script}"]
+    done = subprocess.run(words, cwd=PROJECT_DIR, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (7, b"")
