@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 ENDINGS = re.compile(r"\[(?:(?P<one>[^|\]]*)\|)?(?P<many>[^\]]*)\]")
 SECONDS_PER_MINUTE, SECONDS_PER_HOUR, MINUTES_PER_HOUR = 60, 3600, 60
+WHOLE_NUMBER_ENDING = re.compile(r"\.0*$")
+SUGGESTED = 3  # ids
 ROUNDED_MINUTES = 10  # in an estimate of an hour or more
 AGE_IN_HOURS_FROM, AGE_IN_DAYS_AFTER = 2, timedelta(hours=48)
 
@@ -28,6 +31,20 @@ def say_some(words: Sequence[str], shown: int) -> str:
     """Return the first words and how many are left out: «a, b y 7 más»."""
     more = len(words) - shown
     return ", ".join(words[:shown]) + (f" y {more} más" if more > 0 else "")
+
+
+def suggest(wanted: str, texts: Iterable[str]) -> str:
+    """Return a question for those texts that a person may have meant, « ¿Quiso decir 000101?», or nothing. They differ
+    from `wanted` in case, accents, spaces, zeros before a number, or the decimals of a whole one."""
+    bare = _bare(wanted)
+    alike = sorted({text for text in texts if text != wanted and _bare(text) == bare})
+    return f" ¿Quiso decir {say_some(alike, SUGGESTED)}?" if alike else ""
+
+
+def _bare(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(char for char in letters if not unicodedata.combining(char) and not char.isspace())
+    return WHOLE_NUMBER_ENDING.sub("", plain).lstrip("0")
 
 
 def say_exactly(seconds: float) -> str:
