@@ -96,7 +96,7 @@ class SeveralPhotos(ItemError):
 class BadName(ItemError):
     stage, code = "roster", "bad_name"
     title = "Nombre no permitido"
-    advice = "Quite del identificador o del nombre de archivo las barras, «..» y caracteres de control."
+    advice = "Quite del identificador o del nombre de archivo las barras, «..» y caracteres de control; use UTF-8."
 
 
 class PhotoNotFound(ItemError):

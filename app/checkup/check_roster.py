@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import ColumnClause, column, func, select, table
+from sqlalchemy import Connection, Select, select, text
 
-from app.checkup.check_tables import READ, Account, Shape, quote
+from app.checkup.check_tables import READ, Account, Shape
 from app.checkup.finding import ROSTER, Finding
 from app.core.config import Settings
 from app.core.database import Database
@@ -65,20 +65,17 @@ def _read_table(settings: Settings, database: Database) -> Generator[Finding, No
             advice = f"Revise ROSTER_TABLE en .env o, si está bien, pida:\n{account.grant(READ, name)}"
             yield ROSTER.broken("table", f"el usuario no puede leer la tabla {name}, o no existe", advice)
             return None
-    entries = DatabaseRoster(settings, database).active()
+    roster = DatabaseRoster(settings, database)
+    entries = roster.active()
     yield ROSTER.ok("table", f"{name} ({', '.join(columns)})")
     if not entries:
-        yield _judge_no_active_row(settings, database)
+        yield _judge_no_active_row(settings, roster)
     return entries
 
 
-def _judge_no_active_row(settings: Settings, database: Database) -> Finding:
+def _judge_no_active_row(settings: Settings, roster: DatabaseRoster) -> Finding:
     """Report the values that the status column has instead of the active one."""
-    status: ColumnClause[Any] = column(settings.ROSTER_STATUS_COLUMN)
-    query = select(status, func.count()).select_from(table(settings.ROSTER_TABLE)).group_by(status)
-    query = query.order_by(func.count().desc()).limit(SHOWN)
-    rows = database.transaction(lambda connection: connection.execute(query).all(), retry=False)
-    values = ", ".join(f"«{value}» ({number})" for value, number in rows)
+    values = ", ".join(f"«{value}» ({number})" for value, number in roster.count_statuses(SHOWN))
     advice = "Corrija ROSTER_ACTIVE_VALUE o ROSTER_STATUS_COLUMN en .env."
     if not values:
         advice = "Compruebe que ROSTER_TABLE sea la tabla correcta y que tenga personas."
@@ -107,6 +104,7 @@ def check_entries(entries: Sequence[RosterEntry], base_url: str, shape: Shape | 
             "bad_names", f"{inflect(len(bad), PEOPLE)} {words}: {say_some(bad, SHOWN)}", BadName.advice
         )
     if shape is not None:
+        yield from _check_kind(urls, shape)
         yield from _check_lengths(urls, shape)
 
 
@@ -117,6 +115,18 @@ def photo_urls(members: Sequence[CrewMember], base_url: str) -> dict[str, str]:
         with suppress(BadName):
             urls[member.crew_id] = photo_url(base_url, member)
     return urls
+
+
+def _check_kind(crew_ids: Iterable[str], shape: Shape) -> Iterator[Finding]:
+    """Check whether the gallery's column would show these ids again as they are."""
+    changed = [crew_id for crew_id in crew_ids if shape.ids is not None and not shape.ids.keeps(crew_id)]
+    if shape.ids is not None and changed:
+        message = f"{TABLE}.crew_id es {shape.ids.stored} y no guarda tal cual los identificadores de "
+        advice = (
+            "Pida a quien administra la base, y que escriba en las filas que hay los identificadores del padrón:\n"
+            f"ALTER TABLE {TABLE} MODIFY crew_id VARCHAR({max(map(len, changed))}) NOT NULL;"
+        )
+        yield ROSTER.warning("id_kind", f"{message}{inflect(len(changed), PEOPLE)}: {say_some(changed, SHOWN)}", advice)
 
 
 def _check_lengths(urls: dict[str, str], shape: Shape) -> Iterator[Finding]:
@@ -145,31 +155,30 @@ def _check_ids(database: Database, settings: Settings, shape: Shape, room: int) 
 
     The advice is for a column of `room` characters.
     """
-    names = (settings.ROSTER_ID_COLUMN, settings.ROSTER_TABLE, settings.ROSTER_STATUS_COLUMN)
-    column_name, table_name, status = (quote(database, name).replace("%", "%%") for name in names)
-    crew_id, active = f"TRIM({column_name})", f"FROM {table_name} WHERE {status} = %s"
-    stored, exact = f"CONVERT({crew_id} USING {shape.charset})", f"CAST({crew_id} AS BINARY)"
+    roster = DatabaseRoster(settings, database)
+    crew_id, exact = "ids.crew_id", "CAST(ids.crew_id AS BINARY)"
+    stored = f"CONVERT({crew_id} USING {shape.charset})"
     # The id as the gallery would return it and as the roster has it, both as bytes of the same encoding.
     returned, original = (f"CAST(CONVERT({value} USING utf8mb4) AS BINARY)" for value in (stored, crew_id))
-    lost = f"SELECT DISTINCT {crew_id} {active} AND {returned} <> {original} LIMIT {SHOWN}"
-    equal = (
-        f"SELECT GROUP_CONCAT(DISTINCT {exact} SEPARATOR '=') {active} "
-        f"GROUP BY {stored} COLLATE {shape.collation} HAVING COUNT(DISTINCT {exact}) > 1 LIMIT {SHOWN}"
-    )
 
-    def query(sql: str) -> str:
-        values = (settings.ROSTER_ACTIVE_VALUE,)
-        rows = database.transaction(lambda connection: connection.exec_driver_sql(sql, values).all(), retry=False)
-        return ", ".join(row[0].decode() if isinstance(row[0], bytes) else str(row[0]) for row in rows)
+    def ask(query: Select[Any]) -> str:
+        def read(connection: Connection) -> list[bytes | str]:
+            ids = roster.active_ids(connection).subquery("ids")
+            return list(connection.execute(query.select_from(ids).limit(SHOWN)).scalars())
 
+        found = database.transaction(read, retry=False)
+        return ", ".join(each.decode() if isinstance(each, bytes) else each for each in found)
+
+    lost_ids = ask(select(text(crew_id)).distinct().where(text(f"{returned} <> {original}")))
+    equal = select(text(f"GROUP_CONCAT(DISTINCT {exact} SEPARATOR '=')"))
+    by_collation = text(f"{stored} COLLATE {shape.collation}")
+    equal_ids = ask(equal.group_by(by_collation).having(text(f"COUNT(DISTINCT {exact}) > 1")))
     advice = (
         "Corrija los identificadores en el padrón, o pida a quien administra la base, si ya existe la tabla:\n"
         f"ALTER TABLE {TABLE} MODIFY crew_id VARCHAR({room}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL;"
     )
-    lost_ids = query(lost)
     if lost_ids:
         yield ROSTER.warning("charset", f"crew_id es {shape.charset} y no puede guardar: {lost_ids}", advice)
-    equal_ids = query(equal)
     if equal_ids:
         yield ROSTER.warning("equal_ids", f"con {shape.collation} la base toma por iguales: {equal_ids}", advice)
     elif not lost_ids:

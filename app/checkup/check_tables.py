@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from app.checkup.check_database import read_grants
 from app.checkup.finding import TABLES, Finding
 from app.core.database import Database
+from app.core.shown_text import ShownText
 from app.faces.embedder import DIMENSIONS
 from app.gallery.reading import DENIED, NO_SUCH_TABLE
 from app.gallery.tables import (
@@ -24,7 +25,9 @@ from app.gallery.tables import (
     VERSION,
     VERSIONS,
     define_table,
+    leads_to_ids,
     missing_columns,
+    read_columns,
     read_version,
 )
 
@@ -48,8 +51,8 @@ KNOWN_COLUMNS = (*NEEDED_COLUMNS, "created_at", "updated_at")
 class Shape:
     """What `face_embeddings` can hold: characters of an id and of a URL (None: any number).
 
-    `charset` and `collation`: of the ids, empty in SQLite. `prepared`: all tables exist and are up to date.
-    `changeable`: columns can be made longer, which SQLite cannot do.
+    `charset` and `collation`: of the ids, empty in SQLite and where ids are no text. `prepared`: all tables exist and
+    are up to date. `changeable`: columns can be made longer, which SQLite cannot do. `ids`: the type of the ids.
     """
 
     id_characters: int | None
@@ -58,6 +61,7 @@ class Shape:
     collation: str = ""
     prepared: bool = False
     changeable: bool = True
+    ids: ShownText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,7 @@ def _may_read(account: Account) -> Generator[Finding, None, bool]:
 def _check_columns(connection: Connection, model: str) -> Iterator[Finding]:
     """Check the shape of `face_embeddings`, which another program may have made."""
     schema = inspect(connection)
-    columns = {column["name"]: dict(column) for column in schema.get_columns(TABLE)}
+    columns = read_columns(schema)
     missing = missing_columns(columns)
     if missing:
         yield TABLES.broken("columns", f"a {TABLE} le falta {', '.join(missing)}", COLUMNS_ADVICE)
@@ -213,11 +217,12 @@ def _check_others(columns: dict[str, dict[str, Any]]) -> Iterator[Finding]:
 
 def _check_indexes(schema: Any) -> Iterator[Finding]:
     indexes = schema.get_indexes(TABLE)
-    if not any(index["column_names"][:1] == ["crew_id"] for index in indexes):
+    if not any(leads_to_ids(index) for index in indexes):
         yield TABLES.warning("index", "falta el índice por crew_id: cada lote recorre toda la tabla", NEW_INDEX)
     for index in indexes:
-        others = [other for other in indexes if other is not index and other["column_names"][:1] == ["crew_id"]]
-        if index.get("unique") and "id" not in index["column_names"] and "crew_id" in index["column_names"]:
+        others = [other for other in indexes if other is not index and leads_to_ids(other)]
+        names = {str(name).lower() for name in index["column_names"]}
+        if index.get("unique") and "id" not in names and "crew_id" in names:
             problem = "no deja guardar otra fila de la misma persona (--migrate la necesita)"
             drop = f"DROP INDEX {index['name']} ON {TABLE};"
             advice = drop if others else f"{NEW_INDEX}\n{drop}"
@@ -236,12 +241,13 @@ def _read_shape(connection: Connection, *, prepared: bool) -> Shape:
     """Read the shape of the gallery's table; while there is none, of the one that a run would create."""
     schema, is_mysql = inspect(connection), connection.dialect.name != "sqlite"
     if schema.has_table(TABLE):
-        found = {column["name"]: dict(column) for column in schema.get_columns(TABLE)}
+        found = read_columns(schema)
     else:
         found = {column.name: {"type": column.type} for column in define_table(mysql=is_mysql).columns}
     ids, urls = (_max_characters(found[name]) if name in found else None for name in ("crew_id", "imagen_path"))
     charset, collation = _read_charset(connection) if is_mysql else ("", "")
-    return Shape(ids, urls, charset, collation, prepared, changeable=is_mysql)
+    kind = ShownText(found["crew_id"]["type"]) if "crew_id" in found else None
+    return Shape(ids, urls, charset, collation, prepared, changeable=is_mysql, ids=kind)
 
 
 def _read_charset(connection: Connection) -> tuple[str, str]:

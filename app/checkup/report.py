@@ -68,6 +68,7 @@ LABELS = {
     "several_photos": "Varias fotos",
     "bad_names": "Nombres",
     "id_length": "Identificadores",
+    "id_kind": "Identificadores",
     "url_length": "Direcciones",
     "charset": "Caracteres",
     "equal_ids": "Ids parecidos",

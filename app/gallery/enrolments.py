@@ -49,9 +49,9 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
         .select_from(table.outerjoin(VECTORS, made.embedding_id == rows.id))
         .order_by(rows.id)
     )
-    if crew_id is not None:
-        query = query.where(rows.crew_id == crew_id)
-    found = read_rows(database, query)
+    found = read_rows(database, query if crew_id is None else query.where(rows.crew_id == crew_id))
+    if crew_id is not None and all(row.crew_id != crew_id for row in found):
+        found = [row for row in read_rows(database, query) if row.crew_id == crew_id]
     enrolments = _by_member(row for row in found if not row.staged or row.active)
     unknown = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
     lengths = _dimensions(database, table, unknown)
@@ -65,7 +65,7 @@ def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
     """Group rows, ordered by id, by crew id: a row replaces an earlier one unless only the earlier is active."""
     enrolments: dict[str, Enrolment] = {}
     for row in rows:
-        crew_id, row_id = str(row.crew_id), int(row.id)
+        crew_id, row_id = row.crew_id, int(row.id)
         before = enrolments.get(crew_id)
         if before is None:  # the only row, as most members have
             enrolments[crew_id] = _enrolment(row, (row_id,) if row.active else (), (row_id,))
@@ -79,11 +79,11 @@ def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
 
 def _enrolment(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) -> Enrolment:
     # Trust the provenance only if it names this member: row ids may be reused. An empty crew id was too long to store.
-    known = row.made_for is not None and row.made_for in ("", storable(str(row.crew_id)))
+    known = row.made_for is not None and row.made_for in ("", storable(row.crew_id))
     return Enrolment(
         row_id=int(row.id),
-        model=str(row.modelo or ""),
-        url=str(row.imagen_path or ""),
+        model=row.modelo or "",
+        url=row.imagen_path or "",
         active_ids=active_ids,
         all_ids=all_ids,
         known=known,

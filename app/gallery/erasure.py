@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
+from sqlalchemy import Column, Connection, Table, bindparam, delete, func, select, update
 
 from app.core.database import Database
+from app.core.spanish import suggest
 from app.errors import Retry, codes_with
 from app.gallery.photo_records import storable
+from app.gallery.reading import read_rows
 from app.gallery.tables import ATTEMPTS, PHOTOS, VECTORS
+
+
+def suggest_id(database: Database, table: Table, crew_id: str) -> str:
+    """Return `suggest` for the ids that the gallery has. Raises DatabaseUnavailable."""
+    return suggest(crew_id, (row.crew_id for row in read_rows(database, select(table.c.crew_id).distinct())))
 
 
 def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[int, int]:
@@ -25,14 +33,11 @@ def erase(database: Database, table: Table, crew_ids: Iterable[str]) -> tuple[in
 
 def _erase(connection: Connection, table: Table, crew_ids: Sequence[str]) -> tuple[int, int]:
     row_ids = _rows_of(connection, table, crew_ids)
+    doomed: list[tuple[Column[Any], Sequence[Any]]] = [(table.c.id, row_ids), (VECTORS.c.embedding_id, row_ids)]
+    own = (each.c.crew_id for each in (VECTORS, PHOTOS, ATTEMPTS))
+    doomed.extend((column, _exactly(connection, column, crew_ids)) for column in own)
     left = 0
-    for column, values in (
-        (table.c.id, row_ids),
-        (VECTORS.c.embedding_id, row_ids),
-        (VECTORS.c.crew_id, crew_ids),
-        (PHOTOS.c.crew_id, crew_ids),
-        (ATTEMPTS.c.crew_id, crew_ids),
-    ):
+    for column, values in doomed:
         connection.execute(delete(column.table).where(column.in_(values)))
         count = select(func.count()).select_from(column.table).where(column.in_(values))
         left += int(connection.execute(count).scalar_one())
@@ -41,9 +46,18 @@ def _erase(connection: Connection, table: Table, crew_ids: Sequence[str]) -> tup
 
 
 def _rows_of(connection: Connection, table: Table, crew_ids: Sequence[str]) -> list[int]:
-    """Return the ids of these people's rows only: the database may take `a1` for `A1`."""
-    query = select(table.c.id, table.c.crew_id).where(table.c.crew_id.in_(crew_ids))
-    return [int(row.id) for row in connection.execute(query) if str(row.crew_id) in set(crew_ids)]
+    """Return the ids of these people's rows only: the database may take `a1` for `A1`, and miss ` A1`."""
+    query = select(table.c.id, table.c.crew_id)
+    found = connection.execute(query.where(table.c.crew_id.in_(crew_ids))).all()
+    if not {row.crew_id for row in found}.issuperset(crew_ids):
+        found = connection.execute(query).all()
+    return [int(row.id) for row in found if row.crew_id in set(crew_ids)]
+
+
+def _exactly(connection: Connection, column: Column[str], crew_ids: Sequence[str]) -> list[str]:
+    """Return those of the ids that a column of ours holds: to MySQL, `7` and `7 ` are equal."""
+    wanted = {storable(crew_id) for crew_id in crew_ids}
+    return sorted(wanted.intersection(connection.execute(select(column).where(column.in_(wanted))).scalars()))
 
 
 def _unname(connection: Connection, crew_ids: Sequence[str]) -> None:

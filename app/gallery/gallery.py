@@ -54,7 +54,7 @@ class Gallery:
             .order_by(columns.id)
         )
         return {
-            str(row.crew_id): Enrolment(int(row.id), self.spec.model, str(row.imagen_path), sha256=row.sha256 or "")
+            row.crew_id: Enrolment(int(row.id), self.spec.model, row.imagen_path or "", sha256=row.sha256 or "")
             for row in read_rows(self.database, query)
         }
 
@@ -77,8 +77,8 @@ class Gallery:
         incompatible = set(self.incompatible_rows())
         columns = self.table.c
         query = select(columns.id, columns.crew_id, columns.modelo).where(columns.active)
-        others = [row for row in read_rows(self.database, query) if str(row.crew_id) != crew_id]
-        models = [str(row.modelo or "") for row in others if int(row.id) in incompatible]
+        others = [row for row in read_rows(self.database, query) if row.crew_id != crew_id]
+        models = [row.modelo or "" for row in others if int(row.id) in incompatible]
         return set(models) if 2 * len(models) > len(others) else set()
 
     def incompatible_rows(self) -> list[int]:

@@ -86,7 +86,7 @@ class Provenance:
             .where(rows.active, columns.grey.is_not(None))
         )
         found = read_rows(self._database, query)
-        return {str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in found}
+        return {row.crew_id: read_picture(row.perceptual_hash, row.grey) for row in found}
 
     def _row(self, embedding: Embedding, row_id: int) -> dict[str, Any]:
         return {

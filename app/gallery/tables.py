@@ -26,6 +26,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Index,
+    Inspector,
     Integer,
     LargeBinary,
     MetaData,
@@ -41,10 +42,12 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMBLOB
+from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from app.core.database import Database, holding_off_others, unavailable
+from app.core.shown_text import show_as_text
 from app.errors import DatabaseUnavailable
 from app.gallery.reading import advising_the_denied, read_rows
 
@@ -221,15 +224,33 @@ def _create(connection: Connection) -> None:
 
 def _reflect(connection: Connection) -> Table | None:
     try:
-        table = Table(TABLE, MetaData(), autoload_with=connection, resolve_fks=False)
+        table = Table(
+            TABLE, MetaData(), autoload_with=connection, resolve_fks=False, listeners=[("column_reflect", _lower_name)]
+        )
     except NoSuchTableError:
         return None
     if "embedding" in table.c:
         # Text, whatever the column's type: for JSON, SQLAlchemy would encode our JSON a second time.
         table.c.embedding.type = Text()
-    if not any(index["column_names"][:1] == ["crew_id"] for index in inspect(connection).get_indexes(TABLE)):
+    for name in {"crew_id", "modelo", "imagen_path"} & set(table.c.keys()):
+        show_as_text(table.c[name])
+    if not any(leads_to_ids(index) for index in inspect(connection).get_indexes(TABLE)):
         log.warning("La tabla %s no tiene índice por crew_id: cada lote la recorrerá entera", TABLE)
     return table
+
+
+def _lower_name(_schema: object, _table: Table, column: dict[str, Any]) -> None:
+    column["name"] = column["name"].lower()  # the database tells no `Crew_ID` from crew_id
+
+
+def read_columns(schema: Inspector) -> dict[str, dict[str, Any]]:
+    """Return what the database says of the columns of `face_embeddings`, by name in lower case."""
+    return {column["name"].lower(): dict(column) for column in schema.get_columns(TABLE)}
+
+
+def leads_to_ids(index: ReflectedIndex) -> bool:
+    """Say whether an index of `face_embeddings` finds rows by crew id."""
+    return [name and name.lower() for name in index["column_names"][:1]] == ["crew_id"]
 
 
 def open_own_tables(database: Database) -> None:

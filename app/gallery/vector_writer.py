@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.database import ITEMS_AT_ONCE, Database
 from app.core.redaction import redacted
+from app.core.shown_text import ShownText
 from app.core.vectors import cosine_distance
 from app.errors import RowRefused
 from app.gallery.photo_records import NewPhotoRecord, PhotoRecords
@@ -140,6 +141,9 @@ class VectorWriter:
             "confidence": round(embedding.analysis.confidence, CONFIDENCE_DECIMALS),
             "imagen_path": embedding.photo.url,
         }
+        crew_id, column = str(row["crew_id"]), self._table.c.crew_id
+        if isinstance(column.type, ShownText) and not column.type.keeps(crew_id):
+            raise RowRefused(f"crew_id es {column.type.stored} y no puede guardar «{crew_id}» tal cual")
         for name, value in row.items():  # a text that is too long: SQLite would keep it
             length = getattr(self._table.c[name].type, "length", None)
             if isinstance(value, str) and length is not None and len(value) > length:
@@ -196,7 +200,7 @@ class VectorWriter:
             .join_from(self._table, VECTORS, made.embedding_id == columns.id)
             .where(columns.id.in_(newest.values()), made.contract == self._provenance.spec.digest)
         )
-        held = {str(row.crew_id): row for row in connection.execute(query)}
+        held = {row.crew_id: row for row in connection.execute(query)}
         found = set()
         for embedding in embeddings:
             row = held.get(embedding.member.crew_id)
@@ -235,21 +239,20 @@ class VectorWriter:
         Raises RowRefused.
         """
         columns = self._table.c
-        query = (
-            select(columns.id, columns.crew_id)
-            .where(columns.crew_id.in_(crew_ids), columns.active)
-            .order_by(columns.id)
-            .with_for_update()
-        )
+        query = select(columns.id, columns.crew_id).where(columns.active).order_by(columns.id).with_for_update()
+        found = list(connection.execute(query.where(columns.crew_id.in_(crew_ids))))
+        unseen = set(crew_ids) & self._expected.keys() - {row.crew_id for row in found}
+        if unseen:  # ` A1` is not found by `A1`
+            found += connection.execute(query.where(columns.id.in_([self._expected[each] for each in unseen])))
         newest: dict[str, int] = {}
         further: list[int] = []
-        for row_id, crew_id in connection.execute(query):
-            if str(crew_id) not in crew_ids:
+        for row_id, crew_id in found:
+            if crew_id not in crew_ids:
                 # The column compares without case, or as numbers: another row would be this member's second active one.
                 raise RowRefused(f"para la base es igual que «{crew_id}», que ya tiene la fila {row_id}")
-            if str(crew_id) in newest:
-                further.append(newest[str(crew_id)])
-            newest[str(crew_id)] = int(row_id)
+            if crew_id in newest:
+                further.append(newest[crew_id])
+            newest[crew_id] = int(row_id)
         for crew_id, row_id in newest.items():
             if self._expected.get(crew_id, row_id) != row_id:
                 raise RowRefused(f"otra ejecución puso en uso la fila {row_id} mientras tanto")

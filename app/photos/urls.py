@@ -6,12 +6,14 @@ import unicodedata
 from urllib.parse import quote
 
 from app.core.redaction import without_credentials
+from app.core.text import as_utf8
 from app.errors import BadName
 from app.records import CrewMember
 
 FORBIDDEN_IN_NAMES = ("/", "\\")
-# Unicode's categories: control, format, surrogate, line separator, paragraph separator.
-FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# Unicode's categories: control, format, line separator, paragraph separator.
+FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Zl", "Zp")
+SURROGATE = "Cs"  # stands for a byte that is no UTF-8
 
 
 def photo_url(base_url: str, member: CrewMember) -> str:
@@ -27,5 +29,7 @@ def _refuse_bad_name(name: str) -> None:
         raise BadName(f"«{name}»")
     if name.isascii() and name.isprintable() and not any(mark in name for mark in FORBIDDEN_IN_NAMES):
         return  # the usual name, settled without a look at each character: rosters have 100,000 members
+    if any(unicodedata.category(char) == SURROGATE for char in name):
+        raise BadName(f"«{as_utf8(name)}» no es texto UTF-8")
     if any(char in FORBIDDEN_IN_NAMES or unicodedata.category(char) in FORBIDDEN_CATEGORIES for char in name):
         raise BadName(f"«{name}» contiene una barra o un carácter de control")

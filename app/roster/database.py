@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ColumnElement,
-    Connection,
-    Integer,
-    MetaData,
-    Numeric,
-    Row,
-    Select,
-    String,
-    Table,
-    cast,
-    inspect,
-    select,
-    type_coerce,
-)
-from sqlalchemy.dialects.mysql import BIT
+from sqlalchemy import Column, ColumnElement, Connection, MetaData, Select, Table, func, inspect, select, true
 from sqlalchemy.exc import NoSuchTableError
 
 from app.core.config import RosterSettings
 from app.core.database import Database, unavailable
+from app.core.shown_text import NUMBER, show_as_text, shown_text
+from app.core.spanish import suggest
 from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
 
 SHOWN_NAMES = 20  # of tables or columns in a message
 COLUMN_SETTINGS = [name for name in RosterSettings.model_fields if name.endswith("_COLUMN")]
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRow:
+    """A row of the table. One person may have several."""
+
+    member: CrewMember
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RosterColumns:
+    """The table's columns, all read as text, and the condition that a row is active."""
+
+    crew_id: Column[Any]
+    photo_name: Column[Any]
+    names: Column[Any]
+    surnames: Column[Any]
+    status: Column[Any]
+    is_active: ColumnElement[bool]
 
 
 class DatabaseRoster:
@@ -43,18 +49,20 @@ class DatabaseRoster:
 
     def active(self) -> list[CrewMember | Failed]:
         """List all active members in the order of their ids; those without a photo to fetch as Failed."""
-        rows = self._database.transaction(lambda connection: self._read(connection, None))
-        return list(_one_entry_each(rows))
+        return list(_one_entry_each(self._read(lambda columns: columns.is_active)))
 
     def find(self, crew_id: str) -> CrewMember | Failed:
         """Return one active member. Raises MemberNotProcessable if the member is unknown, inactive or has no photo."""
-        rows = self._database.transaction(lambda connection: self._read(connection, crew_id))
-        if not rows:
+        rows = self._read(lambda columns: columns.crew_id == crew_id)
+        if not _with_id(crew_id, rows):
+            rows = self._read(lambda _: true())
+        mine = _with_id(crew_id, rows)
+        if not mine:
             raise MemberNotProcessable(
                 f"El tripulante {crew_id} no existe en la tabla {self._settings.ROSTER_TABLE}",
-                "Revise el identificador.",
+                f"Revise el identificador.{suggest(crew_id, (row.member.crew_id for row in rows))}",
             )
-        active = [row for row in rows if row.is_active]
+        active = [row for row in mine if row.is_active]
         if not active:
             raise MemberNotProcessable(
                 f"El tripulante {crew_id} está inactivo ({self._settings.ROSTER_STATUS_COLUMN} distinto de "
@@ -66,35 +74,61 @@ class DatabaseRoster:
             raise MemberNotProcessable(f"El tripulante {crew_id} no tiene foto registrada", NoPhoto.advice)
         return entry
 
-    def _read(self, connection: Connection, crew_id: str | None) -> list[Row[tuple[object, ...]]]:
-        return list(connection.execute(self._query(self._reflect(connection), crew_id)))
+    def count_statuses(self, limit: int) -> list[tuple[str, int]]:
+        """Return the most frequent values of the status column, and how many rows have each."""
 
-    def _query(self, table: Table, crew_id: str | None) -> Select[tuple[object, ...]]:
-        settings = self._settings
-        key = table.c[settings.ROSTER_ID_COLUMN]
-        is_active = _has_status(table.c[settings.ROSTER_STATUS_COLUMN], settings.ROSTER_ACTIVE_VALUE)
-        query = select(
-            key.label("crew_id"),
-            table.c[settings.ROSTER_PHOTO_COLUMN].label("photo_name"),
-            table.c[settings.ROSTER_NAMES_COLUMN].label("names"),
-            table.c[settings.ROSTER_SURNAMES_COLUMN].label("surnames"),
-            is_active.label("is_active"),
-        ).order_by(key)
-        return query.where(is_active if crew_id is None else _as_text(key) == crew_id)
+        def count(connection: Connection) -> list[tuple[str, int]]:
+            status = self._columns(connection).status
+            query = select(status, func.count()).group_by(status).order_by(func.count().desc()).limit(limit)
+            return [(value, number) for value, number in connection.execute(query)]
 
-    def _reflect(self, connection: Connection) -> Table:
+        return self._database.transaction(count, retry=False)
+
+    def active_ids(self, connection: Connection) -> Select[tuple[str]]:
+        """Select the active members' ids as text, for questions to the database about them."""
+        columns = self._columns(connection)
+        return select(func.trim(shown_text(columns.crew_id).text_by_sql(columns.crew_id)).label("crew_id")).where(
+            columns.is_active
+        )
+
+    def _read(self, condition: Callable[[RosterColumns], ColumnElement[bool]]) -> list[RosterRow]:
+        def read(connection: Connection) -> list[RosterRow]:
+            columns = self._columns(connection)
+            shown = (columns.crew_id, columns.photo_name, columns.names, columns.surnames)
+            query = select(*shown, columns.is_active).where(condition(columns)).order_by(columns.crew_id)
+            return [_roster_row(*row) for row in connection.execute(query)]
+
+        return self._database.transaction(read)
+
+    def _columns(self, connection: Connection) -> RosterColumns:
+        columns = self._reflect(connection)
+        for column in set(columns.values()):
+            show_as_text(column)
+        status = columns["ROSTER_STATUS_COLUMN"]
+        return RosterColumns(
+            crew_id=columns["ROSTER_ID_COLUMN"],
+            photo_name=columns["ROSTER_PHOTO_COLUMN"],
+            names=columns["ROSTER_NAMES_COLUMN"],
+            surnames=columns["ROSTER_SURNAMES_COLUMN"],
+            status=status,
+            is_active=_has_status(status, self._settings.ROSTER_ACTIVE_VALUE),
+        )
+
+    def _reflect(self, connection: Connection) -> dict[str, Column[Any]]:
+        """Return the table's columns by setting. Their names are caseless, as in the database."""
         name = self._settings.ROSTER_TABLE
         try:
             table = Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
         except NoSuchTableError:
             tables = inspect(connection).get_table_names()
             raise self._missing(f"no existe la tabla {name}", tables, "ROSTER_TABLE") from None
-        wanted = (getattr(self._settings, setting) for setting in COLUMN_SETTINGS)
-        missing = [column for column in wanted if column not in table.c]
+        by_name = {column.name.lower(): column for column in table.c}
+        wanted = {setting: getattr(self._settings, setting) for setting in COLUMN_SETTINGS}
+        missing = [column for column in wanted.values() if column.lower() not in by_name]
         if missing:
             text = f"la tabla {name} no tiene la columna {', '.join(missing)}"
             raise self._missing(text, list(table.c.keys()), "ROSTER_*_COLUMN")
-        return table
+        return {setting: by_name[column.lower()] for setting, column in wanted.items()}
 
     def _missing(self, what: str, existing: list[str], setting: str) -> DatabaseUnavailable:
         shown = ", ".join(sorted(existing)[:SHOWN_NAMES]) or "nada que este usuario pueda ver"
@@ -103,27 +137,19 @@ class DatabaseRoster:
 
 
 def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
-    """Return the condition that the column has this value. Raises SettingsError for a word if the column is numeric:
-    MySQL would compare it as 0, the status of departed members."""
-    if not isinstance(column.type, Integer | Numeric | Boolean | BIT):
-        return column == value
-    try:
-        return type_coerce(column, Integer) == int(value)
-    except ValueError:
-        kind = f"la columna {column.name} guarda números ({column.type})"
-        raise SettingsError(f"ROSTER_ACTIVE_VALUE: «{value}» no puede ser: {kind}") from None
+    """Return the condition that the column has this value, as the database compares it. Raises SettingsError for a word
+    if the column is numeric: MySQL would compare it as 0, the status of departed members."""
+    shown = shown_text(column)
+    if shown.is_number and not NUMBER.fullmatch(value):
+        kind = f"la columna {column.name} guarda números ({shown.stored})"
+        raise SettingsError(f"ROSTER_ACTIVE_VALUE: «{value}» no puede ser: {kind}")
+    return column == value
 
 
-def _as_text(column: Column[Any]) -> ColumnElement[Any]:
-    # MySQL would find the number 789 for `789x`.
-    return cast(column, String) if isinstance(column.type, Integer) else column
-
-
-def _one_entry_each(rows: Iterable[Row[tuple[object, ...]]]) -> Iterable[CrewMember | Failed]:
+def _one_entry_each(rows: Iterable[RosterRow]) -> Iterable[CrewMember | Failed]:
     by_id: dict[str, list[CrewMember]] = {}
     for row in rows:
-        member = _member(row)
-        by_id.setdefault(member.crew_id, []).append(member)
+        by_id.setdefault(row.member.crew_id, []).append(row.member)
     for members in by_id.values():
         photos = sorted({member.photo_name for member in members})
         if len(photos) > 1:
@@ -134,9 +160,12 @@ def _one_entry_each(rows: Iterable[Row[tuple[object, ...]]]) -> Iterable[CrewMem
             yield members[0]
 
 
-def _member(row: Row[tuple[object, ...]]) -> CrewMember:
-    crew_id, photo_name, names, surnames = ("" if value is None else str(value).strip() for value in row[:4])
-    return CrewMember(crew_id, photo_name, f"{names} {surnames}".strip())
+def _roster_row(crew_id: str, photo_name: str, names: str, surnames: str, is_active: object) -> RosterRow:
+    return RosterRow(CrewMember(crew_id, photo_name, f"{names} {surnames}".strip()), bool(is_active))
+
+
+def _with_id(crew_id: str, rows: Iterable[RosterRow]) -> list[RosterRow]:
+    return [row for row in rows if row.member.crew_id == crew_id]
 
 
 def _failed(member: CrewMember, error: ItemError) -> Failed:

@@ -156,6 +156,7 @@ def test_areas_that_need_the_database_are_unchecked_without_it(look: Look) -> No
         ("DROP INDEX crew_active", "tables.index", WARNING),
         ("ADD UNIQUE KEY solo (crew_id)", "tables.unique", WARNING),
         ("MODIFY crew_id VARCHAR(1) NOT NULL", "roster.id_length", WARNING),
+        ("MODIFY crew_id INT NOT NULL", "roster.id_kind", WARNING),
         ("MODIFY imagen_path VARCHAR(20)", "roster.url_length", WARNING),
         ("MODIFY crew_id VARCHAR(10) CHARACTER SET latin1 NOT NULL", "roster.charset", WARNING),
         ("MODIFY crew_id VARCHAR(10) NOT NULL", "roster.equal_ids", WARNING),
@@ -164,7 +165,7 @@ def test_areas_that_need_the_database_are_unchecked_without_it(look: Look) -> No
 def test_unsuitable_column_is_reported_and_the_advised_sql_mends_it(
     prepared: Database, look: Look, change: str, name: str, level: str
 ) -> None:
-    kinds = {"roster.charset": "Ω", "roster.equal_ids": "ab"}
+    kinds = {"roster.charset": "Ω", "roster.equal_ids": "ab", "roster.id_kind": "007"}
     if name.startswith("roster"):
         for crew_id in ("10", kinds.get(name, "x"), kinds.get(name, "x").upper()):
             run_sql(prepared, "INSERT INTO tripulantes VALUES (:a, 'Ana', 'Paz', 'a.jpg', 1)", {"a": crew_id})
@@ -173,6 +174,30 @@ def test_unsuitable_column_is_reported_and_the_advised_sql_mends_it(
     assert finding.level == level
     obey(prepared, finding)
     assert look().get(name, Finding("", "", OK, "")).level == OK
+
+
+@pytest.mark.parametrize(
+    ("ids", "status", "rows", "equal"),
+    [
+        ("VARBINARY(9)", "INT", "('ñ', 1), ('ab', 1), ('AB', 1)", "ab=AB"),
+        ("BINARY(9)", "BINARY(3)", "('ñ', '1'), ('ab', '1'), ('AB', '1'), ('AÑ', '0')", "ab=AB"),
+        ("VARCHAR(9)", "ENUM('0', '1')", "('ñ', '1'), ('ab', '0'), ('AB', '1'), ('cd', '1'), ('Cd', '1')", "cd=Cd"),
+        ("VARCHAR(9)", "BIT(1)", "('ñ', 1), ('cd', 1), ('Cd', 1)", "cd=Cd"),
+        ("DOUBLE", "INT", "(789100, 1)", ""),
+        ("INT(6) ZEROFILL", "INT", "(101, 1)", ""),
+    ],
+)
+def test_ids_and_states_of_any_type_are_compared_as_a_run_does(
+    prepared: Database, look: Look, ids: str, status: str, rows: str, equal: str
+) -> None:
+    run_sql(prepared, "DELETE FROM tripulantes")
+    run_sql(prepared, f"ALTER TABLE tripulantes MODIFY crew_id {ids}, MODIFY estatus {status}")
+    run_sql(prepared, f"INSERT INTO tripulantes (crew_id, estatus) VALUES {rows}")  # noqa: S608
+    run_sql(prepared, "ALTER TABLE face_embeddings MODIFY crew_id VARCHAR(10) CHARACTER SET latin1 NOT NULL")
+    found = look()
+    assert "roster.charset" not in found
+    assert found["roster.equal_ids"].level == (WARNING if equal else OK)
+    assert set(found["roster.equal_ids"].text.rpartition(" ")[2].split("=")) >= set(filter(None, equal.split("=")))
 
 
 def test_embedding_column_may_have_any_large_text_type(prepared: Database, look: Look) -> None:

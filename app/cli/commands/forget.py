@@ -17,7 +17,7 @@ from app.core.database import Database
 from app.core.spanish import inflect
 from app.core.text import as_utf8, printable
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, AlreadyRunning, RunError
-from app.gallery.erasure import erase
+from app.gallery.erasure import erase, suggest_id
 from app.gallery.reading import advising_the_denied
 from app.gallery.run_history import RunEnd, RunHistory
 from app.gallery.tables import TABLE, open_own_tables, open_table
@@ -40,7 +40,8 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     with suppress(RunError):  # not in the roster, or no roster to be asked
         DatabaseRoster(settings, database).find(crew_id)
         still_active = True
-    console.print("\n".join(forgotten_lines(crew_id, vectors, rows_left)))
+    suggestion = "" if vectors or rows_left else suggest_id(database, open_table(database), crew_id)
+    console.print("\n".join(forgotten_lines(crew_id, vectors, rows_left, suggestion)))
     if still_active:
         console.print("⚠️  Sigue activa en el padrón: la próxima ejecución la registraría de nuevo. Dela de baja antes.")
     if options.json:
@@ -87,13 +88,13 @@ def _erase(database: Database, crew_id: str, now: datetime) -> tuple[int, int]:
     return vectors, left
 
 
-def forgotten_lines(crew_id: str, vectors: int, rows_left: int) -> list[str]:
+def forgotten_lines(crew_id: str, vectors: int, rows_left: int, suggestion: str = "") -> list[str]:
     """Return what was deleted, what is left, and what this program cannot delete."""
     shown = printable(crew_id)
     if rows_left:
         return [f"❌ Quedan {rows_left} filas de {shown}: repita la orden, o revise el permiso DELETE del usuario."]
     if not vectors:
-        return [f"No había ningún vector de {shown}. Filas que quedan: 0."]
+        return [f"No había ningún vector de {shown}. Filas que quedan: 0.{printable(suggestion)}"]
     deleted = inflect(vectors, "# vector[es] borrado[s]")
     return [
         f"🗑️  {shown}: {deleted}, y todo lo que se recordaba de su foto. Filas que quedan: 0.",
