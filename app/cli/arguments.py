@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app.core.streams import STDOUT
+from app.core.text import as_utf8
 from app.errors import EXIT_NOT_STARTED
 
 MAX_MINUTES = 60 * 24 * 366
@@ -61,6 +62,11 @@ def _given(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("expected one argument")
     return text
+
+
+def _crew_id(text: str) -> str:
+    """Write bytes that are no UTF-8 as reports show them: nothing could store them."""
+    return as_utf8(_given(text))
 
 
 def _path(text: str) -> Path:
@@ -113,7 +119,7 @@ EXCLUSIVE = "a quién procesar"  # at most one of this group
 GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], ...]] = {
     EXCLUSIVE: (
         ("--all", "todos los tripulantes activos sin embedding al día", FLAG),
-        ("--crew-id ID", "solo este tripulante", _given),
+        ("--crew-id ID", "solo este tripulante", _crew_id),
         ("--retry-failed", "solo los que fallaron, ahora mismo", FLAG),
         (
             "--migrate",
@@ -147,7 +153,7 @@ GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], 
     "en lugar de procesar": (
         ("--check", "comprueba todo lo que hace falta para ejecutar y dice qué hacer; no escribe nada", FLAG),
         ("--history", "muestra las últimas ejecuciones", FLAG),
-        ("--forget ID", "borra todo lo que se guarda de esta persona", _given),
+        ("--forget ID", "borra todo lo que se guarda de esta persona", _crew_id),
         ("--print-schema", "escribe el SQL de las tablas que faltan", FLAG),
     ),
     "preguntas a la galería": (

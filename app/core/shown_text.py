@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     Time,
     TypeDecorator,
+    func,
     type_coerce,
 )
 from sqlalchemy import cast as sql_cast
@@ -75,8 +76,9 @@ class ShownText(TypeDecorator[str]):
             return type_coerce(column, String)
         if isinstance(self.stored, SHOWN_BY_ARITHMETIC):
             column = type_coerce(column, Integer) + 0
-        as_utf8 = CHAR(charset="utf8mb4") if isinstance(self.stored, BYTES) else String()
-        return sql_cast(column, as_utf8)
+        if isinstance(self.stored, BYTES):
+            return func.replace(sql_cast(column, CHAR(charset="utf8mb4")), "\0", "")  # which pads a BINARY
+        return sql_cast(column, String())
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         if isinstance(self.stored, BYTES):  # decoded here: MySQL would return NULL for what is no UTF-8

@@ -178,6 +178,7 @@ def test_areas_that_need_the_database_are_unchecked_without_it(look: Look) -> No
         ("DROP INDEX crew_active", "tables.index", WARNING),
         ("ADD UNIQUE KEY solo (crew_id)", "tables.unique", WARNING),
         ("MODIFY crew_id VARCHAR(1) NOT NULL", "roster.id_length", WARNING),
+        ("MODIFY crew_id INT NOT NULL", "roster.id_kind", WARNING),
         ("MODIFY imagen_path VARCHAR(20)", "roster.url_length", WARNING),
         ("MODIFY crew_id VARCHAR(10) CHARACTER SET latin1 NOT NULL", "roster.charset", WARNING),
         ("MODIFY crew_id VARCHAR(10) NOT NULL", "roster.equal_ids", WARNING),
@@ -186,7 +187,7 @@ def test_areas_that_need_the_database_are_unchecked_without_it(look: Look) -> No
 def test_unsuitable_column_is_reported_and_the_advised_sql_mends_it(
     prepared: Database, look: Look, change: str, name: str, level: str
 ) -> None:
-    kinds = {"roster.charset": "Ω", "roster.equal_ids": "ab"}
+    kinds = {"roster.charset": "Ω", "roster.equal_ids": "ab", "roster.id_kind": "007"}
     if name.startswith("roster"):
         for crew_id in ("10", kinds.get(name, "x"), kinds.get(name, "x").upper()):
             run_sql(prepared, "INSERT INTO tripulantes VALUES (:a, 'Ana', 'Paz', 'a.jpg', 1)", {"a": crew_id})
@@ -212,6 +213,30 @@ def test_an_own_table_without_transactions_is_reported_too(prepared: Database, l
     finding = look()["tables.engine"]
     assert (finding.level, finding.advice) == (WARNING, "ALTER TABLE face_runs ENGINE = InnoDB;")
     assert "face_runs (MyISAM)" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("ids", "status", "rows", "equal"),
+    [
+        ("VARBINARY(9)", "INT", "('ñ', 1), ('ab', 1), ('AB', 1)", "ab=AB"),
+        ("BINARY(9)", "BINARY(3)", "('ñ', '1'), ('ab', '1'), ('AB', '1'), ('AÑ', '0')", "ab=AB"),
+        ("VARCHAR(9)", "ENUM('0', '1')", "('ñ', '1'), ('ab', '0'), ('AB', '1'), ('cd', '1'), ('Cd', '1')", "cd=Cd"),
+        ("VARCHAR(9)", "BIT(1)", "('ñ', 1), ('cd', 1), ('Cd', 1)", "cd=Cd"),
+        ("DOUBLE", "INT", "(789100, 1)", ""),
+        ("INT(6) ZEROFILL", "INT", "(101, 1)", ""),
+    ],
+)
+def test_ids_and_states_of_any_type_are_compared_as_a_run_does(
+    prepared: Database, look: Look, ids: str, status: str, rows: str, equal: str
+) -> None:
+    run_sql(prepared, "DELETE FROM tripulantes")
+    run_sql(prepared, f"ALTER TABLE tripulantes MODIFY crew_id {ids}, MODIFY estatus {status}")
+    run_sql(prepared, f"INSERT INTO tripulantes (crew_id, estatus) VALUES {rows}")  # noqa: S608
+    run_sql(prepared, "ALTER TABLE face_embeddings MODIFY crew_id VARCHAR(10) CHARACTER SET latin1 NOT NULL")
+    found = look()
+    assert "roster.charset" not in found
+    assert found["roster.equal_ids"].level == (WARNING if equal else OK)
+    assert set(found["roster.equal_ids"].text.rpartition(" ")[2].split("=")) >= set(filter(None, equal.split("=")))
 
 
 def test_missing_column_and_tables_of_a_newer_program_are_broken(prepared: Database, look: Look) -> None:

@@ -144,3 +144,6 @@ def test_sqlite_shows_its_loosely_typed_values(sqlite_database: Database) -> Non
         for column in table.c:
             column.type = ShownText(column.type)
         assert connection.execute(select(table)).all() == [("789100", "1e5x", "A1", "A1"), ("1.5", "7", "A1", "A1")]
+        for wanted, found in (("1.5", ["1.5"]), ("789100", ["789100"]), ("9" * 60, [])):
+            query = select(table.c.id).where(table.c.id == wanted)
+            assert list(connection.execute(query).scalars()) == found

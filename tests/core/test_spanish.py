@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.core.spanish import inflect, say_about, say_age, say_ago, say_all, say_exactly, say_some
+from app.core.spanish import inflect, say_about, say_age, say_ago, say_all, say_exactly, say_some, suggest
 
 
 def test_one_and_several_have_their_words() -> None:
@@ -18,6 +18,20 @@ def test_one_and_several_have_their_words() -> None:
 def test_lists_end_with_y() -> None:
     assert [say_all(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a y b", "a, b y c"]
     assert [say_some(["a", "b", "c"], shown) for shown in (3, 2)] == ["a, b, c", "a, b y 1 más"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "texts", "question"),
+    [
+        ("101", ["000101", "1010", "102"], " ¿Quiso decir 000101?"),
+        ("789100.0", ["789100"], " ¿Quiso decir 789100?"),
+        ("peña ", ["PENA", "Peña", "pe"], " ¿Quiso decir PENA, Peña?"),
+        ("a", ["A", "A ", " A", "á", "b"], " ¿Quiso decir  A, A, A  y 1 más?"),
+        *[("7", ["8"], ""), ("7", ["7"], ""), ("7", [], ""), ("789100x", ["789100"], ""), ("10", ["1"], "")],
+    ],
+)
+def test_what_a_person_may_have_meant_is_asked(wanted: str, texts: list[str], question: str) -> None:
+    assert suggest(wanted, texts) == question
 
 
 @pytest.mark.parametrize(

@@ -346,23 +346,23 @@ def test_an_id_that_is_no_number_is_refused_where_ids_are_numbers(mariadb_databa
     assert rows(mariadb_database) == []
 
 
-REFUSED = "crew_id es INTEGER y no puede guardar «007» tal cual"
-EQUAL = "para la base es igual que «abc», que ya tiene la fila 1"
-
-
 @pytest.mark.parametrize(
-    ("kind", "there", "crew_id", "detail"),
-    [("INT", "7", "007", REFUSED), ("VARCHAR(10)", "abc", "ABC", EQUAL)],
+    ("kind", "there", "crew_id", "why"),
+    [
+        ("INT", "7", "007", "crew_id es INTEGER y no puede guardar «007» tal cual"),
+        ("INT", "7", "7x", "para la base es igual que «7», que ya tiene la fila 1"),
+        ("VARCHAR(10)", "abc", "ABC", "para la base es igual que «abc», que ya tiene la fila 1"),
+    ],
 )
 def test_an_id_that_only_the_database_holds_for_another_gets_no_second_row(
-    mariadb_database: Database, kind: str, there: str, crew_id: str, detail: str
+    mariadb_database: Database, kind: str, there: str, crew_id: str, why: str
 ) -> None:
     run_sql(mariadb_database, f"CREATE TABLE face_embeddings ({FOREIGN['mariadb']}, crew_id {kind}, {OTHERS})")
     insert(mariadb_database, (there, "Facenet512", "a", 1))
     before = rows(mariadb_database)
     with pytest.raises(RowRefused) as caught:
         save(open_store(mariadb_database), [embedding(crew_id)])
-    assert caught.value.detail == detail
+    assert caught.value.detail == why
     assert rows(mariadb_database) == before
 
 

@@ -47,6 +47,15 @@ def test_the_active_are_given_in_the_order_of_their_ids(database: Database) -> N
     ]
 
 
+def test_ids_that_are_numbers_are_given_in_the_order_of_numbers(database: Database) -> None:
+    create_roster(
+        database,
+        [(number, "Ana", "A", "a.jpg", 1) for number in (10, 9, 100)],
+        "crew_id INT, nombres TEXT, apellidos TEXT, imagen TEXT, estatus INT",
+    )
+    assert [entry.crew_id for entry in roster(database).active()] == ["9", "10", "100"]
+
+
 def test_an_empty_roster_has_no_members(database: Database) -> None:
     create_roster(database, [])
     assert roster(database).active() == []
@@ -134,6 +143,60 @@ def test_the_status_may_be_a_bit_or_an_enumeration(mariadb_database: Database) -
     assert roster(mariadb_database).active() == [CrewMember("1", "a", "Ana A")]
     left = roster(mariadb_database, ROSTER_STATUS_COLUMN="alta", ROSTER_ACTIVE_VALUE="no").active()
     assert left == [CrewMember("2", "b", "Eva B")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "active", "left", "setting"),
+    [
+        ("ENUM('0', '1')", "'1'", "'0'", "1"),  # the label 1 is the value of index 2
+        ("ENUM('1', '0')", "'1'", "'0'", "1"),
+        ("ENUM('2', '1')", "'1'", "'2'", "1"),
+        ("ENUM('ACTIVO', 'BAJA')", "'ACTIVO'", "'BAJA'", "activo"),  # as the database compares
+        ("SET('a', 'b')", "'a,b'", "'a'", "a,b"),
+        ("CHAR(3)", "'S'", "'N'", "S"),
+        ("VARBINARY(9)", "'sí'", "'no'", "sí"),
+        ("BINARY(9)", "'S'", "'N'", "S"),
+        ("BLOB", "'S'", "'N'", "S"),
+        ("BIT(1)", "1", "0", "1"),
+        ("BIT(8)", "49", "1", "49"),  # 49 is the character 1
+        ("INT(2) ZEROFILL", "1", "0", "01"),
+        ("DECIMAL(3,1)", "1.5", "1", "1.5"),
+        ("DOUBLE", "1", "0", "1.0"),
+        ("YEAR", "2026", "2025", "2026"),
+        ("DATE", "'2026-01-02'", "'2026-01-03'", "2026-01-02"),
+    ],
+)
+def test_the_status_means_what_the_database_shows(
+    mariadb_database: Database, kind: str, active: str, left: str, setting: str
+) -> None:
+    columns = "crew_id INT, nombres TEXT, apellidos TEXT, imagen TEXT, estatus"
+    run_sql(mariadb_database, f"CREATE TABLE tripulantes ({columns} {kind})")
+    rows = f"(1, 'Ana', 'A', 'a', {active}), (2, 'Eva', 'B', 'b', {left}), (3, 'Leo', 'C', 'c', NULL)"
+    run_sql(mariadb_database, f"INSERT INTO tripulantes VALUES {rows}")  # noqa: S608
+    read = roster(mariadb_database, ROSTER_ACTIVE_VALUE=setting)
+    assert read.active() == [CrewMember("1", "a", "Ana A")]
+    assert complaint(mariadb_database, "2", ROSTER_ACTIVE_VALUE=setting)[0].startswith(
+        "El tripulante 2 está inactivo (estatus distinto de"
+    )
+
+
+@pytest.mark.parametrize("kind", ["ENUM('a', 'b')", "DATE", "VARBINARY(3)", "BINARY(3)", "CHAR(3)"])
+def test_a_status_that_the_column_cannot_have_is_nobody_s(mariadb_database: Database, kind: str) -> None:
+    columns = "crew_id INT, nombres TEXT, apellidos TEXT, imagen TEXT, estatus"
+    run_sql(mariadb_database, f"CREATE TABLE tripulantes ({columns} {kind})")
+    run_sql(mariadb_database, "INSERT INTO tripulantes VALUES (1, 'Ana', 'A', 'a', NULL)")
+    assert roster(mariadb_database, ROSTER_ACTIVE_VALUE="1").active() == []
+
+
+def test_the_values_that_the_status_has_are_shown_as_text(mariadb_database: Database) -> None:
+    run_sql(
+        mariadb_database,
+        "CREATE TABLE tripulantes (crew_id INT, nombres TEXT, apellidos TEXT, imagen TEXT, estatus BINARY(6))",
+    )
+    rows = "(1, 'A', 'A', 'a', 'sí'), (2, 'B', 'B', 'b', 'sí'), (3, 'C', 'C', 'c', 'no'), (4, 'D', 'D', 'd', NULL)"
+    run_sql(mariadb_database, f"INSERT INTO tripulantes VALUES {rows}")  # noqa: S608
+    assert roster(mariadb_database).count_statuses(1) == [("sí", 2)]
+    assert sorted(roster(mariadb_database).count_statuses(9)) == [("", 1), ("no", 1), ("sí", 2)]
 
 
 def test_a_word_for_a_status_that_is_a_number_is_refused(database: Database) -> None:
