@@ -23,7 +23,7 @@ from app.recognition.distances import (
     chunks,
     exact_distances,
 )
-from app.recognition.rates import BOTH_SIDES, Estimate, jackknife_variance, student_inflation, wilson
+from app.recognition.rates import BOTH_SIDES, Estimate, jackknife_variance, share_interval, student_inflation
 from app.recognition.search import nearest
 
 STRANGER = -1  # in place of the index of an enrolled member
@@ -191,7 +191,7 @@ def _count_nearer(rivals: Products, own: Floats, members: Indices) -> Indices:
 
 
 def _estimate(events: Flags, people: Indices) -> Estimate | None:
-    """Return the share of events with its interval: Wilson's for the effective number of photos. None without photos.
+    """Return the share of events with its interval, for the effective number of photos. None without photos.
 
     The variance comes from leaving one person out, with Student's correction for how few people have events (or have
     none, if that is fewer). Photos never count less than if all photos of a person said the same.
@@ -212,7 +212,7 @@ def _estimate(events: Flags, people: Indices) -> Estimate | None:
         if variance and persons > 1:
             inflation = student_inflation(persons, BOTH_SIDES)
             effective = max(least, min(total, share * (1 - share) / variance) / inflation)
-    return Estimate(share, *wilson(share, effective))
+    return Estimate(share, *share_interval(share, effective))
 
 
 def _effective_number(weights: Floats) -> float:

@@ -90,8 +90,8 @@ def estimate_fpir(degrees: Degrees, nearest: Indices, beyond: float = BOTH_SIDES
     """Estimate the share of strangers who would be taken for one of the n members, by leaving each member out.
 
     It is the share of members with another within the threshold: `degrees` (n,) there, `nearest` (n,) the indices of
-    the nearest others. The interval is Wilson's for the effective number of people, by leaving one person out: with a
-    person go the hits of those whose only look-alike it is. Its upper end is 1 where nearly all have a look-alike.
+    the nearest others. The interval is for the effective number of people, by leaving one person out: with a person go
+    the hits of those whose only look-alike it is. Its upper end is 1 where nearly all have a look-alike.
     Raises ValueError for fewer than two members.
     """
     members = _check(degrees)
@@ -103,7 +103,7 @@ def estimate_fpir(degrees: Degrees, nearest: Indices, beyond: float = BOTH_SIDES
     effective = members / DESIGN_EFFECT_OF_NONE
     if 0 < hits < members:
         effective = min(members, share * (1 - share) / variance)
-    low, high = wilson(share, effective, beyond)
+    low, high = share_interval(share, effective, beyond)
     return Estimate(share, low, 1.0 if hits > members - NEARLY_ALL else high)
 
 
@@ -111,23 +111,24 @@ def estimate_fpir_of_fewer(degrees: Degrees, pairs: Pairs, people: int, beyond: 
     """Estimate FPIR against `people` random ones of the n members, people < n - 1, by the hypergeometric estimator.
 
     Averages over all choices: 1 - C(n-1-k, people) / C(n-1, people) for a member with k others within the threshold.
-    `pairs`: all pairs within it. The interval is Wilson's, with the variance by leaving one person out; its upper
-    end is never over that of the whole gallery. Raises ValueError for pairs that are not all.
+    `pairs`: all pairs within it. The interval is for the effective number of people, by leaving one person out.
+    Raises ValueError for pairs that are not all.
     """
     members = _check(degrees)
     if len(pairs) * 2 != int(degrees.sum()):
         raise ValueError(f"{len(pairs)} pairs are not all that are within the threshold")
     value = float(hit_chances(members - 1, people)[degrees].mean())
+    if value in (0, 1):  # no variance to see: what all members together say is a bound
+        whole = estimate_fpir(degrees, _any_neighbour(members, pairs), beyond)
+        low, high = whole.low * people / (members - 1), people * estimate_fmr(degrees, beyond).high
+        return Estimate(value, low, min(whole.high, high) if value == 0 else 1.0)
     fewer = hit_chances(members - 2, people)  # with one person left out
     own = fewer[np.minimum(degrees, members - 2)]
     drops = own - fewer[np.maximum(degrees - 1, 0)]  # of a member whose look-alike is the one left out
     lost = own + _sum_over_neighbours(pairs, drops)
     variance = jackknife_variance((own.sum() - lost) / (members - 1))
-    whole = estimate_fpir(degrees, _any_neighbour(members, pairs), beyond)
-    if not variance:
-        return Estimate(value, 0.0, min(whole.high, people * estimate_fmr(degrees, beyond).high))
-    low, high = wilson(value, value * (1 - value) / variance, beyond)
-    return Estimate(value, low, min(high, whole.high))
+    least_variance = value * (1 - value) / (members * (members - 1) / 2)  # as if all pairs were independent
+    return Estimate(value, *share_interval(value, value * (1 - value) / max(variance, least_variance), beyond))
 
 
 def bound_fpir_of_more(degrees: Degrees, nearest: Indices, people: int, beyond: float = BOTH_SIDES) -> Bounds:
@@ -164,16 +165,20 @@ def find_worst_decile(degrees: Degrees) -> WorstDecile:
     return WorstDecile(worst, share, float(degrees[worst].mean()) / (members - 1))
 
 
-def wilson(share: float, trials: float, beyond: float = BOTH_SIDES) -> tuple[float, float]:
-    """Return Wilson's interval of a share of so many (effective) trials; `beyond`: probability beyond each end."""
-    from scipy.special import ndtri  # noqa: PLC0415
+def share_interval(share: float, trials: float, beyond: float = BOTH_SIDES) -> tuple[float, float]:
+    """Return the interval of a share of so many (effective) trials: upper end by Wilson, lower by Clopper and Pearson.
 
-    square = float(ndtri(1 - beyond)) ** 2
-    middle = share + square / (2 * trials)
+    Wilson's lower end is too high where events are few (Brown, Cai and DasGupta, Statistical Science 16, 2001).
+    `beyond`: the probability beyond each end.
+    """
+    from scipy.special import betaincinv, ndtri  # noqa: PLC0415
+
+    square, events = float(ndtri(1 - beyond)) ** 2, share * trials
+    low = float(betaincinv(events, trials - events + 1, beyond)) if events else 0.0
+    if share == 1:
+        return low, 1.0
     half = (square * (share * (1 - share) / trials + square / (4 * trials**2))) ** 0.5
-    scale = 1 + square / trials
-    low = 0.0 if share == 0 else max(0.0, (middle - half) / scale)
-    return low, 1.0 if share == 1 else min(1.0, (middle + half) / scale)
+    return low, min(1.0, (share + square / (2 * trials) + half) / (1 + square / trials))
 
 
 def _check(degrees: Degrees) -> int:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from app.recognition.distances import DECIMALS, STEP, Indices
-from app.recognition.rates import ONE_SIDE, estimate_fpir, estimate_fpir_of_fewer, wilson
+from app.recognition.rates import ONE_SIDE, estimate_fpir, estimate_fpir_of_fewer, share_interval
 from app.recognition.scan import GalleryScan, Pairs
 
 LADDER = 64  # places at which a bound is looked at before it is searched between two of them
@@ -120,7 +120,7 @@ class _Walk:
             return 1.0
         share = hits / members
         variance = (self._squares - self._sum**2 / members) / (members * (members - 1))
-        return wilson(share, min(members, share * (1 - share) / variance), ONE_SIDE)[1]
+        return share_interval(share, min(members, share * (1 - share) / variance), ONE_SIDE)[1]
 
 
 def _recommend_for_fewer(scan: GalleryScan, target_fpir: float, people: int) -> Recommendation:

@@ -8,7 +8,7 @@ from sklearn.metrics import det_curve, roc_curve
 
 from app.recognition.distances import UnitTemplates
 from app.recognition.genuine import STRANGER, Genuine, Probes, Searched, rate_probes
-from app.recognition.rates import Estimate
+from app.recognition.rates import Estimate, share_interval
 from tests.recognition.galleries import circle, float64_distances, random_vectors
 
 MEMBERS, ENROLLED, PHOTOS, STRANGERS = 300, 40, 4, 60
@@ -111,8 +111,13 @@ def test_the_person_is_the_unit() -> None:
     same, spread = interval([[1] * 5] * 4 + [[0] * 5] * 16), interval([[1, 0, 0, 0, 0]] * 20)
     assert same.value == spread.value == 0.2
     assert same.high - same.low > 2 * (spread.high - spread.low)
-    twenty = interval([[1]] * 4 + [[0]] * 16)  # one photo each says as much
-    assert (same.low, same.high) == pytest.approx((twenty.low, twenty.high))
+    assert (same.low, same.high) == pytest.approx(share_interval(0.2, 20))  # as if of one photo each
+
+
+def test_photos_never_count_less_than_their_people() -> None:
+    """Two of twenty people fail, always: so few say nothing about the variance, but twenty people they are."""
+    found = interval([[1] * 5] * 2 + [[0] * 5] * 18)
+    assert (found.low, found.high) == pytest.approx(share_interval(0.1, 20))
 
 
 def test_all_photos_alike_count_once_a_person_and_one_person_says_nothing() -> None:

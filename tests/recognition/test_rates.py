@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy.stats import chi2, t
+from scipy.stats import binom, chi2, t
 
 from app.recognition.distances import UnitTemplates
 from app.recognition.rates import (
@@ -21,9 +21,9 @@ from app.recognition.rates import (
     find_worst_decile,
     fpir_for,
     hit_chances,
-    wilson,
+    share_interval,
 )
-from app.recognition.scan import GalleryScan, scan_gallery
+from app.recognition.scan import GalleryScan, Pairs, scan_gallery
 from benchmarks.rate_intervals import find_truth, measure_intervals
 from tests.recognition.galleries import circle, float64_distances, random_vectors
 
@@ -100,10 +100,12 @@ def test_one_member_has_no_rate(members: int) -> None:
         estimate_fpir(np.zeros(members, np.int32), np.zeros(members, np.intp))
 
 
-def test_wilson_solves_its_equation_and_ends_at_the_ends() -> None:
-    for end in wilson(0.12, 50):
-        assert abs(end - 0.12) == pytest.approx(Z * (end * (1 - end) / 50) ** 0.5, rel=1e-6)
-    assert (wilson(0, 10)[0], wilson(1, 10)[1]) == (0, 1)
+def test_an_interval_has_wilsons_upper_end_and_the_exact_lower_one() -> None:
+    low, high = share_interval(6 / 50, 50)
+    assert high - 0.12 == pytest.approx(Z * (high * (1 - high) / 50) ** 0.5, rel=1e-6)
+    assert binom.sf(5, 50, low) == pytest.approx(0.025)
+    assert (share_interval(0, 10)[0], share_interval(1, 10)[1]) == (0, 1)
+    assert share_interval(1, 10)[0] == pytest.approx(0.025**0.1)
 
 
 def test_fpir_of_two_in_twelve() -> None:
@@ -113,7 +115,7 @@ def test_fpir_of_two_in_twelve() -> None:
     assert effective == pytest.approx(2.75)
     scan = scan_gallery(FEW, NEAR, [NEAR])
     found = estimate_fpir(scan.degrees_at(NEAR), scan.nearest)
-    assert (found.value, found.low, found.high) == pytest.approx((1 / 6, *wilson(1 / 6, effective)))
+    assert (found.value, found.low, found.high) == pytest.approx((1 / 6, *share_interval(1 / 6, effective)))
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.2, 0.4])
@@ -124,7 +126,7 @@ def test_fpirs_interval_is_that_of_leaving_each_person_out(threshold: float) -> 
     found = estimate_fpir(scan.degrees_at(threshold), scan.nearest)
     assert 0 < share < 1
     assert (found.value, found.low, found.high) == pytest.approx(
-        (share, *wilson(share, min(80, share * (1 - share) / variance)))
+        (share, *share_interval(share, min(80, share * (1 - share) / variance)))
     )
 
 
@@ -159,10 +161,26 @@ def test_the_interval_of_fewer_is_that_of_leaving_each_person_out(people: int) -
         return float(hit_chances(len(rest) - 1, people)[(rest <= threshold).sum(axis=1)].mean())
 
     value, degrees = statistic(distances), scan.degrees_at(threshold)
-    low, high = wilson(value, value * (1 - value) / brute_variance(distances, statistic))
+    low, high = share_interval(value, value * (1 - value) / brute_variance(distances, statistic))
     found = estimate_fpir_of_fewer(degrees, scan.pairs.within(threshold), people)
-    assert (found.value, found.low) == pytest.approx((value, low))
-    assert found.high == pytest.approx(min(high, estimate_fpir(degrees, scan.nearest).high))
+    assert (found.value, found.low, found.high) == pytest.approx((value, low, high))
+
+
+def test_the_interval_of_fewer_where_nobody_and_where_everybody_has_a_look_alike() -> None:
+    scan, _ = scan_of(80)
+    none = estimate_fpir_of_fewer(scan.degrees_at(0), scan.pairs.within(0), 10)
+    assert none == Estimate(0, 0, 10 * estimate_fmr(np.zeros(80, np.int32)).high)
+    same = scan_gallery(circle([7] * 40), 0.1, [0.1])
+    everybody = estimate_fpir_of_fewer(same.degrees_at(0.1), same.pairs.within(0.1), 10)
+    assert (everybody.value, everybody.high) == (1, 1)
+    assert 0 < everybody.low < 0.3
+
+
+def test_the_interval_of_fewer_is_never_narrower_than_that_of_independent_pairs() -> None:
+    """Everybody has one look-alike: whoever is left out, the share is the same."""
+    twins = Pairs(np.arange(0, 40, 2), np.arange(1, 40, 2), np.zeros(20), 0.1)
+    found = estimate_fpir_of_fewer(np.ones(40, np.int32), twins, 10)
+    assert (found.value, found.low, found.high) == pytest.approx((10 / 39, *share_interval(10 / 39, 40 * 39 / 2)))
 
 
 def test_fewer_needs_all_pairs() -> None:

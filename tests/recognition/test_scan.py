@@ -72,6 +72,28 @@ def test_the_lowest_index_wins_a_tie() -> None:
     assert scan.nearest[[5, 7, 300, 1_100, 1_399]].tolist() == [7, 5, 5, 5, 5]
 
 
+@pytest.mark.parametrize("grid", [GRID, np.array([0.05])])
+def test_a_tie_that_float32_does_not_see_is_one(grid: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty members at the same distance from each of ten: the products differ in the seventh decimal."""
+    monkeypatch.setattr(scanning, "CLOSEST_PAIRS", 1)
+    monkeypatch.setattr(scanning, "CLOSEST_PART", 1_000)
+    vectors = random_vectors(1_300)
+    plant(vectors, 61, 60, 0.1, seed=0)  # the nearest pair, which the others are not kept for
+    for base in range(10):
+        for place in range(20):
+            plant(vectors, 100 + 57 * place + base, base if base % 2 else 1_290 + base, 0.15, seed=100 * base + place)
+    distances = float64_distances(vectors)
+    assert np.median((distances == distances.min(axis=1)[:, None]).sum(axis=1)[[1, 3, 5, 7, 9, 1_290, 1_298]]) > 10
+    assert_equal(scan_gallery(UnitTemplates.of(vectors), 0.05, grid), distances, 0.05)
+
+
+def test_the_nearest_thousand_pairs_or_one_for_ten_members_are_kept_whatever_the_threshold() -> None:
+    for members, at_least in ((1_200, 1_000), (10_500, 1_050)):
+        scan = scan_gallery(UnitTemplates.of(random_vectors(members, size=24)), 0.0, [0.01])
+        assert at_least <= len(scan.pairs) < 1.01 * at_least
+        assert scan.pairs.complete_to >= scan.pairs.distances[-1]
+
+
 def test_one_member_and_none() -> None:
     one = scan_gallery(UnitTemplates.of(random_vectors(1)), 0.4, [0.4])
     assert (one.nearest.tolist(), one.nearest_distances.tolist(), one.degrees.tolist()) == ([-1], [2.0], [[0]])

@@ -37,6 +37,19 @@ def test_equal_distances_are_ordered_by_index() -> None:
     assert found.distances.tolist() == [[0.0, 0.0, 0.0, 0.2]]
 
 
+def test_a_tie_that_float32_does_not_see_is_one() -> None:
+    gallery, probes = random_vectors(500), random_vectors(10, seed=5)
+    gallery = np.concatenate([gallery, probes])
+    for place in range(200):
+        plant(gallery, place, 500 + place % 10, 0.15, seed=place)
+    found = nearest(UnitTemplates.of(probes), UnitTemplates.of(gallery[:500]), 3)
+    assert (
+        found.members.tolist()
+        == np.argsort(float64_distances(probes, gallery[:500]), axis=1, kind="stable")[:, :3].tolist()
+    )
+    assert found.members.tolist() == [[probe, probe + 10, probe + 20] for probe in range(10)]
+
+
 def test_candidates_closer_than_float32_can_tell_are_ordered_rightly() -> None:
     gallery, probe = random_vectors(200), random_vectors(1, seed=5)
     gallery = np.concatenate([gallery, probe])

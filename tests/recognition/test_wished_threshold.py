@@ -39,6 +39,14 @@ def test_the_point_is_the_largest_threshold_whose_fpir_keeps_the_wish(clean: Gal
     assert np.mean(clean.nearest_distances <= point) <= wish < np.mean(clean.nearest_distances <= point + 1.5 * STEP)
 
 
+def test_the_last_bit_of_a_wish_costs_nobody() -> None:
+    """0.29 of 100 members are 28.999999999999996 in floating point."""
+    scan = scan_gallery(UnitTemplates.of(random_vectors(100, size=16)), 0.5, [0.5])
+    point = recommend(scan, 0.29).point
+    assert point is not None
+    assert np.count_nonzero(scan.nearest_distances <= point) == 29
+
+
 @pytest.mark.parametrize("wish", [0.02, 0.1, 0.5])
 def test_assured_is_the_largest_threshold_up_to_which_the_bound_keeps_the_wish(clean: GalleryScan, wish: float) -> None:
     found = recommend(clean, wish)
