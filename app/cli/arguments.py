@@ -47,7 +47,8 @@ NEEDED = {
 }
 # argparse speaks English; these are all the complaints that our arguments can cause.
 TRANSLATIONS = (
-    (r"argument (\S+): expected one argument", r"a \1 le falta su valor"),
+    (r"argument (\S+): expected (?:at least )?one argument", r"a \1 le falta su valor"),
+    (r"argument (\S+): expected 2 arguments", r"\1 lleva dos valores"),
     (r"argument (\S+): not allowed with argument (\S+)", r"\1 no se puede usar junto con \2"),
     (r"argument (\S+): invalid choice: (\S+) \(choose from (.+)\)", r"\1: \2 no vale; solo \3"),
     (r"argument (\S+): (debe ser .+)", r"\1 \2"),

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Row, Select, Subquery, Table, inspect
 from sqlalchemy.sql.dml import Delete, Update
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from app.core.database import ACCESS_DENIED_DATABASE, COLUMN_DENIED, TABLE_DENIED, Database
+from app.core.database import ACCESS_DENIED_DATABASE, COLUMN_DENIED, ITEMS_AT_ONCE, TABLE_DENIED, Database
 from app.errors import DatabaseUnavailable
 
 DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
@@ -44,11 +44,8 @@ def read_rows(database: Database, query: Select[Any], *, retry: bool = True) -> 
 
 def read_rows_of(database: Database, query: Select[Any], column: Column[Any], values: Sequence[Any]) -> list[Row[Any]]:
     """Return the query's rows with one of these values in the column. Raises DatabaseUnavailable."""
-    found: list[Row[Any]] = []
-    database.in_chunks(
-        values, lambda connection, chunk: found.extend(connection.execute(query.where(column.in_(chunk))).all())
-    )
-    return found
+    chunks = (values[start : start + ITEMS_AT_ONCE] for start in range(0, len(values), ITEMS_AT_ONCE))
+    return [row for chunk in chunks for row in read_rows(database, query.where(column.in_(chunk)))]
 
 
 def change_rows_of(database: Database, change: Update | Delete, column: Column[Any], values: Sequence[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -45,14 +46,15 @@ class ProbePhoto:
 
 
 def list_photos(words: Sequence[str]) -> Iterator[str]:
-    """Yield the photos that the words name, each once: files, addresses, and all files within folders."""
+    """Yield the photos that the words name, each once: files, addresses, and all files within folders. A file that is
+    named in two ways keeps the first."""
     seen: set[str] = set()
     for word in words:
-        path = Path(word)
-        is_folder = not word.startswith(ADDRESSES) and path.is_dir()
-        for name in _files_within(path) if is_folder else [word]:
-            if name not in seen:
-                seen.add(name)
+        path, is_address = Path(word), word.startswith(ADDRESSES)
+        for name in _files_within(path) if not is_address and path.is_dir() else [word]:
+            place = name if is_address else os.path.realpath(name)
+            if place not in seen:
+                seen.add(place)
                 yield name
 
 

@@ -94,6 +94,12 @@ def check_grid(grid: ArrayLike) -> Floats:
     return thresholds
 
 
+def last_distance(threshold: float) -> float:
+    """Return the largest distance, which has six decimals, that is within a threshold of any number of them."""
+    nearest = round(threshold, DECIMALS)
+    return nearest if nearest <= threshold else round(nearest - STEP, DECIMALS)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Products:
     """Float32 cosines of some pairs, pair by pair: `one[rows]` with `other[columns]`; all (p,)."""

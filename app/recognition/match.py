@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.recognition.distances import Floats, UnitTemplates
+from app.recognition.distances import DECIMALS, STEP, Floats, UnitTemplates
 from app.recognition.search import nearest
 
 RECOGNISED, AMBIGUOUS, UNKNOWN = "recognised", "ambiguous", "unknown"
@@ -32,7 +32,8 @@ class Strangers:
     """What the gallery answers to faces that are not in it, measured on its own people, each left out in turn.
 
     `distances`: of each stranger's nearest member, ascending. `margin`: the gap between the nearest member and the
-    second that 95 % of the strangers stay below; `is_measured` is False where it is the default.
+    second that 95 % of the strangers stay below, and never 0: two at one distance are a close thing. `is_measured` is
+    False where it is the default.
     """
 
     distances: Floats
@@ -75,7 +76,7 @@ def measure_strangers(gallery: UnitTemplates, threshold: float) -> Strangers:
     gaps = others[:, 1] - others[:, 0] if members >= SELF_AND_TWO else np.empty(0)
     is_measured = len(gaps) >= LEAST_STRANGERS
     margin = float(np.quantile(gaps, GAPS_BELOW_MARGIN)) if is_measured else threshold * DEFAULT_MARGIN
-    return Strangers(np.sort(others[np.isfinite(others[:, 0]), 0]), margin, is_measured)
+    return Strangers(np.sort(others[np.isfinite(others[:, 0]), 0]), max(round(margin, DECIMALS), STEP), is_measured)
 
 
 def match(probes: UnitTemplates, gallery: UnitTemplates, rules: MatchRules, strangers: Strangers) -> list[Match]:
@@ -90,7 +91,7 @@ def _judge(candidates: Sequence[Candidate], rules: MatchRules, strangers: Strang
     first = candidates[0]
     if first.distance > rules.threshold or first.confidence < rules.least_confidence:
         verdict = UNKNOWN
-    elif len(candidates) > 1 and candidates[1].distance - first.distance < strangers.margin:
+    elif len(candidates) > 1 and round(candidates[1].distance - first.distance, DECIMALS) < strangers.margin:
         verdict = AMBIGUOUS
     else:
         verdict = RECOGNISED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class AuditReport:
         return crew_id if name in ("", crew_id) else f"{name} ({crew_id})"
 
     def advice(self, finding: Finding) -> str:
-        ids = " ".join(printable(self.crew_ids[place]) for place in finding.places[:2])
+        ids = " ".join(shlex.quote(printable(self.crew_ids[place])) for place in finding.places[:2])
         return ADVICE[finding.kind].format(ids)
 
 
@@ -66,12 +67,11 @@ def audit_lines(report: AuditReport, width: int | None = None) -> list[str]:
     ]
     more = len(audit.findings) - len(rows)
     return [
-        _sentence(audit),
+        *fold(_sentence(audit), width),
         *(["", *in_columns(HEADINGS, rows, width)] if rows else []),
         *([f"… y {more} más: todas en la página y en --json."] if more else []),
         *(["", *_what_to_do(report, width)] if rows else []),
-        *_most_confused(report),
-        *_notes(audit),
+        *(line for text in (*_most_confused(report), *_notes(audit)) for line in fold(text, width)),
     ]
 
 
@@ -102,7 +102,7 @@ def _notes(audit: Audit) -> Iterator[str]:
     if audit.left_out:
         yield (
             inflect(audit.left_out, "⚠️  # pareja[s] más dentro del umbral no se muestra[n]: ")
-            + "con un umbral tan alto casi todas se parecen. Vea --operating-point."
+            + "con un umbral tan alto son demasiadas para mirarlas. Vea --operating-point."
         )
 
 

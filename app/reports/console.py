@@ -19,6 +19,7 @@ from app.errors import AlreadyRunning, RunError
 
 GAP, BENEATH = "  ", "      "
 WIDEST = 30  # characters of a column; a longer cell is cut on a terminal, and shifts its own row on a pipe
+NARROWEST = 6  # to which a column is cut where there is no room
 ROOM = 40  # characters below which the last column is not worth folding
 USUAL_RUN = timedelta(hours=12)
 
@@ -55,15 +56,24 @@ def fitting_width(console: Console) -> int | None:
     return console.width if console.is_terminal else None
 
 
-def in_columns(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
-    """Return the headings and the rows as lines, at most `width` characters wide as far as the first columns allow.
-    The last column is folded under itself, or goes beneath the others where it has no room."""
-    leading = list(zip(*(row[:-1] for row in (headings, *rows)), strict=True))
+def in_columns(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], width: int | None, *, cut_to_fit: bool = False
+) -> list[str]:
+    """Return the headings and the rows as lines, at most `width` characters wide as far as the first columns allow;
+    with `cut_to_fit` the widest of them are cut. The last column is folded under itself, or goes beneath the others
+    where it has no room."""
+    *leading, last = zip(*(headings, *rows), strict=True)
     widths = [min(WIDEST, max(map(cell_len, column))) for column in leading]
-    left = sum(widths) + len(GAP) * len(widths)
-    if width is not None and width - left < ROOM:
+    while cut_to_fit and width is not None and _left_of_last(widths) > width + len(GAP) and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    left = _left_of_last(widths)
+    if width is not None and width - left < min(ROOM, max(map(cell_len, last))):
         left = 0  # the last column goes beneath
     return [line for row in (headings, *rows) for line in _lines(row, widths, left, width)]
+
+
+def _left_of_last(widths: Sequence[int]) -> int:
+    return sum(widths) + len(GAP) * len(widths)
 
 
 def fold(text: str, width: int | None, indent: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from app.core.spanish import inflect, say_all
 from app.core.text import as_utf8, printable
 from app.pipeline.probe_photos import ProbePhoto
 from app.recognition.match import AMBIGUOUS, RECOGNISED, UNKNOWN, Candidate, Match, MatchRules, Strangers, repeated
-from app.reports.console import in_columns
+from app.reports.console import fold, in_columns
 from app.reports.faces_page import Card, FacesPage, Section, ShownFace, say_distance
 
 DECIMALS = 6  # of a distance, as in every document
@@ -31,6 +31,7 @@ ADVICE = {
     AMBIGUOUS: "Compare las caras: decide una persona, no el programa.",
     UNKNOWN: "Si es de la organización, revise su foto en el padrón, o pida una mejor.",
 }
+SHARE_OF_NAME, LEAST_END = 5, 12  # of a terminal's width, and characters: a photo's name
 HEADINGS = ("Foto", "Cara", "Respuesta", "Persona", "Distancia", "Confianza", "Desconocidos igual de cerca")
 
 
@@ -53,21 +54,27 @@ class Answers:
 
 def match_lines(answers: Answers, width: int | None = None) -> list[str]:
     """Return one row for each face and further candidate, then what to know about single photos."""
-    rows = [row for photo, matches in answers.of_photos() for row in _rows(answers, photo, matches)]
+    cut = None if width is None else max(LEAST_END, width // SHARE_OF_NAME)
+    rows = [row for photo, matches in answers.of_photos() for row in _rows(answers, photo, matches, cut)]
     verdicts = [each.verdict for matches in answers.matches for each in matches]
     counted = ", ".join(inflect(verdicts.count(verdict), words) for verdict, words in COUNTED.items())
     return [
-        *(["", *in_columns(HEADINGS, rows, width), ""] if rows else []),
-        *_notices(answers),
-        f"{inflect(len(verdicts), '# cara[s]')} en {inflect(len(answers.photos), '# foto[s]')}: {counted}.",
-        _say_rules(answers),
+        *(["", *in_columns(HEADINGS, rows, width, cut_to_fit=True), ""] if rows else []),
+        *(line for notice in _notices(answers) for line in fold(notice, width, "   ")),
+        *fold(
+            f"{inflect(len(verdicts), '# cara[s]')} en {inflect(len(answers.photos), '# foto[s]')}: {counted}.", width
+        ),
+        *fold(_say_rules(answers), width),
     ]
 
 
-def _rows(answers: Answers, photo: ProbePhoto, matches: Sequence[Match]) -> Iterator[tuple[str, ...]]:
+def _rows(answers: Answers, photo: ProbePhoto, matches: Sequence[Match], cut: int | None) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of a photo; of a name of more than `cut` characters its end is shown."""
+    name = printable(photo.name)
+    shown_name = name if cut is None or len(name) <= cut else f"…{name[1 - cut :]}"
     for number, match in enumerate(matches, start=1):
         for place, candidate in enumerate(_shown(match, answers.rules)):
-            head = (printable(photo.name), str(number), VERDICTS[match.verdict]) if place == 0 else ("", "", "")
+            head = (shown_name, str(number), VERDICTS[match.verdict]) if place == 0 else ("", "", "")
             yield (
                 *head,
                 printable(_who(answers, candidate)),
@@ -89,11 +96,13 @@ def _who(answers: Answers, candidate: Candidate) -> str:
 
 
 def say_strangers(match: Match, strangers: Strangers) -> str:
-    """Return how many strangers would find a member as near: «1 de 400», «menos de 1 de 1000»."""
-    asked = len(strangers.distances)
+    """Return how many strangers would find a member as near: «1 de 400», «menos de 1 de 1000», «5 de 6»."""
+    asked, near = len(strangers.distances), match.as_near
     if not asked:
         return ""
-    return f"1 de {round(asked / match.as_near)}" if match.as_near else f"menos de 1 de {asked}"
+    if not near:
+        return f"menos de 1 de {asked}"
+    return f"1 de {round(asked / near)}" if near * 2 <= asked else f"{near} de {asked}"
 
 
 def _notices(answers: Answers) -> Iterator[str]:

@@ -15,7 +15,6 @@ from app.reports.operating_point_report import (
     HEADINGS,
     Measured,
     advice_words,
-    advised_threshold,
     genuine_words,
     plain_words,
     say_figure,
@@ -24,7 +23,7 @@ from app.reports.operating_point_report import (
 )
 from app.reports.plots import Axis, Curve, Plot, log_axis, probit_axis
 
-LOWEST_POWER = -6  # of ten, of a drawn rate
+LOWEST_POWER = -8  # of ten, of a drawn rate; what is less is not drawn
 DET_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8)
 X_TICKS = 5
 BINS = 50
@@ -36,7 +35,7 @@ def render_operating_point(measured: Measured) -> str:
         "operating_point.html",
         ("page.css", "plots.css", "operating_point.css"),
         measured=measured,
-        advised=advised_threshold(measured.point.recommended),
+        advised=measured.advised,
         summary=summary(measured).removeprefix("📐 "),
         paragraphs=[*plain_words(measured), *genuine_words(measured)],
         advice=[*advice_words(measured)],
@@ -53,7 +52,7 @@ def _plots(measured: Measured) -> Iterator[Plot]:
     rows = measured.rows_of_curve()
     across = _distances(float(measured.curve[-1]))
     marks = [(measured.threshold, "set")]
-    advised = advised_threshold(measured.point.recommended)
+    advised = measured.advised
     if advised is not None:
         marks.append((advised, "advised"))
     legend = "Línea de puntos: el umbral de ahora" + ("; verde: el aconsejado." if advised is not None else ".")
@@ -62,7 +61,7 @@ def _plots(measured: Measured) -> Iterator[Plot]:
         f"La franja es el intervalo del 95 %. {legend}",
         across,
         log_axis(_lowest_power(rows, "fpir"), "", say_rate),
-        tuple(_with_band([(row.distance, row.fpir) for row in rows])),
+        tuple(with_band([(row.distance, row.fpir) for row in rows])),
         tuple(marks),
     )
     yield Plot(
@@ -71,7 +70,7 @@ def _plots(measured: Measured) -> Iterator[Plot]:
         f"década a lo más. {legend}",
         across,
         log_axis(_lowest_power(rows, "fmr"), "", say_rate),
-        tuple(_with_band([(row.distance, row.fmr) for row in rows])),
+        tuple(with_band([(row.distance, row.fmr) for row in rows])),
         tuple(marks),
     )
     yield _distributions(measured)
@@ -90,15 +89,16 @@ def _lowest_power(rows: Sequence[Row], name: str) -> int:
     return max(LOWEST_POWER, min(-1, int(np.floor(np.log10(min(drawn))))) if drawn else -1)
 
 
-def _with_band(figures: Sequence[tuple[float, Figure]]) -> Iterator[Curve]:
+def with_band(figures: Sequence[tuple[float, Figure]]) -> Iterator[Curve]:
     """Yield the band of the measured part, its line, and the extrapolated line."""
-    measured = [(x, figure) for x, figure in figures if figure.value and figure.basis is Basis.MEASURED]
+    drawn = [(x, figure) for x, figure in figures if figure.value and figure.value >= 10.0**LOWEST_POWER]
+    measured = [(x, figure) for x, figure in drawn if figure.basis is Basis.MEASURED]
     high = tuple((x, figure.high) for x, figure in measured)
     yield Curve("band", high, tuple((x, figure.low) for x, figure in measured))
     yield Curve("line", tuple((x, figure.value or 0.0) for x, figure in measured))
-    beyond = [(x, figure.value) for x, figure in figures if figure.value and figure.basis is Basis.EXTRAPOLATED]
+    beyond = tuple((x, figure.value or 0.0) for x, figure in drawn if figure.basis is Basis.EXTRAPOLATED)
     if beyond:
-        yield Curve("extrapolated", tuple((x, float(value)) for x, value in beyond))
+        yield Curve("extrapolated", beyond)
 
 
 def _distributions(measured: Measured) -> Plot:

@@ -23,7 +23,8 @@ from app.reports.faces_page import say_distance
 DEEPFACE_THRESHOLDS = {"Facenet512": 0.30, "Facenet": 0.40, "Dlib": 0.07}  # DeepFace 0.0.103's own, by model
 PER = 1000  # strangers, in sentences
 SHOWN_MISSED = 12
-SETTING_STEP = 1000  # of the advised setting: three decimals, rounded down
+CURVE_STEPS = 100
+SETTING_STEP, DIGITS_BELOW_STEP = 1000, 3  # of the advised setting: three decimals, rounded down; distances have six
 HEADINGS = ("Distancia", "Dos personas al azar (FMR)", "Un desconocido (FPIR)")
 BASES = {Basis.MEASURED: "", Basis.EXTRAPOLATED: ", extrapolado", Basis.REFUSED: ""}
 CAVEATS = (
@@ -44,11 +45,13 @@ class ProbeReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """All that was measured. `threshold` is the set one; `curve` has the thresholds of the drawn curves."""
+    """All that was measured. `threshold` is the set one, `advised` the one to set; `curve` has the thresholds of the
+    drawn curves."""
 
     point: OperatingPoint
     threshold: float
     model: str
+    advised: float | None
     curve: Floats
     probes: ProbeReport | None
 
@@ -72,21 +75,47 @@ class Measured:
         return rate_rows(self.point.scan, [threshold], self._asked_people, self.point.tail)[0]
 
 
-def advised_threshold(recommended: Recommendation) -> float | None:
-    """Return the threshold to set, rounded down: the assured one, else the point; None where there is neither."""
+def curve_up_to(threshold: float) -> Floats:
+    """Return the thresholds of the drawn curves."""
+    return np.linspace(0, threshold, CURVE_STEPS + 1)[1:].round(6)
+
+
+def advised_threshold(point: OperatingPoint, threshold: float) -> float | None:
+    """Return the threshold to set, rounded down: the assured one, else the point; None where there is neither.
+
+    A point that no pair speaks for is never above the set `threshold`: that nobody was confused with anybody among few
+    people is no reason to let more strangers pass.
+    """
+    recommended = point.recommended
     chosen = recommended.assured if recommended.assured is not None else recommended.point
-    return None if chosen is None or chosen <= 0 else math.floor(chosen * SETTING_STEP) / SETTING_STEP
+    if chosen is None:
+        return None
+    if not is_supported(point):
+        chosen = min(chosen, threshold)
+    return math.floor(round(chosen * SETTING_STEP, DIGITS_BELOW_STEP)) / SETTING_STEP or None
+
+
+def is_supported(point: OperatingPoint) -> bool:
+    """Say whether the gallery has people enough for the wish: it is assured, or a pair lies within the point."""
+    recommended = point.recommended
+    if recommended.assured is not None:
+        return True
+    return recommended.point is not None and recommended.point >= float(point.scan.nearest_distances.min())
 
 
 def say_rate(rate: float) -> str:
-    """Return a rate as a percentage of two digits: «1,2 %», «0,0045 %»."""
+    """Return a rate as a percentage of two digits, or of as many as tell it from all: «1,2 %», «0,0045 %», «99,8 %»."""
     number = np.format_float_positional(100 * rate, precision=2, fractional=False, trim="-")
+    if number == "100" and rate < 1:
+        number = f"{100 * rate:.{-math.floor(math.log10(100 - 100 * rate))}f}"
     return f"{number} %".replace(".", ",")
 
 
 def say_figure(figure: Figure) -> str:
     """Return a rate with its interval, or its bound where there is no figure."""
     if figure.value is None:
+        if (figure.low, figure.high) == (0, 1):
+            return "no se sabe"
         return f"menos de {say_rate(figure.high)}" if not figure.low else _say_between(figure.low, figure.high)
     return f"{say_rate(figure.value)} ({_say_between(figure.low, figure.high)}{BASES[figure.basis]})"
 
@@ -101,7 +130,7 @@ def operating_point_lines(measured: Measured, width: int | None = None) -> list[
     rows = [(_say_row(row, measured), say_figure(row.fmr), say_figure(row.fpir)) for row in point.rows]
     paragraphs = [*plain_words(measured), *genuine_words(measured), *CAVEATS]
     return [
-        summary(measured),
+        *fold(summary(measured), width),
         "",
         *in_columns(HEADINGS, rows, width),
         "",
@@ -130,24 +159,35 @@ def plain_words(measured: Measured) -> Iterator[str]:
     usual = DEEPFACE_THRESHOLDS.get(measured.model)
     if usual is not None:
         names.setdefault(usual, f"el de DeepFace para {measured.model}")
-    advised = advised_threshold(measured.point.recommended)
+    advised = measured.advised
     if advised is not None:
         names[advised] = f"{names[advised]} y el aconsejado" if advised in names else "el aconsejado"
     for threshold, name in sorted(names.items(), reverse=True):
         row = measured.row_at(threshold)
         if row is not None:
-            yield f"Con {say_distance(threshold)} ({name}): {_say_strangers(row.fpir, measured.point.people)}"
+            yield f"Con {say_distance(threshold)} ({name}): {say_taken(row.fpir, measured.point.people)}"
 
 
-def _say_strangers(fpir: Figure, people: int) -> str:
-    of_all = f"sería[n] tomado[s] por una de las {people} personas inscritas."
+def say_taken(fpir: Figure, people: int) -> str:
+    """Return what FPIR means before the camera, in whole strangers."""
+    if fpir.value is None and math.ceil(PER * fpir.high) >= PER and not fpir.low:
+        return "con tan poca gente no se puede decir cuántos desconocidos serían tomados por una de ellas."
+    number, words = _count_strangers(fpir)
+    taken = "sería tomado" if number == 1 else "serían tomados"
+    against = "la única persona inscrita" if people == 1 else f"una de las {people} personas inscritas"
+    return f"de cada {PER} desconocidos ante la cámara, {words} {taken} por {against}."
+
+
+def _count_strangers(fpir: Figure) -> tuple[int, str]:
+    """Return how many of PER strangers, the last number of the words for it."""
     low, high = (round(PER * rate) for rate in (fpir.low, fpir.high))
     if fpir.value is None:
-        bound = f"menos de {math.ceil(PER * fpir.high)}" if not fpir.low else f"entre {low} y {high}"
-        return f"de cada {PER} desconocidos ante la cámara, {bound} " + inflect(2, of_all)
+        bound = math.ceil(PER * fpir.high)
+        return (bound, f"menos de {bound}") if not fpir.low else (high, f"entre {low} y {high}")
     expected = round(PER * fpir.value)
-    about = f"unos {expected} (entre {low} y {high})" if expected else f"menos de 1 (a lo más {high})"
-    return f"de cada {PER} desconocidos ante la cámara, {about} " + inflect(2, of_all)
+    if expected:
+        return expected, f"{'' if expected == 1 else 'unos '}{expected} (entre {low} y {high})"
+    return 1, f"menos de 1 (a lo más {high})"
 
 
 def genuine_words(measured: Measured) -> Iterator[str]:
@@ -158,18 +198,22 @@ def genuine_words(measured: Measured) -> Iterator[str]:
     genuine = measured.genuine
     if genuine is None or probes is None:
         return
+    strangers = dict.fromkeys(probes.labels[each.probe] for each in genuine.searches if each.own_distance is None)
+    who = f" ({printable(say_some([*strangers], SHOWN_MISSED))})" if strangers else ""
+    first = f" La persona correcta salió primera en el {_say_estimate(genuine.rank_1)}." if genuine.rank_1 else ""
     yield (
         f"Fotos de prueba: {inflect(genuine.people, '# persona[s] inscrita[s]')} y "
-        f"{inflect(genuine.strangers, '# desconocida[s]')}. "
-        + (f"La persona correcta salió primera en el {_say_estimate(genuine.rank_1)}." if genuine.rank_1 else "")
+        f"{inflect(genuine.strangers, '# desconocida[s]')}{who}.{first}"
     )
-    row = next(each for each in genuine.rows if each.distance == measured.threshold)
-    if row.fnir is not None:
-        missed = [_say_probe(probes, each) for each in genuine.missed(measured.threshold)]
-        who = f": {say_some(missed, SHOWN_MISSED)}" if missed else ""
-        yield f"Con {say_distance(measured.threshold)} no se reconoce el {_say_estimate(row.fnir)}{who}."
-    if row.fpir is not None:
-        yield f"De las fotos de desconocidos, el {_say_estimate(row.fpir)} se toma por alguien."
+    thresholds = sorted({measured.threshold, measured.advised or measured.threshold}, reverse=True)
+    for row in (each for at in thresholds for each in genuine.rows if each.distance == at):
+        with_it = f"Con {say_distance(row.distance)}"
+        if row.fnir is not None:
+            missed = [_say_probe(probes, each) for each in genuine.missed(row.distance)]
+            who = f": {say_some(missed, SHOWN_MISSED)}" if missed else ""
+            yield f"{with_it} no se reconoce el {_say_estimate(row.fnir)}{who}."
+        if row.fpir is not None:
+            yield f"{with_it} se toma por alguien el {_say_estimate(row.fpir)} de las fotos de desconocidos."
 
 
 def _say_estimate(estimate: Estimate) -> str:
@@ -184,7 +228,7 @@ def advice_words(measured: Measured) -> Iterator[str]:
     """Yield what to set and how sure that is; the last one is the line for `.env`."""
     recommended = measured.point.recommended
     wish = say_rate(recommended.target_fpir)
-    advised = advised_threshold(recommended)
+    advised = measured.advised
     if advised is None:
         yield (
             f"Con estas personas no se puede asegurar que menos del {wish} de los desconocidos se confunda; lo más que "
@@ -195,6 +239,12 @@ def advice_words(measured: Measured) -> Iterator[str]:
     if recommended.assured is not None:
         point = f" (estimado: {say_distance(recommended.point)})" if recommended.point is not None else ""
         yield f"Para que a lo más el {wish} de los desconocidos se tome por alguien, asegurado al 95 %{point}:"
+    elif not is_supported(measured.point):
+        people = inflect(measured.point.members, "# persona[s]")
+        yield (
+            f"Con {people} no se puede saber qué umbral da el {wish}. Dentro de este no hay ninguna pareja, y eso solo "
+            f"asegura menos del {say_rate(recommended.smallest_assured)}:"
+        )
     else:
         yield (
             f"Para que cerca del {wish} de los desconocidos se tome por alguien. No está asegurado: en la mitad de las "

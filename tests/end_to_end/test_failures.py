@@ -200,6 +200,8 @@ RUN_CASES = {
     "unknown option": (["--nope"], {}, NOT_STARTED, "argumentos desconocidos: --nope"),
     "two wishes": (["--all", "--demo"], {}, NOT_STARTED, "--demo no se puede usar junto con --all"),
     "no value": (["--crew-id"], {}, NOT_STARTED, "a --crew-id le falta su valor"),
+    "no photos": (["--match"], {}, NOT_STARTED, "a --match le falta su valor"),
+    "one of two": (["--audit", "--accept", "1"], {}, NOT_STARTED, "--accept lleva dos valores"),
     "empty id": (["--crew-id", ""], {}, NOT_STARTED, "a --crew-id le falta su valor"),
     "empty forget": (["--forget", ""], {}, NOT_STARTED, "a --forget le falta su valor"),
     "empty folder": (["--photos", " "], {}, NOT_STARTED, "a --photos le falta su valor"),

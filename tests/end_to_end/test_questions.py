@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import signal
 import stat
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,18 @@ def test_every_face_of_every_photo_gets_its_nearest_members(enrolled: World, pro
         assert all(each["confidence"] == pytest.approx(1 - each["distance"] / 2) for each in face["candidates"])
     assert "Ana Paz (1)" in result.stdout
     assert "No se detectaron rostros" in result.stdout
+
+
+def test_a_photo_named_in_two_ways_is_asked_about_once_and_none_at_all_is_refused(
+    enrolled: World, probes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(probes)
+    photos = enrolled.run("--match", "ana.jpg", str(probes / "ana.jpg"), "./../evento/ana.jpg").document["photos"]
+    assert [each["photo"] for each in photos] == ["ana.jpg"]
+    (probes / "vacía").mkdir()
+    result = enrolled.run("--match", "vacía")
+    assert (result.exit_code, result.document) == (2, {})
+    assert "No hay ninguna foto" in result.stdout
 
 
 def test_the_page_of_a_match_says_what_the_document_says(enrolled: World, probes: Path) -> None:
@@ -296,6 +309,36 @@ def test_labelled_probes_say_who_is_not_recognised(enrolled: World, tmp_path: Pa
     assert (result.exit_code, genuine["people"], genuine["strangers"]) == (0, 2, 1)
     assert genuine["rank_1"]["value"] == 0.5
     assert [each["crew_id"] for each in genuine["missed"]] == ["2"]
+    assert "2 personas inscritas y 1 desconocida (forastera)." in result.stdout  # a misspelt id is seen there
+
+
+def test_photos_without_folders_of_people_are_refused(enrolled: World, probes: Path) -> None:
+    (probes / "@eaDir" / "ana.jpg").write_bytes((probes / "ana.jpg").read_bytes())  # litter is nobody's folder
+    result = enrolled.run("--operating-point", "--probes", str(probes))
+    assert result.exit_code == 2
+    assert f"No hay fotos en carpetas dentro de {probes}" in result.stdout
+
+
+def test_a_threshold_may_have_more_decimals_than_a_distance(
+    enrolled: World, probes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACE_DISTANCE_THRESHOLD", "0.3000007")
+    labelled = probes.parent / "pruebas"
+    labelled.mkdir()
+    probes.rename(labelled / "1")
+    for words in (["--operating-point", "--probes", str(labelled)], ["--audit"], ["--match", str(labelled)]):
+        document = enrolled.run(*words).document
+        assert document.get("threshold", document.get("gallery", {}).get("threshold", 0.3)) == 0.3
+        assert document
+
+
+@pytest.mark.parametrize("command", ["audit", "operating_point"])
+def test_a_signal_ends_the_comparison_at_once(enrolled: World, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    # In place of the scan, which takes minutes for 100,000 members: no test can wait for it, nor hit it for certain.
+    monkeypatch.setattr(f"app.cli.commands.{command}.scan_gallery", lambda *_: signal.raise_signal(signal.SIGINT))
+    result = enrolled.run(f"--{command.replace('_', '-')}")
+    assert (result.exit_code, result.document) == (130, {})
+    assert "Interrumpido" in result.stdout
 
 
 def test_one_member_has_nobody_to_be_compared_with(world: World, astronaut: Image) -> None:

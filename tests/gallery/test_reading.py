@@ -34,6 +34,7 @@ def everything(gallery: Gallery) -> tuple[object, ...]:
         gallery.photo_records.rejected_pictures({"shared_photo"}),
         gallery.provenance.meanings(),
         gallery.provenance.active_pictures(gallery.table),
+        (gallery.provenance.pictures([1]), gallery.photo_records.illustrations(["1"])),
         gallery.crash_suspects.suspects(gallery.history.living(NOW)),
         (gallery.history.last(9, NOW), gallery.history.under_way(NOW), gallery.history.seconds_each()),
         gallery.golden_vector.recorded(),
@@ -42,7 +43,7 @@ def everything(gallery: Gallery) -> tuple[object, ...]:
     )
 
 
-NOTHING = ({}, 0, set(), [], {}, {}, {}, {}, {}, ([], None, None), None, {}, True)
+NOTHING = ({}, 0, set(), [], {}, {}, {}, {}, ({}, {}), {}, ([], None, None), None, {}, True)
 ONE_ROW = ({"1": (True, False, 2)}, 1, {"Dlib"}, [1], *NOTHING[4:])
 
 

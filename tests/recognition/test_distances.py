@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from deepface.modules import verification
 
-from app.recognition.distances import DOUBT, Products, UnitTemplates, check_grid, exact_distances, unit
+from app.recognition.distances import DOUBT, Products, UnitTemplates, check_grid, exact_distances, last_distance, unit
 from tests.recognition.galleries import plant, random_vectors
 
 ROWS, COLUMNS = np.divmod(np.arange(40 * 30), 30)
@@ -58,3 +58,11 @@ def test_bins_are_exact_beside_a_threshold() -> None:
 def test_thresholds_have_to_ascend(grid: object) -> None:
     with pytest.raises(ValueError, match="ascend"):
         check_grid(grid)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "last"),
+    [(0.4, 0.4), (0.07, 0.07), (0.29, 0.29), (2.0, 2.0), (0.0, 0.0), (0.3000001, 0.3), (0.1234567, 0.123456)],
+)
+def test_a_threshold_of_more_decimals_is_the_last_distance_within_it(threshold: float, last: float) -> None:
+    assert last_distance(threshold) == last

@@ -15,6 +15,7 @@ from app.recognition.match import (
     STRANGERS,
     UNKNOWN,
     MatchRules,
+    Strangers,
     match,
     measure_strangers,
     repeated,
@@ -78,6 +79,21 @@ def test_the_margin_is_what_the_gallery_s_own_people_show_as_strangers() -> None
 def test_few_members_have_the_default_margin() -> None:
     strangers = measure_strangers(at(*range(0, 190, 10)), 0.4)
     assert (strangers.is_measured, strangers.margin) == (False, 0.4 * DEFAULT_MARGIN)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1e-7, 0.4])
+def test_two_members_at_one_distance_are_a_close_thing_whatever_the_threshold(threshold: float) -> None:
+    gallery = at(0, 0, 90)
+    (found,) = match(at(0), gallery, MatchRules(threshold, 0.7, 2), measure_strangers(gallery, threshold))
+    assert found.verdict == AMBIGUOUS
+
+
+def test_a_gap_of_just_the_margin_is_no_close_thing() -> None:
+    gallery = UnitTemplates.of([[0.95, math.sqrt(1 - 0.95**2)], [0.94, -math.sqrt(1 - 0.94**2)]])
+    (found,) = match(at(0), gallery, RULES, Strangers(np.empty(0), 0.01, is_measured=True))
+    assert [each.distance for each in found.candidates] == [0.05, 0.06]
+    assert found.candidates[1].distance - found.candidates[0].distance < 0.01  # in binary
+    assert found.verdict == RECOGNISED
 
 
 def test_one_member_has_no_strangers_and_is_recognised_all_the_same() -> None:

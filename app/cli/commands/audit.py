@@ -16,7 +16,7 @@ from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, MemberNotProcessable
 from app.gallery.accepted_pairs import accept, read_accepted
 from app.recognition.audit import Audit, audit_gallery
-from app.recognition.distances import UnitTemplates
+from app.recognition.distances import UnitTemplates, last_distance
 from app.recognition.scan import scan_gallery
 from app.reports.audit_report import AuditReport, audit_document, audit_lines, audit_page, places_to_show
 from app.reports.console import fitting_width
@@ -30,16 +30,16 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     """Show what the audit found. Raises RunError."""
     settings = read_settings(options)
     open_logs(options, settings)
+    people = open_people(options, settings)
+    console.print("\n".join(gallery_lines(people.templates, settings.FACE_MODEL)))
+    crew_ids = people.templates.crew_ids
+    if options.accept:
+        accept(people.gallery.database, people.templates, _places_of(people, options.accept), utc_now())
+    audit = _audit(people, settings)  # minutes for a large gallery, with nothing to put in order when it is interrupted
+    report = AuditReport(audit, crew_ids, [*map(people.name_of, crew_ids)])
+    console.print("\n".join(audit_lines(report, fitting_width(console))))
+    shown = set() if options.no_thumbnails else {crew_ids[place] for place in places_to_show(audit)}
     with stopping_on_signals() as stopper:
-        people = open_people(options, settings)
-        console.print("\n".join(gallery_lines(people.templates, settings.FACE_MODEL)))
-        crew_ids = people.templates.crew_ids
-        if options.accept:
-            accept(people.gallery.database, people.templates, _places_of(people, options.accept), utc_now())
-        audit = _audit(people, settings)
-        report = AuditReport(audit, crew_ids, [*map(people.name_of, crew_ids)])
-        console.print("\n".join(audit_lines(report, fitting_width(console))))
-        shown = set() if options.no_thumbnails else {crew_ids[place] for place in places_to_show(audit)}
         pictures = people.fetch_pictures(settings, shown, stopper.event)
         show_page(console, settings, render_faces(audit_page(report, pictures)), PAGE)
         if options.json:
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
 
 def _audit(people: People, settings: Settings) -> Audit:
     templates = people.templates
-    gallery, threshold = UnitTemplates.of(templates.vectors), settings.FACE_DISTANCE_THRESHOLD
+    gallery, threshold = UnitTemplates.of(templates.vectors), last_distance(settings.FACE_DISTANCE_THRESHOLD)
     scan = scan_gallery(gallery, threshold, [threshold])
     accepted = read_accepted(people.gallery.database, templates)
     return audit_gallery(gallery, scan, templates.sha256s, threshold, people.read_pictures, accepted)

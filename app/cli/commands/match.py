@@ -12,9 +12,10 @@ from app.cli.people import People, ask_about, gallery_lines, open_people, show_p
 from app.cli.settings import open_logs, read_settings
 from app.core.config import Settings
 from app.core.signals import stopping_on_signals
-from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED
+from app.core.spanish import inflect
+from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, SettingsError
 from app.pipeline.probe_photos import ProbePhoto, list_photos
-from app.recognition.distances import UnitTemplates
+from app.recognition.distances import UnitTemplates, last_distance
 from app.recognition.match import Candidate, MatchRules, match, measure_strangers
 from app.reports.console import fitting_width
 from app.reports.faces_page import render_faces
@@ -30,9 +31,16 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
     settings = read_settings(options)
     open_logs(options, settings)
     with stopping_on_signals() as stopper:
+        names = list(list_photos(options.match))
+        if not names:
+            raise SettingsError(
+                "No hay ninguna foto en lo que se indicó", "Indique en --match fotos, o carpetas con fotos."
+            )
         people = open_people(options, settings)
         console.print("\n".join(gallery_lines(people.templates, settings.FACE_MODEL)))
-        photos = ask_about(settings, people, list_photos(options.match), load_faces, stopper.event)
+        photos = ask_about(settings, people, names, load_faces, stopper.event)
+        if len(photos) < len(names):
+            console.print(f"⚠️  Interrumpido: se miraron {len(photos)} de {inflect(len(names), '# foto[s]')}")
         answers = _answer(settings, people, photos)
         console.print("\n".join(match_lines(answers, fitting_width(console))))
         shown = set() if options.no_thumbnails else {answers.crew_ids[each.place] for each in _candidates(answers)}
@@ -46,7 +54,7 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
 
 
 def _answer(settings: Settings, people: People, photos: Sequence[ProbePhoto]) -> Answers:
-    threshold = settings.FACE_DISTANCE_THRESHOLD
+    threshold = last_distance(settings.FACE_DISTANCE_THRESHOLD)
     rules = MatchRules(threshold, settings.FACE_CONFIDENCE_THRESHOLD, settings.MAX_FACE_MATCHES)
     gallery = UnitTemplates.of(people.templates.vectors)
     strangers = measure_strangers(gallery, threshold)

@@ -16,7 +16,7 @@ from app.core.signals import stopping_on_signals
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, EmptyGallery, SettingsError
 from app.pipeline.probe_photos import ProbePhoto, list_labelled
 from app.recognition.audit import audit_gallery
-from app.recognition.distances import Floats, UnitTemplates
+from app.recognition.distances import Floats, UnitTemplates, last_distance
 from app.recognition.genuine import STRANGER, Probes, rate_probes
 from app.recognition.operating_point import find_operating_point
 from app.recognition.scan import scan_gallery
@@ -26,6 +26,7 @@ from app.reports.operating_point_report import (
     Measured,
     ProbeReport,
     advised_threshold,
+    curve_up_to,
     operating_point_document,
     operating_point_lines,
 )
@@ -35,25 +36,25 @@ from app.runs.run import LoadFaces
 PAGE = "operating_point.html"
 USUAL_WISH = 0.01
 ROWS = tuple(round(0.20 + 0.05 * step, 2) for step in range(7))  # thresholds that are always shown
-CURVE_STEPS = 100  # of the drawn curves, up to the last threshold
 FEWEST = 2
+ADVICE = "Indique en --probes una carpeta con DIR/<crew_id>/<foto>."
 
 
 def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
     """Show the error rates of the gallery at several thresholds, and the advised one. Raises RunError."""
     settings = read_settings(options)
     open_logs(options, settings)
+    people = open_people(options, settings)
+    console.print("\n".join(gallery_lines(people.templates, settings.FACE_MODEL)))
     with stopping_on_signals() as stopper:
-        people = open_people(options, settings)
-        console.print("\n".join(gallery_lines(people.templates, settings.FACE_MODEL)))
         photos = _read_probes(settings, people, options.probes, load_faces, stopper.event)
-        if stopper.signal_number is not None:
-            return EXIT_BY_SIGNAL + stopper.signal_number
-        measured = _measure(settings, people, options, photos)
-        console.print("\n".join(operating_point_lines(measured, fitting_width(console))))
-        show_page(console, settings, render_operating_point(measured), PAGE)
-        if options.json:
-            hand_over(console, operating_point_document(measured), options.json)
+    if stopper.signal_number is not None:
+        return EXIT_BY_SIGNAL + stopper.signal_number
+    measured = _measure(settings, people, options, photos)  # with nothing to put in order when it is interrupted
+    console.print("\n".join(operating_point_lines(measured, fitting_width(console))))
+    show_page(console, settings, render_operating_point(measured), PAGE)
+    if options.json:
+        hand_over(console, operating_point_document(measured), options.json)
     return EXIT_SOME_FAILED if any(photo.error for _, photo in photos) else EXIT_OK
 
 
@@ -64,8 +65,10 @@ def _read_probes(
     if folder is None:
         return []
     if not folder.is_dir():
-        raise SettingsError(f"No existe la carpeta {folder}", "Indique en --probes una carpeta con DIR/<crew_id>/foto.")
+        raise SettingsError(f"No existe la carpeta {folder}", ADVICE)
     labelled = list(list_labelled(folder))
+    if not labelled:
+        raise SettingsError(f"No hay fotos en carpetas dentro de {folder}", ADVICE)
     photos = ask_about(settings, people, (name for _, name in labelled), load_faces, stop)
     return [(label, photo) for (label, _), photo in zip(labelled, photos, strict=False)]  # fewer once it is stopped
 
@@ -73,25 +76,26 @@ def _read_probes(
 def _measure(
     settings: Settings, people: People, options: argparse.Namespace, photos: list[tuple[str, ProbePhoto]]
 ) -> Measured:
-    templates, threshold = people.templates, settings.FACE_DISTANCE_THRESHOLD
+    templates, threshold = people.templates, last_distance(settings.FACE_DISTANCE_THRESHOLD)
     gallery = UnitTemplates.of(templates.vectors)
     if len(gallery) < FEWEST:
         raise EmptyGallery("Con una sola persona no hay con quién comparar", "Registre al menos a dos personas.")
     rows = sorted({*ROWS, threshold})
-    curve = np.linspace(0, rows[-1], CURVE_STEPS + 1)[1:].round(6)
-    scan = scan_gallery(gallery, threshold, sorted({*rows, *curve.tolist()}))
+    scan = scan_gallery(gallery, threshold, sorted({*rows, *curve_up_to(rows[-1]).tolist()}))
     audit = audit_gallery(gallery, scan, templates.sha256s, threshold, people.read_pictures)
     duplicates = list(audit.duplicates())
     if len(gallery) - len({other for _, other in duplicates}) < FEWEST:
         raise EmptyGallery("Todas las personas tienen la misma foto", "Vea --audit y corrija antes las fotos.")
     target = options.target_fpir or USUAL_WISH
     point = find_operating_point(scan, gallery, rows, target, options.people, duplicates)
-    thresholds = sorted({*scan.grid.tolist(), *filter(None, [advised_threshold(point.recommended)])})
+    advised = advised_threshold(point, threshold)
+    thresholds = sorted({*scan.grid.tolist(), *filter(None, [advised])})
     return Measured(
         point=point,
         threshold=threshold,
         model=settings.FACE_MODEL,
-        curve=curve,
+        advised=advised,
+        curve=curve_up_to(max(rows[-1], advised or 0)),  # pairs are known up to an advised threshold
         probes=_rate_probes(people, gallery, photos, np.array(thresholds)) if photos else None,
     )
 
