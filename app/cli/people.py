@@ -27,6 +27,8 @@ from app.gallery.templates import Templates, read_templates
 from app.pipeline.face_extractor import open_face_extractor
 from app.pipeline.face_pictures import fetch_faces
 from app.pipeline.probe_photos import ProbePhoto, read_probes
+from app.recognition.distances import last_distance
+from app.recognition.match import accepted_distance
 from app.records import CrewMember, Picture
 from app.roster.database import DatabaseRoster
 from app.roster.folder import FolderRoster
@@ -92,9 +94,14 @@ def ask_about(
         return read_probes(settings, extractor, names, stop)
 
 
-def gallery_lines(templates: Templates, model: str) -> list[str]:
-    """Return what takes part in a comparison, and what was left out of it."""
-    lines = [f"👥 {inflect(len(templates.crew_ids), '# persona[s]')} en la galería ({model})"]
+def service_threshold(settings: Settings) -> float:
+    """Return the largest distance at which the recognition service knows somebody again, by its two settings."""
+    return accepted_distance(settings.FACE_DISTANCE_THRESHOLD, settings.FACE_CONFIDENCE_THRESHOLD)
+
+
+def gallery_lines(templates: Templates, settings: Settings) -> list[str]:
+    """Return what takes part in a comparison, what was left out of it, and a setting that another one overrules."""
+    lines = [f"👥 {inflect(len(templates.crew_ids), '# persona[s]')} en la galería ({settings.FACE_MODEL})"]
     if templates.foreign:
         lines.append("   " + inflect(templates.foreign, "# vector[es] [es|son] de otro programa y cuenta[n] igual"))
     if templates.incompatible:
@@ -103,6 +110,13 @@ def gallery_lines(templates: Templates, model: str) -> list[str]:
     if templates.unreadable:
         who = printable(say_some(templates.unreadable, SHOWN_IDS))
         lines.append(f"⚠️  Sin un vector legible: {who}. Vuelva a ejecutar con --crew-id para cada una.")
+    threshold = service_threshold(settings)
+    if threshold < last_distance(settings.FACE_DISTANCE_THRESHOLD):
+        set_distance, confidence = settings.FACE_DISTANCE_THRESHOLD, settings.FACE_CONFIDENCE_THRESHOLD
+        lines.append(
+            f"⚠️  FACE_CONFIDENCE_THRESHOLD={confidence:g} solo admite distancias de hasta {threshold:g}; "
+            f"FACE_DISTANCE_THRESHOLD={set_distance:g} pide más y no cuenta."
+        )
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from app.photos.temp_folder import TempFolder
 from app.pipeline.face_extractor import FaceExtractor
 from app.pipeline.face_pictures import Box, cut_face
 from app.records import CrewMember, Photo
-from app.roster.litter import is_litter
+from app.roster.litter import choose_photos, is_litter
 
 ADDRESSES = ("http://", "https://")
 
@@ -45,29 +46,46 @@ class ProbePhoto:
     error: ItemError | None = None
 
 
-def list_photos(words: Sequence[str]) -> Iterator[str]:
-    """Yield the photos that the words name, each once: files, addresses, and all files within folders. A file that is
-    named in two ways keeps the first."""
-    seen: set[str] = set()
+@dataclass(frozen=True, slots=True)
+class FoundPhotos:
+    """Photos by name, each once, and the files within folders that by their names are none."""
+
+    names: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+
+def list_photos(words: Sequence[str]) -> FoundPhotos:
+    """Return the photos that the words name: files, addresses, and all photos within folders. A file that is named in
+    two ways keeps the first."""
+    photos: dict[str, str] = {}
+    found = FoundPhotos()
     for word in words:
-        path, is_address = Path(word), word.startswith(ADDRESSES)
-        for name in _files_within(path) if not is_address and path.is_dir() else [word]:
-            place = name if is_address else os.path.realpath(name)
-            if place not in seen:
-                seen.add(place)
-                yield name
+        if word.startswith(ADDRESSES):
+            photos.setdefault(word, word)
+            continue
+        within = _look_within(Path(word)) if Path(word).is_dir() else FoundPhotos([word])
+        found.passed_over.extend(within.passed_over)
+        for name in within.names:
+            photos.setdefault(os.path.realpath(name), name)
+    found.names.extend(photos.values())
+    return found
 
 
-def _files_within(folder: Path) -> list[str]:
+def _look_within(folder: Path) -> FoundPhotos:
     """Return the files of a folder and its folders, sorted, without what systems and programs leave there."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(str(path) for path in files if not any(map(is_litter, path.relative_to(folder).parts)))
+    names: defaultdict[Path, list[str]] = defaultdict(list)
+    for path in folder.rglob("*"):
+        if path.is_file() and not any(map(is_litter, path.relative_to(folder).parts)):
+            names[path.parent].append(path.name)
+    photos = {str(parent / name) for parent, beside in names.items() for name in choose_photos(beside)}
+    others = {str(parent / name) for parent, beside in names.items() for name in beside} - photos
+    return FoundPhotos(sorted(photos), sorted(others))
 
 
-def list_labelled(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the photos of `folder/<label>/`, each with its label: the crew id of the person, or a stranger's name."""
+def list_labelled(folder: Path) -> Iterator[tuple[str, FoundPhotos]]:
+    """Yield the photos of each `folder/<label>/` with the label: the crew id of the person, or a stranger's name."""
     for person in sorted(path for path in folder.iterdir() if path.is_dir() and not is_litter(path.name)):
-        yield from ((person.name, name) for name in list_photos([str(person)]))
+        yield person.name, list_photos([str(person)])
 
 
 def read_probes(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.recognition.distances import DECIMALS, STEP, Floats, UnitTemplates
+from app.recognition.distances import DECIMALS, STEP, Floats, UnitTemplates, last_distance
 from app.recognition.search import nearest
 
 RECOGNISED, AMBIGUOUS, UNKNOWN = "recognised", "ambiguous", "unknown"
@@ -20,10 +20,9 @@ DEFAULT_MARGIN = 1 / 8  # of the threshold: 0.05 for the usual 0.40
 
 @dataclass(frozen=True, slots=True)
 class MatchRules:
-    """What the recognition service goes by: the largest distance, the least confidence, and how many candidates."""
+    """What the recognition service goes by: the largest distance that it accepts, and how many candidates."""
 
     threshold: float
-    least_confidence: float
     most: int
 
 
@@ -54,7 +53,7 @@ class Candidate:
 
     @property
     def confidence(self) -> float:
-        return 1 - self.distance / 2
+        return confidence_of(self.distance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,19 @@ class Match:
     verdict: str
     candidates: tuple[Candidate, ...]
     as_near: int
+
+
+def confidence_of(distance: float) -> float:
+    """Return a distance as the recognition service shows it: 1 for the same picture, 0 for the opposite vector."""
+    return 1 - distance / 2
+
+
+def accepted_distance(threshold: float, least_confidence: float) -> float:
+    """Return the largest distance that a service accepts which goes by both."""
+    most = last_distance(2 * (1 - least_confidence) + STEP)  # a step more: no doubling may lose the distance itself
+    while confidence_of(most) < least_confidence:
+        most = round(most - STEP, DECIMALS)
+    return min(last_distance(threshold), most)
 
 
 def measure_strangers(gallery: UnitTemplates, threshold: float) -> Strangers:
@@ -89,7 +101,7 @@ def match(probes: UnitTemplates, gallery: UnitTemplates, rules: MatchRules, stra
 
 def _judge(candidates: Sequence[Candidate], rules: MatchRules, strangers: Strangers) -> Match:
     first = candidates[0]
-    if first.distance > rules.threshold or first.confidence < rules.least_confidence:
+    if first.distance > rules.threshold:
         verdict = UNKNOWN
     elif len(candidates) > 1 and round(candidates[1].distance - first.distance, DECIMALS) < strangers.margin:
         verdict = AMBIGUOUS

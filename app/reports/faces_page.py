@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from app.core.text import printable
 from app.reports.html import render_page
 
-SHOWN_DECIMALS = 3
+SHOWN_DECIMALS, CONFIDENCE_DECIMALS = 3, 2  # of a distance and of a confidence
 
 
 @dataclass(frozen=True, slots=True)
 class ShownFace:
     """One face: whose it is (no id: that is what is asked), its JPEG (empty for none), its distance to the face that
-    is asked about, and whether that is beyond the threshold."""
+    is asked about with the service's confidence, and whether it is beyond the threshold."""
 
     name: str
     crew_id: str
     picture: bytes = b""
     distance: float | None = None
+    confidence: float | None = None
     is_far: bool = False
 
 
@@ -61,6 +62,11 @@ def say_distance(distance: float) -> str:
     return f"{distance:.{SHOWN_DECIMALS}f}".replace(".", ",")
 
 
+def say_confidence(confidence: float) -> str:
+    """Return the service's confidence as people read it, with a decimal comma."""
+    return f"{confidence:.{CONFIDENCE_DECIMALS}f}".replace(".", ",")
+
+
 def render_faces(page: FacesPage) -> str:
     """Return the page's HTML."""
     return render_page(
@@ -68,6 +74,7 @@ def render_faces(page: FacesPage) -> str:
         ("page.css", "faces_page.css"),
         page=page,
         say_distance=say_distance,
+        say_confidence=say_confidence,
         printable=printable,
         encode=lambda picture: base64.b64encode(picture).decode(),
     )

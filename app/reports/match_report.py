@@ -11,7 +11,7 @@ from app.core.text import as_utf8, printable
 from app.pipeline.probe_photos import ProbePhoto
 from app.recognition.match import AMBIGUOUS, RECOGNISED, UNKNOWN, Candidate, Match, MatchRules, Strangers, repeated
 from app.reports.console import fold, in_columns
-from app.reports.faces_page import Card, FacesPage, Section, ShownFace, say_distance
+from app.reports.faces_page import Card, FacesPage, Section, ShownFace, say_confidence, say_distance
 
 DECIMALS = 6  # of a distance, as in every document
 VERDICTS = {RECOGNISED: "✅ reconocida", AMBIGUOUS: "❓ dudosa", UNKNOWN: "❌ desconocida"}
@@ -79,7 +79,7 @@ def _rows(answers: Answers, photo: ProbePhoto, matches: Sequence[Match], cut: in
                 *head,
                 printable(_who(answers, candidate)),
                 say_distance(candidate.distance),
-                f"{candidate.confidence:.2f}".replace(".", ","),
+                say_confidence(candidate.confidence),
                 say_strangers(match, answers.strangers) if place == 0 else "",
             )
 
@@ -116,10 +116,12 @@ def _notices(answers: Answers) -> Iterator[str]:
 
 
 def _say_rules(answers: Answers) -> str:
+    hidden = answers.rules.most == 1 and any(each.verdict == AMBIGUOUS for found in answers.matches for each in found)
     measured = "medida en su galería" if answers.strangers.is_measured else "por omisión: hay poca gente para medirla"
     return (
         f"Umbral {say_distance(answers.rules.threshold)}; dudosa si la segunda persona queda a menos de "
         f"{say_distance(answers.strangers.margin)} de la primera ({measured})."
+        + (" Para ver a esa segunda, suba MAX_FACE_MATCHES." if hidden else "")
     )
 
 
@@ -194,6 +196,7 @@ def _cards(
                 answers.crew_ids[each.place],
                 pictures.get(answers.crew_ids[each.place], b""),
                 round(each.distance, DECIMALS),
+                round(each.confidence, DECIMALS),
                 is_far=each.distance > answers.rules.threshold,
             )
             for each in match.candidates

@@ -14,6 +14,7 @@ from app.core.text import as_utf8, printable
 from app.pipeline.probe_photos import ProbePhoto
 from app.recognition.distances import Floats
 from app.recognition.genuine import Genuine, Searched
+from app.recognition.match import accepted_distance, confidence_of
 from app.recognition.operating_point import Basis, Figure, OperatingPoint, Row, rate_rows
 from app.recognition.rates import Estimate
 from app.recognition.wished_threshold import Recommendation
@@ -25,6 +26,7 @@ PER = 1000  # strangers, in sentences
 SHOWN_MISSED = 12
 CURVE_STEPS = 100
 SETTING_STEP, DIGITS_BELOW_STEP = 1000, 3  # of the advised setting: three decimals, rounded down; distances have six
+CONFIDENCE_STEP = 100
 HEADINGS = ("Distancia", "Dos personas al azar (FMR)", "Un desconocido (FPIR)")
 BASES = {Basis.MEASURED: "", Basis.EXTRAPOLATED: ", extrapolado", Basis.REFUSED: ""}
 CAVEATS = (
@@ -45,11 +47,12 @@ class ProbeReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """All that was measured. `threshold` is the set one, `advised` the one to set; `curve` has the thresholds of the
-    drawn curves."""
+    """All that was measured. `threshold` is what the two settings amount to now, `advised` the one to set; `curve` has
+    the thresholds of the drawn curves."""
 
     point: OperatingPoint
     threshold: float
+    least_confidence: float
     model: str
     advised: float | None
     curve: Floats
@@ -149,7 +152,8 @@ def summary(measured: Measured) -> str:
     point = measured.point
     text = f"📐 {inflect(point.pairs, '# pareja[s]')} de {inflect(point.members, '# persona[s]')}"
     if point.set_aside:
-        text += inflect(len(point.set_aside), "; # apartada[s] por tener la foto de otra (vea --audit)")
+        aside = inflect(len(point.set_aside), "# apartada[s] por tener la foto de otra")
+        text += f"; {aside} (vea --audit; aquí también cuentan las que aceptó)"
     return f"{text}. FPIR para {inflect(point.people, '# persona[s] inscrita[s]')}."
 
 
@@ -225,7 +229,8 @@ def _say_probe(probes: ProbeReport, searched: Searched) -> str:
 
 
 def advice_words(measured: Measured) -> Iterator[str]:
-    """Yield what to set and how sure that is; the last one is the line for `.env`."""
+    """Yield what to set and how sure that is; the last one is the line for `.env`, or two where the confidence that is
+    set would overrule the advised distance."""
     recommended = measured.point.recommended
     wish = say_rate(recommended.target_fpir)
     advised = measured.advised
@@ -251,6 +256,8 @@ def advice_words(measured: Measured) -> Iterator[str]:
             f"galerías resultan más. Asegurar se puede desde {say_rate(recommended.smallest_assured)}:"
         )
     yield f"FACE_DISTANCE_THRESHOLD={advised:g}"
+    if accepted_distance(advised, measured.least_confidence) < advised:
+        yield f"FACE_CONFIDENCE_THRESHOLD={math.floor(confidence_of(advised) * CONFIDENCE_STEP) / CONFIDENCE_STEP:g}"
 
 
 def operating_point_document(measured: Measured) -> dict[str, Any]:

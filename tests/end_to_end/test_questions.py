@@ -38,14 +38,15 @@ def enrolled(world: World, astronaut: Image, admiral: Image) -> World:
 
 @pytest.fixture
 def probes(tmp_path: Path, astronaut: Image, admiral: Image) -> Path:
-    """Make a folder of photos: one of each person, one of both, one without a face, and a file that is none."""
+    """Make a folder of photos: one of each person, of both, without a face; a text in place of one; and a text."""
     folder = tmp_path / "evento"
     folder.mkdir()
     both = np.hstack([astronaut, admiral[:512]])
     pictures = {"ana.jpg": astronaut[20:, :], "b.jpg": admiral[:, 10:], "dos.jpg": both, "pared.jpg": both[:40, :40]}
     for name, picture in pictures.items():
         (folder / name).write_bytes(encode_picture(np.ascontiguousarray(picture)))
-    (folder / "nota.txt").write_text("hola")
+    for name in ("nota.jpg", "nota.txt"):
+        (folder / name).write_text("hola")
     (folder / "@eaDir").mkdir()
     for litter in ("Thumbs.db", ".DS_Store", "@eaDir/ana.jpg"):  # what systems leave is no photo
         (folder / litter).write_bytes(b"x")
@@ -85,7 +86,7 @@ def test_every_face_of_every_photo_gets_its_nearest_members(enrolled: World, pro
         ("ana.jpg", 1, None),
         ("b.jpg", 1, None),
         ("dos.jpg", 2, None),
-        ("nota.txt", 0, "invalid_image"),
+        ("nota.jpg", 0, "invalid_image"),
         ("pared.jpg", 0, "no_face"),
         ("no hay.jpg", 0, "photo_not_found"),
     ]
@@ -97,6 +98,7 @@ def test_every_face_of_every_photo_gets_its_nearest_members(enrolled: World, pro
         assert all(each["confidence"] == pytest.approx(1 - each["distance"] / 2) for each in face["candidates"])
     assert "Ana Paz (1)" in result.stdout
     assert "No se detectaron rostros" in result.stdout
+    assert f"1 archivo o carpeta de la carpeta de fotos no cuenta como foto: {probes / 'nota.txt'}" in result.stdout
 
 
 def test_a_photo_named_in_two_ways_is_asked_about_once_and_none_at_all_is_refused(
@@ -115,8 +117,9 @@ def test_the_page_of_a_match_says_what_the_document_says(enrolled: World, probes
     result = enrolled.run("--match", str(probes))
     page = enrolled.folder / "logs" / "match.html"
     assert owner_only(page)
-    distances = [each["distance"] for face in result.document["faces"] for each in face["candidates"]]
-    assert [float(value) for value in values_of(page)] == distances
+    candidates = [each for face in result.document["faces"] for each in face["candidates"]]
+    shown = [each[key] for each in candidates for key in ("distance", "confidence")]
+    assert [float(value) for value in values_of(page)] == shown
     assert page.read_text(encoding="utf-8").count("data:image/jpeg") == 4 + 8  # faces, and their candidates
     first = page.read_bytes()
     enrolled.run("--match", str(probes))
@@ -330,6 +333,22 @@ def test_a_threshold_may_have_more_decimals_than_a_distance(
         document = enrolled.run(*words).document
         assert document.get("threshold", document.get("gallery", {}).get("threshold", 0.3)) == 0.3
         assert document
+
+
+def test_a_confidence_that_overrules_the_distance_counts_in_every_question(
+    enrolled: World, probes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACE_DISTANCE_THRESHOLD", "0.65")
+    monkeypatch.setenv("FACE_CONFIDENCE_THRESHOLD", "0.95")
+    for words in (["--operating-point"], ["--audit"], ["--match", str(probes / "ana.jpg")]):
+        result = enrolled.run(*words)
+        document = result.document
+        assert "FACE_CONFIDENCE_THRESHOLD=0.95 solo admite distancias de hasta 0.1" in result.stdout
+        assert 0.1 in (
+            document.get("threshold"),
+            document.get("gallery", {}).get("threshold"),
+            document.get("rows", [{}])[0].get("distance"),
+        )
 
 
 @pytest.mark.parametrize("command", ["audit", "operating_point"])

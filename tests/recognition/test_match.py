@@ -16,12 +16,14 @@ from app.recognition.match import (
     UNKNOWN,
     MatchRules,
     Strangers,
+    accepted_distance,
+    confidence_of,
     match,
     measure_strangers,
     repeated,
 )
 
-RULES = MatchRules(threshold=0.4, least_confidence=0.7, most=2)
+RULES = MatchRules(threshold=0.4, most=2)
 
 
 def at(*degrees: float) -> UnitTemplates:
@@ -51,10 +53,9 @@ def test_the_nearest_members_come_first_with_the_service_s_confidence() -> None:
         (44.9, RULES, AMBIGUOUS),  # the second member is as near
         (45, RULES, AMBIGUOUS),
         (-60, RULES, UNKNOWN),  # 0.5 from the nearest
-        (10, MatchRules(distance(10), 0.7, 2), RECOGNISED),  # at the threshold itself, as DeepFace has it
-        (10, MatchRules(distance(10) - 1e-6, 0.7, 2), UNKNOWN),
-        (10, MatchRules(0.4, 1 - distance(10) / 2 + 1e-6, 2), UNKNOWN),  # the service's other setting
-        (45, MatchRules(0.4, 0.7, 1), AMBIGUOUS),  # the second is looked at although only one is asked for
+        (10, MatchRules(distance(10), 2), RECOGNISED),  # at the threshold itself, as DeepFace has it
+        (10, MatchRules(distance(10) - 1e-6, 2), UNKNOWN),
+        (45, MatchRules(0.4, 1), AMBIGUOUS),  # the second is looked at although only one is asked for
     ],
 )
 def test_the_verdict_is_the_service_s_and_a_close_second_makes_it_ambiguous(
@@ -64,6 +65,31 @@ def test_the_verdict_is_the_service_s_and_a_close_second_makes_it_ambiguous(
     (found,) = match(at(degrees), gallery, rules, measure_strangers(gallery, rules.threshold))
     assert found.verdict == verdict
     assert len(found.candidates) == rules.most
+
+
+@pytest.mark.parametrize(
+    ("threshold", "least_confidence", "accepted"),
+    [
+        (0.4, 0.7, 0.4),
+        (0.65, 0.7, 0.6),
+        (0.5, 0.8, 0.4),  # although 2 * (1 - 0.8) is less than 0.4
+        (2.0, 0.0, 2.0),
+        (0.4, 1.0, 0.0),
+        (0.4000007, 0.7, 0.4),
+        (1.0, 0.8000003, 0.399999),
+    ],
+)
+def test_a_service_accepts_what_both_of_its_settings_accept(
+    threshold: float, least_confidence: float, accepted: float
+) -> None:
+    assert accepted_distance(threshold, least_confidence) == accepted
+
+
+def test_the_last_accepted_distance_is_the_last_for_every_confidence() -> None:
+    for percent in range(101):
+        last = accepted_distance(2, percent / 100)
+        assert confidence_of(last) >= percent / 100
+        assert last == 2 or confidence_of(round(last + 1e-6, 6)) < percent / 100
 
 
 def test_the_margin_is_what_the_gallery_s_own_people_show_as_strangers() -> None:
@@ -84,7 +110,7 @@ def test_few_members_have_the_default_margin() -> None:
 @pytest.mark.parametrize("threshold", [0.0, 1e-7, 0.4])
 def test_two_members_at_one_distance_are_a_close_thing_whatever_the_threshold(threshold: float) -> None:
     gallery = at(0, 0, 90)
-    (found,) = match(at(0), gallery, MatchRules(threshold, 0.7, 2), measure_strangers(gallery, threshold))
+    (found,) = match(at(0), gallery, MatchRules(threshold, 2), measure_strangers(gallery, threshold))
     assert found.verdict == AMBIGUOUS
 
 

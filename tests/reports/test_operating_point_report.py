@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.recognition.distances import UnitTemplates
+from app.recognition.match import accepted_distance
 from app.recognition.operating_point import Basis, Figure, find_operating_point
 from app.recognition.scan import scan_gallery
 from app.reports.operating_point_page import render_operating_point, with_band
@@ -27,12 +28,14 @@ from tests.recognition.galleries import random_vectors
 SHOWN = (0.2, 0.3, 0.4)
 
 
-def measure(vectors: np.ndarray, threshold: float = 0.4, wish: float = 0.01) -> Measured:
+def measure(vectors: np.ndarray, threshold: float = 0.4, wish: float = 0.01, least_confidence: float = 0.7) -> Measured:
     gallery = UnitTemplates.of(vectors)
     rows = sorted({*SHOWN, threshold})
     point = find_operating_point(scan_gallery(gallery, threshold, rows), gallery, rows, wish)
     advised = advised_threshold(point, threshold)
-    return Measured(point, threshold, "Facenet512", advised, curve_up_to(max(rows[-1], advised or 0)), None)
+    return Measured(
+        point, threshold, least_confidence, "Facenet512", advised, curve_up_to(max(rows[-1], advised or 0)), None
+    )
 
 
 def test_few_people_whom_nothing_confuses_are_no_reason_for_a_higher_threshold() -> None:
@@ -59,6 +62,15 @@ def test_people_enough_are_advised_whatever_the_setting() -> None:
     assert measured.advised is not None
     assert measured.advised > 0.1
     assert "asegurado al 95 %" in next(advice_words(measured))
+
+
+@pytest.mark.parametrize(("least_confidence", "settings"), [(0.5, 1), (0.9, 2)])
+def test_a_confidence_that_would_overrule_the_advice_is_advised_too(least_confidence: float, settings: int) -> None:
+    measured = measure(random_vectors(300, size=64), wish=0.2, least_confidence=least_confidence)
+    lines = [line for line in advice_words(measured) if re.fullmatch(r"FACE_\w+=[0-9.]+", line)]
+    assert len(lines) == settings
+    values = [float(line.split("=")[1]) for line in lines]
+    assert accepted_distance(values[0], values[-1] if settings > 1 else least_confidence) == values[0]
 
 
 def test_one_pair_within_the_point_is_enough_for_an_estimate() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from app.cli.people import People, gallery_lines, open_people, show_page
+from app.cli.people import People, gallery_lines, open_people, service_threshold, show_page
 from app.cli.settings import open_logs, read_settings
 from app.core.clock import utc_now
 from app.core.config import Settings
@@ -16,7 +16,7 @@ from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, MemberNotProcessable
 from app.gallery.accepted_pairs import accept, read_accepted
 from app.recognition.audit import Audit, audit_gallery
-from app.recognition.distances import UnitTemplates, last_distance
+from app.recognition.distances import UnitTemplates
 from app.recognition.scan import scan_gallery
 from app.reports.audit_report import AuditReport, audit_document, audit_lines, audit_page, places_to_show
 from app.reports.console import fitting_width
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     settings = read_settings(options)
     open_logs(options, settings)
     people = open_people(options, settings)
-    console.print("\n".join(gallery_lines(people.templates, settings.FACE_MODEL)))
+    console.print("\n".join(gallery_lines(people.templates, settings)))
     crew_ids = people.templates.crew_ids
     if options.accept:
         accept(people.gallery.database, people.templates, _places_of(people, options.accept), utc_now())
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
 
 def _audit(people: People, settings: Settings) -> Audit:
     templates = people.templates
-    gallery, threshold = UnitTemplates.of(templates.vectors), last_distance(settings.FACE_DISTANCE_THRESHOLD)
+    gallery, threshold = UnitTemplates.of(templates.vectors), service_threshold(settings)
     scan = scan_gallery(gallery, threshold, [threshold])
     accepted = read_accepted(people.gallery.database, templates)
     return audit_gallery(gallery, scan, templates.sha256s, threshold, people.read_pictures, accepted)

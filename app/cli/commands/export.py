@@ -94,7 +94,7 @@ def _publish(target: Path, kind: Format, contents: Contents) -> Publication:
 
 
 def _lines(target: Path, people: People, published: Publication, settings: Settings) -> Iterator[str]:
-    yield from gallery_lines(people.templates, settings.FACE_MODEL)
+    yield from gallery_lines(people.templates, settings)
     missing = count_not_enrolled(people)
     if missing:
         yield f"   {inflect(missing, '# persona[s] activa[s] no tiene[n] ningún vector')}: no van en el archivo"

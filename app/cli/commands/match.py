@@ -8,19 +8,21 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from rich.console import Console
 
-from app.cli.people import People, ask_about, gallery_lines, open_people, show_page
+from app.cli.people import People, ask_about, gallery_lines, open_people, service_threshold, show_page
 from app.cli.settings import open_logs, read_settings
 from app.core.config import Settings
 from app.core.signals import stopping_on_signals
 from app.core.spanish import inflect
+from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, SettingsError
 from app.pipeline.probe_photos import ProbePhoto, list_photos
-from app.recognition.distances import UnitTemplates, last_distance
+from app.recognition.distances import UnitTemplates
 from app.recognition.match import Candidate, MatchRules, match, measure_strangers
 from app.reports.console import fitting_width
 from app.reports.faces_page import render_faces
 from app.reports.match_report import Answers, match_document, match_lines, match_page
 from app.reports.run_json import hand_over
+from app.roster.folder import say_passed_over
 from app.runs.run import LoadFaces
 
 PAGE = "match.html"
@@ -31,16 +33,18 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
     settings = read_settings(options)
     open_logs(options, settings)
     with stopping_on_signals() as stopper:
-        names = list(list_photos(options.match))
-        if not names:
+        found = list_photos(options.match)
+        if not found.names:
             raise SettingsError(
                 "No hay ninguna foto en lo que se indicó", "Indique en --match fotos, o carpetas con fotos."
             )
         people = open_people(options, settings)
-        console.print("\n".join(gallery_lines(people.templates, settings.FACE_MODEL)))
-        photos = ask_about(settings, people, names, load_faces, stopper.event)
-        if len(photos) < len(names):
-            console.print(f"⚠️  Interrumpido: se miraron {len(photos)} de {inflect(len(names), '# foto[s]')}")
+        console.print("\n".join(gallery_lines(people.templates, settings)))
+        if found.passed_over:
+            console.print(printable(say_passed_over(found.passed_over)))
+        photos = ask_about(settings, people, found.names, load_faces, stopper.event)
+        if len(photos) < len(found.names):
+            console.print(f"⚠️  Interrumpido: se miraron {len(photos)} de {inflect(len(found.names), '# foto[s]')}")
         answers = _answer(settings, people, photos)
         console.print("\n".join(match_lines(answers, fitting_width(console))))
         shown = set() if options.no_thumbnails else {answers.crew_ids[each.place] for each in _candidates(answers)}
@@ -54,10 +58,9 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
 
 
 def _answer(settings: Settings, people: People, photos: Sequence[ProbePhoto]) -> Answers:
-    threshold = last_distance(settings.FACE_DISTANCE_THRESHOLD)
-    rules = MatchRules(threshold, settings.FACE_CONFIDENCE_THRESHOLD, settings.MAX_FACE_MATCHES)
+    rules = MatchRules(service_threshold(settings), settings.MAX_FACE_MATCHES)
     gallery = UnitTemplates.of(people.templates.vectors)
-    strangers = measure_strangers(gallery, threshold)
+    strangers = measure_strangers(gallery, rules.threshold)
     vectors = [face.vector for photo in photos for face in photo.faces]
     found = iter(match(UnitTemplates.of(np.stack(vectors)), gallery, rules, strangers) if vectors else ())
     matches = [[next(found) for _ in photo.faces] for photo in photos]

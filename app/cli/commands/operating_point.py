@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
-from app.cli.people import People, ask_about, gallery_lines, open_people, show_page
+from app.cli.people import People, ask_about, gallery_lines, open_people, service_threshold, show_page
 from app.cli.settings import open_logs, read_settings
 from app.core.config import Settings
 from app.core.signals import stopping_on_signals
+from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, EmptyGallery, SettingsError
 from app.pipeline.probe_photos import ProbePhoto, list_labelled
 from app.recognition.audit import audit_gallery
-from app.recognition.distances import Floats, UnitTemplates, last_distance
+from app.recognition.distances import Floats, UnitTemplates
 from app.recognition.genuine import STRANGER, Probes, rate_probes
 from app.recognition.operating_point import find_operating_point
 from app.recognition.scan import scan_gallery
@@ -31,6 +31,7 @@ from app.reports.operating_point_report import (
     operating_point_lines,
 )
 from app.reports.run_json import hand_over
+from app.roster.folder import say_passed_over
 from app.runs.run import LoadFaces
 
 PAGE = "operating_point.html"
@@ -44,12 +45,15 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
     """Show the error rates of the gallery at several thresholds, and the advised one. Raises RunError."""
     settings = read_settings(options)
     open_logs(options, settings)
+    labelled = _list_probes(console, options.probes) if options.probes else []
     people = open_people(options, settings)
-    console.print("\n".join(gallery_lines(people.templates, settings.FACE_MODEL)))
+    console.print("\n".join(gallery_lines(people.templates, settings)))
     with stopping_on_signals() as stopper:
-        photos = _read_probes(settings, people, options.probes, load_faces, stopper.event)
+        names = [name for _, name in labelled]
+        asked = ask_about(settings, people, names, load_faces, stopper.event) if names else []
     if stopper.signal_number is not None:
         return EXIT_BY_SIGNAL + stopper.signal_number
+    photos = [(label, photo) for (label, _), photo in zip(labelled, asked, strict=True)]
     measured = _measure(settings, people, options, photos)  # with nothing to put in order when it is interrupted
     console.print("\n".join(operating_point_lines(measured, fitting_width(console))))
     show_page(console, settings, render_operating_point(measured), PAGE)
@@ -58,25 +62,24 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
     return EXIT_SOME_FAILED if any(photo.error for _, photo in photos) else EXIT_OK
 
 
-def _read_probes(
-    settings: Settings, people: People, folder: Path | None, load_faces: LoadFaces | None, stop: threading.Event
-) -> list[tuple[str, ProbePhoto]]:
-    """Return the labelled photos with the names of their folders, which are crew ids or strangers' names."""
-    if folder is None:
-        return []
+def _list_probes(console: Console, folder: Path) -> list[tuple[str, str]]:
+    """Return the photos with the names of their folders, which are crew ids or strangers' names; print what is none."""
     if not folder.is_dir():
         raise SettingsError(f"No existe la carpeta {folder}", ADVICE)
-    labelled = list(list_labelled(folder))
+    found = list(list_labelled(folder))
+    labelled = [(label, name) for label, photos in found for name in photos.names]
     if not labelled:
         raise SettingsError(f"No hay fotos en carpetas dentro de {folder}", ADVICE)
-    photos = ask_about(settings, people, (name for _, name in labelled), load_faces, stop)
-    return [(label, photo) for (label, _), photo in zip(labelled, photos, strict=False)]  # fewer once it is stopped
+    passed_over = [name for _, photos in found for name in photos.passed_over]
+    if passed_over:
+        console.print(printable(say_passed_over(passed_over)))
+    return labelled
 
 
 def _measure(
     settings: Settings, people: People, options: argparse.Namespace, photos: list[tuple[str, ProbePhoto]]
 ) -> Measured:
-    templates, threshold = people.templates, last_distance(settings.FACE_DISTANCE_THRESHOLD)
+    templates, threshold = people.templates, service_threshold(settings)
     gallery = UnitTemplates.of(templates.vectors)
     if len(gallery) < FEWEST:
         raise EmptyGallery("Con una sola persona no hay con quién comparar", "Registre al menos a dos personas.")
@@ -93,6 +96,7 @@ def _measure(
     return Measured(
         point=point,
         threshold=threshold,
+        least_confidence=settings.FACE_CONFIDENCE_THRESHOLD,
         model=settings.FACE_MODEL,
         advised=advised,
         curve=curve_up_to(max(rows[-1], advised or 0)),  # pairs are known up to an advised threshold
