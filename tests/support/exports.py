@@ -42,7 +42,7 @@ def contents_of(vectors: NDArray[np.floating], crew_ids: tuple[str, ...], names:
 def export(target: Path, contents: Contents) -> Publication:
     """Publish the contents in the format that the target's name asks for, as the command does."""
     kind = FORMATS[target.suffix]
-    description = {"dtype": kind.dtype, "normalised": kind.normalised} | contents.describe()
+    description = kind.describe() | contents.describe()
     return publish(target, lambda file: kind.write(file, contents), description)
 
 

@@ -86,7 +86,7 @@ def count_not_enrolled(people: People) -> int:
 
 
 def _publish(target: Path, kind: Format, contents: Contents) -> Publication:
-    description = {"dtype": kind.dtype, "normalised": kind.normalised} | contents.describe()
+    description = kind.describe() | contents.describe()
     try:
         return publish(target, lambda file: kind.write(file, contents), description)
     except OSError as error:

@@ -17,6 +17,7 @@ from app.errors import MissingDependency, SettingsError
 from app.recognition.export.contents import Contents
 
 PYARROW = '"pyarrow>=18,<25"'
+NPY_HEADER = 128  # bytes: NumPy pads it to a multiple of 64, and ours needs more than one and less than two
 PARQUET_METADATA = b"face_embeddings"  # the key of the manifest's common part in the file's schema
 # FAISS 1.x, impl/index_write.cpp: an IndexIDMap2 around an IndexFlatIP. Each begins with its mark and this header:
 # dimensions, vectors, two unused numbers, whether it is trained, and the metric, of which 0 is the inner product.
@@ -26,15 +27,23 @@ FAISS_HEADER, UNUSED, TRAINED, INNER_PRODUCT = "<iqqqBi", 1 << 20, 1, 0
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of file. `write` writes the whole of it. `normalised` tells whether its vectors have length 1."""
+    """A kind of file. `write` writes the whole of it. `normalised` tells whether its vectors have length 1; `offset` is
+    the byte where they begin, row after row, if a reader can map them."""
 
     write: Callable[[IO[bytes], Contents], None]
     dtype: str
     normalised: bool
+    offset: int | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a manifest says of this kind of file."""
+        described = {"dtype": self.dtype, "normalised": self.normalised, "offset": self.offset}
+        return {key: value for key, value in described.items() if value is not None}
 
 
 def write_npy(file: IO[bytes], contents: Contents) -> None:
-    """Write a float32 matrix (members, dimensions) of unit vectors, which `np.load(..., mmap_mode="r")` maps."""
+    """Write a float32 matrix (members, dimensions) of unit vectors. `np.load(..., mmap_mode="r")` maps it, and so does
+    `np.memmap` from NPY_HEADER on."""
     _write_array(file, np.float32, contents.shape, contents.blocks(np.float32, normalised=True))
 
 
@@ -87,7 +96,7 @@ def write_parquet(file: IO[bytes], contents: Contents) -> None:
 
 
 FORMATS = {
-    ".npy": Format(write_npy, "float32", normalised=True),
+    ".npy": Format(write_npy, "float32", normalised=True, offset=NPY_HEADER),
     ".npz": Format(write_npz, "float64", normalised=False),
     ".faiss": Format(write_faiss, "float32", normalised=True),
     ".parquet": Format(write_parquet, "float32", normalised=False),

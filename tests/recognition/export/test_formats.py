@@ -71,7 +71,7 @@ def test_a_mapped_npy_gives_the_nearest_member(
     export(tmp_path / "g.npy", contents)
     reader = documented_readers().Galeria(tmp_path / "g.npy")
     found = [reader.quien_es(probe)[0] for probe in probes]
-    assert isinstance(reader.vectores, np.memmap)
+    assert isinstance(reader.vectores.base, np.memmap)
     agree([(crew_id, distance) for crew_id, _, distance in found], nearest, ONE_ROUNDING)
     assert [name for _, name, _ in found] == [f"Nombre de {crew_id}" for crew_id, _ in nearest]
 
@@ -118,6 +118,9 @@ def test_npy_is_what_numpy_writes(contents: Contents) -> None:
     file = io.BytesIO()
     np.save(file, unit)
     assert written(contents, ".npy") == file.getvalue()
+    offset = FORMATS[".npy"].describe()["offset"]
+    assert file.getvalue()[offset:] == unit.tobytes()
+    assert np.lib.format.magic(1, 0) == file.getvalue()[:8]
 
 
 def test_faiss_is_what_faiss_writes(contents: Contents, tmp_path: Path) -> None:
