@@ -39,7 +39,8 @@ TIMES: dict[type[TypeEngine[Any]], type[date | time]] = {Date: date, DateTime: d
 SHOWN_BY_ARITHMETIC = (BIT, FLOAT)
 NUMBER = re.compile(r"-?[0-9]{1,65}(\.[0-9]{1,30})?")  # the digits are the most that MySQL's DECIMAL has
 WITH_EXPONENT = re.compile(r"-?[0-9.]+e\+?[0-9]+")  # as DOUBLE is shown from 1e15
-ZERO_TIME = re.compile(r"0000-00-00( 00:00:00)?")  # MySQL's own word for no date, as of people who have not left
+ZERO_DATE = "0000-00-00"
+ZERO_TIME = re.compile(f"{ZERO_DATE}( 00:00:00)?")
 INT64 = 2**63
 MAX_IN_FLOAT = 2**24  # above, a FLOAT does not hold every whole number
 
@@ -108,13 +109,19 @@ class ShownText(TypeDecorator[str]):
         """Say whether the column would show this text again, and not 101 for `000101`. What it cannot hold at all the
         database refuses."""
         if self.is_time:
-            return _time(self.stored, text) == text
+            return is_zero_time(text) or _time(self.stored, text) == text
         if not self.is_number or not NUMBER.fullmatch(text):
             return True
         if "." in text or (isinstance(self.stored, FLOAT) and abs(int(text)) > MAX_IN_FLOAT):
             return False
         width = getattr(self.stored, "display_width", None) if getattr(self.stored, "zerofill", False) else None
         return text == str(int(text)).zfill(width or 0)
+
+
+def is_zero_time(text: str) -> bool:
+    """Tell whether this is MySQL's own word for no date. MySQL 8.0 refuses to compare a date with it: compare the texts
+    (`text_by_sql`)."""
+    return ZERO_TIME.fullmatch(text) is not None
 
 
 def show_as_text(column: Column[Any]) -> None:
@@ -142,9 +149,7 @@ def _number(text: str, dialect: Dialect) -> int | float | Decimal:
 
 
 def _time(stored: TypeEngine[Any], text: str) -> str | None:
-    """Return what MySQL takes for a time, None for any other text: some servers end the query over it."""
-    if ZERO_TIME.fullmatch(text):
-        return text
+    """Return what MySQL takes for a time, None for any other text: from 8.0 on it ends the query over it."""
     kind = next(python for sql, python in TIMES.items() if isinstance(stored, sql))
     try:
         return str(kind.fromisoformat(text))

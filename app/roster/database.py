@@ -11,7 +11,7 @@ from sqlalchemy.exc import NoSuchTableError
 
 from app.core.config import RosterSettings
 from app.core.database import Database, unavailable
-from app.core.shown_text import NUMBER, show_as_text, shown_text
+from app.core.shown_text import NUMBER, ZERO_DATE, is_zero_time, show_as_text, shown_text
 from app.core.spanish import suggest
 from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
@@ -151,6 +151,8 @@ def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
     if shown.is_number and not NUMBER.fullmatch(value):
         kind = f"la columna {column.name} guarda números ({shown.stored})"
         raise SettingsError(f"ROSTER_ACTIVE_VALUE: «{value}» no puede ser: {kind}")
+    if shown.is_time and is_zero_time(value):  # of people who have not left
+        return shown.text_by_sql(column).startswith(ZERO_DATE)
     return column == value
 
 

@@ -370,8 +370,11 @@ REFUSING = {
 
 
 @pytest.mark.parametrize("what", REFUSING)
-def test_what_refuses_one_row_is_told_from_what_ends_a_run(mariadb_database: Database, what: str) -> None:
+def test_what_refuses_one_row_is_told_from_what_ends_a_run(
+    mariadb: MariaDb, mariadb_database: Database, what: str
+) -> None:
     made, sql, number = REFUSING[what]
+    mariadb.need_kinds(made)
     for statement in made.split(";"):
         run_sql(mariadb_database, statement)
     with pytest.raises(ValueRefused, match=number):

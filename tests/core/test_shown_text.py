@@ -10,6 +10,7 @@ from sqlalchemy import Connection, MetaData, Select, Table, select, text
 from app.core.database import Database
 from app.core.shown_text import ShownText, show_as_text, shown_text
 from tests.support.databases import run_sql
+from tests.support.mariadb import MariaDb
 
 FILLERS = 400  # rows, so that the server has a reason to use an index
 
@@ -19,6 +20,11 @@ def column_of(database: Database) -> Any:
         column = Table("padron", MetaData(), autoload_with=connection).c.id
     show_as_text(column)
     return column
+
+
+def make_roster(mariadb: MariaDb, database: Database, kind: str) -> None:
+    mariadb.need_kinds(kind)
+    run_sql(database, f"CREATE TABLE padron (id {kind})")
 
 
 def found_by(database: Database, wanted: str) -> list[str]:
@@ -66,24 +72,30 @@ SHOWN = [
 
 
 @pytest.mark.parametrize(("kind", "stored", "shown"), SHOWN)
-def test_a_value_is_read_as_it_is_shown(mariadb_database: Database, kind: str, stored: str, shown: str) -> None:
-    run_sql(mariadb_database, f"CREATE TABLE padron (id {kind})")
+def test_a_value_is_read_as_it_is_shown(
+    mariadb: MariaDb, mariadb_database: Database, kind: str, stored: str, shown: str
+) -> None:
+    make_roster(mariadb, mariadb_database, kind)
     run_sql(mariadb_database, f"INSERT INTO padron VALUES ({stored})")  # noqa: S608
     query = select(column_of(mariadb_database))
     assert mariadb_database.transaction(lambda connection: connection.execute(query).scalar()) == shown
 
 
 @pytest.mark.parametrize(("kind", "stored", "shown"), [each for each in SHOWN if each[1] not in ("NULL", "' A1 '")])
-def test_a_value_is_found_by_what_is_shown(mariadb_database: Database, kind: str, stored: str, shown: str) -> None:
-    run_sql(mariadb_database, f"CREATE TABLE padron (id {kind})")
+def test_a_value_is_found_by_what_is_shown(
+    mariadb: MariaDb, mariadb_database: Database, kind: str, stored: str, shown: str
+) -> None:
+    make_roster(mariadb, mariadb_database, kind)
     run_sql(mariadb_database, f"INSERT INTO padron VALUES ({stored})")  # noqa: S608
     assert found_by(mariadb_database, shown) == [shown]
 
 
 @pytest.mark.parametrize("wanted", ["0x1", "zzz", "9" * 60, "1.25", "\udcff", "'", "2024-13-45", ""])
 @pytest.mark.parametrize("kind", [each[0] for each in SHOWN])
-def test_no_text_makes_the_server_end_the_query(mariadb_database: Database, kind: str, wanted: str) -> None:
-    run_sql(mariadb_database, f"CREATE TABLE padron (id {kind})")
+def test_no_text_makes_the_server_end_the_query(
+    mariadb: MariaDb, mariadb_database: Database, kind: str, wanted: str
+) -> None:
+    make_roster(mariadb, mariadb_database, kind)
     assert found_by(mariadb_database, wanted) == []
 
 

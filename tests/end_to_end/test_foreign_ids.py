@@ -10,7 +10,7 @@ import pytest
 from app.core.database import Database
 from tests.conftest import OpenDatabase, OpenWorld
 from tests.support.databases import Row, run_sql
-from tests.support.mariadb import running_mariadb
+from tests.support.mariadb import MariaDb, running_mariadb
 from tests.support.program import World
 from tests.support.webserver import PhotoServer
 
@@ -215,9 +215,10 @@ def test_tables_may_be_written_in_any_case_where_the_server_tells_none_apart(
 @pytest.mark.parametrize("kind", ["VARCHAR(10) COLLATE utf8mb4_nopad_bin", "VARCHAR(10)", "VARBINARY(10)"])
 @pytest.mark.parametrize("written", ["A1 ", " A1"])
 def test_a_row_whose_id_has_spaces_around_it_is_this_person_s(
-    customer: Customer, mariadb_database: Database, web: PhotoServer, kind: str, written: str, portrait_jpeg: bytes
+    mariadb: MariaDb, customer: Customer, mariadb_database: Database, kind: str, written: str
 ) -> None:
     """The database does not find such a row by the id that people see: a second active row must not come of it."""
+    mariadb.need_kinds(kind)
     world = customer("VARCHAR(10)", f"'{written}'", "A1")
     make_gallery(mariadb_database, kind)
     world.run("--all")

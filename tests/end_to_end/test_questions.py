@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,14 @@ def probes(tmp_path: Path, astronaut: Image, admiral: Image) -> Path:
     for litter in ("Thumbs.db", ".DS_Store", "@eaDir/ana.jpg"):  # what systems leave is no photo
         (folder / litter).write_bytes(b"x")
     return folder
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl+C interrupt, also where a shell has started the tests in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def everything(world: World) -> dict[str, list[tuple[object, ...]]]:
@@ -352,6 +361,7 @@ def test_a_confidence_that_overrules_the_distance_counts_in_every_question(
 
 
 @pytest.mark.parametrize("command", ["audit", "operating_point"])
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_ends_the_comparison_at_once(enrolled: World, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     # In place of the scan, which takes minutes for 100,000 members: no test can wait for it, nor hit it for certain.
     monkeypatch.setattr(f"app.cli.commands.{command}.scan_gallery", lambda *_: signal.raise_signal(signal.SIGINT))

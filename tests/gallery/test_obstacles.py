@@ -19,7 +19,8 @@ from app.gallery.provenance import Provenance
 from app.gallery.tables import open_own_tables
 from app.gallery.vector_writer import VectorWriter
 from app.records import CrewMember, Embedding, EmbeddingSpec, Photo, PhotoAnalysis, Picture
-from tests.support.databases import run_sql
+from tests.support.databases import run_carelessly, run_sql
+from tests.support.mariadb import MariaDb
 
 COLUMNS = {
     "id": "INT AUTO_INCREMENT PRIMARY KEY",
@@ -107,7 +108,8 @@ def test_a_number_that_is_not_true_to_the_service_is_not_active_here(mariadb_dat
 
 
 @pytest.mark.parametrize("kind", ["JSON", "LONGBLOB", "MEDIUMTEXT", "TEXT", "VARBINARY(20000)"])
-def test_a_vector_goes_into_any_column_that_holds_text(mariadb_database: Database, kind: str) -> None:
+def test_a_vector_goes_into_any_column_that_holds_text(mariadb: MariaDb, mariadb_database: Database, kind: str) -> None:
+    mariadb.need_kinds(kind)
     found(mariadb_database, embedding=kind, modelo="VARBINARY(50)", imagen_path="BLOB", crew_id="VARBINARY(20)")
     assert obstacles(mariadb_database) == []
     for first in (1.0, -1.0):  # the second writes over the first, and keeps it for a withdrawal
@@ -144,7 +146,7 @@ def test_a_model_that_is_a_label_of_the_column_fits(mariadb_database: Database) 
 # -------------------------------------------------------------------------------------------- what no run can write
 
 REFUSED = {
-    "id": [{"id": "CHAR(36) DEFAULT UUID() PRIMARY KEY"}, {"id": "INT PRIMARY KEY"}, {"id": "BIGINT UNSIGNED"}],
+    "id": [{"id": "CHAR(36) DEFAULT (UUID()) PRIMARY KEY"}, {"id": "INT PRIMARY KEY"}, {"id": "BIGINT UNSIGNED"}],
     "active_type": [
         *({"active": kind} for kind in ("ENUM('0', '1')", "ENUM('S', 'N')", "SET('1')", "BINARY(1)", "DATE", "YEAR")),
         *({"active": kind} for kind in ("DECIMAL(1,1)", "POINT")),
@@ -164,8 +166,9 @@ REFUSED = {
 @pytest.mark.filterwarnings("ignore:Did not recognize type")  # SQLAlchemy's, of POINT; the program ignores it, too
 @pytest.mark.parametrize(("name", "columns"), [(name, each) for name, several in REFUSED.items() for each in several])
 def test_what_no_run_could_write_is_named_before(
-    mariadb_database: Database, name: str, columns: dict[str, str]
+    mariadb: MariaDb, mariadb_database: Database, name: str, columns: dict[str, str]
 ) -> None:
+    mariadb.need_kinds(*columns.values())
     found(mariadb_database, **columns)
     (obstacle,) = obstacles(mariadb_database)
     assert (obstacle.name, bool(obstacle.advice)) == (name, True)
@@ -190,7 +193,7 @@ def test_a_flag_of_words_is_refused_with_the_word(mariadb_database: Database, ki
 @pytest.mark.parametrize(
     "columns",
     [
-        {"id": "CHAR(36) DEFAULT UUID() PRIMARY KEY"},
+        {"id": "CHAR(36) DEFAULT (UUID()) PRIMARY KEY"},
         {"id": "CHAR(36)", "crew_id": "VARCHAR(10) PRIMARY KEY"},
         {"id": "INT PRIMARY KEY"},
         {"id": "BIGINT UNSIGNED"},
@@ -201,10 +204,10 @@ def test_a_flag_of_words_is_refused_with_the_word(mariadb_database: Database, ki
         {"confidence": "DECIMAL(2,2)"},
     ],
 )
-def test_the_advised_sql_mends_it(mariadb_database: Database, columns: dict[str, str]) -> None:
+def test_the_advised_sql_mends_it(mariadb: MariaDb, mariadb_database: Database, columns: dict[str, str]) -> None:
+    mariadb.need_kinds(*columns.values())
     found(mariadb_database, **columns)
-    row = "INSERT INTO face_embeddings (crew_id, embedding) VALUES ('9', '[]')"
-    run_sql(mariadb_database, f"SET STATEMENT sql_mode = '' FOR {row}")  # as a program that is less strict wrote it
+    run_carelessly(mariadb_database, "INSERT INTO face_embeddings (crew_id, embedding) VALUES ('9', '[]')")
     (obstacle,) = obstacles(mariadb_database)
     obey(mariadb_database, obstacle)
     assert obstacles(mariadb_database) == []

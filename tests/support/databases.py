@@ -23,6 +23,14 @@ def run_sql(database: Database, sql: str, *rows: dict[str, Any]) -> list[Row]:
     return database.transaction(work)
 
 
+def run_carelessly(database: Database, sql: str) -> None:
+    """Run one statement as a less strict program does: the server makes what it is given fit."""
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("SET sql_mode = ''")
+        connection.exec_driver_sql(sql)
+        connection.detach()  # no other work gets a connection of this mode
+
+
 def create_roster(database: Database, rows: Sequence[Row], columns: str = ROSTER_COLUMNS) -> None:
     """Make the table `tripulantes` with these rows: (crew_id, nombres, apellidos, imagen, estatus)."""
     run_sql(database, f"CREATE TABLE tripulantes ({columns})")

@@ -33,6 +33,13 @@ OPTIONS = (
     "--performance-schema=OFF",
 )
 
+KINDS_SINCE = (
+    ("(UUID())", (8, 0, 13), "un DEFAULT que se calcula"),
+    (" AS (", (5, 7), "una columna calculada"),
+    ("JSON", (5, 7, 8), "JSON"),
+    (" CHECK (", (8, 0, 16), "CHECK"),
+)
+
 
 @dataclass(frozen=True)
 class MariaDb:
@@ -55,6 +62,14 @@ class MariaDb:
         numbers = tuple(int(number) for number in re.findall(r"\d+", self.version)[:3])
         if not self.is_mariadb and numbers < oldest:
             pytest.skip(f"MySQL {self.version}: {of} solo desde {'.'.join(map(str, oldest))}")
+
+    def need_kinds(self, *kinds: str) -> None:
+        """Skip the test on a server that does not know one of these definitions of a column."""
+        if not self.is_mariadb and any(kind == "UUID" or "nopad" in kind for kind in kinds):
+            pytest.skip(f"MySQL {self.version}: {', '.join(kinds)} solo en MariaDB")
+        for word, since, what in KINDS_SINCE:
+            if any(word in kind for kind in kinds):
+                self.need_mysql(*since, of=what)
 
     def url(self, database: str = "", user: str = "root", password: str = "") -> URL:
         """Return the SQLAlchemy URL of one of its databases."""
@@ -113,6 +128,8 @@ def given_server() -> MariaDb | None:
     given = os.environ.get("TEST_MYSQL_URL")
     if not given:
         return None
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        raise ValueError("TEST_MYSQL_URL: sin -n, porque las cuentas y las bases son del servidor entero")
     url = make_url(given)
     if (url.username, url.password, url.host) != ("root", None, HOST):
         raise ValueError(f"TEST_MYSQL_URL: mysql://root@{HOST}:PUERTO, sin contraseña")
