@@ -27,14 +27,15 @@ class Recommendation:
 
     `point`: the largest threshold whose measured FPIR keeps the wish; about half of all galleries exceed it.
     `assured`: the largest up to which the one-sided 95 % bound keeps it. `smallest_assured`: the lowest wish that any
-    threshold of this gallery is assured for, when not one pair is within it. `at_least`: the thresholds are as large as
-    the known pairs reach; larger ones may keep the wish, too.
+    threshold of this gallery is assured for, when not one pair is within it; `safest`: the largest one for that wish.
+    `at_least`: the thresholds are as large as the known pairs reach; larger ones may keep the wish, too.
     """
 
     target_fpir: float
     point: float | None
     assured: float | None
     smallest_assured: float
+    safest: float | None
     at_least: bool
 
 
@@ -53,8 +54,8 @@ def recommend(scan: GalleryScan, target_fpir: float, people: int | None = None) 
     times = (people or 0) / others if more else 1.0  # that FPIR may be
     point = None if more else _point(scan, target_fpir)
     assured, reached = _assured(scan, target_fpir / times)
-    smallest = min(1.0, times * _bound_of_none(scan.members))
-    return Recommendation(target_fpir, point, assured, smallest, reached)
+    least = _bound_of_none(scan.members)
+    return Recommendation(target_fpir, point, assured, min(1.0, times * least), _assured(scan, least)[0], reached)
 
 
 def _point(scan: GalleryScan, target_fpir: float) -> float | None:
@@ -132,10 +133,11 @@ def _recommend_for_fewer(scan: GalleryScan, target_fpir: float, people: int) -> 
     def bound(near: Pairs) -> float:
         return estimate_fpir_of_fewer(_degrees(scan, near), near, people, ONE_SIDE).high
 
-    none = scan.pairs.within(NOWHERE)
+    least = bound(scan.pairs.within(NOWHERE))
+    safest = _last_that_keeps(scan, bound, least)[0]
     point, point_reached = _last_that_keeps(scan, value, target_fpir)
     assured, assured_reached = _last_that_keeps(scan, bound, target_fpir)
-    return Recommendation(target_fpir, point, assured, bound(none), point_reached or assured_reached)
+    return Recommendation(target_fpir, point, assured, least, safest, point_reached or assured_reached)
 
 
 def _degrees(scan: GalleryScan, near: Pairs) -> Indices:

@@ -25,6 +25,7 @@ DEEPFACE_THRESHOLDS = {"Facenet512": 0.30, "Facenet": 0.40, "Dlib": 0.07}  # Dee
 PER = 1000  # strangers, in sentences
 SHOWN_MISSED = 12
 CURVE_STEPS = 100
+BELOW_DIGITS = 6  # what is beyond is rounding
 SETTING_STEP, DIGITS_BELOW_STEP = 1000, 3  # of the advised setting: three decimals, rounded down; distances have six
 CONFIDENCE_STEP = 100
 HEADINGS = ("Distancia", "Dos personas al azar (FMR)", "Un desconocido (FPIR)")
@@ -32,6 +33,7 @@ BASES = {Basis.MEASURED: "", Basis.EXTRAPOLATED: ", extrapolado", Basis.REFUSED:
 CAVEATS = (
     "Las fotos del padrón suelen ser mejores que las del evento: con caras mal iluminadas habrá algunos errores más.",
     "Dos hermanos que trabajan juntos no son desconocidos al azar: se confunden más de lo que dicen estas cifras.",
+    "Lo asegurado al 95 % mira solo el lado de arriba; los intervalos tienen dos lados, y su extremo es algo mayor.",
 )
 
 
@@ -84,26 +86,19 @@ def curve_up_to(threshold: float) -> Floats:
 
 
 def advised_threshold(point: OperatingPoint, threshold: float) -> float | None:
-    """Return the threshold to set, rounded down: the assured one, else the point; None where there is neither.
+    """Return the threshold to set, rounded down: the assured one; where the wish cannot be assured, the safest one, so
+    that a stricter wish never gives a laxer threshold. None where there is neither.
 
-    A point that no pair speaks for is never above the set `threshold`: that nobody was confused with anybody among few
-    people is no reason to let more strangers pass.
+    Without assurance it is never above the set `threshold`: that nobody was confused with anybody among few people is
+    no reason to let more strangers pass.
     """
     recommended = point.recommended
-    chosen = recommended.assured if recommended.assured is not None else recommended.point
+    chosen = recommended.assured
+    if chosen is None and recommended.safest is not None:
+        chosen = min(recommended.safest, threshold)
     if chosen is None:
         return None
-    if not is_supported(point):
-        chosen = min(chosen, threshold)
     return math.floor(round(chosen * SETTING_STEP, DIGITS_BELOW_STEP)) / SETTING_STEP or None
-
-
-def is_supported(point: OperatingPoint) -> bool:
-    """Say whether the gallery has people enough for the wish: it is assured, or a pair lies within the point."""
-    recommended = point.recommended
-    if recommended.assured is not None:
-        return True
-    return recommended.point is not None and recommended.point >= float(point.scan.nearest_distances.min())
 
 
 def say_rate(rate: float) -> str:
@@ -114,12 +109,20 @@ def say_rate(rate: float) -> str:
     return f"{number} %".replace(".", ",")
 
 
+def say_bound(rate: float) -> str:
+    """Return a rate that is not exceeded as a percentage of two digits, rounded up."""
+    if rate <= 0:
+        return say_rate(0)
+    step = 10.0 ** (math.floor(math.log10(rate)) - 1)
+    return say_rate(min(1.0, math.ceil(round(rate / step, BELOW_DIGITS)) * step))
+
+
 def say_figure(figure: Figure) -> str:
     """Return a rate with its interval, or its bound where there is no figure."""
     if figure.value is None:
         if (figure.low, figure.high) == (0, 1):
             return "no se sabe"
-        return f"menos de {say_rate(figure.high)}" if not figure.low else _say_between(figure.low, figure.high)
+        return f"menos de {say_bound(figure.high)}" if not figure.low else _say_between(figure.low, figure.high)
     return f"{say_rate(figure.value)} ({_say_between(figure.low, figure.high)}{BASES[figure.basis]})"
 
 
@@ -231,30 +234,23 @@ def _say_probe(probes: ProbeReport, searched: Searched) -> str:
 def advice_words(measured: Measured) -> Iterator[str]:
     """Yield what to set and how sure that is; the last one is the line for `.env`, or two where the confidence that is
     set would overrule the advised distance."""
-    recommended = measured.point.recommended
-    wish = say_rate(recommended.target_fpir)
-    advised = measured.advised
+    recommended, advised = measured.point.recommended, measured.advised
+    wish, least = say_rate(recommended.target_fpir), say_bound(recommended.smallest_assured)
+    point = f" (estimado: {say_distance(recommended.point)})" if recommended.point is not None else ""
+    if recommended.assured is not None:
+        yield f"Para que a lo más el {wish} de los desconocidos se tome por alguien, asegurado al 95 %{point}:"
+    else:
+        who = f"Con {inflect(measured.point.members, '# persona[s]')} no se puede asegurar"
+        yield f"{who} que a lo más el {wish} de los desconocidos se tome por alguien{point}."
     if advised is None:
-        yield (
-            f"Con estas personas no se puede asegurar que menos del {wish} de los desconocidos se confunda; lo más que "
-            f"se puede asegurar es {say_rate(recommended.smallest_assured)} (--target-fpir)."
-        )
+        yield "No hay ningún umbral que aconsejar. Este es el de ahora, no un consejo:"
         yield f"FACE_DISTANCE_THRESHOLD={measured.threshold:g}"
         return
-    if recommended.assured is not None:
-        point = f" (estimado: {say_distance(recommended.point)})" if recommended.point is not None else ""
-        yield f"Para que a lo más el {wish} de los desconocidos se tome por alguien, asegurado al 95 %{point}:"
-    elif not is_supported(measured.point):
-        people = inflect(measured.point.members, "# persona[s]")
-        yield (
-            f"Con {people} no se puede saber qué umbral da el {wish}. Dentro de este no hay ninguna pareja, y eso solo "
-            f"asegura menos del {say_rate(recommended.smallest_assured)}:"
-        )
-    else:
-        yield (
-            f"Para que cerca del {wish} de los desconocidos se tome por alguien. No está asegurado: en la mitad de las "
-            f"galerías resultan más. Asegurar se puede desde {say_rate(recommended.smallest_assured)}:"
-        )
+    if recommended.assured is None:
+        safest = "Lo más prudente es un umbral sin ninguna pareja dentro"
+        yield f"{safest}, que asegura menos del {least}." if recommended.smallest_assured < 1 else f"{safest}."
+    if advised < measured.threshold and measured.genuine is None:
+        yield "Un umbral menor también reconoce a menos gente: compruébelo con --probes."
     yield f"FACE_DISTANCE_THRESHOLD={advised:g}"
     if accepted_distance(advised, measured.least_confidence) < advised:
         yield f"FACE_CONFIDENCE_THRESHOLD={math.floor(confidence_of(advised) * CONFIDENCE_STEP) / CONFIDENCE_STEP:g}"
@@ -270,6 +266,7 @@ def operating_point_document(measured: Measured) -> dict[str, Any]:
         "set_aside": len(point.set_aside),
         "rows": [*map(_describe_row, point.rows)],
         "rows_with_all": [*map(_describe_row, point.rows_with_all)],
+        "advised": measured.advised,
         "recommended": _describe_recommendation(point.recommended),
         "recommended_with_all": _describe_recommendation(point.recommended_with_all),
         "genuine": _describe_genuine(measured),

@@ -19,6 +19,7 @@ from app.reports.operating_point_report import (
     curve_up_to,
     operating_point_lines,
     plain_words,
+    say_bound,
     say_figure,
     say_rate,
     say_taken,
@@ -28,10 +29,16 @@ from tests.recognition.galleries import random_vectors
 SHOWN = (0.2, 0.3, 0.4)
 
 
-def measure(vectors: np.ndarray, threshold: float = 0.4, wish: float = 0.01, least_confidence: float = 0.7) -> Measured:
+def measure(
+    vectors: np.ndarray,
+    threshold: float = 0.4,
+    wish: float = 0.01,
+    least_confidence: float = 0.7,
+    people: int | None = None,
+) -> Measured:
     gallery = UnitTemplates.of(vectors)
     rows = sorted({*SHOWN, threshold})
-    point = find_operating_point(scan_gallery(gallery, threshold, rows), gallery, rows, wish)
+    point = find_operating_point(scan_gallery(gallery, threshold, rows), gallery, rows, wish, people)
     advised = advised_threshold(point, threshold)
     return Measured(
         point, threshold, least_confidence, "Facenet512", advised, curve_up_to(max(rows[-1], advised or 0)), None
@@ -44,8 +51,7 @@ def test_few_people_whom_nothing_confuses_are_no_reason_for_a_higher_threshold()
     assert measured.advised == 0.4
     *words, setting = advice_words(measured)
     assert setting == "FACE_DISTANCE_THRESHOLD=0.4"
-    assert "Con 6 personas no se puede saber qué umbral da el 1 %" in " ".join(words)
-    assert "cerca del" not in " ".join(words)
+    assert "Con 6 personas no se puede asegurar que a lo más el 1 %" in " ".join(words)
 
 
 def test_few_people_of_whom_two_are_alike_are_a_reason_for_a_lower_one() -> None:
@@ -55,6 +61,24 @@ def test_few_people_of_whom_two_are_alike_are_a_reason_for_a_lower_one() -> None
     nearest = float(measured.point.scan.nearest_distances.min())
     assert measured.advised is not None
     assert nearest - 0.002 < measured.advised < nearest < 0.4
+    assert "compruébelo con --probes" in " ".join(advice_words(measured))
+
+
+@pytest.mark.parametrize("people", [None, 60, 900])
+def test_a_stricter_wish_never_gives_a_laxer_threshold(people: int | None) -> None:
+    vectors = random_vectors(300, size=64)
+    wishes = (0.3, 0.1, 0.06, 0.04, 0.03, 0.02, 0.015, 0.01, 0.005, 0.001)
+    advised = [measure(vectors, wish=wish, people=people).advised or 0.0 for wish in wishes]
+    assert advised == sorted(advised, reverse=True)
+    assert len({*advised}) > 1
+
+
+def test_two_people_at_one_place_leave_nothing_to_advise_and_the_line_says_so() -> None:
+    vectors = random_vectors(6)
+    vectors[1] = vectors[0]
+    *words, setting = advice_words(measure(vectors))
+    assert setting == "FACE_DISTANCE_THRESHOLD=0.4"
+    assert words[-1] == "No hay ningún umbral que aconsejar. Este es el de ahora, no un consejo:"
 
 
 def test_people_enough_are_advised_whatever_the_setting() -> None:
@@ -73,11 +97,11 @@ def test_a_confidence_that_would_overrule_the_advice_is_advised_too(least_confid
     assert accepted_distance(values[0], values[-1] if settings > 1 else least_confidence) == values[0]
 
 
-def test_one_pair_within_the_point_is_enough_for_an_estimate() -> None:
-    measured = measure(random_vectors(60, size=64), threshold=0.1, wish=0.04)
-    assert measured.point.recommended.assured is None
-    assert measured.advised == pytest.approx(measured.point.recommended.point, abs=0.001)
-    assert "cerca del 4 %" in next(advice_words(measured))
+@pytest.mark.parametrize(
+    ("rate", "said"), [(0.4612, "47 %"), (0.0096, "0,96 %"), (0.00961, "0,97 %"), (0.999, "100 %"), (0.0, "0 %")]
+)
+def test_a_bound_is_rounded_up(rate: float, said: str) -> None:
+    assert say_bound(rate) == said
 
 
 def test_two_people_say_nothing_of_strangers() -> None:
