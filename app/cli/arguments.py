@@ -167,7 +167,7 @@ GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], 
         (
             "--accept ID",
             "con --audit: estas dos personas se miraron y están bien; no vuelven hasta que cambie una foto",
-            {"nargs": 2, "type": _given},
+            {"nargs": 2, "type": lambda text: _crew_id(text).strip()},  # a space lets an id begin with a hyphen
         ),
         ("--operating-point", "mide con su propia gente qué errores da cada umbral, y aconseja uno", FLAG),
         ("--target-fpir Q", "con --operating-point: parte de los desconocidos que se acepta confundir (0,01)", _share),

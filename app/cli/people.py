@@ -114,8 +114,8 @@ def gallery_lines(templates: Templates, settings: Settings) -> list[str]:
     if threshold < last_distance(settings.FACE_DISTANCE_THRESHOLD):
         set_distance, confidence = settings.FACE_DISTANCE_THRESHOLD, settings.FACE_CONFIDENCE_THRESHOLD
         lines.append(
-            f"⚠️  FACE_CONFIDENCE_THRESHOLD={confidence:g} solo admite distancias de hasta {threshold:g}; "
-            f"FACE_DISTANCE_THRESHOLD={set_distance:g} pide más y no cuenta."
+            f"⚠️  FACE_CONFIDENCE_THRESHOLD={confidence:g} solo admite distancias de hasta {threshold:g}: "
+            f"FACE_DISTANCE_THRESHOLD={set_distance:g} admitiría más y no llega a contar."
         )
     return lines
 

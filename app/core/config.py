@@ -320,7 +320,7 @@ def _describe(problem: dict[str, Any]) -> str:
         "bool_parsing": "debe ser 1 (sí) o 0 (no)",
         "int_parsing": "debe ser un número entero",
         "int_parsing_size": "es un número demasiado largo",
-        "float_parsing": "debe ser un número",
+        "float_parsing": "debe ser un número, como 0.5",
         "greater_than": f"debe ser mayor que {limits.get('gt')}",
         "greater_than_equal": f"debe ser {limits.get('ge')} o más",
         "less_than_equal": f"debe ser {limits.get('le')} o menos",

@@ -20,7 +20,6 @@ SAME_FILE, SAME_PICTURE, NEAR = KINDS = ("same_file", "same_picture", "near")
 # is saved again, and other photos of the person begin at 0.01 (docs/quality.md).
 SAME_VECTOR = 0.004
 MOST_NEAR = 10_000  # pairs that are listed: nobody looks through more
-MOST_CONFUSED = 20
 
 ReadPictures = Callable[[Collection[int]], Mapping[int, Picture]]
 
@@ -45,8 +44,9 @@ class Confused:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit of so many `members` found within `threshold`, the most suspicious first. `accepted` findings were
-    looked at by a person before; `left_out` pairs lie within the threshold and were too many to list."""
+    """What an audit of so many `members` found within `threshold`, the most suspicious first. `most_confused`: all who
+    are within it of others. `accepted` findings were looked at by a person before; `left_out` pairs lie within the
+    threshold and were too many to list."""
 
     members: int
     threshold: float
@@ -90,10 +90,11 @@ def audit_gallery(
     }
     findings = [(kind, places) for kind in KINDS for places in groups[kind]]
     reported = [each for each in findings if not _is_accepted(each[1], known)]
+    described = [Finding(kind, places, _widest(gallery, places)) for kind, places in reported]
     return Audit(
         members=len(gallery),
         threshold=threshold,
-        findings=tuple(Finding(kind, places, _widest(gallery, places)) for kind, places in reported),
+        findings=tuple(sorted(described, key=lambda each: (KINDS.index(each.kind), each.distance))),
         most_confused=tuple(_most_confused(scan, threshold)),
         accepted=len(findings) - len(reported),
         left_out=int(scan.degrees_at(threshold).sum()) // 2 - len(listed),
@@ -132,7 +133,7 @@ def _widest(gallery: UnitTemplates, places: tuple[int, ...]) -> float:
 
 
 def _most_confused(scan: GalleryScan, threshold: float) -> Iterator[Confused]:
-    """Yield the members who are within the threshold of others, those with most of them first."""
+    """Yield all members who are within the threshold of others, those with most of them first."""
     degrees = scan.degrees_at(threshold)
     order = np.lexsort((np.arange(len(degrees)), -degrees))
-    return (Confused(int(place), int(degrees[place])) for place in order[:MOST_CONFUSED] if degrees[place])
+    return (Confused(int(place), int(degrees[place])) for place in order if degrees[place])

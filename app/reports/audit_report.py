@@ -10,12 +10,12 @@ from typing import Any
 from app.core.spanish import inflect, say_some
 from app.core.text import as_utf8, printable
 from app.errors import SharedPhoto
-from app.recognition.audit import NEAR, SAME_FILE, SAME_PICTURE, Audit, Finding
+from app.recognition.audit import NEAR, SAME_FILE, SAME_PICTURE, Audit, Confused, Finding
 from app.reports.console import fold, in_columns
 from app.reports.faces_page import Card, FacesPage, Section, ShownFace, say_distance
 
 DECIMALS = 6  # of a distance, as in every document
-SHOWN_LINES, SHOWN_CARDS, SHOWN_PEOPLE = 30, 200, 12
+SHOWN_LINES, SHOWN_CARDS, SHOWN_PEOPLE, SHOWN_CONFUSED = 30, 200, 12, 20
 HEADINGS = ("Qué", "Distancia", "Personas")
 TITLES = {
     SAME_FILE: "El mismo archivo",
@@ -31,7 +31,7 @@ ADVICE = {
     SAME_FILE: SharedPhoto.advice,
     SAME_PICTURE: SharedPhoto.advice,
     NEAR: "Si es la misma persona, deje un solo identificador en el padrón. Si una foto es de otra persona, cámbiela. "
-    "Si son dos que se parecen: --audit --accept {}.",
+    "Si son dos que se parecen, repita la orden con --accept {}.",
 }
 CONFUSED = (
     "Quiénes se confunden con más gente",
@@ -54,8 +54,17 @@ class AuditReport:
         return crew_id if name in ("", crew_id) else f"{name} ({crew_id})"
 
     def advice(self, finding: Finding) -> str:
-        ids = " ".join(shlex.quote(printable(self.crew_ids[place])) for place in finding.places[:2])
-        return ADVICE[finding.kind].format(ids)
+        return ADVICE[finding.kind].format(" ".join(_as_word(self.crew_ids[place]) for place in finding.places[:2]))
+
+    def confused(self) -> list[Confused]:
+        """Return those who are confused with several people, those with most first."""
+        return [each for each in self.audit.most_confused if each.within > 1]
+
+
+def _as_word(crew_id: str) -> str:
+    """Return an id as a shell passes it on; after a space, which ids never begin with, it is no option."""
+    text = printable(crew_id)
+    return shlex.quote(f" {text}" if text.startswith("-") else text)
 
 
 def audit_lines(report: AuditReport, width: int | None = None) -> list[str]:
@@ -89,9 +98,8 @@ def _what_to_do(report: AuditReport, width: int | None) -> Iterator[str]:
 
 
 def _most_confused(report: AuditReport) -> Iterator[str]:
-    several = [each for each in report.audit.most_confused if each.within > 1]
-    if several:
-        shown = [f"{report.label(each.place)}: {each.within}" for each in several]
+    shown = [f"{report.label(each.place)}: {each.within}" for each in report.confused()]
+    if shown:
         yield ""
         yield f"{CONFUSED[0]}: {say_some(shown, SHOWN_PEOPLE)}."
 
@@ -130,7 +138,7 @@ def audit_document(report: AuditReport) -> dict[str, Any]:
 def places_to_show(audit: Audit) -> set[int]:
     """Return the members whose faces the page shows."""
     shown = {place for finding in audit.findings[:SHOWN_CARDS] for place in finding.places[:SHOWN_PEOPLE]}
-    return shown | {each.place for each in audit.most_confused}
+    return shown | {each.place for each in audit.most_confused[:SHOWN_CONFUSED]}
 
 
 def audit_page(report: AuditReport, pictures: Mapping[str, bytes]) -> FacesPage:
@@ -152,7 +160,7 @@ def _sections(report: AuditReport, pictures: Mapping[str, bytes]) -> Iterator[Se
         cards = tuple(_card(report, each, pictures) for each in shown if each.kind == kind)
         if cards:
             yield Section(title, PURPOSES[kind], cards)
-    confused = [each for each in report.audit.most_confused if each.within > 1]
+    confused = report.confused()[:SHOWN_CONFUSED]
     if confused:
         heading, purpose, advice = CONFUSED
         cards = tuple(

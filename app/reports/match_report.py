@@ -31,6 +31,7 @@ ADVICE = {
     AMBIGUOUS: "Compare las caras: decide una persona, no el programa.",
     UNKNOWN: "Si es de la organización, revise su foto en el padrón, o pida una mejor.",
 }
+RARE = 10  # of so many strangers one: a rounded fraction says enough
 SHARE_OF_NAME, LEAST_END = 5, 12  # of a terminal's width, and characters: a photo's name
 HEADINGS = ("Foto", "Cara", "Respuesta", "Persona", "Distancia", "Confianza", "Desconocidos igual de cerca")
 
@@ -96,13 +97,14 @@ def _who(answers: Answers, candidate: Candidate) -> str:
 
 
 def say_strangers(match: Match, strangers: Strangers) -> str:
-    """Return how many strangers would find a member as near: «1 de 400», «menos de 1 de 1000», «5 de 6»."""
+    """Return how many strangers would find a member as near: «1 de 400», «menos de 1 de 1000», and where they are many
+    or few were asked «3 de 6»: that 1 of 2 is much surer if it is 500 of 1000."""
     asked, near = len(strangers.distances), match.as_near
     if not asked:
         return ""
     if not near:
         return f"menos de 1 de {asked}"
-    return f"1 de {round(asked / near)}" if near * 2 <= asked else f"{near} de {asked}"
+    return f"1 de {round(asked / near)}" if near * RARE <= asked else f"{near} de {asked}"
 
 
 def _notices(answers: Answers) -> Iterator[str]:

@@ -95,7 +95,7 @@ def test_every_problem_is_reported_at_once() -> None:
         "HTTP_CONNECT_TIMEOUT_S: debe ser mayor que 0.0",
         "HTTP_READ_TIMEOUT_S: debe ser mayor que 0.0",
         "IMAGE_BASE_URL: debe empezar por http://, https://, file://",
-        "MAX_PHOTO_MB: debe ser un número",
+        "MAX_PHOTO_MB: debe ser un número, como 0.5",
         "MIN_FACE_RATIO: debe ser 0.5 o menos",
     ]
 
@@ -104,7 +104,7 @@ def test_any_setting_of_the_wrong_type_is_refused_in_spanish() -> None:
     values = {name: "ab\x00c" for name, field in Settings.model_fields.items() if field.annotation in (int, float)}
     listed = problems(**NEEDED, **values)
     assert {line.split(":")[0] for line in listed} == values.keys()
-    assert {line.split(": ")[1] for line in listed} == {"debe ser un número", "debe ser un número entero"}
+    assert {line.split(": ")[1] for line in listed} == {"debe ser un número, como 0.5", "debe ser un número entero"}
 
 
 def test_without_a_file_the_way_to_make_one_is_shown(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 import signal
 import stat
 from collections.abc import Iterator
@@ -231,15 +232,34 @@ def test_an_accepted_pair_comes_back_only_with_another_photo(enrolled: World, as
     enrolled.hire("3", "copia.jpg", enrolled.web.photos["1/a.jpg"])
     enrolled.run()
     gallery = everything(enrolled)["face_embeddings"]
+    refused = enrolled.run("--audit", "--accept", "2", "1")
+    assert (refused.exit_code, "2 y 1 no son ningún hallazgo" in refused.stdout) == (1, True)
     result = enrolled.run("--audit", "--accept", "3", "1")
+    assert "✅ Anotado: 3 y 1 están bien así\n" in result.stdout
     assert (result.exit_code, result.document["findings"], result.document["accepted"]) == (0, [], 1)
     assert everything(enrolled)["face_embeddings"] == gallery
+    assert "ya estaban anotados" in enrolled.run("--audit", "--accept", "1", "3").stdout
     result = enrolled.run("--audit")
     assert (result.exit_code, result.document["findings"], result.document["accepted"]) == (0, [], 1)
     enrolled.web.photos["3/copia.jpg"] = encode_picture(np.ascontiguousarray(astronaut[8:, 8:]), quality=80)
     enrolled.run("--refresh", "full")
     result = enrolled.run("--audit")
     assert (result.exit_code, [each["crew_ids"] for each in result.document["findings"]]) == (1, [["1", "3"]])
+
+
+def test_what_the_page_advises_for_odd_ids_can_be_carried_out(world: World, astronaut: Image) -> None:
+    picture = encode_picture(astronaut)
+    for crew_id in ("-x", "000101", "a b"):
+        world.hire(crew_id, "a.jpg", picture)
+    world.run("--all")
+    first = world.run("--audit")
+    assert [each["crew_ids"] for each in first.document["findings"]] == [["-x", "000101", "a b"]]
+    for pair in ("' -x' 000101", "' -x' 'a b'", "000101 'a b'"):
+        result = world.run("--audit", "--accept", *shlex.split(pair))
+        assert "✅ Anotado" in result.stdout
+        assert ("su grupo siguen" in result.stdout) == (result.document["findings"] != [])
+    assert result.document["findings"] == []
+    assert "¿Quiso decir 000101?" in world.run("--audit", "--accept", "101", "a b").stdout
 
 
 @pytest.mark.parametrize("pair", [("1", "9"), ("9", "1"), ("1", "1")])

@@ -83,6 +83,22 @@ def test_who_is_near_to_most_people_comes_first() -> None:
     assert found.most_confused == (Confused(0, 2), Confused(1, 1), Confused(2, 1))
 
 
+def test_the_nearest_of_a_kind_comes_first() -> None:
+    vectors = [[1.0, 0.0], [1.0, 0.2], [0.0, 1.0], [0.1, 1.0], [-1.0, 0.0], [-1.0, 0.15]]
+    faces = [picture(1), picture(2), picture(3)]
+    found = audit(vectors, pictures={place: faces[place // 2] for place in range(6)})
+    assert [(each.kind, each.places) for each in found.findings] == [
+        (SAME_PICTURE, (2, 3)),
+        (SAME_PICTURE, (4, 5)),
+        (SAME_PICTURE, (0, 1)),
+    ]
+
+
+def test_all_who_are_near_to_somebody_are_counted() -> None:
+    found = audit([[np.cos(angle), np.sin(angle)] for angle in np.linspace(0, np.pi / 2, 40)])
+    assert len(found.most_confused) == 40
+
+
 def test_planted_pairs_are_found_and_called_what_they_are() -> None:
     members, names, size = 5000, [], 512
     vectors = RANDOM.normal(size=(members, size))

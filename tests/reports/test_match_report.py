@@ -17,7 +17,9 @@ from app.reports.match_report import Answers, match_lines, say_strangers
         (0, 1000, "menos de 1 de 1000"),
         (1, 400, "1 de 400"),
         (3, 1000, "1 de 333"),
-        (3, 6, "1 de 2"),
+        (3, 6, "3 de 6"),
+        (300, 1000, "300 de 1000"),
+        (100, 1000, "1 de 10"),
         (4, 6, "4 de 6"),  # not «1 de 2», and five not «1 de 1»
         (6, 6, "6 de 6"),
         (0, 0, ""),

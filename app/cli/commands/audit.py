@@ -10,12 +10,12 @@ from rich.console import Console
 from app.cli.people import People, gallery_lines, open_people, service_threshold, show_page
 from app.cli.settings import open_logs, read_settings
 from app.core.clock import utc_now
-from app.core.config import Settings
 from app.core.signals import stopping_on_signals
+from app.core.spanish import suggest
 from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, MemberNotProcessable
 from app.gallery.accepted_pairs import accept, read_accepted
-from app.recognition.audit import Audit, audit_gallery
+from app.recognition.audit import Audit, Finding, audit_gallery
 from app.recognition.distances import UnitTemplates
 from app.recognition.scan import scan_gallery
 from app.reports.audit_report import AuditReport, audit_document, audit_lines, audit_page, places_to_show
@@ -33,9 +33,10 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     people = open_people(options, settings)
     console.print("\n".join(gallery_lines(people.templates, settings)))
     crew_ids = people.templates.crew_ids
+    auditing = Auditing(people, service_threshold(settings))  # minutes for a large gallery; Ctrl+C ends it at once
     if options.accept:
-        accept(people.gallery.database, people.templates, _places_of(people, options.accept), utc_now())
-    audit = _audit(people, settings)  # minutes for a large gallery, with nothing to put in order when it is interrupted
+        console.print(printable(auditing.accept(options.accept)))
+    audit = auditing.audit()
     report = AuditReport(audit, crew_ids, [*map(people.name_of, crew_ids)])
     console.print("\n".join(audit_lines(report, fitting_width(console))))
     shown = set() if options.no_thumbnails else {crew_ids[place] for place in places_to_show(audit)}
@@ -49,20 +50,51 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     return EXIT_SOME_FAILED if audit.findings else EXIT_OK
 
 
-def _audit(people: People, settings: Settings) -> Audit:
-    templates = people.templates
-    gallery, threshold = UnitTemplates.of(templates.vectors), service_threshold(settings)
-    scan = scan_gallery(gallery, threshold, [threshold])
-    accepted = read_accepted(people.gallery.database, templates)
-    return audit_gallery(gallery, scan, templates.sha256s, threshold, people.read_pictures, accepted)
+class Auditing:
+    """The comparison of everyone with everyone, and what people have accepted of it."""
 
+    def __init__(self, people: People, threshold: float) -> None:
+        self._people, self._threshold = people, threshold
+        self._gallery = UnitTemplates.of(people.templates.vectors)
+        self._scan = scan_gallery(self._gallery, threshold, [threshold])
 
-def _places_of(people: People, crew_ids: Sequence[str]) -> tuple[int, int]:
-    """Return the places of two members. Raises MemberNotProcessable unless both have a vector, or if they are one."""
-    one, other = crew_ids
-    for crew_id in crew_ids:
-        if crew_id not in people.templates.crew_ids:
-            raise MemberNotProcessable(f"{printable(crew_id)} no tiene vector en la galería", "Revise --accept.")
-    if one == other:
-        raise MemberNotProcessable("--accept necesita dos personas distintas", "Revise los identificadores.")
-    return people.templates.crew_ids.index(one), people.templates.crew_ids.index(other)
+    def audit(self) -> Audit:
+        """Return what was found and not accepted. Raises DatabaseUnavailable."""
+        people, accepted = self._people, self._accepted()
+        sha256s, pictures = people.templates.sha256s, people.read_pictures
+        return audit_gallery(self._gallery, self._scan, sha256s, self._threshold, pictures, accepted)
+
+    def accept(self, crew_ids: Sequence[str]) -> str:
+        """Accept two members, and return what that did. Raises MemberNotProcessable for two who are no finding: a
+        mistyped id would hide what comes later. Raises DatabaseUnavailable."""
+        places = self._places_of(crew_ids)
+        if tuple(sorted(places)) in self._accepted():
+            return f"{crew_ids[0]} y {crew_ids[1]} ya estaban anotados"
+        if self._group_of(places) is None:
+            raise MemberNotProcessable(
+                f"{printable(crew_ids[0])} y {printable(crew_ids[1])} no son ningún hallazgo: no se anotó nada",
+                "Revise los identificadores de --accept.",
+            )
+        accept(self._people.gallery.database, self._people.templates, places, utc_now())
+        group, noted = self._group_of(places), f"✅ Anotado: {crew_ids[0]} y {crew_ids[1]} están bien así"
+        if group is None:
+            return noted
+        return f"{noted}. Las {len(group.places)} personas de su grupo siguen hasta aceptar todas sus parejas"
+
+    def _group_of(self, places: tuple[int, int]) -> Finding | None:
+        return next((each for each in self.audit().findings if set(places) <= set(each.places)), None)
+
+    def _accepted(self) -> set[tuple[int, int]]:
+        return set(read_accepted(self._people.gallery.database, self._people.templates))
+
+    def _places_of(self, crew_ids: Sequence[str]) -> tuple[int, int]:
+        """Return the places of two members. Raises MemberNotProcessable unless both have a vector, or if they are
+        one."""
+        known = self._people.templates.crew_ids
+        for crew_id in crew_ids:
+            if crew_id not in known:
+                advice = f"Revise --accept.{suggest(crew_id, known)}"
+                raise MemberNotProcessable(f"{printable(crew_id)} no tiene vector en la galería", advice)
+        if crew_ids[0] == crew_ids[1]:
+            raise MemberNotProcessable("--accept necesita dos personas distintas", "Revise los identificadores.")
+        return known.index(crew_ids[0]), known.index(crew_ids[1])
