@@ -102,6 +102,17 @@ def test_a_row_that_another_program_calls_active_in_a_word_gets_no_second_one(wo
     assert [(row.crew_id, row.active) for row in world.rows()] == [("1", "S")]
 
 
+@pytest.mark.parametrize(("kind", "value"), [("TINYINT", "2"), ("INT", "-1")])
+def test_a_row_with_a_flag_that_is_neither_0_nor_1_gets_no_second_one(world: World, kind: str, value: str) -> None:
+    """2 is not TRUE to the service, and is to `WHERE active`: of two rows nobody could say which counts."""
+    found(world, active=kind)
+    insert = "INSERT INTO face_embeddings (crew_id, embedding, modelo, active) VALUES"
+    execute(world, f"{insert} ('1', '[1]', 'Dlib', {value})")
+    assert broken(world.run("--check"), "tables") == ["active_type"]
+    assert_said(world, f"guarda «{value}»")
+    assert [(row.crew_id, row.active) for row in world.rows()] == [("1", int(value))]
+
+
 @pytest.mark.parametrize(
     "columns",
     [
