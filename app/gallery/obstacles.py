@@ -1,4 +1,5 @@
-"""Finds what no run could write into `face_embeddings` as it stands, when another program made it."""
+"""Finds what no run could write into `face_embeddings` as it stands, or no question read, when another program made
+it."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ ORDINARY = "Pida a quien administra la base una columna como la de docs/tabla.md
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why no row can be written. `name` is stable and English; `text` and `advice` are Spanish, with SQL."""
+    """Why no row can be written or read. `name` is stable and English; `text` and `advice` are Spanish, with SQL."""
 
     name: str
     text: str
@@ -51,6 +52,15 @@ def require_writable(database: Database, table: Table, model: str, dimensions: i
         raise unavailable(database.url, obstacle.text, obstacle.advice)
     if not _is_indexed(table, "crew_id"):
         log.warning("La tabla %s no tiene índice por crew_id: cada lote la recorrerá entera", TABLE)
+
+
+def require_readable(database: Database, table: Table) -> None:
+    """Find out before rows are compared whether the ones in use can be told: nothing else hinders who only asks.
+
+    Raises DatabaseUnavailable with the obstacle, DatabaseUnavailable when it cannot be read.
+    """
+    for obstacle in _Judge(database, table).active():
+        raise unavailable(database.url, obstacle.text, obstacle.advice)
 
 
 def find_obstacles(database: Database, table: Table, model: str, dimensions: int) -> Iterator[Obstacle]:
