@@ -114,6 +114,10 @@ def gallery_lines(templates: Templates, settings: Settings) -> list[str]:
     if templates.unreadable:
         who = printable(say_some(templates.unreadable, SHOWN_IDS))
         lines.append(f"⚠️  Sin un vector legible: {who}. Vuelva a ejecutar con --crew-id para cada una.")
+    if templates.several:
+        who = printable(say_some(templates.several, SHOWN_IDS))
+        several = inflect(len(templates.several), "# persona[s] con varias filas activas")
+        lines.append(f"⚠️  {several} ({who}): aquí cuenta la más nueva. Una ejecución normal deja una.")
     threshold = service_threshold(settings)
     if threshold < last_distance(settings.FACE_DISTANCE_THRESHOLD):
         set_distance, confidence = settings.FACE_DISTANCE_THRESHOLD, settings.FACE_CONFIDENCE_THRESHOLD
