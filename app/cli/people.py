@@ -22,6 +22,7 @@ from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
 from app.gallery.embeddings_table import find_table
 from app.gallery.gallery import Gallery, open_for_reading
+from app.gallery.obstacles import require_readable
 from app.gallery.provenance import known_spec
 from app.gallery.templates import Templates, read_templates
 from app.pipeline.face_extractor import open_face_extractor
@@ -71,7 +72,10 @@ def open_people(options: argparse.Namespace, settings: Settings) -> People:
     database = Database(settings)
     # Weights that are not downloaded yet have no digest: then the spec that was used last is the gallery's.
     spec = known_spec(database, describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings)))
-    gallery = open_for_reading(database, find_table(database), spec, utc_now())
+    table = find_table(database)
+    if table is not None:
+        require_readable(database, table)
+    gallery = open_for_reading(database, table, spec, utc_now())
     roster = FolderRoster(options.photos) if options.photos else DatabaseRoster(settings, database)
     entries = (entry.member if not isinstance(entry, CrewMember) else entry for entry in roster.active())
     members = {member.crew_id: member for member in entries}
@@ -110,6 +114,10 @@ def gallery_lines(templates: Templates, settings: Settings) -> list[str]:
     if templates.unreadable:
         who = printable(say_some(templates.unreadable, SHOWN_IDS))
         lines.append(f"⚠️  Sin un vector legible: {who}. Vuelva a ejecutar con --crew-id para cada una.")
+    if templates.several:
+        who = printable(say_some(templates.several, SHOWN_IDS))
+        several = inflect(len(templates.several), "# persona[s] con varias filas activas")
+        lines.append(f"⚠️  {several} ({who}): aquí cuenta la más nueva. Una ejecución normal deja una.")
     threshold = service_threshold(settings)
     if threshold < last_distance(settings.FACE_DISTANCE_THRESHOLD):
         set_distance, confidence = settings.FACE_DISTANCE_THRESHOLD, settings.FACE_CONFIDENCE_THRESHOLD

@@ -1,4 +1,5 @@
-"""Finds what no run could write into `face_embeddings` as it stands, when another program made it."""
+"""Finds what no run could write into `face_embeddings` as it stands, or no question read, when another program made
+it."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
 from app.core.database import Database, unavailable
+from app.core.shown_text import ShownText
 from app.gallery.embeddings_table import BINARIES, NEEDED_COLUMNS, found_type
 from app.gallery.tables import TABLE
 
@@ -34,7 +36,7 @@ ORDINARY = "Pida a quien administra la base una columna como la de docs/tabla.md
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why no row can be written. `name` is stable and English; `text` and `advice` are Spanish, with SQL to copy."""
+    """Why no row can be written or read. `name` is stable and English; `text` and `advice` are Spanish, with SQL."""
 
     name: str
     text: str
@@ -50,6 +52,15 @@ def require_writable(database: Database, table: Table, model: str, dimensions: i
         raise unavailable(database.url, obstacle.text, obstacle.advice)
     if not _is_indexed(table, "crew_id"):
         log.warning("La tabla %s no tiene índice por crew_id: cada lote la recorrerá entera", TABLE)
+
+
+def require_readable(database: Database, table: Table) -> None:
+    """Find out before rows are compared whether the ones in use can be told: nothing else hinders who only asks.
+
+    Raises DatabaseUnavailable with the obstacle, DatabaseUnavailable when it cannot be read.
+    """
+    for obstacle in _Judge(database, table).active():
+        raise unavailable(database.url, obstacle.text, obstacle.advice)
 
 
 def find_obstacles(database: Database, table: Table, model: str, dimensions: int) -> Iterator[Obstacle]:
@@ -94,21 +105,21 @@ class _Judge:
 
     def active(self) -> Iterator[Obstacle]:
         """Judge whether the service's `active = TRUE` tells the rows in use. MySQL compares an ENUM by the index of its
-        label, so that `'0'` may be TRUE; a text by the number that it begins with."""
-        column = self.table.c.active
-        kind = found_type(column)
-        if isinstance(kind, NUMBERS) and _holds_one(kind):
-            return
-        found = f"es {self._word('active')}"
-        if isinstance(kind, String) and not isinstance(kind, LABELS):
-            raw = type_coerce(column, String)
-            strange = select(raw).where(raw.not_in(("0", "1"))).limit(1)
+        label, so that `'0'` may be TRUE; a text by the number that it begins with. A number but 0 and 1 is not TRUE,
+        and yet in use to whoever wrote it: its person would get a second row."""
+        kind = found_type(self.table.c.active)
+        found, advice = f"es {self._word('active')}", FLAG_ADVICE
+        if isinstance(kind, (*NUMBERS, String)) and not isinstance(kind, LABELS) and _holds_one(kind):
+            flag = type_coerce(self.table.c.active, ShownText(kind))
+            strange = select(flag).where(flag.not_in(("0", "1"))).limit(1)
             value = self.database.transaction(lambda connection: connection.execute(strange).scalar())
             if value is None:
                 return
+            known = "'0', '1'" if isinstance(kind, String) else "0, 1"
             found = f"guarda «{value}»"
+            advice += f" Cuáles son:\nSELECT id, crew_id, active FROM {TABLE} WHERE active NOT IN ({known});"
         text = f"la columna active de {TABLE} {found}: con active = TRUE, como lee el servicio, no se sabe qué vale"
-        yield Obstacle("active_type", text, FLAG_ADVICE)
+        yield Obstacle("active_type", text, advice)
 
     def confidence(self) -> Iterator[Obstacle]:
         kind = found_type(self.table.c.confidence)

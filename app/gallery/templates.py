@@ -23,7 +23,8 @@ class Templates:
     `vectors`: float32 (members, dimensions), as stored, not normalised. `row_ids` are those of `face_embeddings`.
     `urls` and `sha256s` are of the photos; a digest is empty where it is unknown. `foreign`: how many of the vectors
     another program wrote. Left out are `incompatible` active rows, of another model or spec, and the rows of the
-    `unreadable` members, which hold no vector of this length.
+    `unreadable` members, which hold no vector of this length. `several`: the members with several active rows, which
+    another program left, perhaps of two people; only the newest takes part.
     """
 
     crew_ids: tuple[str, ...]
@@ -34,6 +35,7 @@ class Templates:
     foreign: int = 0
     incompatible: int = 0
     unreadable: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
 
 
 def read_templates(gallery: Gallery, crew_ids: Collection[str]) -> Templates:
@@ -54,6 +56,7 @@ def read_templates(gallery: Gallery, crew_ids: Collection[str]) -> Templates:
         foreign=sum(comparable[crew_id].spec_digest is None for crew_id in kept),
         incompatible=len(enrolled) - len(comparable),
         unreadable=tuple(sorted(comparable.keys() - set(kept))),
+        several=tuple(sorted(crew_id for crew_id, each in enrolled.items() if len(each.active_ids) > 1)),
     )
 
 

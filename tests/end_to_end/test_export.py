@@ -89,7 +89,7 @@ def test_console_and_document_say_what_was_written_and_what_was_not(world: World
             "unchanged": False,
             "members": 1,
             "foreign": 0,
-            "left_out": {"incompatible": 1, "unreadable": [], "not_enrolled": 1},
+            "left_out": {"incompatible": 1, "unreadable": [], "not_enrolled": 1, "several_active": []},
         }
     }
     again = world.run("--export", str(target))
@@ -104,7 +104,7 @@ def test_rows_of_another_program_take_part_and_unreadable_ones_do_not(world: Wor
     assert "Sin un vector legible: b2." in result.stdout  # quiet, but this has to be known
     assert (result.document["export"]["foreign"], result.document["export"]["left_out"]) == (
         1,
-        {"incompatible": 0, "unreadable": ["b2"], "not_enrolled": 1},
+        {"incompatible": 0, "unreadable": ["b2"], "not_enrolled": 1, "several_active": []},
     )
 
 

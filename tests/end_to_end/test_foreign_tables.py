@@ -102,6 +102,54 @@ def test_a_row_that_another_program_calls_active_in_a_word_gets_no_second_one(wo
     assert [(row.crew_id, row.active) for row in world.rows()] == [("1", "S")]
 
 
+@pytest.mark.parametrize(("kind", "value"), [("TINYINT", "2"), ("INT", "-1")])
+def test_a_row_with_a_flag_that_is_neither_0_nor_1_gets_no_second_one(world: World, kind: str, value: str) -> None:
+    """2 is not TRUE to the service, and is to `WHERE active`: of two rows nobody could say which counts."""
+    found(world, active=kind)
+    insert = "INSERT INTO face_embeddings (crew_id, embedding, modelo, active) VALUES"
+    execute(world, f"{insert} ('1', '[1]', 'Dlib', {value})")
+    assert broken(world.run("--check"), "tables") == ["active_type"]
+    assert_said(world, f"guarda «{value}»")
+    assert [(row.crew_id, row.active) for row in world.rows()] == [("1", int(value))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        *(("ENUM('0', '1')", "'1'"), ("ENUM('S', 'N')", "'S'"), ("CHAR(1)", "'S'"), ("VARCHAR(5)", "'true'")),
+        *(("DATETIME", "'2026-01-01'"), ("TINYINT", "2")),
+    ],
+)
+def test_the_questions_refuse_what_the_run_refuses_where_it_cannot_be_said_who_is_active(
+    world: World, kind: str, value: str
+) -> None:
+    """MySQL takes '0' of ENUM('0', '1') for TRUE: the answers would be about the rows that do not count."""
+    found(world, active=kind)
+    insert = "INSERT INTO face_embeddings (crew_id, embedding, modelo, active) VALUES"
+    execute(world, f"{insert} ('1', '[{','.join(['0.5'] * 128)}]', 'Dlib', {value})")
+    said = world.run("--all").document["summary"]["error"]
+    assert "no se sabe qué vale" in said
+    photo = world.folder / "a.jpg"
+    photo.write_bytes(b"x")
+    for words in (["--match", str(photo)], ["--audit"], ["--operating-point"], ["--export", str(photo) + ".npy"]):
+        result = world.run(*words)
+        assert (result.exit_code, result.document) == (3, {})
+        assert " ".join(said.split()) in " ".join(result.stdout.split())
+        assert "Ejecute primero" not in result.stdout
+
+
+def test_a_table_that_nobody_may_write_to_can_be_asked(
+    mariadb: MariaDb, mariadb_name: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found(world, turno="INT NOT NULL DEFAULT 1")
+    assert world.run("--all").exit_code == 0
+    execute(world, "ALTER TABLE face_embeddings MODIFY id INT NOT NULL, MODIFY turno INT NOT NULL")
+    mariadb.create_user("mira", "x", f"SELECT ON {mariadb_name}.*")
+    monkeypatch.setenv("DB_URL", mariadb.url(mariadb_name, "mira", "x").render_as_string(hide_password=False))
+    assert world.run("--all").exit_code == 3
+    assert world.run("--audit").exit_code == 0
+
+
 @pytest.mark.parametrize(
     "columns",
     [

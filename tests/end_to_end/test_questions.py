@@ -195,6 +195,24 @@ def test_rows_of_another_model_are_never_compared(enrolled: World, probes: Path)
     assert "1 fila activa de otro modelo" in result.stdout
 
 
+def test_people_with_several_active_rows_are_named_and_a_run_leaves_them_one(enrolled: World, probes: Path) -> None:
+    """The second row may hold another person's vector: the answer would be about that one, and nothing said so."""
+    columns = "crew_id, embedding, modelo, imagen_path, active"
+    with enrolled.engine.begin() as connection:
+        copied = f"INSERT INTO face_embeddings ({columns}) SELECT {columns} FROM face_embeddings WHERE crew_id = '1'"  # noqa: S608
+        connection.execute(text(copied))
+    said = "1 persona con varias filas activas (1): aquí cuenta la más nueva. Una ejecución normal deja una."
+    target = enrolled.folder / "g.npy"
+    questions = (["--match", str(probes)], ["--audit"], ["--operating-point"], ["--export", str(target), "--quiet"])
+    for words in questions:
+        result = enrolled.run(*words)
+        assert said in " ".join(result.stdout.split())
+    assert result.document["export"]["left_out"]["several_active"] == ["1"]
+    assert enrolled.run("--all").exit_code == 0
+    assert sorted(row.crew_id for row in enrolled.rows() if row.active) == ["1", "2"]
+    assert "varias filas" not in enrolled.run("--audit").stdout
+
+
 def test_nets_that_compute_otherwise_answer_nothing(enrolled: World, probes: Path) -> None:
     moved = json.dumps(np.random.default_rng(0).normal(size=128).tolist())
     with enrolled.engine.begin() as connection:

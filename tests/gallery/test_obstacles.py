@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -99,14 +100,6 @@ def test_a_flag_of_which_true_can_be_said_is_written_and_read_as_the_service_doe
     assert served == [(2, "2"), (4, "1")]
 
 
-def test_a_number_that_is_not_true_to_the_service_is_not_active_here(mariadb_database: Database) -> None:
-    """`active = TRUE` means 1. A bare condition would take the 2 for active, and the service would see nobody."""
-    found(mariadb_database, active="INT")
-    run_sql(mariadb_database, "INSERT INTO face_embeddings (crew_id, embedding, active) VALUES ('1', '[]', 2)")
-    assert not read_enrolments(mariadb_database, open_table(mariadb_database))["1"].active
-    assert save(mariadb_database, "1") == [2]
-
-
 @pytest.mark.parametrize("kind", ["JSON", "LONGBLOB", "MEDIUMTEXT", "TEXT", "VARBINARY(20000)"])
 def test_a_vector_goes_into_any_column_that_holds_text(mariadb: MariaDb, mariadb_database: Database, kind: str) -> None:
     mariadb.need_kinds(kind)
@@ -188,6 +181,35 @@ def test_a_flag_of_words_is_refused_with_the_word(mariadb_database: Database, ki
     run_sql(mariadb_database, "INSERT INTO face_embeddings (crew_id, embedding, active) VALUES ('1', '[]', 'S')")
     (obstacle,) = obstacles(mariadb_database)
     assert (obstacle.name, "guarda «S»" in obstacle.text) == ("active_type", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        *(("TINYINT", "2"), ("INT", "-1"), ("BIGINT UNSIGNED ZEROFILL", "2"), ("BIT(8)", "2")),
+        *(("DECIMAL(3,1)", "0.5"), ("DOUBLE", "2"), ("FLOAT", "1.5")),
+    ],
+)
+def test_a_flag_of_other_numbers_is_refused_with_the_number(mariadb_database: Database, kind: str, value: str) -> None:
+    """`active = TRUE` means 1: the program would insert a second row beside that of 2, which its writer holds for in
+    use."""
+    found(mariadb_database, active=kind)
+    insert = "INSERT INTO face_embeddings (crew_id, embedding, active) VALUES"
+    run_sql(mariadb_database, f"{insert} ('1', '[]', 1), ('2', '[]', 0), ('3', '[]', NULL)")
+    assert obstacles(mariadb_database) == []
+    run_sql(mariadb_database, f"{insert} ('4', '[]', {value})")
+    (obstacle,) = obstacles(mariadb_database)
+    (query,) = [line for line in obstacle.advice.splitlines() if line.endswith(";")]
+    assert obstacle.name == "active_type"
+    assert re.search(f"guarda «0*{value}»", obstacle.text)
+    assert [crew_id for _, crew_id, _ in run_sql(mariadb_database, query)] == ["4"]
+
+
+def test_a_word_in_a_flag_of_sqlite_is_refused_whatever_the_columns_type(sqlite_database: Database) -> None:
+    found(sqlite_database)
+    run_sql(sqlite_database, "INSERT INTO face_embeddings (crew_id, embedding, active) VALUES ('1', '[]', 'true')")
+    (obstacle,) = obstacles(sqlite_database)
+    assert (obstacle.name, "guarda «true»" in obstacle.text) == ("active_type", True)
 
 
 @pytest.mark.parametrize(

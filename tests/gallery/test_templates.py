@@ -24,6 +24,8 @@ ROWS = [
     ("a", "[1,0]", "Facenet512", "u-old", True),
     ("a", "[0,1]", "Facenet512", "u-a", True),  # the newest of two active rows
     ("gone", "[1,1]", "Facenet512", "u", True),  # not in the roster
+    ("gone", "[1,1]", "Facenet512", "u", True),
+    ("b", "[3,4]", "Facenet512", "u", False),
     ("inactive", "[1,1]", "Facenet512", "u", False),
     ("model", "[1,1]", "Dlib", "u", True),
     ("weights", "[1,1]", "Facenet512", "u", True),
@@ -59,10 +61,11 @@ def test_the_newest_comparable_vector_of_each_member_in_the_roster_is_read(galle
     assert read.crew_ids == ("a", "b", "foreign")
     assert read.vectors.dtype == np.float32
     assert read.vectors.tolist() == [[0, 1], [3, 4], [5, 0]]
-    assert read.row_ids == (3, 1, 13)
+    assert read.row_ids == (3, 1, 15)
     assert read.urls == ("u-a", "u-b", "u-f")
     assert read.sha256s == ("ab", "ab", "")
     assert (read.foreign, read.incompatible) == (1, 2)
+    assert read.several == ("a",)
     assert read.unreadable == ("nested", "null", "short", "word", "zeros")
 
 

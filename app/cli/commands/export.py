@@ -35,7 +35,8 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     settings = read_settings(options)
     people = open_people(options, settings)
     published = _publish(target, kind, contents_of(people, settings))
-    console.quiet = options.quiet and not (people.templates.incompatible or people.templates.unreadable)
+    left_out = people.templates.incompatible or people.templates.unreadable or people.templates.several
+    console.quiet = options.quiet and not left_out
     console.print("\n".join(map(printable, _lines(target, people, published, settings))))
     if options.json:
         hand_over(console, {"export": export_document(target, people, published)}, options.json)
@@ -74,6 +75,7 @@ def export_document(target: Path, people: People, published: Publication) -> dic
             "incompatible": templates.incompatible,
             "unreadable": [as_utf8(crew_id) for crew_id in templates.unreadable],
             "not_enrolled": count_not_enrolled(people),
+            "several_active": [as_utf8(crew_id) for crew_id in templates.several],
         },
     }
 
