@@ -38,7 +38,7 @@ class FolderSource:
         """Return the member's file. Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto."""
         url = photo_url(self._base_url, member)
         path = self._path(member)
-        status = _status(path)  # before the content is read, so that the next run notices a change meanwhile
+        status = status_of(path)  # before the content is read, so that the next run notices a change meanwhile
         refuse_oversized(status.st_size, self._max_mb)
         try:
             sha256 = sha256_of(path)
@@ -50,7 +50,7 @@ class FolderSource:
         """Tell whether the file is still `version`, by its time and size, without opening it. Raises BadName."""
         photo_url(self._base_url, member)
         try:
-            current = _version(_status(self._path(member)))
+            current = _version(status_of(self._path(member)))
         except PhotoNotFound:
             return Answer(ANSWER_GONE)
         except PhotoUnavailable as error:
@@ -68,7 +68,8 @@ class FolderSource:
         return next(filter(os.path.lexists, others), path)
 
 
-def _status(path: Path) -> os.stat_result:
+def status_of(path: Path) -> os.stat_result:
+    """Return what the system knows of a photo's file. Raises PhotoNotFound, PhotoUnavailable."""
     try:
         status = path.stat()
     except OSError as error:
