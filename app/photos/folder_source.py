@@ -30,9 +30,7 @@ class FolderSource:
     def __init__(self, settings: PhotoSettings) -> None:
         self._base_url = settings.IMAGE_BASE_URL
         self._max_mb = settings.MAX_PHOTO_MB
-        parts = urlsplit(self._base_url)
-        server = f"//{parts.netloc}" if parts.netloc else ""  # a Windows share
-        self._folder = Path(url2pathname(f"{server}{parts.path}"))
+        self._folder = path_of_url(self._base_url)
 
     def fetch(self, member: CrewMember, _temp: DownloadTarget) -> Photo:
         """Return the member's file. Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto."""
@@ -68,6 +66,13 @@ class FolderSource:
         return next(filter(os.path.lexists, others), path)
 
 
+def path_of_url(url: str) -> Path:
+    """Return the file or folder that a `file://` URL names."""
+    parts = urlsplit(url)
+    server = f"//{parts.netloc}" if parts.netloc else ""  # a Windows share
+    return Path(url2pathname(f"{server}{parts.path}"))
+
+
 def status_of(path: Path) -> os.stat_result:
     """Return what the system knows of a photo's file. Raises PhotoNotFound, PhotoUnavailable."""
     try:
@@ -77,7 +82,7 @@ def status_of(path: Path) -> os.stat_result:
             raise PhotoNotFound(f"no existe {path}") from error
         raise _unreadable(error) from error
     if not stat.S_ISREG(status.st_mode):
-        raise PhotoNotFound(f"no existe {path}")
+        raise PhotoNotFound(f"no es un archivo: {path}")
     return status
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import signal
 import stat
@@ -229,6 +230,31 @@ def test_a_photo_at_an_address_is_downloaded_and_its_token_is_not_shown(enrolled
     assert result.document["faces"][0]["candidates"][0]["distance"] == 0.0
     assert "SECRETO" not in result.stdout + (enrolled.folder / "logs" / "match.html").read_text(encoding="utf-8")
     assert not list((enrolled.folder / "temp").glob("crew_*"))
+
+
+def test_a_word_that_names_no_photo_fails_alone_and_says_why(enrolled: World, probes: Path) -> None:
+    os.mkfifo(probes / "tubo.jpg")
+    photo, base = probes / "ana.jpg", enrolled.web.base_url
+    spaced = probes / "con espacio.jpg"
+    spaced.write_bytes(photo.read_bytes())
+    why = {
+        f"{base.replace('http', 'HTTP')}/1/a.jpg": None,
+        photo.as_uri(): None,
+        f"FILE{spaced.as_uri()[4:]}": None,
+        "ftp://fotos/a.jpg": "ftp:// no se admite: indique una dirección http:// o https://, o un archivo",
+        "s3://ana:SECRETO@fotos/a.jpg": "s3:// no se admite",
+        "file:///a%00.jpg": "no se admite",
+        "http://": "no es una dirección",
+        "http://[SECRETO@x/a.jpg": "no es una dirección",
+        "/dev/null": "no es un archivo: /dev/null",
+        str(probes / "tubo.jpg"): f"no es un archivo: {probes / 'tubo.jpg'}",
+        "": "⚠️  «»: Imagen no encontrada (no se indicó ninguna)",
+    }
+    result = enrolled.run("--match", *why, str(photo))
+    codes = [each["code"] for each in result.document["photos"]]
+    assert (result.exit_code, codes) == (1, [said and "photo_not_found" for said in why.values()])
+    assert [said for said in why.values() if said and said not in result.stdout] == []
+    assert "SECRETO" not in result.stdout + json.dumps(result.document)
 
 
 def test_a_face_twice_in_one_photo_is_told(enrolled: World, tmp_path: Path, astronaut: Image) -> None:
