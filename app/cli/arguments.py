@@ -161,7 +161,7 @@ GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], 
         (
             "--match FOTO",
             "quién sale en estas fotos (archivos, carpetas o direcciones)",
-            {"nargs": "+", "type": _given},
+            {"nargs": "+"},  # an empty one is a photo that fails: the others are answered
         ),
         ("--audit", "compara a todos con todos: fotos repetidas y personas que se parecen demasiado", FLAG),
         (

@@ -37,7 +37,8 @@ def _usable_cores() -> int:
     return min(usable, MAX_WORKER_THREADS)
 
 
-def _has_host(url: str) -> bool:
+def has_host(url: str) -> bool:
+    """Tell whether a URL names a server that a connection could be made to."""
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and parts.port != 0
@@ -58,7 +59,7 @@ def _check_address(value: str) -> str:
     if value and not value.startswith(URL_SCHEMES):
         raise ValueError(f"debe empezar por {', '.join(URL_SCHEMES)}")
     if value.startswith(("http://", "https://")):
-        if not _has_host(value):
+        if not has_host(value):
             raise ValueError("le falta el servidor, o el puerto no es un número válido")
         _check_host(urlsplit(value).hostname or "")
         if "@" in value.replace(urlsplit(value).netloc, "", 1):

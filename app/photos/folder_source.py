@@ -30,15 +30,13 @@ class FolderSource:
     def __init__(self, settings: PhotoSettings) -> None:
         self._base_url = settings.IMAGE_BASE_URL
         self._max_mb = settings.MAX_PHOTO_MB
-        parts = urlsplit(self._base_url)
-        server = f"//{parts.netloc}" if parts.netloc else ""  # a Windows share
-        self._folder = Path(url2pathname(f"{server}{parts.path}"))
+        self._folder = path_of_url(self._base_url)
 
     def fetch(self, member: CrewMember, _temp: DownloadTarget) -> Photo:
         """Return the member's file. Raises BadName, PhotoNotFound, PhotoUnavailable, OversizedPhoto."""
         url = photo_url(self._base_url, member)
         path = self._path(member)
-        status = _status(path)  # before the content is read, so that the next run notices a change meanwhile
+        status = status_of(path)  # before the content is read, so that the next run notices a change meanwhile
         refuse_oversized(status.st_size, self._max_mb)
         try:
             sha256 = sha256_of(path)
@@ -50,7 +48,7 @@ class FolderSource:
         """Tell whether the file is still `version`, by its time and size, without opening it. Raises BadName."""
         photo_url(self._base_url, member)
         try:
-            current = _version(_status(self._path(member)))
+            current = _version(status_of(self._path(member)))
         except PhotoNotFound:
             return Answer(ANSWER_GONE)
         except PhotoUnavailable as error:
@@ -68,7 +66,15 @@ class FolderSource:
         return next(filter(os.path.lexists, others), path)
 
 
-def _status(path: Path) -> os.stat_result:
+def path_of_url(url: str) -> Path:
+    """Return the file or folder that a `file://` URL names."""
+    parts = urlsplit(url)
+    server = f"//{parts.netloc}" if parts.netloc else ""  # a Windows share
+    return Path(url2pathname(f"{server}{parts.path}"))
+
+
+def status_of(path: Path) -> os.stat_result:
+    """Return what the system knows of a photo's file. Raises PhotoNotFound, PhotoUnavailable."""
     try:
         status = path.stat()
     except OSError as error:
@@ -76,7 +82,7 @@ def _status(path: Path) -> os.stat_result:
             raise PhotoNotFound(f"no existe {path}") from error
         raise _unreadable(error) from error
     if not stat.S_ISREG(status.st_mode):
-        raise PhotoNotFound(f"no existe {path}")
+        raise PhotoNotFound(f"no es un archivo: {path}")
     return status
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
@@ -14,17 +14,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.config import Settings
-from app.core.redaction import without_credentials
-from app.errors import ItemError, NoFace, PhotoNotFound
+from app.core.config import Settings, has_host
+from app.core.files import why
+from app.core.redaction import redacted, without_credentials
+from app.errors import ItemError, NoFace, PhotoNotFound, PhotoUnavailable
+from app.photos.folder_source import path_of_url, status_of
 from app.photos.http_source import HttpSource
 from app.photos.temp_folder import TempFolder
 from app.pipeline.face_extractor import FaceExtractor
 from app.pipeline.face_pictures import Box, cut_face
 from app.records import CrewMember, Photo
+from app.roster.folder import list_folder
 from app.roster.litter import choose_photos, is_litter
 
-ADDRESSES = ("http://", "https://")
+ADDRESSES = ("http", "https")
+SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)  # of two letters or more: C:// is a drive
+USABLE = "indique una dirección http:// o https://, o un archivo"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,10 +53,12 @@ class ProbePhoto:
 
 @dataclass(frozen=True, slots=True)
 class FoundPhotos:
-    """Photos by name, each once, and the files within folders that by their names are none."""
+    """Photos by name, each once; the files and folders within folders that count as none; and the folders that cannot
+    be read, each as a photo that failed."""
 
     names: list[str] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
+    failed: list[ProbePhoto] = field(default_factory=list)
 
 
 def list_photos(words: Sequence[str]) -> FoundPhotos:
@@ -60,32 +67,59 @@ def list_photos(words: Sequence[str]) -> FoundPhotos:
     photos: dict[str, str] = {}
     found = FoundPhotos()
     for word in words:
-        if word.startswith(ADDRESSES):
+        path = _path_of(word)
+        if path is None:
             photos.setdefault(word, word)
             continue
-        within = _look_within(Path(word)) if Path(word).is_dir() else FoundPhotos([word])
+        # Path.is_dir raises where a folder on the way cannot be entered; here such a word is a photo that fails.
+        within = _look_within(path) if os.path.isdir(path) else FoundPhotos([word])  # noqa: PTH112
         found.passed_over.extend(within.passed_over)
+        found.failed.extend(within.failed)
         for name in within.names:
-            photos.setdefault(os.path.realpath(name), name)
+            photos.setdefault(os.path.realpath(_path_of(name) or name), name)
     found.names.extend(photos.values())
     return found
 
 
+def _path_of(word: str) -> Path | None:
+    """Return where a photo lies; None for a word that names no file, such as an address or nothing at all."""
+    scheme = _scheme_of(word)
+    path = path_of_url(word) if scheme == "file" else Path(word)
+    return path if word.strip() and scheme in ("", "file") and "\0" not in str(path) else None
+
+
+def _scheme_of(word: str) -> str:
+    found = SCHEME.match(word)
+    return found[1].lower() if found else ""
+
+
 def _look_within(folder: Path) -> FoundPhotos:
-    """Return the files of a folder and its folders, sorted, without what systems and programs leave there."""
-    names: defaultdict[Path, list[str]] = defaultdict(list)
-    for path in folder.rglob("*"):
-        if path.is_file() and not any(map(is_litter, path.relative_to(folder).parts)):
-            names[path.parent].append(path.name)
-    photos = {str(parent / name) for parent, beside in names.items() for name in choose_photos(beside)}
-    others = {str(parent / name) for parent, beside in names.items() for name in beside} - photos
-    return FoundPhotos(sorted(photos), sorted(others))
+    """Return the files of a folder and its folders, sorted, without what systems and programs leave there. Links to
+    folders are not followed: they may lead back."""
+    found = FoundPhotos()
+    for parent, folders, files in os.walk(folder, onerror=lambda error: found.failed.append(_unread(error))):
+        folders[:] = sorted(name for name in folders if not is_litter(name))
+        beside = [name for name in files if not is_litter(name)]
+        photos = choose_photos(beside)
+        found.names.extend(str(Path(parent, name)) for name in photos)
+        found.passed_over.extend(str(Path(parent, name)) for name in set(beside).difference(photos))
+        found.passed_over.extend(f"{path}/" for path in map(Path(parent).joinpath, folders) if path.is_symlink())
+    if not (found.names or found.passed_over or found.failed):
+        found.passed_over.append(f"{folder}/")  # an empty folder, too, was meant to hold photos
+    found.names.sort()
+    found.passed_over.sort()
+    return found
 
 
-def list_labelled(folder: Path) -> Iterator[tuple[str, FoundPhotos]]:
-    """Yield the photos of each `folder/<label>/` with the label: the crew id of the person, or a stranger's name."""
-    for person in sorted(path for path in folder.iterdir() if path.is_dir() and not is_litter(path.name)):
-        yield person.name, list_photos([str(person)])
+def _unread(error: OSError) -> ProbePhoto:
+    return ProbePhoto(f"{error.filename}/", error=PhotoUnavailable(f"no se puede leer la carpeta: {why(error)}"))
+
+
+def list_labelled(folder: Path) -> tuple[dict[str, FoundPhotos], list[str]]:
+    """Return what each `folder/<label>/` holds by its label (the crew id of the person, or a stranger's name), and the
+    names of the files in `folder` itself, which are of nobody. Raises OSError."""
+    people, loose = list_folder(folder)
+    return {person.name: list_photos([str(person)]) for person in people}, [path.name for path in loose]
 
 
 def read_probes(
@@ -103,16 +137,27 @@ def read_probes(
 
 def _open(settings: Settings, name: str, temp: TempFolder, stop: threading.Event) -> Photo:
     """Return the photo as a local file; one at an address is downloaded. Raises ItemError, SettingsError."""
-    if name.startswith(ADDRESSES):
-        return HttpSource(settings.model_copy(update={"IMAGE_BASE_URL": name}), stop).fetch_base(temp)
-    path = Path(name)
-    if not path.is_file():
-        raise PhotoNotFound(f"no existe {path}")
+    scheme, path = _scheme_of(name), _path_of(name)
+    if scheme in ADDRESSES:
+        url = scheme + name[len(scheme) :]
+        if not has_host(url):
+            raise PhotoNotFound(f"no es una dirección: {USABLE}")
+        return HttpSource(settings.model_copy(update={"IMAGE_BASE_URL": url}), stop).fetch_base(temp)
+    if path is None:
+        raise PhotoNotFound(f"{scheme}:// no se admite: {USABLE}" if scheme else "no se indicó ninguna")
+    status_of(path)
     return Photo(CrewMember(path.stem, path.name), path.resolve().as_uri(), path, temporary=False)
 
 
+def _shown(name: str) -> str:
+    """Return the name without what an address may hold of passwords and tokens."""
+    if _scheme_of(name) in ("", "file"):
+        return name
+    return without_credentials(name) if has_host(name) else redacted(name)
+
+
 def _read(extractor: FaceExtractor, name: str, open_photo: Callable[[], Photo]) -> ProbePhoto:
-    shown = without_credentials(name) if name.startswith(ADDRESSES) else name
+    shown = _shown(name)
     try:
         portrait = extractor.decode(open_photo())
         faces = [(face, face.analysis.box) for face in extractor.find_all(portrait)]

@@ -111,7 +111,7 @@ def _notices(answers: Answers) -> Iterator[str]:
     for photo, matches in answers.of_photos():
         if photo.error is not None:
             detail = f" ({printable(photo.error.detail)})" if photo.error.detail else ""
-            yield f"⚠️  {printable(photo.name)}: {photo.error.title}{detail}"
+            yield f"⚠️  {printable(photo.name) or '«»'}: {photo.error.title}{detail}"
         twice = [answers.crew_ids[place] for place in sorted(repeated(matches))]
         if twice:
             yield f"⚠️  {printable(photo.name)}: varias caras llevan a la misma persona: {printable(say_all(twice))}"

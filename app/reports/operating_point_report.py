@@ -201,7 +201,8 @@ def genuine_words(measured: Measured) -> Iterator[str]:
     probes = measured.probes
     for photo in probes.failed if probes else ():
         if photo.error is not None:
-            yield f"⚠️  {printable(photo.name)}: {photo.error.title}"
+            detail = f" ({printable(photo.error.detail)})" if photo.error.detail else ""
+            yield f"⚠️  {printable(photo.name)}: {photo.error.title}{detail}"
     genuine = measured.genuine
     if genuine is None or probes is None:
         return

@@ -50,7 +50,7 @@ class FolderRoster:
 
     def _read(self) -> tuple[list[Path], list[Path]]:
         try:
-            return _list(self._folder)
+            return list_folder(self._folder)
         except OSError as error:
             raise SettingsError(
                 f"No se puede leer la carpeta {self._folder}: {why(error)}",
@@ -59,7 +59,7 @@ class FolderRoster:
 
     def _entry(self, folder: Path) -> CrewMember | Failed:
         try:
-            others, files = _list(folder)
+            others, files = list_folder(folder)
         except OSError as error:
             detail = f"no se puede leer su carpeta: {why(error)}"
             return Failed(CrewMember(folder.name, ""), PhotoUnavailable.stage, PhotoUnavailable.code, detail)
@@ -80,7 +80,7 @@ def say_passed_over(names: Sequence[str]) -> str:
     return f"{inflect(len(names), PASSED_OVER)}: {say_some(names, SHOWN_FILES)}"
 
 
-def _list(folder: Path) -> tuple[list[Path], list[Path]]:
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the folders and the files in a folder, in the order of their names, without litter. Raises OSError."""
     folders: list[Path] = []
     files: list[Path] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shlex
 import signal
@@ -20,6 +21,7 @@ from app.records import Image
 from tests.conftest import OpenWorld
 from tests.support.pictures import encode_picture
 from tests.support.program import World
+from tests.support.rights import obeying_permissions
 
 THRESHOLD = 0.07  # DeepFace's for Dlib
 
@@ -123,6 +125,74 @@ def test_a_photo_named_in_two_ways_is_asked_about_once_and_none_at_all_is_refuse
     assert "No hay ninguna foto" in result.stdout
 
 
+@pytest.fixture
+def closed(probes: Path) -> Iterator[Path]:
+    """Make a folder that one may not enter, with a photo, beside the others; the system keeps its permissions."""
+    folder = probes / "cerrada"
+    folder.mkdir()
+    (folder / "c.jpg").write_bytes((probes / "ana.jpg").read_bytes())
+    folder.chmod(0)
+    with obeying_permissions():
+        yield folder
+    folder.chmod(0o700)
+
+
+def test_what_cannot_be_read_is_a_failure_of_that_name_and_the_others_are_answered(
+    enrolled: World, closed: Path, probes: Path
+) -> None:
+    (probes / "b.jpg").chmod(0)
+    (probes / "colgada.jpg").symlink_to("no hay")
+    result = enrolled.run("--match", str(probes), str(closed / "c.jpg"), str(probes / f"{'a' * 300}.jpg"))
+    seen = {each["photo"]: each["code"] for each in result.document["photos"]}
+    assert result.exit_code == 1
+    assert seen == {
+        str(probes / "ana.jpg"): None,
+        str(probes / "b.jpg"): "photo_unavailable",
+        str(probes / "colgada.jpg"): "photo_not_found",
+        str(probes / "dos.jpg"): None,
+        str(probes / "nota.jpg"): "invalid_image",
+        str(probes / "pared.jpg"): "no_face",
+        str(closed / "c.jpg"): "photo_unavailable",
+        str(probes / f"{'a' * 300}.jpg"): "photo_not_found",
+        f"{closed}/": "photo_unavailable",
+    }
+    assert f"{closed}/: Imagen no disponible (no se puede leer la carpeta: no hay permiso)" in result.stdout
+    assert enrolled.run("--match", str(closed)).exit_code == 1
+
+
+def test_a_folder_that_may_be_listed_but_not_entered_hides_no_photo(enrolled: World, closed: Path) -> None:
+    closed.chmod(0o600)
+    result = enrolled.run("--match", str(closed))
+    assert [(each["photo"], each["code"]) for each in result.document["photos"]] == [
+        (str(closed / "c.jpg"), "photo_unavailable")
+    ]
+
+
+def test_empty_folders_and_links_to_folders_are_said(enrolled: World, probes: Path) -> None:
+    (probes / "enlace").symlink_to(probes)
+    (probes / "vacía").mkdir()
+    result = enrolled.run("--match", str(probes), str(probes / "vacía"))
+    assert f"{probes / 'enlace'}/" in result.stdout
+    assert f"{probes / 'vacía'}/" in result.stdout
+
+
+def test_labelled_photos_that_cannot_be_read_fail_and_loose_ones_are_said(enrolled: World, closed: Path) -> None:
+    folder = closed.parent
+    (folder / "1").mkdir()
+    (folder / "ana.jpg").rename(folder / "1" / "ana.jpg")
+    result = enrolled.run("--operating-point", "--probes", str(folder))
+    assert result.exit_code == 1
+    assert f"{closed}/: Imagen no disponible (no se puede leer la carpeta: no hay permiso)" in result.stdout
+    assert "5 archivos o carpetas de la carpeta de fotos no cuentan como foto: b.jpg, dos.jpg" in result.stdout
+    result = enrolled.run("--operating-point", "--probes", str(closed))
+    assert result.exit_code == 2
+    assert f"No se puede leer la carpeta {closed}: no hay permiso" in result.stdout
+    for missing in (folder / "1" / "ana.jpg", folder / "no hay"):
+        result = enrolled.run("--operating-point", "--probes", str(missing))
+        assert result.exit_code == 2
+        assert f"No existe la carpeta {missing}" in result.stdout
+
+
 def test_the_page_of_a_match_says_what_the_document_says(enrolled: World, probes: Path) -> None:
     result = enrolled.run("--match", str(probes))
     page = enrolled.folder / "logs" / "match.html"
@@ -161,6 +231,31 @@ def test_a_photo_at_an_address_is_downloaded_and_its_token_is_not_shown(enrolled
     assert result.document["faces"][0]["candidates"][0]["distance"] == 0.0
     assert "SECRETO" not in result.stdout + (enrolled.folder / "logs" / "match.html").read_text(encoding="utf-8")
     assert not list((enrolled.folder / "temp").glob("crew_*"))
+
+
+def test_a_word_that_names_no_photo_fails_alone_and_says_why(enrolled: World, probes: Path) -> None:
+    os.mkfifo(probes / "tubo.jpg")
+    photo, base = probes / "ana.jpg", enrolled.web.base_url
+    spaced = probes / "con espacio.jpg"
+    spaced.write_bytes(photo.read_bytes())
+    why = {
+        f"{base.replace('http', 'HTTP')}/1/a.jpg": None,
+        photo.as_uri(): None,
+        f"FILE{spaced.as_uri()[4:]}": None,
+        "ftp://fotos/a.jpg": "ftp:// no se admite: indique una dirección http:// o https://, o un archivo",
+        "s3://ana:SECRETO@fotos/a.jpg": "s3:// no se admite",
+        "file:///a%00.jpg": "no se admite",
+        "http://": "no es una dirección",
+        "http://[SECRETO@x/a.jpg": "no es una dirección",
+        "/dev/null": "no es un archivo: /dev/null",
+        str(probes / "tubo.jpg"): f"no es un archivo: {probes / 'tubo.jpg'}",
+        "": "⚠️  «»: Imagen no encontrada (no se indicó ninguna)",
+    }
+    result = enrolled.run("--match", *why, str(photo))
+    codes = [each["code"] for each in result.document["photos"]]
+    assert (result.exit_code, codes) == (1, [said and "photo_not_found" for said in why.values()])
+    assert [said for said in why.values() if said and said not in result.stdout] == []
+    assert "SECRETO" not in result.stdout + json.dumps(result.document)
 
 
 def test_a_face_twice_in_one_photo_is_told(enrolled: World, tmp_path: Path, astronaut: Image) -> None:

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
     open_logs(options, settings)
     with stopping_on_signals() as stopper:
         found = list_photos(options.match)
-        if not found.names:
+        if not found.names and not found.failed:
             raise SettingsError(
                 "No hay ninguna foto en lo que se indicó", "Indique en --match fotos, o carpetas con fotos."
             )
@@ -45,6 +45,7 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
         photos = ask_about(settings, people, found.names, load_faces, stopper.event)
         if len(photos) < len(found.names):
             console.print(f"⚠️  Interrumpido: se miraron {len(photos)} de {inflect(len(found.names), '# foto[s]')}")
+        photos.extend(found.failed)
         answers = _answer(settings, people, photos)
         console.print("\n".join(match_lines(answers, fitting_width(console))))
         shown = set() if options.no_thumbnails else {answers.crew_ids[each.place] for each in _candidates(answers)}

@@ -11,6 +11,7 @@ from rich.console import Console
 from app.cli.people import People, ask_about, gallery_lines, open_people, service_threshold, show_page
 from app.cli.settings import open_logs, read_settings
 from app.core.config import Settings
+from app.core.files import why
 from app.core.signals import stopping_on_signals
 from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, EmptyGallery, SettingsError
@@ -39,13 +40,14 @@ USUAL_WISH = 0.01
 ROWS = tuple(round(0.20 + 0.05 * step, 2) for step in range(7))  # thresholds that are always shown
 FEWEST = 2
 ADVICE = "Indique en --probes una carpeta con DIR/<crew_id>/<foto>."
+READABLE = "Revise --probes, los permisos de esa carpeta y, si es de red, que esté conectada."
 
 
 def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
     """Show the error rates of the gallery at several thresholds, and the advised one. Raises RunError."""
     settings = read_settings(options)
     open_logs(options, settings)
-    labelled = _list_probes(console, options.probes) if options.probes else []
+    labelled, unread = _list_probes(console, options.probes) if options.probes else ([], [])
     people = open_people(options, settings)
     console.print("\n".join(gallery_lines(people.templates, settings)))
     with stopping_on_signals() as stopper:
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
         asked = ask_about(settings, people, names, load_faces, stopper.event) if names else []
     if stopper.signal_number is not None:
         return EXIT_BY_SIGNAL + stopper.signal_number
-    photos = [(label, photo) for (label, _), photo in zip(labelled, asked, strict=True)]
+    photos = [*((label, photo) for (label, _), photo in zip(labelled, asked, strict=True)), *unread]
     measured = _measure(settings, people, options, photos)  # with nothing to put in order when it is interrupted
     console.print("\n".join(operating_point_lines(measured, fitting_width(console))))
     show_page(console, settings, render_operating_point(measured), PAGE)
@@ -62,18 +64,23 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
     return EXIT_SOME_FAILED if any(photo.error for _, photo in photos) else EXIT_OK
 
 
-def _list_probes(console: Console, folder: Path) -> list[tuple[str, str]]:
-    """Return the photos with the names of their folders, which are crew ids or strangers' names; print what is none."""
-    if not folder.is_dir():
-        raise SettingsError(f"No existe la carpeta {folder}", ADVICE)
-    found = list(list_labelled(folder))
-    labelled = [(label, name) for label, photos in found for name in photos.names]
-    if not labelled:
-        raise SettingsError(f"No hay fotos en carpetas dentro de {folder}", ADVICE)
-    passed_over = [name for _, photos in found for name in photos.passed_over]
+def _list_probes(console: Console, folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, ProbePhoto]]]:
+    """Return the photos with the names of their folders, which are crew ids or strangers' names, and likewise what
+    cannot be read; print what is none. Raises SettingsError."""
+    try:
+        found, passed_over = list_labelled(folder)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SettingsError(f"No existe la carpeta {folder}", ADVICE) from error
+    except OSError as error:
+        raise SettingsError(f"No se puede leer la carpeta {folder}: {why(error)}", READABLE) from error
+    passed_over += [name for photos in found.values() for name in photos.passed_over]
     if passed_over:
         console.print(printable(say_passed_over(passed_over)))
-    return labelled
+    labelled = [(label, name) for label, photos in found.items() for name in photos.names]
+    unread = [(label, photo) for label, photos in found.items() for photo in photos.failed]
+    if not labelled and not unread:
+        raise SettingsError(f"No hay fotos en carpetas dentro de {folder}", ADVICE)
+    return labelled, unread
 
 
 def _measure(
