@@ -16,6 +16,7 @@ from sqlalchemy.types import TypeEngine
 from app.core.database import Database, unavailable
 from app.core.shown_text import ShownText
 from app.gallery.embeddings_table import BINARIES, NEEDED_COLUMNS, found_type
+from app.gallery.reading import read_rows
 from app.gallery.tables import TABLE
 
 log = logging.getLogger(__name__)
@@ -112,11 +113,11 @@ class _Judge:
         if isinstance(kind, (*NUMBERS, String)) and not isinstance(kind, LABELS) and _holds_one(kind):
             flag = type_coerce(self.table.c.active, ShownText(kind))
             strange = select(flag).where(flag.not_in(("0", "1"))).limit(1)
-            value = self.database.transaction(lambda connection: connection.execute(strange).scalar())
-            if value is None:
+            rows = read_rows(self.database, strange)
+            if not rows:
                 return
             known = "'0', '1'" if isinstance(kind, String) else "0, 1"
-            found = f"guarda «{value}»"
+            found = f"guarda «{rows[0].active}»"
             advice += f" Cuáles son:\nSELECT id, crew_id, active FROM {TABLE} WHERE active NOT IN ({known});"
         text = f"la columna active de {TABLE} {found}: con active = TRUE, como lee el servicio, no se sabe qué vale"
         yield Obstacle("active_type", text, advice)
