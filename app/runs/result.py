@@ -28,6 +28,7 @@ from app.records import (
     Stored,
     is_interrupted,
 )
+from app.runs.outcomes import Outcomes
 
 STAGES = ("download", "decode", "detect", "embed", "store")
 KEPT_WHEN_ZERO = ("deactivated", "purged", "retired")  # the history has the other changes only if there are any
@@ -89,7 +90,7 @@ class RunResult:
     by crew id, what an earlier run saw of photos that this one did not look at.
     """
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     deactivated: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
     rows_left: int | None = None

@@ -11,6 +11,7 @@ from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
 from app.reports.photo_review import build_review
 from app.reports.run_json import describe, run_document, write_document
+from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult
 
 ANA = CrewMember("1", "a.jpg")
@@ -27,7 +28,8 @@ def test_each_failure_says_whether_it_is_old_news() -> None:
 def test_the_summary_has_old_news_and_whatever_it_is_given() -> None:
     ending = {"exit_code": 1, "deactivated": ["8"], "purged": ["9"], "rows_left": 0, "plan": {"new": 1}}
     plan = Plan([Decision(NEW, "", Case(ANA, ""))])
-    result = RunResult([OLD, Failed(ANA, "detect", "no_face")], deactivated=["8"], purged=["9"], rows_left=0, plan=plan)
+    failures = Outcomes([OLD, Failed(CrewMember("2", "b.jpg"), "detect", "no_face")])
+    result = RunResult(failures, deactivated=["8"], purged=["9"], rows_left=0, plan=plan)
     summary = run_document(result, build_review(result, LIMITS), "Facenet512", 1)["summary"]
     assert (summary["failed"], summary["recalled"]) == (2, 1)
     assert ending.items() <= summary.items()
