@@ -152,4 +152,4 @@ class Execution:
         self._writer.record_failures([each for each in self._failures() if kind_of(each.code).retry is Retry.UNSHARED])
 
     def _failures(self) -> list[Failed]:
-        return [each for each in self._result.outcomes if isinstance(each, Failed) and not each.recalled]
+        return [each for each in self._result.outcomes.of(Failed) if not each.recalled]

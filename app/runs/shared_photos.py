@@ -7,7 +7,7 @@ first; at the end the failures say how many members have the picture.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from app.errors import PlaceholderPhoto, SharedPhoto
 from app.photos.shared_pictures import SamePhotoGroup, SharedPictures
 from app.pipeline.work_item import Processed, log_stage
 from app.planning.decisions import Case
-from app.records import CrewMember, Embedding, Failed, Outcome, PhotoAnalysis, Picture, Skipped, Stored
+from app.records import CrewMember, Embedding, Failed, PhotoAnalysis, Picture, Skipped, Stored
 from app.runs.outcomes import Outcomes
 
 MAX_THUMBNAIL_BYTES = 9_000_000  # of a run: in base64 all that the report takes
@@ -81,7 +81,7 @@ class SharedPhotoCheck:
 
     def settle(self, outcomes: Outcomes) -> None:
         """Replace each failure whose picture others have by one that says how many have it in the end."""
-        failures = [(each, each.analysis) for each in outcomes if isinstance(each, Failed)]
+        failures = [(each, each.analysis) for each in outcomes.of(Failed)]
         analyses = {each.member.crew_id: seen for each, seen in failures if seen is not None and seen.thumbnail}
         for outcome, seen in failures if self._reject else ():
             group = None if seen is None else self._pictures.group_of(outcome.member.crew_id)
@@ -99,11 +99,12 @@ class SharedPhotoCheck:
             )
             outcomes.replace(settled)
 
-    def reported(self, outcomes: Iterable[Outcome]) -> Iterator[tuple[CrewMember, str]]:
+    def reported(self, outcomes: Outcomes) -> Iterator[tuple[CrewMember, str]]:
         """Yield the members in the gallery whose picture other members have, with a sentence that names these."""
-        members = {outcome.member.crew_id: outcome.member for outcome in outcomes if not isinstance(outcome, Failed)}
-        for crew_id, group in self._pictures.groups_to_report(members):
-            yield members[crew_id], _same_as(group)
+        for crew_id, group in self._pictures.groups_to_report(outcomes.crew_ids()):
+            outcome = outcomes.get(crew_id)
+            if outcome is not None and not isinstance(outcome, Failed):
+                yield outcome.member, _same_as(group)
 
     def _illustrated(self, result: Embedding | Failed) -> Embedding | Failed:
         """Return the result without its thumbnail if the report does not show the photo, or has too many already."""

@@ -118,7 +118,14 @@ def on_console(member: CrewMember) -> str:
             progress.withdrawn(Stored(member, 1))
         case = Case(member, "u", None)
         plan = Plan([Decision("new", member.photo_name, case)], blocked=[f"de {member.full_name}"], seconds_each=1.0)
-        console.print("\n".join([*error_lines(outcomes_of(member)), *plan_lines(plan, RULES)]))
+        console.print(
+            "\n".join(
+                [
+                    *error_lines(each for each in outcomes_of(member) if isinstance(each, Failed)),
+                    *plan_lines(plan, RULES),
+                ]
+            )
+        )
         console.print("\n".join(plan_lines(plan, RULES, 60)[:1]))
         console.print("\n".join(forgotten_lines(member.crew_id, 1, 0)))
         complain(console, MemberNotProcessable("El tripulante " + member.crew_id.replace("\n", "\x0b") + " no existe"))

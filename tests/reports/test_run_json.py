@@ -5,6 +5,9 @@ import os
 import stat
 from pathlib import Path
 
+import orjson
+import pytest
+
 from app.faces.quality import COMPONENTS
 from app.planning.decisions import NEW, Case, Decision
 from app.planning.plan import Plan
@@ -56,3 +59,13 @@ def test_the_document_holds_nothing_that_a_terminal_obeys_and_reads_back_as_it_w
     assert all(char.isprintable() or char == "\n" for char in text)
     assert "Ñandú ✅" in text
     assert json.loads(text) == document
+
+
+@pytest.mark.parametrize("items", [[], [1], [{"a": [1, {"b": "\n"}], "c": {}}, "Ñ", []]])
+def test_items_that_are_written_one_by_one_read_as_a_list_does(tmp_path: Path, items: list[object]) -> None:
+    one_by_one, at_once = tmp_path / "a.json", tmp_path / "b.json"
+    write_document({"first": {"a": [1, 2]}, "members": iter(items), "last": []}, str(one_by_one))
+    document = {"first": {"a": [1, 2]}, "members": items, "last": []}
+    write_document(document, str(at_once))
+    assert one_by_one.read_bytes() == at_once.read_bytes()
+    assert at_once.read_bytes() == orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

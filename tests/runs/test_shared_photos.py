@@ -163,7 +163,7 @@ def test_a_member_after_a_row_that_stays_is_the_second_and_the_row_is_reported()
         watched(watch, "2", ONE)
     assert caught.value.detail == "la misma foto que 1"
     stays: Outcome = Skipped(member("1"), "same_file")
-    assert list(watch.reported([stays])) == [(member("1"), "la misma foto que 2")]
+    assert list(watch.reported(Outcomes([stays]))) == [(member("1"), "la misma foto que 2")]
 
 
 def test_a_member_stored_before_the_row_that_stays_is_withdrawn() -> None:
@@ -242,7 +242,7 @@ def test_a_row_that_was_kept_is_reported_when_its_twin_comes() -> None:
         watched(watch, "2", ONE)
     kept: Outcome = Skipped(member("1"), "reencoded", analysis=analysis)
     assert list(watch.take_late(Outcomes([kept]))) == []
-    assert list(watch.reported([kept])) == [(member("1"), "la misma foto que 2")]
+    assert list(watch.reported(Outcomes([kept]))) == [(member("1"), "la misma foto que 2")]
 
 
 def test_of_a_face_the_picture_is_its_surroundings_whatever_the_frame() -> None:
