@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
@@ -23,12 +24,13 @@ MAKE_ROOM = "Libere espacio en el disco y vuelva a ejecutar: continuará donde q
 CHUNK_BYTES = 1024 * 1024
 
 
-def write_private(path: Path, content: bytes, mode: int = OWNER_ONLY_FILE) -> None:
-    """Write or replace the file in one step; an old file stays as it was if that fails. Raises OSError."""
+def write_private(path: Path, content: bytes | Iterable[bytes], mode: int = OWNER_ONLY_FILE) -> None:
+    """Write or replace the file in one step, from the whole or from pieces; an old file stays as it was if that fails.
+    Raises OSError."""
     descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
     try:
         with open(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
         Path(partial).chmod(mode)
         os.replace(partial, path)
     except BaseException:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
-from app.core.database import ITEMS_AT_ONCE, Database
+from app.core.database import ITEMS_AT_ONCE, MIN_PACKET_BYTES, Database
 from app.core.redaction import redacted
 from app.core.shown_text import ShownText
 from app.core.vectors import cosine_distance
@@ -26,6 +26,7 @@ from app.records import Embedding, Photo
 CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
 UNMOVED = 0.002  # cosine distance up to which a vector counts as the same; other photos of the person begin at 0.01
 UPDATED_COLUMNS = ("embedding", "modelo", "confidence", "imagen_path")
+INSERTED_BYTES = MIN_PACKET_BYTES // 2  # of vectors in one statement
 
 
 def to_json(vector: NDArray[np.float32]) -> str:
@@ -82,7 +83,7 @@ class VectorWriter:
         """Write a batch into new, inactive rows for `switch`. Raises RowRefused."""
         return self._write(
             embeddings,
-            lambda connection, rows: [SavedRow(self._insert(connection, row, active=False)) for row in rows],
+            lambda connection, rows: [*map(SavedRow, self._insert(connection, rows, active=False))],
             staged=True,
         )
 
@@ -186,9 +187,9 @@ class VectorWriter:
             if "updated_at" in columns:
                 statement = statement.values(updated_at=func.current_timestamp())
             connection.execute(statement, values)
-        for row in rows:
-            if row["crew_id"] not in newest:
-                newest[row["crew_id"]] = self._insert(connection, row, active=True)
+        new = [row for row in rows if row["crew_id"] not in newest]
+        inserted = self._insert(connection, new, active=True) if new else []
+        newest |= zip((row["crew_id"] for row in new), inserted, strict=True)
         return [SavedRow(newest[row["crew_id"]], row["crew_id"] in unmoved) for row in rows]
 
     def _unmoved(self, connection: Connection, embeddings: Sequence[Embedding], newest: Mapping[str, int]) -> set[str]:
@@ -211,8 +212,23 @@ class VectorWriter:
                 connection.execute(here.values(imagen_path=embedding.photo.url))
         return found
 
-    def _insert(self, connection: Connection, row: dict[str, Any], *, active: bool) -> int:
-        return int(connection.execute(insert(self._table).values(**row, active=active)).lastrowid)
+    def _insert(self, connection: Connection, rows: Sequence[dict[str, Any]], *, active: bool) -> list[int]:
+        """Insert rows of different members; return their ids in the same order. Raises RowRefused if it is not certain
+        which id is whose; of one row alone it is."""
+        if len(rows) == 1:
+            return [int(connection.execute(insert(self._table).values(**rows[0], active=active)).lastrowid)]
+        columns, crew_ids = self._table.c, [row["crew_id"] for row in rows]
+        theirs = select(columns.id, columns.crew_id).where(columns.crew_id.in_(crew_ids))
+        before = {found.id for found in connection.execute(theirs)}
+        for chunk in _in_packets([row | {"active": active} for row in rows]):
+            connection.execute(insert(self._table), chunk)
+        # MySQL tells one id for many rows, and not by how much the others differ. Another's rows the transaction does
+        # not see: what is new is its own.
+        new = [(str(found.crew_id), int(found.id)) for found in connection.execute(theirs) if found.id not in before]
+        if sorted(crew_id for crew_id, _ in new) != sorted(crew_ids):
+            raise RowRefused("la base no guardó exactamente una fila nueva por persona")
+        ids = dict(new)
+        return [ids[crew_id] for crew_id in crew_ids]
 
     def _keep_replaced(self, connection: Connection, embeddings: Sequence[Embedding], newest: dict[str, int]) -> None:
         """Keep what the save of another photo is about to overwrite, for `withdraw`."""
@@ -256,3 +272,16 @@ class VectorWriter:
             if self._expected.get(crew_id, row_id) != row_id:
                 raise RowRefused(f"otra ejecución puso en uso la fila {row_id} mientras tanto")
         return newest, further
+
+
+def _in_packets(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows in as few groups as every server takes in one statement."""
+    chunk: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        size += len(row["embedding"])
+        if chunk and size > INSERTED_BYTES:
+            yield chunk
+            chunk, size = [], len(row["embedding"])
+        chunk.append(row)
+    yield chunk

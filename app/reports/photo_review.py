@@ -8,12 +8,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeGuard
 
 from app.core.text import printable
 from app.errors import Audience, LowQuality, SharedPhoto, kind_of
 from app.faces.quality import COMPONENTS, REJECT, WARN, Component, Grade, Limits, grade
 from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored
 from app.reports.run_summary import say_what_happened, say_why_cut_short
+from app.runs.outcomes import Outcomes
 from app.runs.result import RunCounts, RunResult
 
 # Kinds of entries, in the order in which they are shown.
@@ -104,7 +106,8 @@ def build_review(result: RunResult, limits: Limits) -> Review:
 
 
 def _grade_all(outcomes: Iterable[Outcome], limits: Limits) -> tuple[list[tuple[Outcome, list[Grade]]], Scores]:
-    """Return each outcome with its bad grades, and all scores: a long roster's good grades would take much memory."""
+    """Return the failures and what has bad grades, with these, and all scores: a long roster's good photos would take
+    much memory."""
     graded, scores = [], Scores(lambda: array("B"))
     for outcome in outcomes:
         quality = outcome.analysis.quality if outcome.analysis else None
@@ -112,7 +115,9 @@ def _grade_all(outcomes: Iterable[Outcome], limits: Limits) -> tuple[list[tuple[
         for assessed in grades:
             if assessed.score is not None:
                 scores[assessed.component].append(assessed.score)
-        graded.append((outcome, [each for each in grades if each.verdict in (REJECT, WARN)]))
+        bad = [each for each in grades if each.verdict in (REJECT, WARN)]
+        if bad or isinstance(outcome, Failed):
+            graded.append((outcome, bad))
     return graded, scores
 
 
@@ -185,13 +190,13 @@ def _change(failure: Failed, previous: Collection[str] | None) -> str:
     return OPEN if failure.member.crew_id in previous else NEW
 
 
-def _changes(outcomes: Iterable[Outcome], failures: Sequence[Entry], previous: Collection[str]) -> Changes:
-    fixed = [each.member for each in outcomes if _is_fine(each) and each.member.crew_id in previous]
+def _changes(outcomes: Outcomes, failures: Sequence[Entry], previous: Collection[str]) -> Changes:
+    fixed = [each.member for each in map(outcomes.get, previous) if _is_fine(each)]
     new = sum(entry.change == NEW for entry in failures)
     return Changes(tuple(sorted(map(_shown_name, fixed))), new, len(failures) - new)
 
 
-def _is_fine(outcome: Outcome) -> bool:
+def _is_fine(outcome: Outcome | None) -> TypeGuard[Stored | Skipped]:
     """Return whether the photo was stored, or looked at and is the one that was enrolled: a failure is over."""
     return isinstance(outcome, Stored) or (isinstance(outcome, Skipped) and outcome.photo is not None)
 

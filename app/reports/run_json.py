@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ UNUSUAL = re.compile(r"[^\n -~]")
 
 
 def run_document(result: RunResult, review: Review, model: str, exit_code: int) -> dict[str, Any]:
-    """Return the document, ready to serialise. Its keys are stable."""
+    """Return the document, ready for `write_document`, which goes through its members. Its keys are stable."""
     counts = review.counts
     return {
         "summary": {
@@ -55,7 +56,7 @@ def run_document(result: RunResult, review: Review, model: str, exit_code: int) 
             "stages_ms": counts.stages_ms,
         },
         "report": describe_review(review),
-        "members": [describe(outcome) for outcome in result.outcomes],
+        "members": map(describe, result.outcomes),
     }
 
 
@@ -128,15 +129,38 @@ def hand_over(console: Console, document: Any, target: str) -> None:
 
 def write_document(document: Any, target: str) -> None:
     """Write to stdout (`-`), or to a file, complete or not at all. A new file is its owner's alone, an old one keeps
-    its mode. Raises OSError."""
-    content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    content = UNUSUAL.sub(_escaped, content.decode()).encode()
+    its mode. A value of the document may be an iterator, whose items are written one by one. Raises OSError."""
+    pieces = _pieces(document)
     if target == STDOUT:
-        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.writelines(pieces)
         sys.stdout.flush()
         return
     path = Path(target)
     if path.exists() and not path.is_file():
-        path.write_bytes(content)  # a pipe or a device, which must not become a file
+        with path.open("wb") as file:
+            file.writelines(pieces)  # a pipe or a device, which must not become a file
         return
-    write_private(path, content, mode_of(path))
+    write_private(path, pieces, mode_of(path))
+
+
+def _pieces(document: Mapping[str, Any]) -> Iterator[bytes]:
+    """Yield the document as one text, of which only a piece is in memory at a time."""
+    yield b"{"
+    for number, (name, value) in enumerate(document.items()):
+        yield b",\n" if number else b"\n"
+        yield from _listed(name, value) if isinstance(value, Iterator) else [_dumps({name: value})[2:-2]]
+    yield b"\n}\n"
+
+
+def _listed(name: str, items: Iterator[Any]) -> Iterator[bytes]:
+    yield _dumps({name: []})[2:-3]
+    empty = True
+    for item in items:
+        yield b"\n    " if empty else b",\n    "
+        yield _dumps(item).replace(b"\n", b"\n    ")
+        empty = False
+    yield b"]" if empty else b"\n  ]"
+
+
+def _dumps(value: Any) -> bytes:
+    return UNUSUAL.sub(_escaped, orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()).encode()

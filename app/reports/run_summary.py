@@ -12,7 +12,7 @@ from app.core.spanish import inflect, say_all, say_some
 from app.core.text import printable
 from app.errors import ImplausibleRun, PhotosUnchecked, RunError, kind_of
 from app.planning.rules import Request
-from app.records import CrewMember, Failed, Outcome
+from app.records import CrewMember, Failed
 from app.reports.console import complain
 from app.reports.plan_report import say_unchecked
 from app.runs.result import RunCounts, RunResult
@@ -62,7 +62,7 @@ def _end_lines(result: RunResult, counts: RunCounts, request: Request, model: st
     if counts.checks.get("downloaded_again"):
         lines.append(inflect(counts.checks["downloaded_again"], IN_VAIN))
     if not isinstance(result.error, ImplausibleRun):  # else the failures are not the photos' fault
-        lines += error_lines(result.outcomes)
+        lines += error_lines(result.outcomes.of(Failed))
     if counts.interrupted:
         cause = "Se acabó el tiempo (--max-minutes)" if result.out_of_time else "Interrumpido"
         cause = f"Se acabó lo que la cuenta de la base puede hacer: {result.spent}" if result.spent else cause
@@ -118,17 +118,16 @@ def roster_lines(changes: Mapping[str, int], rows_left: int | None) -> list[str]
     return [inflect(changes[name], line) for name, line in lines.items() if changes.get(name)]
 
 
-def error_lines(outcomes: Iterable[Outcome]) -> list[str]:
+def error_lines(failures: Iterable[Failed]) -> list[str]:
     """Return the failures by reason, the most frequent first, each with what to do. Empty without failures."""
     groups: dict[str, list[Failed]] = defaultdict(list)
-    for outcome in outcomes:
-        if isinstance(outcome, Failed):
-            groups[outcome.code].append(outcome)
+    for failure in failures:
+        groups[failure.code].append(failure)
     lines = ["", "ERRORES POR MOTIVO", "=================="] if groups else []
-    for code, failures in sorted(groups.items(), key=lambda group: -len(group[1])):
+    for code, alike in sorted(groups.items(), key=lambda group: -len(group[1])):
         kind = kind_of(code)
-        names = say_some([_who(each.member) for each in failures], SHOWN_MEMBERS)
-        lines += [f"❌ {kind.title} ({len(failures)})", f"   Quiénes: {names}", f"   Qué hacer: {kind.advice}"]
+        names = say_some([_who(each.member) for each in alike], SHOWN_MEMBERS)
+        lines += [f"❌ {kind.title} ({len(alike)})", f"   Quiénes: {names}", f"   Qué hacer: {kind.advice}"]
     return lines
 
 

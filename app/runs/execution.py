@@ -45,7 +45,7 @@ class Execution:
         """Give an outcome to each member of the roster. Raises the RunError that ended the run, after what was done."""
         if self._plan.implausible is not None:
             self._changes.carry_out()
-            self._result.outcomes += [Skipped(each.member, SKIPPED_INTERRUPTED) for each in self._pending]
+            self._result.outcomes.extend(Skipped(each.member, SKIPPED_INTERRUPTED) for each in self._pending)
             raise self._plan.implausible
         if self._pending:
             self._process()
@@ -131,9 +131,9 @@ class Execution:
         self._context.stop.set()
 
     def _withdraw_late(self, shared: SharedPhotoCheck) -> None:
-        for place, stored in shared.take_late(self._result.outcomes):
+        for stored in shared.take_late(self._result.outcomes):
             self._context.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id)
-            self._result.outcomes[place] = shared_failure(stored)
+            self._result.outcomes.replace(shared_failure(stored))
             self._context.observer.withdrawn(stored)
 
     @contextmanager
@@ -152,4 +152,4 @@ class Execution:
         self._writer.record_failures([each for each in self._failures() if kind_of(each.code).retry is Retry.UNSHARED])
 
     def _failures(self) -> list[Failed]:
-        return [each for each in self._result.outcomes if isinstance(each, Failed) and not each.recalled]
+        return [each for each in self._result.outcomes.of(Failed) if not each.recalled]

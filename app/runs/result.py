@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from statistics import fmean
 
 from app.core.account_limits import Limit
 from app.errors import AlreadyRunning, RunError
@@ -28,6 +27,7 @@ from app.records import (
     Stored,
     is_interrupted,
 )
+from app.runs.outcomes import Outcomes
 
 STAGES = ("download", "decode", "detect", "embed", "store")
 KEPT_WHEN_ZERO = ("deactivated", "purged", "retired")  # the history has the other changes only if there are any
@@ -89,7 +89,7 @@ class RunResult:
     by crew id, what an earlier run saw of photos that this one did not look at.
     """
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     deactivated: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
     rows_left: int | None = None
@@ -125,14 +125,14 @@ class RunResult:
     @property
     def complete(self) -> bool:
         """Tell whether the run reached every member."""
-        return self.error is None and not any(map(is_interrupted, self.outcomes))
+        return self.error is None and not any(map(is_interrupted, self.outcomes.of(Skipped)))
 
     @property
     def improvable(self) -> list[tuple[CrewMember, str]]:
         """The members whose photo, not looked at in this run, is good enough but could be better, with the name of the
         component of its quality."""
         records = self._photo_records()
-        skipped = (each for each in self.outcomes if isinstance(each, Skipped) and not is_interrupted(each))
+        skipped = (each for each in self.outcomes.of(Skipped) if not is_interrupted(each))
         seen = ((each.member, records.get(each.member.crew_id)) for each in skipped if each.analysis is None)
         return [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
 
@@ -148,16 +148,14 @@ class RunResult:
         if isinstance(self.error, AlreadyRunning):  # `complain` decides when it is worth a mail
             return False
         records = self._photo_records()
-        failures = (each for each in self.outcomes if isinstance(each, Failed))
-        failed = any(_is_news(each, records.get(each.member.crew_id)) for each in failures)
-        idle = self.out_of_time and not any(isinstance(each, Stored) for each in self.outcomes)
+        failed = any(_is_news(each, records.get(each.crew_id)) for each in self.outcomes.of(Failed))
+        idle = self.out_of_time and not any(True for _ in self.outcomes.of(Stored))
         stopped = self.error is not None or idle or self.died_before is not None or self.unswitched
         return failed or stopped or bool(self.blocked) or bool(self.mixed) or bool(self.unchecked)
 
     def count(self) -> RunCounts:
         """Return the numbers of the run as it is now."""
-        failures = [outcome for outcome in self.outcomes if isinstance(outcome, Failed)]
-        skipped = [outcome for outcome in self.outcomes if isinstance(outcome, Skipped)]
+        failures, skipped = list(self.outcomes.of(Failed)), list(self.outcomes.of(Skipped))
         changes = {
             "deactivated": len(self.deactivated),
             "purged": len(self.purged),
@@ -167,7 +165,7 @@ class RunResult:
             "blocked": len(self.blocked),
         }
         return RunCounts(
-            stored=sum(isinstance(outcome, Stored) for outcome in self.outcomes),
+            stored=len(self.outcomes) - len(failures) - len(skipped),
             failed=len(failures),
             skipped=len(skipped),
             interrupted=sum(map(is_interrupted, skipped)),
@@ -178,26 +176,26 @@ class RunResult:
             changes=changes,
             plan=self.plan.counts if self.plan else {},
             unchecked=sum(outcome.code == SKIPPED_UNCHECKED for outcome in skipped),
-            checks=self._count_checks(),
+            checks=self._count_checks([*failures, *skipped]),
         )
 
-    def _count_checks(self) -> dict[str, int]:
+    def _count_checks(self, not_stored: Iterable[Failed | Skipped]) -> dict[str, int]:
         if self.plan is None:
             return {}
         failed = len(self.unchecked)
         return {
             "answered": self.plan.asked - failed,
             "failed": failed,
-            "downloaded_again": sum(map(self._was_in_vain, self.outcomes)),
+            "downloaded_again": sum(map(self._was_in_vain, not_stored)),
         }
 
-    def _was_in_vain(self, outcome: Outcome) -> bool:
+    def _was_in_vain(self, outcome: Failed | Skipped) -> bool:
         """Tell whether the photo was downloaded because it might have changed, and it had not."""
         if outcome.photo is None or self.plan is None or (self.rules is not None and self.rules.compare):
             return False
         if isinstance(outcome, Skipped):
             return outcome.code == SKIPPED_SAME_FILE
-        return isinstance(outcome, Failed) and outcome.recalled
+        return outcome.recalled
 
     def end(self, counts: RunCounts, exit_code: int) -> RunEnd:
         """Return what the history keeps of the run's end."""
@@ -222,8 +220,9 @@ def _is_news(failure: Failed, record: PhotoRecord | None) -> bool:
 
 
 def _mean_timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    taken: dict[str, list[float]] = defaultdict(list)
+    taken_ms, members = defaultdict[str, float](float), Counter[str]()
     for outcome in outcomes:
         for stage, milliseconds in outcome.timings_ms.items():
-            taken[stage].append(milliseconds)
-    return {stage: round(fmean(taken[stage]), 2) for stage in STAGES if stage in taken}
+            taken_ms[stage] += milliseconds
+            members[stage] += 1
+    return {stage: round(taken_ms[stage] / members[stage], 2) for stage in STAGES if stage in members}

@@ -69,7 +69,7 @@ class RosterChanges:
             detail = Personal(failure.detail)
             run_log.info("%s %s: %s %s", failure.crew_id, failure.stage, failure.code, detail)
             observer.outcome(failure)
-        self.result.outcomes += [*quiet, *unprocessable]
+        self.result.outcomes.extend([*quiet, *unprocessable])
         decided = plan.of(UNPROCESSABLE, SET_ASIDE)
         news = [each.failure for each in decided if each.failure and each.failure.code != each.case.recorded_code]
         self.writer.record_failures([dataclasses.replace(each, recalled=False) for each in news])

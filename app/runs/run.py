@@ -37,6 +37,7 @@ from app.roster.database import DatabaseRoster
 from app.runs.context import Observer, RunContext
 from app.runs.execution import Execution
 from app.runs.migration import Migration, without_prepared
+from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult
 from app.runs.run_lock import holding_run_lock
 
@@ -57,7 +58,7 @@ def run_batch(
 
     Never raises RunError: it is in the result, after what was done.
     """
-    result = RunResult()
+    result = RunResult(Outcomes(folder=settings.TEMP_DIR))
     started = time.perf_counter()
 
     def lose(error: RunError) -> None:
@@ -242,5 +243,5 @@ def _retire_other_models(context: RunContext, plan: Plan, result: RunResult) -> 
 
 def _not_looked_at(result: RunResult) -> list[str]:
     """Return the members whom the report lists although this run did not look at their photo."""
-    recalled = (each.member for each in result.outcomes if isinstance(each, Failed) and each.recalled)
+    recalled = (each.member for each in result.outcomes.of(Failed) if each.recalled)
     return [member.crew_id for member in (*recalled, *(member for member, _ in result.improvable))]

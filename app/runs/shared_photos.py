@@ -7,7 +7,7 @@ first; at the end the failures say how many members have the picture.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from app.errors import PlaceholderPhoto, SharedPhoto
 from app.photos.shared_pictures import SamePhotoGroup, SharedPictures
 from app.pipeline.work_item import Processed, log_stage
 from app.planning.decisions import Case
-from app.records import CrewMember, Embedding, Failed, Outcome, PhotoAnalysis, Picture, Skipped, Stored
+from app.records import CrewMember, Embedding, Failed, PhotoAnalysis, Picture, Skipped, Stored
+from app.runs.outcomes import Outcomes
 
 MAX_THUMBNAIL_BYTES = 9_000_000  # of a run: in base64 all that the report takes
 SAME_PLACE = 0.03  # of the photo's sides: a detector's box moves by less when a photo is saved again
@@ -63,26 +64,26 @@ class SharedPhotoCheck:
         group = self._pictures.group_of(embedding.member.crew_id) if self._reject else None
         return None if group is None else _refuse(embedding, group, "store")
 
-    def take_late(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Stored]]:
-        """Yield the members who are in the gallery although another one with their picture has come since: their
-        outcomes and the places of these in `outcomes`."""
+    def take_late(self, outcomes: Outcomes) -> Iterator[Stored]:
+        """Yield the outcomes of members who are in the gallery although another one with their picture has come
+        since."""
         self._late += self._pictures.take_late() if self._reject else ()
         for crew_id in list(self._late):
-            for place, outcome in enumerate(outcomes):
-                if outcome.member.crew_id == crew_id:
-                    if isinstance(outcome, Stored):
-                        yield place, outcome
-                    elif isinstance(outcome, Skipped) and outcome.analysis and outcome.analysis.picture:
-                        # The row is as it was before: reported, not withdrawn.
-                        self._pictures.keep(crew_id, outcome.analysis.picture)
-                    self._late.remove(crew_id)  # only now: if the withdrawal fails, the next call tries again
-                    break
+            outcome = outcomes.get(crew_id)
+            if outcome is None:  # under way
+                continue
+            if isinstance(outcome, Stored):
+                yield outcome
+            elif isinstance(outcome, Skipped) and outcome.analysis and outcome.analysis.picture:
+                # The row is as it was before: reported, not withdrawn.
+                self._pictures.keep(crew_id, outcome.analysis.picture)
+            self._late.remove(crew_id)  # only now: if the withdrawal fails, the next call tries again
 
-    def settle(self, outcomes: list[Outcome]) -> None:
+    def settle(self, outcomes: Outcomes) -> None:
         """Replace each failure whose picture others have by one that says how many have it in the end."""
-        failures = [(place, each, each.analysis) for place, each in enumerate(outcomes) if isinstance(each, Failed)]
-        analyses = {each.member.crew_id: seen for _, each, seen in failures if seen is not None and seen.thumbnail}
-        for place, outcome, seen in failures if self._reject else ():
+        failures = [(each, each.analysis) for each in outcomes.of(Failed)]
+        analyses = {each.member.crew_id: seen for each, seen in failures if seen is not None and seen.thumbnail}
+        for outcome, seen in failures if self._reject else ():
             group = None if seen is None else self._pictures.group_of(outcome.member.crew_id)
             if group is None or seen is None:
                 continue
@@ -93,15 +94,17 @@ class SharedPhotoCheck:
             shown = (
                 seen if seen.thumbnail else dataclasses.replace(seen, thumbnail=next((x.thumbnail for x in like), b""))
             )
-            outcomes[place] = dataclasses.replace(
+            settled = dataclasses.replace(
                 outcome, stage=kind.stage, code=kind.code, detail=_same_as(group), analysis=shown
             )
+            outcomes.replace(settled)
 
-    def reported(self, outcomes: Sequence[Outcome]) -> Iterator[tuple[CrewMember, str]]:
+    def reported(self, outcomes: Outcomes) -> Iterator[tuple[CrewMember, str]]:
         """Yield the members in the gallery whose picture other members have, with a sentence that names these."""
-        members = {outcome.member.crew_id: outcome.member for outcome in outcomes if not isinstance(outcome, Failed)}
-        for crew_id, group in self._pictures.groups_to_report(members):
-            yield members[crew_id], _same_as(group)
+        for crew_id, group in self._pictures.groups_to_report(outcomes.crew_ids()):
+            outcome = outcomes.get(crew_id)
+            if outcome is not None and not isinstance(outcome, Failed):
+                yield outcome.member, _same_as(group)
 
     def _illustrated(self, result: Embedding | Failed) -> Embedding | Failed:
         """Return the result without its thumbnail if the report does not show the photo, or has too many already."""

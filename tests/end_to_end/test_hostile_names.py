@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import logging
 import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -39,6 +41,7 @@ from app.reports.html_page import COLUMNS, listing, render
 from app.reports.photo_review import Review, build_review
 from app.reports.plan_report import plan_lines
 from app.reports.run_summary import error_lines
+from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult
 
 # Text with a meaning for a terminal, a log, a page, a spreadsheet, a shell, a path or a URL.
@@ -90,11 +93,13 @@ def outcomes_of(member: CrewMember) -> list[Outcome]:
 
 
 def review_of(member: CrewMember) -> Review:
+    people = (replace(member, crew_id=f"{member.crew_id}{number}") for number in itertools.count())
+    outcomes = Outcomes(replace(each, member=one) for each, one in zip(outcomes_of(member), people, strict=False))
     result = RunResult(
-        outcomes_of(member),
+        outcomes,
         error=MemberNotProcessable(f"{member.crew_id} no existe"),
         started_at=datetime(2026, 11, 22),
-        previous=frozenset({member.crew_id}),
+        previous=frozenset(each.member.crew_id for each in outcomes),
     )
     return build_review(result, LIMITS)
 
@@ -113,7 +118,14 @@ def on_console(member: CrewMember) -> str:
             progress.withdrawn(Stored(member, 1))
         case = Case(member, "u", None)
         plan = Plan([Decision("new", member.photo_name, case)], blocked=[f"de {member.full_name}"], seconds_each=1.0)
-        console.print("\n".join([*error_lines(outcomes_of(member)), *plan_lines(plan, RULES)]))
+        console.print(
+            "\n".join(
+                [
+                    *error_lines(each for each in outcomes_of(member) if isinstance(each, Failed)),
+                    *plan_lines(plan, RULES),
+                ]
+            )
+        )
         console.print("\n".join(plan_lines(plan, RULES, 60)[:1]))
         console.print("\n".join(forgotten_lines(member.crew_id, 1, 0)))
         complain(console, MemberNotProcessable("El tripulante " + member.crew_id.replace("\n", "\x0b") + " no existe"))

@@ -19,7 +19,7 @@ from app.gallery.embeddings_table import open_table
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
 from app.gallery.tables import open_own_tables
-from app.gallery.vector_writer import SavedRow, VectorWriter, to_json
+from app.gallery.vector_writer import INSERTED_BYTES, SavedRow, VectorWriter, to_json
 from app.records import CrewMember, Embedding, EmbeddingSpec, Photo, PhotoAnalysis, Picture
 from tests.conftest import OpenDatabase
 from tests.support.databases import Row, run_sql
@@ -503,6 +503,95 @@ def test_what_a_refused_batch_would_have_replaced_is_not_what_is_restored(databa
     save(store, batch[:1])
     store.withdraw("1", 1)
     assert rows(database) == [row(1, "1")]
+
+
+# ----------------------------------------------------------------------------------- many new members in one statement
+
+
+def statements(database: Database) -> list[str]:
+    """Return the list that gets each statement from now on that inserts vectors."""
+    seen: list[str] = []
+
+    def note(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO face_embeddings"):
+            seen.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    return seen
+
+
+def numbered(*crew_ids: str, size: int = 1) -> list[Embedding]:
+    """Return embeddings whose vectors hold their members' numbers."""
+    return [embedding(crew_id, np.full(size, int(crew_id), np.float32)) for crew_id in crew_ids]
+
+
+def vectors(database: Database) -> dict[int, tuple[str, int]]:
+    """Return whose row each is, and the number in its vector."""
+    return {found[0]: (found[1], int(found[2][0])) for found in rows(database)}
+
+
+def test_new_members_are_one_statement_and_each_gets_the_id_of_his_own_row(database: Database) -> None:
+    store = open_store(database)
+    save(store, numbered("5"))
+    seen = statements(database)
+    assert save(store, numbered("9", "5", "3", "7")) == [2, 1, 3, 4]
+    assert vectors(database) == {1: ("5", 5), 2: ("9", 9), 3: ("3", 3), 4: ("7", 7)}
+    assert len(seen) == 1
+
+
+def test_vectors_that_no_server_must_take_at_once_are_several_statements(database: Database) -> None:
+    store, seen = open_store(database), statements(database)
+    each = len(to_json(np.full(40_000, 11, np.float32)))
+    fitting = INSERTED_BYTES // each
+    crew_ids = [str(number) for number in range(10, 11 + 2 * fitting)]
+    assert save(store, numbered(*crew_ids, size=40_000)) == list(range(1, len(crew_ids) + 1))
+    assert vectors(database) == {place: (each, int(each)) for place, each in enumerate(crew_ids, 1)}
+    assert len(seen) == 3
+
+
+def test_each_gets_the_id_of_his_own_row_where_the_ids_have_gaps(mariadb_database: Database) -> None:
+    """As in a cluster of three."""
+    store = open_store(mariadb_database)
+    mariadb_database.engine.dispose()
+    gaps = "SET SESSION auto_increment_increment = 3, SESSION auto_increment_offset = 2"
+    event.listen(mariadb_database.engine, "connect", lambda connection, _: connection.cmd_query(gaps))
+    assert save(store, numbered("7", "8", "9")) == [2, 5, 8]
+    assert vectors(mariadb_database) == {2: ("7", 7), 5: ("8", 8), 8: ("9", 9)}
+
+
+def test_staged_again_each_gets_the_id_of_his_new_row(database: Database) -> None:
+    store = open_store(database, contract(model="Dlib"))
+    first = [each.row_id for each in store.stage(numbered("7", "8"))]
+    assert [each.row_id for each in store.stage(numbered("8", "7"))] == [3, 4]
+    assert (first, vectors(database)) == ([1, 2], {1: ("7", 7), 2: ("8", 8), 3: ("8", 8), 4: ("7", 7)})
+
+
+def test_a_row_that_another_writes_for_a_member_meanwhile_is_not_taken_for_ours(
+    mariadb: MariaDb, mariadb_name: str, mariadb_database: Database
+) -> None:
+    store, others = open_store(mariadb_database, contract(model="Dlib")), []
+
+    def write_another(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO face_embeddings") and not others:
+            others.append("8")
+            mariadb.execute(
+                "INSERT INTO face_embeddings (crew_id, embedding, active) VALUES ('8', '[0]', 0)", mariadb_name
+            )
+
+    event.listen(mariadb_database.engine, "before_cursor_execute", write_another)
+    assert [each.row_id for each in store.stage(numbered("7", "8"))] == [2, 3]
+    assert vectors(mariadb_database) == {1: ("8", 0), 2: ("7", 7), 3: ("8", 8)}
+
+
+def test_where_a_trigger_hides_whose_row_is_whose_one_at_a_time_is_written(mariadb_database: Database) -> None:
+    store = open_store(mariadb_database)
+    change = "SET NEW.crew_id = CONCAT('0', NEW.crew_id)"
+    run_sql(mariadb_database, f"CREATE TRIGGER t BEFORE INSERT ON face_embeddings FOR EACH ROW {change}")
+    with pytest.raises(RowRefused, match="una fila nueva por persona"):
+        save(store, numbered("7", "8"))
+    assert rows(mariadb_database) == []
+    ids = [save(store, [each])[0] for each in numbered("7", "8")]
+    assert vectors(mariadb_database) == dict(zip(ids, [("07", 7), ("08", 8)], strict=True))
 
 
 # ---------------------------------------------------------------------------------------- others at the same time

@@ -9,6 +9,7 @@ import pytest
 from app.photos.opencv_decoding import decode
 from app.photos.shared_pictures import (
     GREY_SIDE,
+    HASHES_AT_ONCE,
     SAME_PICTURE_BITS,
     SamePhotoGroup,
     SharedPictures,
@@ -121,6 +122,49 @@ def test_two_people_in_front_of_one_background_are_two_pictures_of_the_same_hash
     assert pictures.register("2", other) is None
     brighter = np.clip(faces[0].astype(int) * 1.05 + 5, 0, 255).astype(np.uint8)
     assert pictures.register("3", Picture(BITS, brighter.tobytes())) == SamePhotoGroup(1, ("1",))
+
+
+def random_hashes(number: int) -> list[int]:
+    return [int(each) for each in np.random.default_rng(17).integers(0, 2**64, number, np.uint64)]
+
+
+def test_a_picture_is_found_wherever_it_lies_in_an_index_of_several_blocks() -> None:
+    """At both ends of each block, and last: the same others as a comparison with each of them finds."""
+    hashes = random_hashes(2 * HASHES_AT_ONCE + 5)
+    borders = (0, HASHES_AT_ONCE - 1, HASHES_AT_ONCE, 2 * HASHES_AT_ONCE - 1, 2 * HASHES_AT_ONCE, len(hashes) - 1)
+    for number, place in enumerate(borders):
+        hashes[place] = BITS ^ (0xFF << number)
+    hashes[HASHES_AT_ONCE + 1] = TOO_FAR.perceptual_hash
+    pictures = SharedPictures({str(place): Picture(each, GREY) for place, each in enumerate(hashes)}, {})
+    near = [str(place) for place, each in enumerate(hashes) if (each ^ BITS).bit_count() <= SAME_PICTURE_BITS]
+    assert near == [*map(str, borders)]
+    assert pictures.register("new", ONE) == SamePhotoGroup(6, tuple(near[:3]))
+    for place in borders:
+        pictures.keep(str(place), OTHER)  # has another picture from now on
+        near.remove(str(place))
+        assert pictures.group_of("new") == (SamePhotoGroup(len(near), tuple(near[:3])) if near else None)
+
+
+def test_a_picture_in_no_block_is_new() -> None:
+    hashes = random_hashes(2 * HASHES_AT_ONCE + 5)
+    pictures = SharedPictures({str(place): Picture(each, GREY) for place, each in enumerate(hashes)}, {})
+    assert pictures.register("new", ONE) is None
+    assert pictures.group_of("new") is None
+    assert pictures.register("second", SAVED_AGAIN) == SamePhotoGroup(1, ("new",))
+    assert pictures.group_of("new") == SamePhotoGroup(1, ("second",))
+
+
+def test_those_are_reported_whose_picture_is_like_one_of_this_run_also_if_that_came_first() -> None:
+    """Pictures in a row, each like its neighbours only; the run registers the second one."""
+    chain = [Picture(BITS ^ ((1 << bits) - 1), GREY) for bits in (0, 8, 16, 24)]
+    for at_first in (0, 1, 2, 3):  # so many are known when it comes
+        known = dict(zip("acd", (chain[0], *chain[2:]), strict=True))
+        pictures = SharedPictures(dict(list(known.items())[:at_first]), {})
+        pictures.register("b", chain[1])
+        for crew_id, picture in known.items():
+            pictures.keep(crew_id, picture)
+        found = {crew_id: set(group.shown) for crew_id, group in pictures.groups_to_report("abcd")}
+        assert found == {"a": {"b"}, "b": {"a", "c"}, "c": {"b", "d"}}, at_first
 
 
 COPIES: dict[str, Callable[[Image], Image]] = {

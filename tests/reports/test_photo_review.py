@@ -14,6 +14,7 @@ from app.planning.decisions import UNCHANGED, Case, Decision
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored
 from app.reports.photo_review import Changes, Entry, Review, build_review
+from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult
 
 WHEN = datetime(2026, 11, 22, 6, 0)
@@ -42,7 +43,7 @@ def review(
     current = [Skipped(member, "current") for member, _ in improvable if member.crew_id not in known]
     cases = [Case(member, "", None, PhotoRecord("", improvable=name)) for member, name in improvable]
     plan = Plan([Decision(UNCHANGED, "", case) for case in cases])
-    result = RunResult([*outcomes, *current], started_at=WHEN, seconds=1.0, plan=plan, **facts)
+    result = RunResult(Outcomes([*outcomes, *current]), started_at=WHEN, seconds=1.0, plan=plan, **facts)
     return build_review(result, LENIENT | (limits or {}))
 
 
@@ -77,7 +78,8 @@ def test_a_failed_member_is_listed_once_even_if_the_photo_could_be_better() -> N
 
 
 def test_every_error_has_its_group() -> None:
-    outcomes = [Failed(ANA, kind.stage, code) for code, kind in {kind.code: kind for kind in item_errors()}.items()]
+    kinds = {kind.code: kind for kind in item_errors()}
+    outcomes = [Failed(CrewMember(code, "a.jpg"), kind.stage, code) for code, kind in kinds.items()]
     groups: dict[str, set[str]] = {}
     for entry in review(*outcomes).entries:
         groups.setdefault(entry.kind, set()).add(entry.code)
@@ -184,7 +186,7 @@ def test_a_notice_is_listed_although_nothing_failed() -> None:
         ([Stored(ANA, 1), Failed(LUIS, "detect", "no_face"), Skipped(ZOE, "current")],
          "1 persona quedó registrada, 1 no se pudo registrar y 1 ya estaba al día."),
         ([Skipped(ANA, "interrupted")], "No se procesó a nadie."),
-        ([Skipped(ANA, code) for code in ALL_SKIPPED],
+        ([Skipped(CrewMember(code, "a.jpg"), code) for code in ALL_SKIPPED],
          "5 personas ya estaban al día."),
     ],
 )  # fmt: skip

@@ -5,12 +5,16 @@ import os
 import stat
 from pathlib import Path
 
+import orjson
+import pytest
+
 from app.faces.quality import COMPONENTS
 from app.planning.decisions import NEW, Case, Decision
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
 from app.reports.photo_review import build_review
 from app.reports.run_json import describe, run_document, write_document
+from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult
 
 ANA = CrewMember("1", "a.jpg")
@@ -27,7 +31,8 @@ def test_each_failure_says_whether_it_is_old_news() -> None:
 def test_the_summary_has_old_news_and_whatever_it_is_given() -> None:
     ending = {"exit_code": 1, "deactivated": ["8"], "purged": ["9"], "rows_left": 0, "plan": {"new": 1}}
     plan = Plan([Decision(NEW, "", Case(ANA, ""))])
-    result = RunResult([OLD, Failed(ANA, "detect", "no_face")], deactivated=["8"], purged=["9"], rows_left=0, plan=plan)
+    failures = Outcomes([OLD, Failed(CrewMember("2", "b.jpg"), "detect", "no_face")])
+    result = RunResult(failures, deactivated=["8"], purged=["9"], rows_left=0, plan=plan)
     summary = run_document(result, build_review(result, LIMITS), "Facenet512", 1)["summary"]
     assert (summary["failed"], summary["recalled"]) == (2, 1)
     assert ending.items() <= summary.items()
@@ -54,3 +59,13 @@ def test_the_document_holds_nothing_that_a_terminal_obeys_and_reads_back_as_it_w
     assert all(char.isprintable() or char == "\n" for char in text)
     assert "Ñandú ✅" in text
     assert json.loads(text) == document
+
+
+@pytest.mark.parametrize("items", [[], [1], [{"a": [1, {"b": "\n"}], "c": {}}, "Ñ", []]])
+def test_items_that_are_written_one_by_one_read_as_a_list_does(tmp_path: Path, items: list[object]) -> None:
+    one_by_one, at_once = tmp_path / "a.json", tmp_path / "b.json"
+    write_document({"first": {"a": [1, 2]}, "members": iter(items), "last": []}, str(one_by_one))
+    document = {"first": {"a": [1, 2]}, "members": items, "last": []}
+    write_document(document, str(at_once))
+    assert one_by_one.read_bytes() == at_once.read_bytes()
+    assert at_once.read_bytes() == orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

@@ -12,6 +12,7 @@ from app.planning.plan import Plan
 from app.planning.rules import Request
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
 from app.reports.run_summary import print_end
+from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult
 
 ANA, EVA = CrewMember("1", "a.jpg"), CrewMember("2", "b.jpg")
@@ -34,7 +35,8 @@ def counts_of(result: RunResult) -> dict[str, Any]:
 
 @pytest.mark.parametrize("error", [None, DatabaseUnavailable("Se cayó")])
 def test_what_is_held_back_is_said_after_everything_and_before_the_error(error: RunError | None) -> None:
-    lines = told(RunResult([FAILED], error=error, plan=Plan([], blocked=["No se borró\n", "Ni esto"])), debug=True)
+    plan = Plan([], blocked=["No se borró\n", "Ni esto"])
+    lines = told(RunResult(Outcomes([FAILED]), error=error, plan=plan), debug=True)
     ending = ["⚠️  No se borró\\n", "⚠️  Ni esto", *(["❌ Se cayó"] if error else [])]
     assert lines[-len(ending) :] == ending
     assert lines[-len(ending) - 1].startswith("⏲️")
@@ -47,22 +49,22 @@ def test_what_is_held_back_is_said_also_where_there_are_no_outcomes() -> None:
 
 
 def test_what_an_implausible_run_saw_is_not_listed_as_errors() -> None:
-    lines = told(RunResult([FAILED], error=ImplausibleRun("El servidor no responde", "Compruébelo.")))
+    lines = told(RunResult(Outcomes([FAILED]), error=ImplausibleRun("El servidor no responde", "Compruébelo.")))
     assert "📊 RESUMEN FINAL" in lines
     assert "ERRORES POR MOTIVO" not in lines
     assert lines[-2:] == ["❌ El servidor no responde", "   Qué hacer: Compruébelo."]
 
 
 def test_members_who_came_back_are_shown_and_counted() -> None:
-    result = RunResult([BACK, Skipped(ANA, "current")])
+    result = RunResult(Outcomes([BACK, Skipped(ANA, "current")]))
     assert "↩️  1 persona volvió al padrón: reactivada" in told(result)
     assert counts_of(result)["reactivated"] == 1
 
 
 def test_the_history_gets_only_the_particulars_that_there_are() -> None:
-    result = RunResult([BACK], switched=3, mixed=2, plan=Plan([], blocked=["a", "b"]))
+    result = RunResult(Outcomes([BACK]), switched=3, mixed=2, plan=Plan([], blocked=["a", "b"]))
     assert {"switched": 3, "reactivated": 1, "blocked": 2, "mixed": 2}.items() <= counts_of(result).items()
-    for plain in (RunResult(), RunResult([FAILED], switched=0, plan=Plan([]))):
+    for plain in (RunResult(), RunResult(Outcomes([FAILED]), switched=0, plan=Plan([]))):
         assert counts_of(plain).keys().isdisjoint({"switched", "reactivated", "blocked", "mixed"})
 
 
@@ -74,6 +76,6 @@ def test_where_there_is_nothing_to_switch_only_that_is_said() -> None:
     ("outcomes", "switched", "migrate"), [([Stored(ANA, 1)], 1, True), ([], 0, True), ([], None, False)]
 )
 def test_any_other_end_has_its_summary(outcomes: Sequence[Outcome], switched: int | None, migrate: bool) -> None:
-    lines = told(RunResult([*outcomes], switched=switched), migrate=migrate)
+    lines = told(RunResult(Outcomes(outcomes), switched=switched), migrate=migrate)
     assert "📊 RESUMEN FINAL" in lines
     assert NOTHING not in lines

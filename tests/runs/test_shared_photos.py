@@ -31,6 +31,7 @@ from app.records import (
     Skipped,
     Stored,
 )
+from app.runs.outcomes import Outcomes
 from app.runs.shared_photos import SharedPhotoCheck
 from tests.conftest import OpenWorld
 from tests.support.pictures import encode_picture
@@ -162,15 +163,15 @@ def test_a_member_after_a_row_that_stays_is_the_second_and_the_row_is_reported()
         watched(watch, "2", ONE)
     assert caught.value.detail == "la misma foto que 1"
     stays: Outcome = Skipped(member("1"), "same_file")
-    assert list(watch.reported([stays])) == [(member("1"), "la misma foto que 2")]
+    assert list(watch.reported(Outcomes([stays]))) == [(member("1"), "la misma foto que 2")]
 
 
 def test_a_member_stored_before_the_row_that_stays_is_withdrawn() -> None:
     watch, first = shared_check(row_pictures={1: ONE}), Stored(member("2"), 12)
     assert watched(watch, "2", ONE).analysis.picture == ONE
     watch.keep(kept("1"))
-    assert list(watch.take_late([Skipped(member("1"), "same_file"), first])) == [(1, first)]
-    assert list(watch.take_late([first])) == []
+    assert list(watch.take_late(Outcomes([Skipped(member("1"), "same_file"), first]))) == [first]
+    assert list(watch.take_late(Outcomes([first]))) == []
 
 
 def test_one_who_keeps_his_row_is_never_late_himself() -> None:
@@ -178,7 +179,7 @@ def test_one_who_keeps_his_row_is_never_late_himself() -> None:
     watch.keep(kept("1"))
     with pytest.raises(SharedPhoto):
         watched(watch, "2", ONE)
-    assert list(watch.take_late([Stored(member("1"), 11)])) == []
+    assert list(watch.take_late(Outcomes([Stored(member("1"), 11)]))) == []
     assert watched(watch, "3", OTHER).member == member("3")  # no member has that one any more
 
 
@@ -195,7 +196,7 @@ def test_a_member_whose_picture_comes_again_is_not_the_second() -> None:
     assert watched(watch, "2", ONE).member == member("2")  # until the row's member comes, no one has it
     assert watched(watch, "1", ONE).member == member("1")
     first = Stored(member("2"), 12)
-    assert list(watch.take_late([first])) == [(0, first)]
+    assert list(watch.take_late(Outcomes([first]))) == [first]
 
 
 def looked_at(seen: Portrait, error: ItemError) -> PhotoAnalysis:
@@ -240,8 +241,8 @@ def test_a_row_that_was_kept_is_reported_when_its_twin_comes() -> None:
     with pytest.raises(SharedPhoto):
         watched(watch, "2", ONE)
     kept: Outcome = Skipped(member("1"), "reencoded", analysis=analysis)
-    assert list(watch.take_late([kept])) == []
-    assert list(watch.reported([kept])) == [(member("1"), "la misma foto que 2")]
+    assert list(watch.take_late(Outcomes([kept]))) == []
+    assert list(watch.reported(Outcomes([kept]))) == [(member("1"), "la misma foto que 2")]
 
 
 def test_of_a_face_the_picture_is_its_surroundings_whatever_the_frame() -> None:
@@ -273,13 +274,14 @@ def test_the_twins_small_copy_is_shown_only_where_the_face_lies_at_the_same_plac
         with suppress(SharedPhoto):
             watched(watch, crew_id, ONE)
     twin = replace(analyses[1], thumbnail=b"copy")
-    outcomes: list[Outcome] = [
+    outcomes = Outcomes(
         Failed(member(each), "decode", "shared_photo", analysis=seen)
         for each, seen in (("1", analyses[0]), ("2", twin))
-    ]
+    )
     watch.settle(outcomes)
-    assert outcomes[0].analysis is not None
-    assert outcomes[0].analysis.thumbnail == (b"copy" if shown else b"")
+    first = outcomes.get("1")
+    assert first is not None and first.analysis is not None
+    assert first.analysis.thumbnail == (b"copy" if shown else b"")
 
 
 @pytest.mark.parametrize("turns", range(4))
