@@ -1,7 +1,8 @@
 """Measure recognition with labelled probes: photos of enrolled people and of strangers, searched in the gallery.
 
 In: probes, whom each shows, the gallery. Out: FNMR, rank-1, FNIR, FPIR and FMR at thresholds; who was not recognised.
-The unit is the person: photos of one person depend on each other, so intervals come from leaving one person out.
+A rate is the share of the photos. Photos of one person depend on each other, so intervals come from leaving one person
+out.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from app.core.spanish import inflect, say_some
 from app.core.text import as_utf8, printable
 from app.pipeline.probe_photos import ProbePhoto
 from app.recognition.distances import Floats
-from app.recognition.genuine import Genuine, Searched
+from app.recognition.genuine import Genuine, ProbeRow, Searched
 from app.recognition.match import accepted_distance, confidence_of
 from app.recognition.operating_point import Basis, Figure, OperatingPoint, Row, rate_rows
 from app.recognition.rates import Estimate
@@ -24,6 +24,7 @@ from app.reports.faces_page import say_distance
 DEEPFACE_THRESHOLDS = {"Facenet512": 0.30, "Facenet": 0.40, "Dlib": 0.07}  # DeepFace 0.0.103's own, by model
 PER = 1000  # strangers, in sentences
 SHOWN_MISSED = 12
+SET_ASIDE = "duplicate"  # in place of an error's code: the person has another one's picture in the gallery
 CURVE_STEPS = 100
 BELOW_DIGITS = 6  # what is beyond is rounding
 SETTING_STEP, DIGITS_BELOW_STEP = 1000, 3  # of the advised setting: three decimals, rounded down; distances have six
@@ -38,13 +39,25 @@ CAVEATS = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class NotUsed:
+    """A labelled photo that the rates leave out: no face could be had from it, or its person was set aside."""
+
+    label: str
+    photo: ProbePhoto
+
+    @property
+    def code(self) -> str:
+        return self.photo.error.code if self.photo.error else SET_ASIDE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ProbeReport:
     """What labelled photos said (None: none was usable). `labels` and `names` are of the usable ones."""
 
     genuine: Genuine | None
     labels: tuple[str, ...]
     names: tuple[str, ...]
-    failed: tuple[ProbePhoto, ...]
+    not_used: tuple[NotUsed, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,12 +212,11 @@ def _count_strangers(fpir: Figure) -> tuple[int, str]:
 
 def genuine_words(measured: Measured) -> Iterator[str]:
     probes = measured.probes
-    for photo in probes.failed if probes else ():
-        if photo.error is not None:
-            detail = f" ({printable(photo.error.detail)})" if photo.error.detail else ""
-            yield f"⚠️  {printable(photo.name)}: {photo.error.title}{detail}"
-    genuine = measured.genuine
-    if genuine is None or probes is None:
+    if probes is None:
+        return
+    yield from _say_not_used(probes)
+    genuine = probes.genuine
+    if genuine is None:
         return
     strangers = dict.fromkeys(probes.labels[each.probe] for each in genuine.searches if each.own_distance is None)
     who = f" ({printable(say_some([*strangers], SHOWN_MISSED))})" if strangers else ""
@@ -222,6 +234,29 @@ def genuine_words(measured: Measured) -> Iterator[str]:
             yield f"{with_it} no se reconoce el {_say_estimate(row.fnir)}{who}."
         if row.fpir is not None:
             yield f"{with_it} se toma por alguien el {_say_estimate(row.fpir)} de las fotos de desconocidos."
+
+
+def _say_not_used(probes: ProbeReport) -> Iterator[str]:
+    """Yield what is wrong with each photo, and what the rates leave out because of it: they are of the others only."""
+    for photo in (each.photo for each in probes.not_used):
+        if photo.error is not None:
+            detail = f" ({printable(photo.error.detail)})" if photo.error.detail else ""
+            yield f"⚠️  {printable(photo.name)}: {photo.error.title}{detail}"
+    without_face = [each for each in probes.not_used if each.code != SET_ASIDE]
+    set_aside = [each for each in probes.not_used if each.code == SET_ASIDE]
+    if without_face:
+        untested = {each.label for each in without_face}.difference(probes.labels)
+        who = f"; personas que así no se probaron: {_say_labels(untested)}" if untested else ""
+        counted = inflect(len(without_face), "# foto[s] de prueba sin una cara utilizable no cuenta[n] en estas cifras")
+        yield f"{counted}{who}."
+    if set_aside:
+        counted = inflect(len(set_aside), "# foto[s] de prueba no cuenta[n] en estas cifras")
+        who = _say_labels({each.label for each in set_aside})
+        yield f"{counted}: en el padrón, quien sale en ellas tiene la foto de otra persona ({who})."
+
+
+def _say_labels(labels: Collection[str]) -> str:
+    return printable(say_some(sorted(labels), SHOWN_MISSED))
 
 
 def _say_estimate(estimate: Estimate) -> str:
@@ -293,27 +328,32 @@ def _describe_recommendation(recommended: Recommendation) -> dict[str, Any]:
 
 def _describe_genuine(measured: Measured) -> dict[str, Any] | None:
     genuine, probes = measured.genuine, measured.probes
-    if genuine is None or probes is None:
+    if probes is None:
         return None
-    missed = genuine.missed(measured.threshold)
+    missed = genuine.missed(measured.threshold) if genuine else ()
     return {
-        "people": genuine.people,
-        "strangers": genuine.strangers,
-        "rank_1": _describe_estimate(genuine.rank_1),
-        "rows": [
-            {
-                "distance": row.distance,
-                "fnmr": _describe_estimate(row.fnmr),
-                "fnir": _describe_estimate(row.fnir),
-                "fpir": _describe_estimate(row.fpir),
-                "fmr": row.fmr,
-            }
-            for row in genuine.rows
-        ],
+        "people": genuine.people if genuine else 0,
+        "strangers": genuine.strangers if genuine else 0,
+        "rank_1": _describe_estimate(genuine.rank_1) if genuine else None,
+        "rows": [*map(_describe_probe_row, genuine.rows if genuine else ())],
         "missed": [
             {"crew_id": as_utf8(probes.labels[each.probe]), "photo": as_utf8(probes.names[each.probe])}
             for each in missed
         ],
+        "not_used": [
+            {"crew_id": as_utf8(each.label), "photo": as_utf8(each.photo.name), "code": each.code}
+            for each in probes.not_used
+        ],
+    }
+
+
+def _describe_probe_row(row: ProbeRow) -> dict[str, Any]:
+    return {
+        "distance": row.distance,
+        "fnmr": _describe_estimate(row.fnmr),
+        "fnir": _describe_estimate(row.fnir),
+        "fpir": _describe_estimate(row.fpir),
+        "fmr": row.fmr,
     }
 
 

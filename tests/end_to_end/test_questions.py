@@ -457,6 +457,49 @@ def test_labelled_probes_say_who_is_not_recognised(enrolled: World, tmp_path: Pa
     assert "2 personas inscritas y 1 desconocida (forastera)." in result.stdout  # a misspelt id is seen there
 
 
+def test_labelled_photos_without_a_face_are_not_counted_and_that_is_said(
+    enrolled: World, probes: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pruebas"
+    for label, names in {"1": ["ana.jpg", "pared.jpg"], "2": ["nota.jpg"]}.items():
+        (folder / label).mkdir(parents=True)
+        for name in names:
+            (folder / label / name).write_bytes((probes / name).read_bytes())
+    result = enrolled.run("--operating-point", "--probes", str(folder))
+    genuine = result.document["genuine"]
+    assert (result.exit_code, genuine["people"]) == (1, 1)
+    assert genuine["not_used"] == [
+        {"crew_id": "1", "photo": str(folder / "1" / "pared.jpg"), "code": "no_face"},
+        {"crew_id": "2", "photo": str(folder / "2" / "nota.jpg"), "code": "invalid_image"},
+    ]
+    said = "2 fotos de prueba sin una cara utilizable no cuentan en estas cifras; personas que así no se probaron: 2."
+    assert said in result.stdout
+    assert said in (enrolled.folder / "logs" / "operating_point.html").read_text(encoding="utf-8")
+    (folder / "1" / "ana.jpg").unlink()
+    genuine = enrolled.run("--operating-point", "--probes", str(folder)).document["genuine"]
+    assert (genuine["people"], genuine["rank_1"], genuine["rows"]) == (0, None, [])
+    assert [each["code"] for each in genuine["not_used"]] == ["no_face", "invalid_image"]
+
+
+def test_labelled_photos_are_compared_without_those_who_have_another_one_s_picture(
+    enrolled: World, probes: Path, tmp_path: Path
+) -> None:
+    enrolled.hire("0", "copia.jpg", enrolled.web.photos["1/a.jpg"])
+    enrolled.run()
+    folder = tmp_path / "pruebas"
+    for label, name in {"0": "ana.jpg", "1": "ana.jpg", "2": "b.jpg"}.items():
+        (folder / label).mkdir(parents=True)
+        (folder / label / name).write_bytes((probes / name).read_bytes())
+    result = enrolled.run("--operating-point", "--probes", str(folder))
+    genuine = result.document["genuine"]
+    (row,) = [each for each in genuine["rows"] if each["distance"] == THRESHOLD]
+    assert (result.exit_code, genuine["people"], genuine["strangers"], genuine["missed"]) == (0, 2, 0, [])
+    assert (genuine["rank_1"]["value"], row["fnir"]["value"], row["fmr"]) == (1.0, 0.0, 0.0)
+    ((left_out, code),) = [(each["crew_id"], each["code"]) for each in genuine["not_used"]]
+    assert (left_out in ("0", "1"), code) == (True, "duplicate")
+    assert f"tiene la foto de otra persona ({left_out})" in result.stdout
+
+
 def test_photos_without_folders_of_people_are_refused(enrolled: World, probes: Path) -> None:
     (probes / "@eaDir" / "ana.jpg").write_bytes((probes / "ana.jpg").read_bytes())  # litter is nobody's folder
     result = enrolled.run("--operating-point", "--probes", str(probes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from app.core.files import why
 from app.core.signals import stopping_on_signals
 from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, EmptyGallery, SettingsError
+from app.gallery.templates import Templates
 from app.pipeline.probe_photos import ProbePhoto, list_labelled
 from app.recognition.audit import audit_gallery
 from app.recognition.distances import Floats, UnitTemplates
@@ -25,6 +27,7 @@ from app.reports.console import fitting_width
 from app.reports.operating_point_page import render_operating_point
 from app.reports.operating_point_report import (
     Measured,
+    NotUsed,
     ProbeReport,
     advised_threshold,
     curve_up_to,
@@ -107,21 +110,25 @@ def _measure(
         model=settings.FACE_MODEL,
         advised=advised,
         curve=curve_up_to(max(rows[-1], advised or 0)),  # pairs are known up to an advised threshold
-        probes=_rate_probes(people, gallery, photos, np.array(thresholds)) if photos else None,
+        probes=_rate_probes(people.templates, point.set_aside, photos, np.array(thresholds)) if photos else None,
     )
 
 
 def _rate_probes(
-    people: People, gallery: UnitTemplates, photos: list[tuple[str, ProbePhoto]], thresholds: Floats
+    templates: Templates, set_aside: Sequence[int], photos: list[tuple[str, ProbePhoto]], thresholds: Floats
 ) -> ProbeReport:
-    """Search the largest face of each photo."""
-    usable = [(label, photo) for label, photo in photos if photo.faces]
-    failed = tuple(photo for _, photo in photos if photo.error)
+    """Search the largest face of each photo among those who were not set aside. Photos of those who were do not count:
+    whose the picture is that they share cannot be known."""
+    gallery = UnitTemplates.of(np.delete(templates.vectors, set_aside, axis=0))
+    kept = np.delete(np.arange(len(templates.crew_ids)), set_aside)
+    place_of = {templates.crew_ids[row]: place for place, row in enumerate(kept)}
+    aside = {templates.crew_ids[place] for place in set_aside}
+    usable = [(label, photo) for label, photo in photos if photo.faces and label not in aside]
+    not_used = tuple(NotUsed(label, photo) for label, photo in photos if not photo.faces or label in aside)
     if not usable:
-        return ProbeReport(None, (), (), failed)
-    place_of = {crew_id: place for place, crew_id in enumerate(people.templates.crew_ids)}
+        return ProbeReport(None, (), (), not_used)
     labels = [label for label, _ in usable]
     vectors = UnitTemplates.of(np.stack([photo.faces[0].vector for _, photo in usable]))
     probes = Probes.of(vectors, [place_of.get(label, STRANGER) for label in labels], labels)
     genuine = rate_probes(probes, gallery, thresholds)
-    return ProbeReport(genuine, tuple(labels), tuple(photo.name for _, photo in usable), failed)
+    return ProbeReport(genuine, tuple(labels), tuple(photo.name for _, photo in usable), not_used)
