@@ -20,7 +20,9 @@ from deepface.commons import folder_utils
 from deepface.models.Detector import Detector, FacialAreaRegion
 from deepface.modules import detection, exceptions, modeling, preprocessing
 
-from app.errors import UnknownModel
+from app.errors import MissingDependency, UnknownModel
+
+PIP_NAMES = {"dlib": "dlib-bin"}  # where pip knows a package by another name; this one needs no compiler
 
 __all__ = ["Detector", "FacialAreaRegion", "detection", "exceptions", "folder_utils", "modeling", "preprocessing"]
 
@@ -33,3 +35,21 @@ def recognition_model(name: str) -> type:
         names = ", ".join(modeling.AVAILABLE_MODELS["facial_recognition"])
         raise UnknownModel(f"Modelo desconocido: {name}", f"Use uno de: {names}.") from error
     return client
+
+
+def missing_package(part: str, error: BaseException, instead: str) -> MissingDependency | None:
+    """Return the error for the package that a `part` of DeepFace (Spanish) lacks, which DeepFace says in English or as
+    another error; None when `error` is about something else. `instead` is what needs no package."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, ImportError) and cause.name):
+        cause = cause.__cause__
+    if cause is None:
+        return None
+    if not isinstance(cause, ModuleNotFoundError):  # it is there, and the system cannot load it
+        return MissingDependency.of(cause)
+    package = str(cause.name).partition(".")[0]
+    return MissingDependency(
+        f"Para {part} falta el paquete {package}",
+        f"Ejecute: venv/bin/python -m pip install {PIP_NAMES.get(package, package.replace('_', '-'))}. "
+        f"O use {instead}, que no lo necesita.",
+    )

@@ -15,7 +15,7 @@ import cv2
 from app.core.config import Settings
 from app.core.image_scaling import reduce
 from app.errors import UnknownModel, WeightsUnavailable
-from app.faces.deepface_api import Detector, FacialAreaRegion, exceptions, modeling
+from app.faces.deepface_api import Detector, FacialAreaRegion, exceptions, missing_package, modeling
 from app.faces.mtcnn import PYRAMID_FACTOR, Detection, Mtcnn
 from app.faces.regions import move_region
 from app.records import Image
@@ -90,7 +90,8 @@ def _region(face: Detection, scale: float) -> FacialAreaRegion:
 
 
 class DeepFaceDetector(Detector):  # type: ignore[misc]
-    """One of DeepFace's detectors, on the photo padded as DeepFace pads it. Raises UnknownModel, WeightsUnavailable."""
+    """One of DeepFace's detectors, on the photo padded as DeepFace pads it. Raises UnknownModel, MissingDependency,
+    WeightsUnavailable."""
 
     def __init__(self, name: str) -> None:
         # Some detectors keep the current photo in the net itself: two threads would get each other's boxes.
@@ -102,6 +103,8 @@ class DeepFaceDetector(Detector):  # type: ignore[misc]
             names = sorted([*modeling.AVAILABLE_MODELS["face_detector"], LIBRARY_MTCNN])
             raise UnknownModel(f"Detector desconocido: {name}", f"Use uno de: {', '.join(names)}.") from error
         except (ValueError, ImportError, OSError) as error:
+            if missing := missing_package(f"el detector {name}", error, "el detector mtcnn"):
+                raise missing from error
             reason = re.sub(r"^\W+", "", str(error))  # DeepFace begins some messages with emojis
             raise WeightsUnavailable(
                 f"No se pudo preparar el detector {name}: {reason}",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
-from app.faces.deepface_api import modeling, recognition_model
+from app.faces.deepface_api import missing_package, modeling, recognition_model
 from app.faces.detector import OWN_MTCNN
 from app.faces.onnx_sessions import open_session
 from app.faces.weights import Provide, WeightsFile, WeightsStore, describe_weights
@@ -88,7 +88,8 @@ class DeepFaceNetwork:
 
 
 def load_network(model: str, provide: Provide, providers: Sequence[str] = ()) -> Network:
-    """Load a model from the weights file that `provide` returns. Raises UnknownModel, WeightsUnavailable."""
+    """Load a model from the weights file that `provide` returns. Raises UnknownModel, MissingDependency,
+    WeightsUnavailable."""
     client, file = recognition_model(model), describe_weights(model)
     # SFace comes as a graph too, but its client prepares the input in its own way.
     if client.__mro__[1].__name__ != "OnnxFacialRecognition" or "predict" in vars(client):
@@ -101,11 +102,13 @@ def load_network(model: str, provide: Provide, providers: Sequence[str] = ()) ->
 
 
 def _load_client(model: str, file: WeightsFile | None, provide: Provide, providers: Sequence[str]) -> Network:
-    if file is not None:
-        provide(file, lambda path: _check_loads(path, file.name, providers))
     try:
+        if file is not None:
+            provide(file, lambda path: _check_loads(path, file.name, providers))
         return DeepFaceNetwork(model)
     except (ValueError, ImportError, OSError, RuntimeError) as error:
+        if missing := missing_package(f"el modelo {model}", error, "el modelo Facenet512"):
+            raise missing from error
         advice = "Instale lo que falta, borre los pesos si están dañados, o use el modelo Facenet512."
         raise WeightsUnavailable(f"No se pudo preparar el modelo {model}: {error}", advice) from error
 

@@ -560,6 +560,18 @@ def test_damaged_onnx_weights_are_reported_in_the_words_of_a_run(
     assert look(settings)["model.failed"].text == words
 
 
+def test_a_missing_package_is_reported_in_the_words_of_a_run_and_blames_no_file(
+    open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = open_world(f"sqlite:///{tmp_path / 'otra.db'}")
+    world.hire("1", "a.jpg", portrait_jpeg)
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    (finding,) = [each for each in world.run("--check").document["findings"] if each["name"] == "failed"]
+    result = world.run("--all")
+    assert finding["text"] == result.document["summary"]["error"] == "Para el modelo Dlib falta el paquete dlib"
+    assert (result.exit_code, "pip install dlib-bin" in finding["advice"]) == (2, True)
+
+
 def test_unknown_model_is_reported_with_the_known_ones(make_settings: MakeSettings) -> None:
     assert "Facenet512" in look(make_settings(FACE_MODEL="Nada"))["model.failed"].advice
 

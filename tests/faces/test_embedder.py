@@ -11,7 +11,8 @@ import pytest
 
 from app.core.config import PROJECT_DIR
 from app.core.vectors import cosine_distance
-from app.errors import BadVector, SettingsError, UnknownModel, WeightsUnavailable
+from app.errors import BadVector, MissingDependency, SettingsError, UnknownModel, WeightsUnavailable
+from app.faces.detector import DeepFaceDetector
 from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_graphs import build_pnet
 from app.faces.onnx_sessions import CPU_BATCH, choose_batch_size, choose_providers
@@ -106,6 +107,24 @@ def test_dlib_runs_through_deepfaces_client(store: WeightsStore) -> None:
     assert network.forward(batch[:1]).shape == (1, 128)
 
 
+def test_a_model_whose_package_is_missing_is_said_with_the_line_that_installs_it(
+    store: WeightsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No message about the file, which is intact, and none of DeepFace's English."""
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    for provide in (store.ensure, store.verify):
+        with pytest.raises(MissingDependency) as refused:
+            load_network("Dlib", provide)
+        assert str(refused.value) == "Para el modelo Dlib falta el paquete dlib"
+        assert "venv/bin/python -m pip install dlib-bin. O use el modelo Facenet512" in refused.value.advice
+
+
+def test_a_detector_whose_package_is_missing_is_said_likewise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    with pytest.raises(MissingDependency, match=r"^Para el detector mediapipe falta el paquete mediapipe$"):
+        DeepFaceDetector("mediapipe")
+
+
 def test_vectors_keep_the_order_of_the_faces() -> None:
     colours = [face(np.full((2, 2, 3), value, np.float32)) for value in (0.1, 0.2)]
     vectors = [embedding.vector for embedding in Embedder("m", MeanColour()).embed(colours)]
@@ -141,6 +160,16 @@ def test_the_error_names_a_damaged_weights_file(tmp_path: Path, monkeypatch: pyt
         load_network("Facenet512", WeightsStore().ensure)
     assert str(path) in str(refused.value)
     assert path.read_bytes() == b"half a download"  # the file may be the user's own: it is not deleted
+
+
+def test_weights_that_cannot_be_read_are_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in the file's place stands for a file without permission: root may read any."""
+    monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
+    path = tmp_path / ".deepface" / "weights" / "facenet512_weights.onnx"
+    path.mkdir(parents=True)
+    for provide in (WeightsStore().ensure, WeightsStore().verify):
+        with pytest.raises(WeightsUnavailable, match=r"^No se puede usar"):
+            load_network("Facenet512", provide)
 
 
 def test_providers_are_the_best_available_unless_named() -> None:
