@@ -31,6 +31,7 @@ from app.core.config import PROJECT_DIR, Settings, load_settings
 from app.core.database import Database
 from app.core.files import sha256_of
 from app.errors import DuplicateMember, SettingsError
+from app.faces.deepface_api import modeling
 from app.gallery.run_history import PastRun
 from app.records import CrewMember, Failed
 from app.roster.folder import FolderRoster
@@ -566,6 +567,7 @@ def test_a_missing_package_is_reported_in_the_words_of_a_run_and_blames_no_file(
     world = open_world(f"sqlite:///{tmp_path / 'otra.db'}")
     world.hire("1", "a.jpg", portrait_jpeg)
     monkeypatch.setitem(sys.modules, "dlib", None)
+    monkeypatch.delattr(modeling, "cached_models", raising=False)  # DeepFace keeps the clients of other tests
     (finding,) = [each for each in world.run("--check").document["findings"] if each["name"] == "failed"]
     result = world.run("--all")
     assert finding["text"] == result.document["summary"]["error"] == "Para el modelo Dlib falta el paquete dlib"

@@ -12,6 +12,7 @@ import pytest
 from app.core.config import PROJECT_DIR
 from app.core.vectors import cosine_distance
 from app.errors import BadVector, MissingDependency, SettingsError, UnknownModel, WeightsUnavailable
+from app.faces.deepface_api import modeling
 from app.faces.detector import DeepFaceDetector
 from app.faces.embedder import Embedder, OnnxNetwork, load_network
 from app.faces.mtcnn_graphs import build_pnet
@@ -112,6 +113,7 @@ def test_a_model_whose_package_is_missing_is_said_with_the_line_that_installs_it
 ) -> None:
     """No message about the file, which is intact, and none of DeepFace's English."""
     monkeypatch.setitem(sys.modules, "dlib", None)
+    monkeypatch.delattr(modeling, "cached_models", raising=False)  # DeepFace keeps the clients of other tests
     for provide in (store.ensure, store.verify):
         with pytest.raises(MissingDependency) as refused:
             load_network("Dlib", provide)
