@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
+from app.cli.document import answer_ending
 from app.core.logs import is_logging
 from app.core.redaction import redacted
 from app.core.streams import STDOUT, without_native_chatter
@@ -37,6 +38,7 @@ COMMANDS = {
     "operating_point": "app.cli.commands.operating_point",
     "print_schema": "app.cli.commands.schema",
 }
+INTERRUPTED = "Interrumpido"
 WITHOUT_ONE = "app.cli.commands.run"
 LoadFaces = Callable[..., Any]  # without the type of the nets, whose import takes a second
 
@@ -58,6 +60,8 @@ def _run_or_complain(options: argparse.Namespace, command: Callable[..., int], l
     try:
         _check_targets(options)
     except RunError as error:  # no metrics of this one: there is no place for them
+        if options.json and (options.json == STDOUT or _is_writable(options.json)):
+            answer_ending(options, console, str(error), error.exit_code)
         return complain(console, error)
     try:
         return command(options, console, load_faces)
@@ -66,10 +70,12 @@ def _run_or_complain(options: argparse.Namespace, command: Callable[..., int], l
     except ImportError as error:
         ending = MissingDependency.of(error)
     except KeyboardInterrupt:
-        console.print("Interrumpido")
+        console.print(INTERRUPTED)
+        answer_ending(options, console, INTERRUPTED, EXIT_INTERRUPTED)
         return EXIT_INTERRUPTED
     except Exception as error:
         ending = _explain_defect(console, error)
+    answer_ending(options, console, str(ending), ending.exit_code)
     if options.metrics:
         from app.reports.metrics import publish  # noqa: PLC0415  # slow to import, and rarely asked for
 

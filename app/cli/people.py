@@ -98,6 +98,11 @@ def ask_about(
         return read_probes(settings, extractor, names, stop)
 
 
+def say_interrupted(read: int, given: int) -> str:
+    """Return how many of the photos were looked at before a signal, each perhaps without an answer of its server."""
+    return f"Interrumpido: se miraron {read} de {inflect(given, '# foto[s]')}"
+
+
 def service_threshold(settings: Settings) -> float:
     """Return the largest distance at which the recognition service knows somebody again, by its two settings."""
     return accepted_distance(settings.FACE_DISTANCE_THRESHOLD, settings.FACE_CONFIDENCE_THRESHOLD)

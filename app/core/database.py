@@ -30,7 +30,7 @@ from app.core.account_limits import (
     read_limits,
 )
 from app.core.config import DatabaseSettings
-from app.core.files import create_private
+from app.core.files import create_private, why
 from app.core.redaction import redacted
 from app.core.retry import RetryPolicy, call_with_retries
 from app.errors import DatabaseUnavailable, MissingDependency, SettingsError, ValueRefused
@@ -150,8 +150,13 @@ class Database:
 
     @property
     def exists(self) -> bool:
-        """False for an SQLite file that is yet to be created: the first statement would create it."""
-        return self.file is None or self.file.exists()
+        """False for an SQLite file that is yet to be created: the first statement would create it. Raises
+        DatabaseUnavailable where its folder may not be entered."""
+        try:
+            return self.file is None or self.file.exists()
+        except OSError as error:
+            advice = "Revise los permisos de esa carpeta, o ejecute con el usuario que los tiene."
+            raise unavailable(self.url, f"no se puede entrar en su carpeta: {why(error)}", advice) from error
 
     def __repr__(self) -> str:
         return f"Database({describe_url(self.url)})"

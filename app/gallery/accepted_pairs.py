@@ -10,9 +10,14 @@ from sqlalchemy import Connection, delete, insert, select
 
 from app.core.database import Database
 from app.gallery.photo_records import storable
-from app.gallery.reading import read_rows
+from app.gallery.reading import advising_the_denied, read_rows
 from app.gallery.tables import ACCEPTED, open_own_tables
 from app.gallery.templates import Templates
+
+WRITING_ADVICE = (
+    "Para aceptar hace falta escribir en face_accepted_pairs. Use la cuenta de las ejecuciones, o pida para esta "
+    "SELECT, INSERT y DELETE sobre esa tabla."
+)
 
 
 def read_accepted(database: Database, templates: Templates) -> Iterator[tuple[int, int]]:
@@ -28,7 +33,8 @@ def read_accepted(database: Database, templates: Templates) -> Iterator[tuple[in
 
 
 def accept(database: Database, templates: Templates, places: tuple[int, int], now: datetime) -> None:
-    """Record that a person has looked at two members and found them right. Raises DatabaseUnavailable."""
+    """Record that a person has looked at two members and found them right. Raises DatabaseUnavailable, also where this
+    account may only read."""
     one, other = sorted(places)
     row = {
         "crew_id": storable(templates.crew_ids[one]),
@@ -43,8 +49,9 @@ def accept(database: Database, templates: Templates, places: tuple[int, int], no
         connection.execute(delete(ACCEPTED).where(mine))
         connection.execute(insert(ACCEPTED), row)
 
-    open_own_tables(database)
-    database.transaction(write)
+    with advising_the_denied(WRITING_ADVICE):
+        open_own_tables(database)
+        database.transaction(write)
 
 
 def _photo_of(templates: Templates, place: int) -> str:

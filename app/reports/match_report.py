@@ -127,9 +127,10 @@ def _say_rules(answers: Answers) -> str:
     )
 
 
-def match_document(answers: Answers) -> dict[str, Any]:
+def match_document(answers: Answers, *, interrupted: bool) -> dict[str, Any]:
     """Return the answers, ready to serialise. Its keys are stable."""
     return {
+        "interrupted": interrupted,
         "gallery": {
             "members": len(answers.crew_ids),
             "model": answers.model,

@@ -55,7 +55,7 @@ class Lock:
         """Let other runs take the lock."""
 
     def is_held(self) -> bool:
-        """Tell whether any process has the lock."""
+        """Tell whether any process is known to have the lock."""
         return False
 
 
@@ -145,9 +145,13 @@ class FolderLock(Lock):
     def is_held(self) -> bool:
         if not Path(self._lock.lock_file).exists():
             return False
-        with suppress(Timeout), self._lock.acquire(timeout=0):
+        try:
+            with self._lock.acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # this user may not open the file: no run of this user could begin anyhow
             return False
-        return True
 
 
 def open_lock(database: Database) -> Lock:

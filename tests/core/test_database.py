@@ -33,6 +33,7 @@ from app.errors import DatabaseUnavailable, MissingDependency, SettingsError, Va
 from tests.conftest import OpenDatabase
 from tests.support.databases import run_sql
 from tests.support.mariadb import MariaDb, running_mariadb
+from tests.support.rights import obeying_permissions
 from tests.support.webserver import serving_connections
 
 PASSWORD = "p@ss:w/rd #%ñ'2"
@@ -511,3 +512,16 @@ def test_a_server_that_cannot_prove_who_it_is_is_refused(
     error = trouble(connect(open_database, tls_server, "mysql", **values))
     assert "certificate" in str(error).lower()
     assert error.advice == TLS_ADVICE
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_said(open_database: OpenDatabase, tmp_path: Path) -> None:
+    folder = tmp_path / "cerrada"
+    folder.mkdir()
+    database = open_database(DB_URL=f"sqlite:///{folder}/prueba.db")
+    folder.chmod(0)
+    with (
+        obeying_permissions(),
+        pytest.raises(DatabaseUnavailable, match="no se puede entrar en su carpeta: no hay permiso"),
+    ):
+        assert database.exists
+    folder.chmod(0o700)

@@ -15,6 +15,7 @@ from app.cli.main import COMMANDS
 from app.core.database import Database
 from app.gallery.reading import DENIED_ADVICE
 from app.records import Image
+from generate_face_embeddings import main
 from tests.conftest import MakeSettings, OpenWorld
 from tests.support.databases import create_roster, run_sql
 from tests.support.mariadb import MariaDb
@@ -135,7 +136,7 @@ def test_forgetting_without_the_right_to_is_noted_as_failed(
     mariadb.create_user("eva", "x", *ours, *shown)
     monkeypatch.setenv("DB_URL", mariadb.url(mariadb_name, "eva", "x").render_as_string(hide_password=False))
     result = world.run("--forget", "1")
-    assert (result.exit_code, result.document) == (3, {})
+    assert (result.exit_code, result.document["exit_code"], set(result.document)) == (3, 3, {"error", "exit_code"})
     assert "necesita el permiso DELETE en face_embeddings" in result.stdout
     last = world.run("--history").document["runs"][0]
     assert (last["options"], last["exit_code"], last["ended_at"] is None) == ({"forget": "1"}, 3, False)
@@ -242,3 +243,35 @@ def test_the_printed_schema_is_all_that_an_account_without_rights_needs(
 def test_a_command_goes_with_no_option_of_a_run(name: str) -> None:
     """A command that INSTEAD lacks would be carried out with `--all`, and ignore it."""
     assert f"--{name.replace('_', '-')}" in INSTEAD
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([], ["--plan"], ["--history"], ["--forget", "1"], ["--match", "x.jpg"], ["--audit"], ["--operating-point"]),
+        ["--export", "x.npy"],
+    ],
+    ids=str,
+)
+def test_what_ends_a_command_is_its_document(
+    staffed: World, words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACE_DISTANCE_THRESHOLD", "mucho")
+    document = staffed.run(*words).document
+    assert (document["exit_code"], set(document)) == (2, {"error", "exit_code"})
+    assert "FACE_DISTANCE_THRESHOLD" in document["error"]
+    assert main([*words, "--json", "-"]) == 2
+    assert json.loads(staffed.capsys.readouterr().out) == document
+    target = tmp_path / "falta" / "x.prom"
+    if not words:
+        assert "x.prom" in staffed.run("--metrics", str(target)).document["error"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+@pytest.mark.parametrize("words", [["--all"], ["--history"], ["--audit"], ["--check"]], ids=str)
+def test_a_document_that_cannot_be_written_is_said_and_changes_no_exit_code(staffed: World, words: list[str]) -> None:
+    staffed.run("--all")
+    usual = staffed.run(*words).exit_code
+    assert main([*words, "--json", "/dev/full"]) == usual
+    assert "No se pudo escribir /dev/full: no queda espacio en el disco" in staffed.capsys.readouterr().out

@@ -145,7 +145,7 @@ def test_an_empty_gallery_is_said_and_a_good_export_stays(suffix: str, world: Wo
     before = snapshot(target.parent)
     execute(world, "UPDATE face_embeddings SET active = 0")
     result = world.run("--export", str(target))
-    assert (result.exit_code, result.document, snapshot(target.parent)) == (2, {}, before)
+    assert (result.exit_code, result.document["exit_code"], snapshot(target.parent)) == (2, 2, before)
     assert "❌ La galería no tiene ningún vector de Dlib de personas activas" in result.stdout
 
 

@@ -17,8 +17,12 @@ import numpy as np
 import pytest
 from sqlalchemy import inspect, text
 
+from app.cli.arguments import parse_arguments
+from app.cli.main import run
+from app.pipeline.face_extractor import open_face_extractor
 from app.records import Image
 from tests.conftest import OpenWorld
+from tests.support.mariadb import MariaDb
 from tests.support.pictures import encode_picture
 from tests.support.program import World
 from tests.support.rights import obeying_permissions
@@ -121,7 +125,8 @@ def test_a_photo_named_in_two_ways_is_asked_about_once_and_none_at_all_is_refuse
     assert [each["photo"] for each in photos] == ["ana.jpg"]
     (probes / "vacía").mkdir()
     result = enrolled.run("--match", "vacía")
-    assert (result.exit_code, result.document) == (2, {})
+    said = "No hay ninguna foto en lo que se indicó"
+    assert (result.exit_code, result.document) == (2, {"error": said, "exit_code": 2})
     assert "No hay ninguna foto" in result.stdout
 
 
@@ -313,7 +318,7 @@ def test_nets_that_compute_otherwise_answer_nothing(enrolled: World, probes: Pat
     with enrolled.engine.begin() as connection:
         connection.execute(text("UPDATE face_contracts SET golden = :golden"), {"golden": moved})
     result = enrolled.run("--match", str(probes / "ana.jpg"))
-    assert (result.exit_code, result.document) == (3, {})
+    assert (result.exit_code, result.document["exit_code"], set(result.document)) == (3, 3, {"error", "exit_code"})
     assert "rostro de control" in result.stdout
 
 
@@ -380,6 +385,20 @@ def test_only_two_people_of_the_gallery_can_be_accepted(enrolled: World, pair: t
     before = everything(enrolled)
     result = enrolled.run("--audit", "--accept", *pair)
     assert (result.exit_code, everything(enrolled)) == (1, before)
+
+
+def test_an_account_that_may_only_read_is_told_what_accepting_needs(
+    mariadb: MariaDb, mariadb_name: str, open_world: OpenWorld, astronaut: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = open_world(mariadb.url(mariadb_name).render_as_string(hide_password=False))
+    for crew_id in ("1", "2"):
+        world.hire(crew_id, "a.jpg", encode_picture(astronaut))
+    world.run("--all")
+    mariadb.create_user("mira", "x", f"SELECT ON {mariadb_name}.*")
+    monkeypatch.setenv("DB_URL", mariadb.url(mariadb_name, "mira", "x").render_as_string(hide_password=False))
+    assert world.run("--audit").exit_code == 1
+    result = world.run("--audit", "--accept", "1", "2")
+    assert (result.exit_code, "hace falta escribir en face_accepted_pairs" in result.stdout) == (3, True), result.stdout
 
 
 def test_whoever_is_forgotten_leaves_no_accepted_pair(enrolled: World) -> None:
@@ -542,8 +561,31 @@ def test_a_signal_ends_the_comparison_at_once(enrolled: World, monkeypatch: pyte
     # In place of the scan, which takes minutes for 100,000 members: no test can wait for it, nor hit it for certain.
     monkeypatch.setattr(f"app.cli.commands.{command}.scan_gallery", lambda *_: signal.raise_signal(signal.SIGINT))
     result = enrolled.run(f"--{command.replace('_', '-')}")
-    assert (result.exit_code, result.document) == (130, {})
+    assert (result.exit_code, result.document) == (130, {"error": "Interrumpido", "exit_code": 130})
     assert "Interrumpido" in result.stdout
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_question_that_is_interrupted_says_so_and_how_far_it_came(enrolled: World, probes: Path) -> None:
+    labelled = probes.parent / "pruebas" / "1"
+    labelled.mkdir(parents=True)
+    for name in ("ana.jpg", "b.jpg"):
+        (labelled / name).write_bytes((probes / name).read_bytes())
+
+    def interrupting(*words: object) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return open_face_extractor(*words)
+
+    said = "Interrumpido: se miraron 0 de 2 fotos"
+    target = probes.parent / "respuesta.json"
+    for words, document in {
+        ("--match", str(labelled)): {"interrupted": True, "faces": [], "photos": []},
+        ("--operating-point", "--probes", str(labelled.parent)): {"error": said, "exit_code": 130},
+    }.items():
+        assert run(parse_arguments([*words, "--json", str(target)]), interrupting) == 130
+        assert said in enrolled.capsys.readouterr().out
+        assert document.items() <= json.loads(target.read_text()).items()
+    assert enrolled.run("--match", str(labelled)).document["interrupted"] is False
 
 
 def test_one_member_has_nobody_to_be_compared_with(world: World, astronaut: Image) -> None:

@@ -12,8 +12,9 @@ from app.faces.quality import COMPONENTS
 from app.planning.decisions import NEW, Case, Decision
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
+from app.reports.document import write_document
 from app.reports.photo_review import build_review
-from app.reports.run_json import describe, run_document, write_document
+from app.reports.run_json import describe, run_document
 from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult
 

@@ -20,6 +20,7 @@ from app.gallery.run_history import RunHistory
 from app.gallery.tables import open_own_tables
 from app.runs.run_lock import Lock, ServerLock, holding_run_lock, open_lock
 from tests.conftest import OpenDatabase
+from tests.support.rights import obeying_permissions
 
 NOW = datetime(2026, 3, 1, 2)
 HOLDER = """
@@ -76,6 +77,17 @@ def test_the_lock_is_free_again_after_its_run(database: Database) -> None:
         with holding_run_lock(database, NOW, forbid):
             assert open_lock(database).is_held()
         assert not open_lock(database).is_held()
+
+
+def test_a_lock_that_this_user_may_not_open_ends_no_check(sqlite_database: Database) -> None:
+    with holding_run_lock(sqlite_database, NOW, forbid):
+        pass
+    assert sqlite_database.file is not None
+    lock = sqlite_database.file.with_name(f".{sqlite_database.file.name}.lock")
+    lock.touch()
+    lock.chmod(0)
+    with obeying_permissions():
+        assert not open_lock(sqlite_database).is_held()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from app.cli.document import answer
 from app.cli.people import People, gallery_lines, open_people, service_threshold, show_page
 from app.cli.settings import open_logs, read_settings
 from app.core.clock import utc_now
@@ -21,7 +22,6 @@ from app.recognition.scan import scan_gallery
 from app.reports.audit_report import AuditReport, audit_document, audit_lines, audit_page, places_to_show
 from app.reports.console import fitting_width
 from app.reports.faces_page import render_faces
-from app.reports.run_json import hand_over
 
 PAGE = "audit.html"
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
         pictures = people.fetch_pictures(settings, shown, stopper.event)
         show_page(console, settings, render_faces(audit_page(report, pictures)), PAGE)
         if options.json:
-            hand_over(console, audit_document(report), options.json)
+            answer(options, console, audit_document(report))
         if stopper.signal_number is not None:
             return EXIT_BY_SIGNAL + stopper.signal_number
     return EXIT_SOME_FAILED if audit.findings else EXIT_OK

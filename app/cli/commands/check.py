@@ -9,12 +9,12 @@ from rich.console import Console
 from app.checkup.checks import run_checks
 from app.checkup.finding import BROKEN, WARNING, Finding
 from app.checkup.report import check_document, closing_lines, decide_check_exit_code, finding_lines
+from app.cli.document import answer
 from app.cli.settings import read_settings
 from app.core.config import Settings
 from app.core.signals import stopping_on_signals
 from app.errors import EXIT_BY_SIGNAL, SettingsError
 from app.reports.console import fitting_width
-from app.reports.run_json import hand_over
 from app.roster.folder import FolderRoster
 
 
@@ -40,5 +40,5 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     if stopper.signal_number is not None:
         exit_code = EXIT_BY_SIGNAL + stopper.signal_number
     if options.json:
-        hand_over(console, check_document(findings, exit_code), options.json)
+        answer(options, console, check_document(findings, exit_code))
     return exit_code

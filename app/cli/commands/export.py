@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from app.cli.document import answer
 from app.cli.people import People, gallery_lines, open_people
 from app.cli.settings import read_settings
 from app.core.config import Settings
@@ -19,7 +20,6 @@ from app.errors import EXIT_OK, NotWritable, SettingsError
 from app.recognition.export.contents import Contents, Threshold
 from app.recognition.export.formats import Format, format_of, name_for_deepface
 from app.recognition.export.publication import Publication, manifest_of, publish
-from app.reports.run_json import hand_over
 
 SHOWN_DIGITS = 12
 BYTES_PER_MB = 1_000_000
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     console.quiet = options.quiet and not left_out
     console.print("\n".join(map(printable, _lines(target, people, published, settings))))
     if options.json:
-        hand_over(console, {"export": export_document(target, people, published)}, options.json)
+        answer(options, console, {"export": export_document(target, people, published)})
     return EXIT_OK
 
 

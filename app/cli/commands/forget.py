@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from app.cli.document import answer
 from app.cli.settings import open_logs, read_settings
 from app.core.clock import utc_now
 from app.core.database import Database
@@ -22,7 +23,6 @@ from app.gallery.erasure import erase, suggest_id
 from app.gallery.reading import advising_the_denied
 from app.gallery.run_history import RunEnd, RunHistory
 from app.gallery.tables import TABLE, open_own_tables
-from app.reports.run_json import hand_over
 from app.roster.database import DatabaseRoster
 from app.runs.run_lock import holding_run_lock
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
             "rows_left": rows_left,
             "still_active": still_active,
         }
-        hand_over(console, {"forgotten": shown}, options.json)
+        answer(options, console, {"forgotten": shown})
     return EXIT_OK if rows_left == 0 else EXIT_SOME_FAILED
 
 

@@ -6,6 +6,7 @@ import argparse
 
 from rich.console import Console
 
+from app.cli.document import answer
 from app.cli.settings import read_settings
 from app.core.clock import utc_now
 from app.core.database import Database
@@ -13,7 +14,6 @@ from app.errors import EXIT_OK
 from app.gallery.run_history import RunHistory
 from app.reports.console import fitting_width
 from app.reports.history_report import history_document, history_lines
-from app.reports.run_json import hand_over
 
 SHOWN_RUNS = 20
 
@@ -24,5 +24,5 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     runs = RunHistory(Database(read_settings(options))).last(SHOWN_RUNS, utc_now())
     console.print("\n".join(history_lines(runs, fitting_width(console))))
     if options.json:
-        hand_over(console, history_document(runs), options.json)
+        answer(options, console, history_document(runs))
     return EXIT_OK

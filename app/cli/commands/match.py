@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from rich.console import Console
 
-from app.cli.people import People, ask_about, gallery_lines, open_people, service_threshold, show_page
+from app.cli.document import answer
+from app.cli.people import People, ask_about, gallery_lines, open_people, say_interrupted, service_threshold, show_page
 from app.cli.settings import open_logs, read_settings
 from app.core.config import Settings
 from app.core.signals import stopping_on_signals
-from app.core.spanish import inflect
 from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, SettingsError
 from app.pipeline.probe_photos import ProbePhoto, list_photos
@@ -21,7 +21,6 @@ from app.recognition.match import Candidate, MatchRules, match, measure_stranger
 from app.reports.console import fitting_width
 from app.reports.faces_page import render_faces
 from app.reports.match_report import Answers, match_document, match_lines, match_page
-from app.reports.run_json import hand_over
 from app.roster.folder import say_passed_over
 from app.runs.run import LoadFaces
 
@@ -43,8 +42,9 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
         if found.passed_over:
             console.print(printable(say_passed_over(found.passed_over)))
         photos = ask_about(settings, people, found.names, load_faces, stopper.event)
-        if len(photos) < len(found.names):
-            console.print(f"⚠️  Interrumpido: se miraron {len(photos)} de {inflect(len(found.names), '# foto[s]')}")
+        interrupted = stopper.event.is_set()
+        if interrupted:
+            console.print(f"⚠️  {say_interrupted(len(photos), len(found.names))}")
         photos.extend(found.failed)
         answers = _answer(settings, people, photos)
         console.print("\n".join(match_lines(answers, fitting_width(console))))
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
         pictures = people.fetch_pictures(settings, shown, stopper.event)
         show_page(console, settings, render_faces(match_page(answers, pictures)), PAGE)
         if options.json:
-            hand_over(console, match_document(answers), options.json)
+            answer(options, console, match_document(answers, interrupted=interrupted))
         if stopper.signal_number is not None:
             return EXIT_BY_SIGNAL + stopper.signal_number
     return EXIT_SOME_FAILED if any(photo.error for photo in photos) else EXIT_OK

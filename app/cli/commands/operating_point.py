@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from app.cli.people import People, ask_about, gallery_lines, open_people, service_threshold, show_page
+from app.cli.document import answer, answer_ending
+from app.cli.people import People, ask_about, gallery_lines, open_people, say_interrupted, service_threshold, show_page
 from app.cli.settings import open_logs, read_settings
 from app.core.config import Settings
 from app.core.files import why
@@ -34,7 +35,6 @@ from app.reports.operating_point_report import (
     operating_point_document,
     operating_point_lines,
 )
-from app.reports.run_json import hand_over
 from app.roster.folder import say_passed_over
 from app.runs.run import LoadFaces
 
@@ -56,14 +56,17 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
     with stopping_on_signals() as stopper:
         names = [name for _, name in labelled]
         asked = ask_about(settings, people, names, load_faces, stopper.event) if names else []
-    if stopper.signal_number is not None:
+    if stopper.signal_number is not None:  # rates of some of the photos would pass for those of all
+        sentence = say_interrupted(len(asked), len(names))
+        console.print(f"⚠️  {sentence}")
+        answer_ending(options, console, sentence, EXIT_BY_SIGNAL + stopper.signal_number)
         return EXIT_BY_SIGNAL + stopper.signal_number
     photos = [*((label, photo) for (label, _), photo in zip(labelled, asked, strict=True)), *unread]
     measured = _measure(settings, people, options, photos)  # with nothing to put in order when it is interrupted
     console.print("\n".join(operating_point_lines(measured, fitting_width(console))))
     show_page(console, settings, render_operating_point(measured), PAGE)
     if options.json:
-        hand_over(console, operating_point_document(measured), options.json)
+        answer(options, console, operating_point_document(measured))
     return EXIT_SOME_FAILED if any(photo.error for _, photo in photos) else EXIT_OK
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from app.cli.document import answer
 from app.cli.settings import open_logs, read_settings
 from app.core.config import Settings
 from app.core.files import why
@@ -21,7 +22,7 @@ from app.reports.console_progress import ConsoleProgress
 from app.reports.html_page import REPORT, write_report
 from app.reports.photo_review import Review, build_review
 from app.reports.plan_report import plan_document, plan_lines
-from app.reports.run_json import hand_over, run_document
+from app.reports.run_json import run_document
 from app.reports.run_summary import print_end
 from app.roster.folder import FolderRoster
 from app.runs.context import Observers
@@ -63,7 +64,7 @@ def carry_out(
             if result.outcomes and not isinstance(result.error, ImplausibleRun):  # what that run saw is not true
                 _write_page(console, review, settings.LOG_DIR, options)
             if options.json:
-                hand_over(console, run_document(result, review, settings.FACE_MODEL, exit_code), options.json)
+                answer(options, console, run_document(result, review, settings.FACE_MODEL, exit_code))
     return exit_code, review.counts
 
 
@@ -114,7 +115,7 @@ def _show_plan(console: Console, result: RunResult, options: argparse.Namespace)
     lines = plan_lines(result.plan, result.rules, fitting_width(console), migrating=options.migrate)
     console.print("\n".join(lines))
     if options.json:
-        hand_over(console, plan_document(result.plan), options.json)
+        answer(options, console, plan_document(result.plan))
     if result.error is not None:
         complain(console, result.error)
 

@@ -63,6 +63,8 @@ def publish(
 
     Raises OSError, and NotWritable when another export of this file does not end.
     """
+    with _partial(target):  # where nobody can write, the lock would be waited for in vain
+        pass
     lock = FileLock(target.with_name(f".{target.name}.lock"), mode=OWNER_ONLY_FILE, timeout=wait_s)
     try:
         with lock:

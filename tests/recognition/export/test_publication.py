@@ -48,6 +48,11 @@ def test_the_manifest_leads_to_the_data(tmp_path: Path) -> None:
     assert read_whole(tmp_path / "g.npy") == [f"P{number}" for number in range(7)]
 
 
+def test_a_folder_that_nobody_can_write_to_is_no_other_export_to_wait_for() -> None:
+    with pytest.raises(OSError, match="proc"):
+        put(Path("/proc/g.npy"), b"x")
+
+
 def test_the_same_gallery_changes_no_file(tmp_path: Path) -> None:
     target = tmp_path / "g.npz"
     first = export(target, make_contents(7))
