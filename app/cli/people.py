@@ -17,7 +17,7 @@ from app.core.database import Database
 from app.core.files import why, write_private
 from app.core.spanish import inflect, say_some
 from app.core.text import printable, printable_lines
-from app.errors import EmptyGallery
+from app.errors import EmptyGallery, RunError
 from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
 from app.gallery.embeddings_table import find_table
@@ -59,12 +59,32 @@ class People:
         found = self.gallery.provenance.pictures(list(place_of))
         return {place_of[row_id]: picture for row_id, picture in found.items()}
 
-    def fetch_pictures(self, settings: Settings, crew_ids: Collection[str], stop: threading.Event) -> dict[str, bytes]:
-        """Fetch the faces of these members for a page, by crew id. Raises RunError."""
-        seen = self.gallery.photo_records.illustrations(crew_ids)
-        sha256s = dict(zip(self.templates.crew_ids, self.templates.sha256s, strict=True))
-        members = [self.members[crew_id] for crew_id in sorted(crew_ids)]
-        return fetch_faces(settings, members, sha256s, seen, stop) if members else {}
+    def fetch_pictures(
+        self, settings: Settings, crew_ids: Collection[str], console: Console, stop: threading.Event
+    ) -> dict[str, bytes]:
+        """Fetch the faces of these members for a page, by crew id, and print how many could not be had. That undoes no
+        answer, whatever the reason."""
+        if not crew_ids or stop.is_set():
+            return {}
+        console.print(f"Descargando {inflect(len(crew_ids), '# foto[s]')} para la página…")
+        try:
+            seen = self.gallery.photo_records.illustrations(crew_ids)
+            sha256s = dict(zip(self.templates.crew_ids, self.templates.sha256s, strict=True))
+            members = [self.members[crew_id] for crew_id in sorted(crew_ids)]
+            fetched = fetch_faces(settings, members, sha256s, seen, stop)
+        except RunError as error:
+            console.print(printable_lines(f"⚠️  La página sale sin imágenes: {error}"))
+            return {}
+        if fetched.missing:
+            console.print(f"⚠️  {_say_missing(fetched.missing, len(crew_ids))}")
+        return fetched.pictures
+
+
+def _say_missing(missing: int, wanted: int) -> str:
+    if missing == wanted > 1:
+        return f"No se pudo descargar ninguna de las {wanted} fotos: salen sin imagen"
+    of_all = inflect(wanted, "# foto[s]")
+    return inflect(missing, f"No se [pudo|pudieron] descargar # de {of_all}: sale[n] sin imagen")
 
 
 def open_people(options: argparse.Namespace, settings: Settings) -> People:

@@ -221,6 +221,45 @@ def test_a_photo_that_changed_since_is_not_shown_for_the_enrolled_one(
     assert page.count("sin imagen") == 1
 
 
+def test_a_silent_photo_server_takes_pictures_from_the_page_and_nothing_else(
+    enrolled: World, probes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = enrolled.run("--match", str(probes / "ana.jpg"))
+    assert "Descargando 2 fotos para la página…" in usual.stdout
+    del enrolled.web.photos["1/a.jpg"]
+    result = enrolled.run("--match", str(probes / "ana.jpg"))
+    assert "No se pudo descargar 1 de 2 fotos: sale sin imagen" in result.stdout
+    monkeypatch.setattr("app.pipeline.face_pictures.LONGEST_S", 0.0)
+    monkeypatch.setenv("IMAGE_BASE_URL", f"{enrolled.web.base_url}/slow")
+    monkeypatch.setenv("DOWNLOAD_THREADS", "1")
+    result = enrolled.run("--match", str(probes / "ana.jpg"))
+    assert "No se pudo descargar ninguna de las 2 fotos: salen sin imagen" in result.stdout
+    assert len([path for path in enrolled.web.requests if path.startswith("/slow")]) <= 1
+    assert (result.exit_code, result.document) == (0, usual.document)
+    monkeypatch.setenv("IMAGE_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "socks9://x")  # a RunError of the server's, after the answer
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("NO_PROXY", "")
+    result = enrolled.run("--match", str(probes / "ana.jpg"))
+    assert "La página sale sin imágenes" in result.stdout
+    assert (result.exit_code, result.document) == (0, usual.document)
+
+
+def test_a_document_is_there_before_the_pictures_and_stays(
+    enrolled: World, probes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In place of a second Ctrl+C while pictures are fetched.
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.cli.people.fetch_faces", interrupt)
+    enrolled.hire("3", "copia.jpg", enrolled.web.photos["1/a.jpg"])
+    enrolled.run()
+    for words, key in ((["--match", str(probes / "ana.jpg")], "faces"), (["--audit"], "findings")):
+        result = enrolled.run(*words)
+        assert (result.exit_code, bool(result.document[key])) == (130, True)
+
+
 def test_the_enrolled_photo_itself_is_at_distance_zero(enrolled: World, tmp_path: Path) -> None:
     photo = tmp_path / "misma.jpg"
     photo.write_bytes(enrolled.web.photos["1/a.jpg"])

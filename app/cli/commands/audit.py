@@ -39,12 +39,12 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     audit = auditing.audit()
     report = AuditReport(audit, crew_ids, [*map(people.name_of, crew_ids)])
     console.print("\n".join(audit_lines(report, fitting_width(console))))
+    if options.json:
+        answer(options, console, audit_document(report))
     shown = set() if options.no_thumbnails else {crew_ids[place] for place in places_to_show(audit)}
     with stopping_on_signals() as stopper:
-        pictures = people.fetch_pictures(settings, shown, stopper.event)
+        pictures = people.fetch_pictures(settings, shown, console, stopper.event)
         show_page(console, settings, render_faces(audit_page(report, pictures)), PAGE)
-        if options.json:
-            answer(options, console, audit_document(report))
         if stopper.signal_number is not None:
             return EXIT_BY_SIGNAL + stopper.signal_number
     return EXIT_SOME_FAILED if audit.findings else EXIT_OK

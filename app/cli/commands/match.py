@@ -48,11 +48,11 @@ def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | N
         photos.extend(found.failed)
         answers = _answer(settings, people, photos)
         console.print("\n".join(match_lines(answers, fitting_width(console))))
-        shown = set() if options.no_thumbnails else {answers.crew_ids[each.place] for each in _candidates(answers)}
-        pictures = people.fetch_pictures(settings, shown, stopper.event)
-        show_page(console, settings, render_faces(match_page(answers, pictures)), PAGE)
         if options.json:
             answer(options, console, match_document(answers, interrupted=interrupted))
+        shown = set() if options.no_thumbnails else {answers.crew_ids[each.place] for each in _candidates(answers)}
+        pictures = people.fetch_pictures(settings, shown, console, stopper.event)
+        show_page(console, settings, render_faces(match_page(answers, pictures)), PAGE)
         if stopper.signal_number is not None:
             return EXIT_BY_SIGNAL + stopper.signal_number
     return EXIT_SOME_FAILED if any(photo.error for photo in photos) else EXIT_OK
