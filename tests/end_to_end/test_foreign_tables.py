@@ -133,7 +133,7 @@ def test_the_questions_refuse_what_the_run_refuses_where_it_cannot_be_said_who_i
     photo.write_bytes(b"x")
     for words in (["--match", str(photo)], ["--audit"], ["--operating-point"], ["--export", str(photo) + ".npy"]):
         result = world.run(*words)
-        assert (result.exit_code, result.document) == (3, {})
+        assert (result.exit_code, result.document) == (3, {"error": said, "exit_code": 3})
         assert " ".join(said.split()) in " ".join(result.stdout.split())
         assert "Ejecute primero" not in result.stdout
 
