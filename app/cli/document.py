@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from app.core.text import as_utf8
 from app.reports.document import hand_over
 
 
-def answer(options: argparse.Namespace, console: Console, document: Any) -> None:
+def answer(options: argparse.Namespace, console: Console, document: Mapping[str, Any]) -> None:
     """Write the document, or print why it could not be written. What ends the command later writes no other."""
     target, options.json = options.json, None
     hand_over(console, document, target)

@@ -59,6 +59,10 @@ class Audit:
     def pairs(self) -> int:
         return self.members * (self.members - 1) // 2
 
+    def finding_of(self, places: tuple[int, int]) -> Finding | None:
+        """Return the finding that both members are part of, if there is one."""
+        return next((each for each in self.findings if set(places) <= set(each.places)), None)
+
     def duplicates(self) -> Iterator[tuple[int, int]]:
         """Yield pairs of members who have the same photo: to the statistics they are one person."""
         same = (each.places for each in self.findings if each.kind != NEAR)

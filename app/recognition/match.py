@@ -72,7 +72,7 @@ def confidence_of(distance: float) -> float:
 
 
 def accepted_distance(threshold: float, least_confidence: float) -> float:
-    """Return the largest distance that a service accepts which goes by both."""
+    """Return the largest distance that a service accepts if it goes by a threshold and by a least confidence."""
     most = last_distance(2 * (1 - least_confidence) + STEP)  # a step more: no doubling may lose the distance itself
     while confidence_of(most) < least_confidence:
         most = round(most - STEP, DECIMALS)

@@ -26,7 +26,7 @@ def _escaped(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-def hand_over(console: Console, document: Any, target: str) -> None:
+def hand_over(console: Console, document: Mapping[str, Any], target: str) -> None:
     """Write the document of `--json`, or print why it could not be written."""
     try:
         write_document(document, target)
@@ -34,7 +34,7 @@ def hand_over(console: Console, document: Any, target: str) -> None:
         warn_unwritten(console, target, error)
 
 
-def write_document(document: Any, target: str) -> None:
+def write_document(document: Mapping[str, Any], target: str) -> None:
     """Write to stdout (`-`), or to a file, complete or not at all. A new file is its owner's alone, an old one keeps
     its mode. A value of the document may be an iterator, whose items are written one by one. Raises OSError."""
     pieces = _pieces(document)

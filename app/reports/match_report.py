@@ -97,8 +97,8 @@ def _who(answers: Answers, candidate: Candidate) -> str:
 
 
 def say_strangers(match: Match, strangers: Strangers) -> str:
-    """Return how many strangers would find a member as near: «1 de 400», «menos de 1 de 1000», and where they are many
-    or few were asked «3 de 6»: that 1 of 2 is much surer if it is 500 of 1000."""
+    """Return how many strangers would find a member as near: «1 de 400», «menos de 1 de 1000». A share of more than one
+    in RARE is given as it was counted, «3 de 6», so that people see how many were asked."""
     asked, near = len(strangers.distances), match.as_near
     if not asked:
         return ""

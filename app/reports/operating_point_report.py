@@ -199,7 +199,8 @@ def say_taken(fpir: Figure, people: int) -> str:
 
 
 def _count_strangers(fpir: Figure) -> tuple[int, str]:
-    """Return how many of PER strangers, the last number of the words for it."""
+    """Return how many of PER strangers are taken for somebody, in words, after the last number in these words: it
+    decides between singular and plural."""
     low, high = (round(PER * rate) for rate in (fpir.low, fpir.high))
     if fpir.value is None:
         bound = math.ceil(PER * fpir.high)

@@ -52,10 +52,7 @@ class FolderRoster:
         try:
             return list_folder(self._folder)
         except OSError as error:
-            raise SettingsError(
-                f"No se puede leer la carpeta {self._folder}: {why(error)}",
-                "Revise --photos, los permisos de esa carpeta y, si es de red, que esté conectada.",
-            ) from error
+            raise unreadable(self._folder, error, "--photos") from error
 
     def _entry(self, folder: Path) -> CrewMember | Failed:
         try:
@@ -78,6 +75,12 @@ class FolderRoster:
 def say_passed_over(names: Sequence[str]) -> str:
     """Return how many files and folders the roster passed over, and the first of them."""
     return f"{inflect(len(names), PASSED_OVER)}: {say_some(names, SHOWN_FILES)}"
+
+
+def unreadable(folder: Path, error: OSError, option: str) -> SettingsError:
+    """Return the error about a folder that was given with an option and cannot be read."""
+    advice = f"Revise {option}, los permisos de esa carpeta y, si es de red, que esté conectada."
+    return SettingsError(f"No se puede leer la carpeta {folder}: {why(error)}", advice)
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -17,7 +17,6 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 from app.core.config import PROJECT_DIR, Settings
-from app.gallery.embeddings_table import find_table
 from app.gallery.tables import ATTEMPTS, CONTRACTS, PHOTOS, RUNS, VECTORS, VERSIONS
 from app.pipeline.thread_pipeline import PipelineOptions
 from app.runs.result_writer import AT_ONCE
@@ -211,9 +210,6 @@ class Scene:
         return PipelineOptions.of(self.home.settings).in_flight + AT_ONCE
 
     def one_active_row_each(self) -> None:
-        """Check it, unless the run ended before it made the table."""
-        if find_table(self.home.database) is None:
-            return
         assert run_sql(self.home.database, ONE_EACH) == []
 
     def nothing_is_left_lying(self) -> None:

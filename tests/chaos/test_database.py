@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import EXIT_NOT_AVAILABLE
+from app.gallery.embeddings_table import find_table
 from tests.chaos.conftest import OpenScene
 from tests.chaos.scene import Ended, Scene
 from tests.conftest import Figure, OpenDatabase
@@ -66,7 +67,8 @@ def next_day(scene: Scene, number: int, fresh_every: int = 4) -> None:
 
 
 def the_next_run_makes_up_for_it(scene: Scene) -> None:
-    scene.one_active_row_each()
+    if find_table(scene.home.database) is not None:  # else the disturbed run ended before it made one
+        scene.one_active_row_each()
     second = scene.run()
     assert second.exit_code in (0, 1), second.printed
     scene.galleries_are_equal()

@@ -34,9 +34,12 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     console.print("\n".join(gallery_lines(people.templates, settings)))
     crew_ids = people.templates.crew_ids
     auditing = Auditing(people, service_threshold(settings))  # minutes for a large gallery; Ctrl+C ends it at once
-    if options.accept:
-        console.print(printable(auditing.accept(options.accept)))
     audit = auditing.audit()
+    if options.accept:
+        places = auditing.places_of(options.accept)
+        is_new = auditing.accept(places, audit)
+        audit = auditing.audit() if is_new else audit
+        console.print(printable(_say_accepted(options.accept, audit.finding_of(places), is_new=is_new)))
     report = AuditReport(audit, crew_ids, [*map(people.name_of, crew_ids)])
     console.print("\n".join(audit_lines(report, fitting_width(console))))
     if options.json:
@@ -64,30 +67,7 @@ class Auditing:
         sha256s, pictures = people.templates.sha256s, people.read_pictures
         return audit_gallery(self._gallery, self._scan, sha256s, self._threshold, pictures, accepted)
 
-    def accept(self, crew_ids: Sequence[str]) -> str:
-        """Accept two members, and return what that did. Raises MemberNotProcessable for two who are no finding: a
-        mistyped id would hide what comes later. Raises DatabaseUnavailable."""
-        places = self._places_of(crew_ids)
-        if tuple(sorted(places)) in self._accepted():
-            return f"{crew_ids[0]} y {crew_ids[1]} ya estaban anotados"
-        if self._group_of(places) is None:
-            raise MemberNotProcessable(
-                f"{printable(crew_ids[0])} y {printable(crew_ids[1])} no son ningún hallazgo: no se anotó nada",
-                "Revise los identificadores de --accept.",
-            )
-        accept(self._people.gallery.database, self._people.templates, places, utc_now())
-        group, noted = self._group_of(places), f"✅ Anotado: {crew_ids[0]} y {crew_ids[1]} están bien así"
-        if group is None:
-            return noted
-        return f"{noted}. Las {len(group.places)} personas de su grupo siguen hasta aceptar todas sus parejas"
-
-    def _group_of(self, places: tuple[int, int]) -> Finding | None:
-        return next((each for each in self.audit().findings if set(places) <= set(each.places)), None)
-
-    def _accepted(self) -> set[tuple[int, int]]:
-        return set(read_accepted(self._people.gallery.database, self._people.templates))
-
-    def _places_of(self, crew_ids: Sequence[str]) -> tuple[int, int]:
+    def places_of(self, crew_ids: Sequence[str]) -> tuple[int, int]:
         """Return the places of two members. Raises MemberNotProcessable unless both have a vector, or if they are
         one."""
         known = self._people.templates.crew_ids
@@ -98,3 +78,29 @@ class Auditing:
         if crew_ids[0] == crew_ids[1]:
             raise MemberNotProcessable("--accept necesita dos personas distintas", "Revise los identificadores.")
         return known.index(crew_ids[0]), known.index(crew_ids[1])
+
+    def accept(self, places: tuple[int, int], audit: Audit) -> bool:
+        """Accept two members whom the audit found; return False if they were accepted before. Raises
+        MemberNotProcessable for two who are no finding, because a mistyped id would hide what comes later, and
+        DatabaseUnavailable."""
+        if tuple(sorted(places)) in self._accepted():
+            return False
+        if audit.finding_of(places) is None:
+            one, other = (printable(self._people.templates.crew_ids[place]) for place in places)
+            raise MemberNotProcessable(
+                f"{one} y {other} no son ningún hallazgo: no se anotó nada", "Revise los identificadores de --accept."
+            )
+        accept(self._people.gallery.database, self._people.templates, places, utc_now())
+        return True
+
+    def _accepted(self) -> set[tuple[int, int]]:
+        return set(read_accepted(self._people.gallery.database, self._people.templates))
+
+
+def _say_accepted(crew_ids: Sequence[str], group: Finding | None, *, is_new: bool) -> str:
+    """Return what --accept did. `group`: the finding that the two are still part of."""
+    one, other = crew_ids
+    if not is_new:
+        return f"{one} y {other} ya estaban anotados"
+    rest = f". Las {len(group.places)} personas de su grupo siguen hasta aceptar todas sus parejas" if group else ""
+    return f"✅ Anotado: {one} y {other} están bien así{rest}"

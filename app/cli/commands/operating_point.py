@@ -13,7 +13,6 @@ from app.cli.document import answer, answer_ending
 from app.cli.people import People, ask_about, gallery_lines, open_people, say_interrupted, service_threshold, show_page
 from app.cli.settings import open_logs, read_settings
 from app.core.config import Settings
-from app.core.files import why
 from app.core.signals import stopping_on_signals
 from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, EmptyGallery, SettingsError
@@ -35,7 +34,7 @@ from app.reports.operating_point_report import (
     operating_point_document,
     operating_point_lines,
 )
-from app.roster.folder import say_passed_over
+from app.roster.folder import say_passed_over, unreadable
 from app.runs.run import LoadFaces
 
 PAGE = "operating_point.html"
@@ -43,7 +42,6 @@ USUAL_WISH = 0.01
 ROWS = tuple(round(0.20 + 0.05 * step, 2) for step in range(7))  # thresholds that are always shown
 FEWEST = 2
 ADVICE = "Indique en --probes una carpeta con DIR/<crew_id>/<foto>."
-READABLE = "Revise --probes, los permisos de esa carpeta y, si es de red, que esté conectada."
 
 
 def run(options: argparse.Namespace, console: Console, load_faces: LoadFaces | None) -> int:
@@ -78,7 +76,7 @@ def _list_probes(console: Console, folder: Path) -> tuple[list[tuple[str, str]],
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SettingsError(f"No existe la carpeta {folder}", ADVICE) from error
     except OSError as error:
-        raise SettingsError(f"No se puede leer la carpeta {folder}: {why(error)}", READABLE) from error
+        raise unreadable(folder, error, "--probes") from error
     passed_over += [name for photos in found.values() for name in photos.passed_over]
     if passed_over:
         console.print(printable(say_passed_over(passed_over)))
