@@ -372,5 +372,11 @@ class Stuck(RunError):
         )
 
 
+class ClusterUnavailable(RunError): ...
+
+
+class WorkersLost(RunError): ...
+
+
 class Interrupted(RunError):
     exit_code = EXIT_INTERRUPTED

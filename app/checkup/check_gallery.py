@@ -12,13 +12,13 @@ from app.core.clock import utc_now
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.spanish import say_ago
-from app.core.vectors import cosine_distance
+from app.core.vectors import SAME_VECTOR, cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
 from app.faces.embedder import describe_spec
 from app.faces.weights import open_weights
 from app.gallery.embeddings_table import find_table
 from app.gallery.gallery import Gallery, open_for_reading
-from app.gallery.golden_vector import TOLERANCE, Vector
+from app.gallery.golden_vector import Vector
 from app.gallery.provenance import known_spec
 from app.gallery.run_history import PastRun, RunHistory
 from app.pipeline.face_extractor import FaceExtractor
@@ -79,10 +79,10 @@ def judge_golden(vector: Vector, recorded: Vector | None) -> Finding:
     if recorded is None:
         return MODEL.ok("golden", "se calcula; la próxima ejecución lo anota para comparar")
     moved = cosine_distance(vector, recorded)
-    if moved <= TOLERANCE:
-        text = f"sale el mismo vector (se movió {abs(moved):.6f}; límite {TOLERANCE:g})"
+    if moved <= SAME_VECTOR:
+        text = f"sale el mismo vector (se movió {abs(moved):.6f}; límite {SAME_VECTOR:g})"
         return MODEL.ok("golden", text.replace(".", ","))
-    text = f"los vectores ya no son los de antes: el del rostro de control se movió {moved:.4f} (límite {TOLERANCE:g})"
+    text = f"los vectores ya no son los de antes: el del rostro de control se movió {moved:.4f} (límite {SAME_VECTOR:g})"
     advice = (
         "Vuelva a las versiones anteriores de los paquetes (pip) o del programa. Si el cambio es querido: --all "
         "--force, que regenera a todos."

@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select, update
 
 from app.core.database import Database
-from app.core.vectors import cosine_distance
+from app.core.vectors import SAME_VECTOR, cosine_distance
 from app.errors import VectorsChanged
 from app.gallery.reading import read_rows
 from app.gallery.tables import CONTRACTS, VECTORS
 from app.records import DIGEST_DIGITS, EmbeddingSpec
 
 log = logging.getLogger(__name__)
-
-# Cosine distance. Processors and ONNX Runtime's kernels differ by less than 1e-5; two photos of one person by 0.03 and
-# more.
-TOLERANCE = 1e-3
 
 Vector = NDArray[np.float32]
 
@@ -50,7 +46,7 @@ class GoldenVector:
             self._database.transaction(lambda connection: self._record(connection, vector))
         elif not renew:
             _refuse_moved(vector, recorded)
-        elif cosine_distance(vector, recorded) > TOLERANCE:
+        elif cosine_distance(vector, recorded) > SAME_VECTOR:
             log.warning("Rostro de control renovado: se movió %.4f", cosine_distance(vector, recorded))
             self._database.transaction(lambda connection: self._retire(connection, vector, now))
 
@@ -77,10 +73,10 @@ class GoldenVector:
 
 def _refuse_moved(vector: Vector, recorded: Vector) -> None:
     moved = cosine_distance(vector, recorded)
-    if moved > TOLERANCE:
+    if moved > SAME_VECTOR:
         raise VectorsChanged(
             f"Los vectores que calcula esta instalación ya no son los de antes: el del rostro de control se movió "
-            f"{moved:.4f} (límite {TOLERANCE:g}). No se escribe nada",
+            f"{moved:.4f} (límite {SAME_VECTOR:g}). No se escribe nada",
             "Vuelva a las versiones anteriores de los paquetes (pip) o del programa. Si el cambio es querido: "
             "--force, que regenera a todos.",
         )

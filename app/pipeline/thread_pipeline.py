@@ -86,8 +86,9 @@ class Pipeline:
         self._ready: queue.SimpleQueue[WorkItem | Batch | RunError] = queue.SimpleQueue()
         self._under_way: dict[WorkItem, None] = {}  # a set that keeps its order
 
-    def run(self, decisions: Iterable[Decision]) -> Iterator[list[Processed]]:
-        """Yield one result for each member, in the order in which they finish; those of a batch together.
+    def run(self, decisions: Iterable[Decision | None]) -> Iterator[list[Processed]]:
+        """Yield one result for each member, in the order in which they finish; those of a batch together. None among
+        the decisions says that nobody waits at the moment.
 
         A RunError is raised after the results of all members, most of which are then `interrupted`.
         """
@@ -106,19 +107,20 @@ class Pipeline:
             workers.join(self._options.leave_s)  # `leave` takes care of threads that still hang
         for item in self._under_way:  # with the picture: another member may have it, too
             yield [Processed(item.decision, Skipped(item.decision.member, SKIPPED_INTERRUPTED, analysis=item.analysis))]
-        for decision in waiting:
+        for decision in filter(None, waiting):
             yield [Processed(decision, Skipped(decision.member, SKIPPED_INTERRUPTED))]
         if trouble is not None:
             raise trouble
 
     def _work_off(
-        self, waiting: Iterator[Decision], downloads: DownloadPool, workers: WorkerPool
+        self, waiting: Iterator[Decision | None], downloads: DownloadPool, workers: WorkerPool
     ) -> Iterator[list[Processed]]:
         batch: Batch = []
         while not self._stop.is_set():
             yield from self._give_up_hanging(downloads, workers)
             ahead = len(self._under_way) - downloads.make_room()
-            for decision in itertools.islice(waiting, max(0, self._options.in_flight - ahead)):
+            room = itertools.islice(waiting, max(0, self._options.in_flight - ahead))
+            for decision in itertools.takewhile(lambda each: each is not None, room):
                 self._start(WorkItem(decision), downloads, workers)
             if not self._under_way:
                 return

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from app.core.database import Database
+from app.core.vectors import SAME_VECTOR
 from app.errors import VectorsChanged
-from app.gallery.golden_vector import TOLERANCE, GoldenVector
+from app.gallery.golden_vector import GoldenVector
 from app.gallery.provenance import Provenance
 from app.gallery.tables import open_own_tables
 from app.records import EmbeddingSpec
@@ -60,7 +61,7 @@ def test_the_first_vector_is_recorded_number_by_number(golden: GoldenVector) -> 
 def test_what_a_processor_makes_of_it_changes_nothing(golden: GoldenVector, renew: bool) -> None:
     vector = np.random.default_rng(6).normal(size=512).astype(np.float32)
     golden.confirm(vector, NOW)
-    golden.confirm(turned(vector, TOLERANCE * 0.9), NOW, renew=renew)
+    golden.confirm(turned(vector, SAME_VECTOR * 0.9), NOW, renew=renew)
     assert np.array_equal(np.asarray(golden.recorded()), vector)
 
 

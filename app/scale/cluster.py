@@ -1,0 +1,137 @@
+"""The connection to Ray: to a cluster that runs, or to one of its own on this machine, which ends with the run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from app.core.config import Settings
+from app.core.redaction import redacted
+from app.errors import ClusterUnavailable, MissingDependency
+
+OWN = "local"  # Ray's word for a cluster of its own: without an address it would join any that runs on the machine
+STORE_BYTES = 100_000_000  # of our own cluster: no photo passes through the store of objects
+CONNECT_S = 5.0  # for the port to answer; Ray itself would wait for half a minute
+INSTALL = "pip install -r requirements-ray.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of the cluster: Ray's id, a name that people know, its cores and graphics cards."""
+
+    node_id: str
+    name: str
+    cpus: int
+    gpus: float
+
+
+def import_ray() -> ModuleType:
+    """Import Ray, without its reports home. Raises MissingDependency."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else each worker warns of a coming default
+    try:
+        import ray  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        if error.name != "ray":
+            raise MissingDependency.of(error) from error
+        raise MissingDependency(
+            f"--engine ray necesita el paquete ray. Ejecute: {INSTALL}",
+            f"En la carpeta del programa: venv/bin/python -m {INSTALL}",
+        ) from error
+    return ray  # type: ignore[no-any-return, unused-ignore]
+
+
+@contextmanager
+def connected(ray: ModuleType, address: str | None, cores: int) -> Iterator[None]:
+    """Connect to the cluster at `address` (host:port), or start one with so many cores. Raises ClusterUnavailable."""
+    if address is not None:
+        _knock(address)
+    with _own_signals(), _without_settings():
+        own: dict[str, Any] = {"num_cpus": cores, "object_store_memory": STORE_BYTES} if address is None else {}
+        try:
+            ray.init(
+                address or OWN,
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                **own,
+            )
+        except Exception as error:  # Ray raises a dozen kinds, for another version as for a port that is not its own
+            ray.shutdown()
+            raise ClusterUnavailable(*_refusal(address, error)) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except OSError as error:
+        raise ClusterUnavailable(
+            f"No hay ningún clúster de Ray en {address} ({error.strerror or 'no responde'})",
+            "Compruebe la dirección (la que mostró `ray start --head`) y que este equipo llegue a ella. Sin "
+            "--ray-address se usa solo este equipo.",
+        ) from error
+
+
+def _refusal(address: str | None, error: Exception) -> tuple[str, str]:
+    said = redacted(" ".join(str(error).split()))[:300]
+    if address is None:
+        return f"Ray no se puso en marcha en este equipo: {said}", "Repita sin --engine ray: el resultado es el mismo."
+    return (
+        f"No se pudo entrar en el clúster de Ray de {address}: {said}",
+        "Ejecute el programa en un nodo del clúster, con las mismas versiones de Python y de ray que los demás.",
+    )
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep our handlers of signals: Ray puts its own in their place, which end the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _without_settings() -> Iterator[None]:
+    """Hide our settings from the processes that Ray starts: they would inherit the database's password."""
+    hidden = {name: os.environ.pop(name) for name in Settings.model_fields if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def living_nodes(ray: ModuleType) -> list[Node]:
+    """Return the nodes that are alive now."""
+    found = []
+    for node in ray.nodes():
+        if node["Alive"]:
+            resources = node["Resources"]
+            host, address = node["NodeManagerHostname"], node["NodeManagerAddress"]
+            name = f"{host} ({address})" if host != address else host
+            found.append(Node(node["NodeID"], name, int(resources.get("CPU", 0)), float(resources.get("GPU", 0))))
+    return found
+
+
+def discard(ray: ModuleType, actor: Any) -> None:
+    """Kill an actor that may be dead already."""
+    with suppress(ray.exceptions.RayError, ValueError):
+        ray.kill(actor, no_restart=True)

@@ -1,0 +1,258 @@
+"""The workers of a run: hired on the cluster's nodes, refused where they compute something else, replaced when lost."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import pickle
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from app.core.config import MAX_WORKER_THREADS
+from app.core.spanish import inflect
+from app.errors import Defect, RunError, WorkersLost
+from app.scale.cluster import Node, discard, living_nodes
+from app.scale.contract import Contract
+from app.scale.messages import Assignment, Delivery, Introduction
+from app.scale.setup import Setup
+from app.scale.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+START_S = 600.0  # for a worker to load its nets, and perhaps to download their weights
+SILENT_S = 60.0  # without an answer a worker is given up: it answers every second
+LOSSES = 4  # workers of one node in a row, without any outcome, after which it gets no other
+LOOK_EVERY_S = 2.0  # for nodes to hire on
+CALLS = 4  # of the driver that a worker answers at a time
+POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class StaffOptions:
+    """`worker_cpus`: cores of a worker at least, `worker_gpus`: graphics cards, also a part of one; `downloads`: the
+    photo server's total. The rest are limits on time."""
+
+    worker_cpus: int
+    worker_gpus: float
+    downloads: int
+    start_s: float = START_S
+    silent_s: float = SILENT_S
+
+
+@dataclass(eq=False, slots=True)
+class Worker:
+    """A hired worker. `downloads`: its share of the photo server; `call`: what it was asked and has not answered."""
+
+    name: str
+    node: Node
+    downloads: int
+    actor: Any
+    call: Any
+    called_at: float = field(default_factory=time.monotonic)
+    is_accepted: bool = False
+
+    def ask(self, call: Any) -> None:
+        """Remember what it was asked."""
+        self.call, self.called_at = call, time.monotonic()
+
+
+class Staff:
+    """Hires and watches the workers of one run. `ours` is the driver's contract; `tell` prints a line for the user."""
+
+    def __init__(
+        self, ray: ModuleType, setup: Setup, options: StaffOptions, ours: Contract, tell: Callable[[str], None]
+    ) -> None:
+        self._ray = ray
+        self._setup = setup
+        self._options = options
+        self._ours = ours
+        self._tell = tell
+        self._workers: list[Worker] = []
+        self._lost: list[Worker] = []
+        self._losses: Counter[str] = Counter()  # by node, since its last outcome
+        self._closed_nodes: set[str] = set()
+        self._trouble: RunError | None = None
+        self._numbers = itertools.count(1)
+        self._looked_at = 0.0
+        self._told = ""
+        nodes = living_nodes(ray)
+        places = min(sum(map(self._places, nodes)), options.downloads)
+        each, more = divmod(options.downloads, max(1, places))
+        self._shares = [each + (number < more) for number in range(places)]  # of downloads, of workers yet to be hired
+
+    def wait_for_first(self, stop: threading.Event) -> None:
+        """Hire, and wait until a worker is accepted or `stop` is set. Raises RunError if none can be."""
+        while not (stop.is_set() or self.accepted()):
+            self.renew()
+            for _ in self.answers():
+                pass
+
+    def accepted(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.is_accepted]
+
+    @property
+    def nodes(self) -> set[str]:
+        """The names of the nodes at work."""
+        return {worker.node.node_id for worker in self.accepted()}
+
+    def renew(self) -> None:
+        """Hire where there is a place and downloads are left. Raises the RunError that left nobody to work."""
+        if self._shares and (not self._workers or time.monotonic() - self._looked_at > LOOK_EVERY_S):
+            self._looked_at = time.monotonic()
+            for node in living_nodes(self._ray):
+                taken = sum(worker.node.node_id == node.node_id for worker in self._workers)
+                for _ in range(min(self._places(node) - taken, len(self._shares))):
+                    self._hire(node)
+        if not self._workers:
+            raise self._trouble or WorkersLost(
+                "En el clúster de Ray no queda ningún nodo que pueda procesar fotos",
+                "Compruebe con `ray status` que haya nodos con procesadores (y, con WORKER_GPUS, tarjetas) libres, y "
+                "vuelva a ejecutar: continuará donde quedó.",
+            )
+
+    def _places(self, node: Node) -> int:
+        if node.cpus == 0 or node.node_id in self._closed_nodes:
+            return 0
+        places = max(1, node.cpus // self._options.worker_cpus)
+        return min(places, int(node.gpus / self._options.worker_gpus)) if self._options.worker_gpus else places
+
+    def _hire(self, node: Node) -> None:
+        ray, options = self._ray, self._options
+        cpus = min(MAX_WORKER_THREADS, node.cpus // max(1, node.cpus // options.worker_cpus))
+        downloads = self._shares.pop(0)
+        # Never restarted by Ray, which would do members again unseen: a lost worker is replaced here.
+        actor_class = ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=CALLS)(Supervisor)
+        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+        placed = actor_class.options(num_cpus=cpus, num_gpus=options.worker_gpus, scheduling_strategy=there)
+        setup = ray.cloudpickle.dumps(self._setup.of_worker(downloads, cpus))
+        actor = placed.remote(setup)  # never in runtime_env, which Ray writes into a log
+        worker = Worker(f"{node.name} #{next(self._numbers)}", node, downloads, actor, actor.introduce.remote())
+        self._workers.append(worker)
+
+    def hand(self, worker: Worker, members: list[Assignment]) -> None:
+        """Give members to an idle worker, and ask what has become of all it has."""
+        worker.ask(worker.actor.exchange.remote(members))
+
+    def answers(self) -> Iterator[tuple[Worker, Delivery]]:
+        """Wait a moment, and yield what accepted workers have sent. Who does not answer is lost."""
+        ray = self._ray
+        calls = {worker.call: worker for worker in self._workers if worker.call is not None}
+        ready, silent = ray.wait(list(calls), num_returns=1, timeout=POLL_S) if calls else ([], [])
+        if not calls:
+            time.sleep(POLL_S)
+        elif ready:
+            more, silent = ray.wait(list(calls), num_returns=len(calls), timeout=0)
+            ready = more or ready
+        for call in ready:
+            worker = calls[call]
+            if worker.call is None:  # dismissed a moment ago, with its node
+                continue
+            answer = self._read(worker)
+            if isinstance(answer, Introduction):
+                self._meet(worker, answer)
+            elif answer is not None:
+                self._losses.pop(worker.node.node_id, None) if answer.ended else None
+                yield worker, answer
+                if answer.trouble is not None:
+                    self._dismiss_for(worker, answer.trouble)
+        for call in silent:
+            if calls[call].call is not None:
+                self._watch(calls[call])
+        self._tell_who_works()
+
+    def _read(self, worker: Worker) -> Introduction | Delivery | None:
+        call, worker.call = worker.call, None
+        try:
+            answer: Introduction | Delivery = self._ray.get(call)
+        except self._ray.exceptions.RayTaskError as error:  # raised by our code over there
+            raise Defect.of(error, str(error.cause)) from error
+        except self._ray.exceptions.RayError as error:  # the worker, its node, the way to it, or Ray's memory monitor
+            self._lose(worker, type(error).__name__)
+            return None
+        return answer
+
+    def _watch(self, worker: Worker) -> None:
+        limit_s = self._options.silent_s if worker.is_accepted else self._options.start_s
+        if time.monotonic() - worker.called_at > limit_s:
+            self._lose(worker, f"no responde desde hace {limit_s:g} segundos")
+
+    def _lose(self, worker: Worker, why: str) -> None:
+        log.warning("Se perdió el trabajador %s: %s", worker.name, why)
+        self._tell(f"⚠️  Se perdió un trabajador de {worker.node.name}; otros harán sus fotos")
+        self._losses[worker.node.node_id] += 1
+        if self._losses[worker.node.node_id] >= LOSSES:
+            self._closed_nodes.add(worker.node.node_id)
+        self._part_with(worker)
+
+    def _part_with(self, worker: Worker) -> None:
+        worker.call = None
+        discard(self._ray, worker.actor)
+        self._workers.remove(worker)
+        self._lost.append(worker)
+        self._shares.append(worker.downloads)
+
+    def _meet(self, worker: Worker, introduction: Introduction) -> None:
+        if introduction.contract is None:
+            self._dismiss_for(worker, introduction.trouble or b"")
+            return
+        contract: Contract = pickle.loads(introduction.contract)  # noqa: S301  # our worker's
+        differences = self._ours.differences(contract)
+        if differences:
+            self._refuse(
+                worker,
+                WorkersLost(
+                    f"El nodo {worker.node.name} calcula otros vectores que este equipo: {differences}",
+                    "Instale en todos los nodos los mismos paquetes y los mismos pesos, y vuelva a ejecutar.",
+                ),
+            )
+            return
+        worker.is_accepted = True
+
+    def _dismiss_for(self, worker: Worker, trouble: bytes) -> None:
+        error: RunError = pickle.loads(trouble)  # noqa: S301  # our worker's
+        self._refuse(worker, type(error)(f"Nodo {worker.node.name}: {error}"), error.advice)
+
+    def _refuse(self, worker: Worker, error: RunError, advice: str = "") -> None:
+        """Hire nobody on the worker's node any more; `error` ends the run if no other node is left."""
+        error.advice = advice or error.advice
+        self._trouble = error
+        self.close_node(worker.node, str(error))
+
+    def close_node(self, node: Node, why: str) -> None:
+        """Dismiss the node's workers and hire nobody there any more."""
+        log.error("El nodo %s no trabaja más en esta ejecución: %s", node.name, why)
+        self._tell(f"⚠️  {why}. Se sigue sin ese nodo")
+        self._closed_nodes.add(node.node_id)
+        for worker in [each for each in self._workers if each.node.node_id == node.node_id]:
+            self._part_with(worker)
+
+    def take_lost(self) -> list[Worker]:
+        """Return the workers who are gone since the last call."""
+        lost, self._lost = self._lost, []
+        return lost
+
+    def _tell_who_works(self) -> None:
+        workers = len(self.accepted())
+        line = f"🖥️  {inflect(len(self.nodes), '# nodo[s]')}, {inflect(workers, '# trabajador[es]')}"
+        if workers and line != self._told:
+            self._told = line
+            self._tell(line)
+
+    def stop(self) -> None:
+        """Ask all workers to end at once, and to say what they have seen."""
+        for worker in self.accepted():
+            worker.actor.stop.remote()
+
+    def leave(self, within_s: float) -> None:
+        """Let the workers end in good order, and end them."""
+        calls = [worker.actor.leave.remote() for worker in self.accepted()]
+        if calls:
+            self._ray.wait(calls, num_returns=len(calls), timeout=within_s)
+        for worker in self._workers:
+            discard(self._ray, worker.actor)
+        self._workers.clear()
