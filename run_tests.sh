@@ -66,6 +66,7 @@ fi
 prepare requirements.txt
 prepare requirements-demo.txt --no-deps
 prepare requirements-dev.txt
+prepare requirements-ray.txt
 prepare_mariadb
 prepare_browser
 

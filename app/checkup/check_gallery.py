@@ -82,7 +82,8 @@ def judge_golden(vector: Vector, recorded: Vector | None) -> Finding:
     if moved <= SAME_VECTOR:
         text = f"sale el mismo vector (se movió {abs(moved):.6f}; límite {SAME_VECTOR:g})"
         return MODEL.ok("golden", text.replace(".", ","))
-    text = f"los vectores ya no son los de antes: el del rostro de control se movió {moved:.4f} (límite {SAME_VECTOR:g})"
+    text = "los vectores ya no son los de antes: el del rostro de control se movió"
+    text = f"{text} {moved:.4f} (límite {SAME_VECTOR:g})"
     advice = (
         "Vuelva a las versiones anteriores de los paquetes (pip) o del programa. Si el cambio es querido: --all "
         "--force, que regenera a todos."

@@ -18,12 +18,13 @@ from app.core.text import as_utf8
 from app.errors import EXIT_NOT_STARTED
 
 MAX_MINUTES = 60 * 24 * 366
+ENGINES = (LOCAL, RAY) = ("local", "ray")
 QUESTIONS = ("--match", "--audit", "--operating-point")
 INSTEAD = ("--check", "--history", "--forget", "--print-schema", "--export", *QUESTIONS)
 WHO = ("--all", "--crew-id", "--retry-failed", "--migrate", "--demo")
 HOW = (
     *("--plan", "--force", "--refresh", "--purge-after", "--allow-mass-change", "--accept-low-quality"),
-    "--max-minutes",
+    *("--max-minutes", "--engine"),
 )
 # Contradictions: no option of the first tuple goes with any of the second.
 EXCLUDED = (
@@ -52,7 +53,7 @@ TRANSLATIONS = (
     (r"argument (\S+): not allowed with argument (\S+)", r"\1 no se puede usar junto con \2"),
     (r"argument (\S+): invalid choice: (\S+) \(choose from (.+)\)", r"\1: \2 no vale; solo \3"),
     (r"argument (\S+): (debe ser .+)", r"\1 \2"),
-    (r"argument (\S+): needs argument (\S+)", r"\1 solo se usa con \2"),
+    (r"argument (\S+): needs argument (.+)", r"\1 solo se usa con \2"),
     (r"argument (\S+): ignored explicit argument (.+)", r"\1 no lleva valor (sobra \2)"),
     (r"unrecognized arguments: (.+)", r"argumentos desconocidos: \1"),
 )
@@ -114,6 +115,13 @@ def _people(text: str) -> int:
     return int(text)
 
 
+def _server(text: str) -> str:
+    host, _, port = _given(text).rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        raise argparse.ArgumentTypeError("debe ser SERVIDOR:PUERTO, como 10.0.0.5:6379")
+    return text
+
+
 FLAG = {"action": "store_true"}
 EXCLUSIVE = "a quién procesar"  # at most one of this group
 # The options by group, as the help shows them: names and value, help, and the value's type or argparse's settings.
@@ -141,6 +149,8 @@ GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], 
         ),
         ("--accept-low-quality", "guarda también las fotos de calidad insuficiente, marcadas en face_photos", FLAG),
         ("--max-minutes N", "termina en orden a los N minutos; la ejecución siguiente continúa", _minutes),
+        ("--engine MOTOR", "local: en este equipo (por omisión); ray: en un clúster de Ray", {"choices": ENGINES}),
+        ("--ray-address HOST:PUERTO", "con --engine ray: un clúster en marcha; sin ella, uno propio aquí", _server),
     ),
     "con qué": (
         (
@@ -256,4 +266,6 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     for one, other in NEEDED.items():
         if one in given and other not in given:
             parser.error(f"argument {one}: needs argument {other}")
+    if options.ray_address is not None and options.engine != RAY:
+        parser.error("argument --ray-address: needs argument --engine ray")
     return options

@@ -218,6 +218,7 @@ class FaceSettings(SettingsGroup):
     MAX_SECOND_FACE: float = Field(default=0.4, gt=0, le=1, json_schema_extra=REJECTS)
     BATCH_SIZE: int = Field(default=0, ge=0, le=512)  # 0: what suits the processor
     WORKER_THREADS: int = Field(default_factory=_usable_cores, ge=1, le=MAX_WORKER_THREADS)
+    WORKER_GPUS: float = Field(default=0.0, ge=0, le=64)  # of each worker on a cluster; 0.5: two share one
     ONNX_PROVIDERS: str = "auto"
     DEEPFACE_HOME: Annotated[str, AfterValidator(_home)] = ""
     WEIGHTS_MIRROR: Address = Field(default="", repr=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Cosine distance within which two computations of one face are the same. Processors and ONNX Runtime's kernels differ by
-# less than 1e-5; two photos of one person by 0.03 and more.
+# Cosine distance within which two computations of one face are the same. Processors and ONNX Runtime's kernels differ
+# by less than 1e-5; two photos of one person by 0.03 and more.
 SAME_VECTOR = 1e-3
 
 

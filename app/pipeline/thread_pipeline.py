@@ -118,10 +118,7 @@ class Pipeline:
         batch: Batch = []
         while not self._stop.is_set():
             yield from self._give_up_hanging(downloads, workers)
-            ahead = len(self._under_way) - downloads.make_room()
-            room = itertools.islice(waiting, max(0, self._options.in_flight - ahead))
-            for decision in itertools.takewhile(lambda each: each is not None, room):
-                self._start(WorkItem(decision), downloads, workers)
+            self._begin_next(waiting, downloads, workers)
             if not self._under_way:
                 return
             ready = self._next_ready()
@@ -135,6 +132,13 @@ class Pipeline:
                 embed = partial(embed_batch, batch, self._stages.embed)
                 workers.hand(Task(embed, partial(self._hand_over, batch), batch))
                 batch = []
+
+    def _begin_next(self, waiting: Iterator[Decision | None], downloads: DownloadPool, workers: WorkerPool) -> None:
+        ahead = len(self._under_way) - downloads.make_room()
+        for decision in itertools.islice(waiting, max(0, self._options.in_flight - ahead)):
+            if decision is None:
+                return
+            self._start(WorkItem(decision), downloads, workers)
 
     def _start(self, item: WorkItem, downloads: DownloadPool, workers: WorkerPool) -> None:
         def fetch() -> None:

@@ -15,7 +15,7 @@ from app.faces.embedder import DIMENSIONS
 from app.records import DIGEST_DIGITS, EmbeddingSpec
 from app.roster.folder import FolderRoster
 
-NOT_IN_HISTORY = ("now", "folder", "thumbnails", "debug")
+NOT_IN_HISTORY = ("now", "folder", "thumbnails", "debug", "ray_address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Request:
 
     `compare` compares the content of all photos; `plan_only` writes nothing; `migrate` stages new vectors and switches
     to them at the end; `accept_low_quality` stores photos below the limits; `debug` keeps intermediate files while the
-    run lasts. `now` is the run's time, UTC.
+    run lasts; `ray` processes the photos on a Ray cluster, at `ray_address` (host:port) or one of its own. `now` is the
+    run's time, UTC.
     """
 
     crew_id: str | None = None
@@ -39,6 +40,8 @@ class Request:
     accept_low_quality: bool = False
     thumbnails: bool = True
     debug: bool = False
+    ray: bool = False
+    ray_address: str | None = None
     now: datetime = field(default_factory=utc_now)
 
     @property

@@ -98,6 +98,9 @@ class ConsoleProgress:
         crew_id = printable(outcome.member.crew_id)
         self._print(f"↩️  Embedding de {crew_id} retirado: otra persona tiene la misma foto")
 
+    def notice(self, line: str) -> None:
+        self._print(printable(line))
+
     def download(self, name: str, done: int, total: int) -> None:
         """Show the weights' download: a bar on a terminal, one line otherwise."""
         if self._download is None:

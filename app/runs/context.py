@@ -33,6 +33,8 @@ class Observer(Protocol):
 
     def download(self, name: str, done: int, total: int) -> None: ...
 
+    def notice(self, line: str) -> None: ...
+
 
 class Observers:
     """A list of observers as one: each method of `Observer` is called on all of them, in their order."""
@@ -52,8 +54,8 @@ class Observers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What one run works with. `store` writes a batch of vectors; `load_faces` loads the nets; `stop` ends the run.
-    `allowance` is of the database's account."""
+    """What one run works with. `store` writes a batch of vectors; `load_faces` loads the nets, `load_elsewhere` does so
+    in another process; `stop` ends the run. `allowance` is of the database's account."""
 
     settings: Settings
     request: Request
@@ -63,5 +65,6 @@ class RunContext:
     rules: Rules
     store: Callable[[Sequence[Embedding]], list[SavedRow]]
     load_faces: Callable[[], FaceExtractor]
+    load_elsewhere: Callable[..., FaceExtractor]
     observer: Observer
     stop: threading.Event

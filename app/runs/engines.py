@@ -5,31 +5,37 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.faces.embedder import describe_spec
+from app.faces.weights import open_weights
 from app.photos.temp_folder import TempFolder
 from app.pipeline.face_extractor import FaceExtractor
 from app.pipeline.stages import Stages
 from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
 from app.pipeline.work_item import Processed
 from app.planning.decisions import Decision
+from app.planning.rules import Request
 from app.runs.context import RunContext
+from app.scale.cluster import connected, import_ray
+from app.scale.contract import Contract, installed_versions
+from app.scale.ray_pipeline import RayPipeline
+from app.scale.setup import Setup
+from app.scale.staff import Staff, StaffOptions
 
-LOCAL, RAY = "local", "ray"
 LEAVE_S = 8.0  # for workers to remove their files
 
 
 class Engine(Protocol):
-    """Runs members through the stages, as `Pipeline.run` does; each of those `alone` has a process or thread to
-    itself."""
+    """Runs members through the stages, as `Pipeline.run` does; those to go `alone` share no process or thread."""
 
     def run(self, decisions: Iterable[Decision], *, alone: bool = False) -> Iterator[list[Processed]]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class LocalEngine:
+class ThreadEngine:
     """The threads of this process."""
 
     stages: Stages
@@ -38,17 +44,41 @@ class LocalEngine:
 
     def run(self, decisions: Iterable[Decision], *, alone: bool = False) -> Iterator[list[Processed]]:
         """Yield one result for each member; those to go `alone` go one after the other."""
-        options = dataclasses.replace(self.options, download_threads=1, worker_threads=1, batch_size=1)
-        return Pipeline(self.stages, options if alone else self.options, self.stop).run(decisions)
+        one = dataclasses.replace(self.options, download_threads=1, worker_threads=1, batch_size=1)
+        return Pipeline(self.stages, one if alone else self.options, self.stop).run(decisions)
+
+
+def require_engine(request: Request) -> None:
+    """Raise MissingDependency if the run asks for Ray and the package is not installed."""
+    if request.ray:
+        import_ray()
+
+
+def open_engine(context: RunContext, faces: FaceExtractor) -> AbstractContextManager[Engine]:
+    """Open the engine that the run asks for; `faces` are this process's nets. Raises RunError."""
+    return _on_cluster(context, faces) if context.request.ray else _on_threads(context, faces)
 
 
 @contextmanager
-def open_engine(context: RunContext, faces: FaceExtractor) -> Iterator[Engine]:
-    """Open the engine that the run asks for; `faces` are the driver's nets. Raises RunError."""
+def _on_threads(context: RunContext, faces: FaceExtractor) -> Iterator[Engine]:
     request, settings = context.request, context.settings
-    with _open_on_ray(context, faces) if request.engine == RAY else closing(TempFolder(settings.TEMP_DIR)) as opened:
-        if not isinstance(opened, TempFolder):
-            yield opened
-            return
-        stages = Stages(context.source, faces, opened, context.rules, request.thumbnails, request.debug)
-        yield LocalEngine(stages, PipelineOptions.of(settings), context.stop)
+    with closing(TempFolder(settings.TEMP_DIR)) as temp:
+        stages = Stages(context.source, faces, temp, context.rules, request.thumbnails, request.debug)
+        yield ThreadEngine(stages, PipelineOptions.of(settings), context.stop)
+
+
+@contextmanager
+def _on_cluster(context: RunContext, faces: FaceExtractor) -> Iterator[Engine]:
+    request, settings, ray = context.request, context.settings, import_ray()
+    spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
+    ours = Contract(spec, faces.golden_vector(), installed_versions())
+    accept_low_quality, thumbnails = request.accept_low_quality, request.thumbnails
+    setup = Setup(settings, context.rules, context.load_elsewhere, accept_low_quality, thumbnails, request.debug)
+    options = StaffOptions(settings.WORKER_THREADS, settings.WORKER_GPUS, settings.DOWNLOAD_THREADS)
+    with connected(ray, request.ray_address, settings.WORKER_THREADS):
+        staff = Staff(ray, setup, options, ours, context.observer.notice)
+        try:
+            staff.wait_for_first(context.stop)
+            yield RayPipeline(staff, context.stop)
+        finally:
+            staff.leave(LEAVE_S)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from app.errors import Retry, RunError, Stuck, TookTooLong, kind_of
-from app.photos.temp_folder import TempFolder
-from app.pipeline.stages import Stages
-from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
 from app.pipeline.work_item import Processed
 from app.planning.decisions import PROCESSED
 from app.planning.plan import Plan
@@ -18,6 +14,7 @@ from app.planning.planner import known_pictures, open_pictures
 from app.records import SKIPPED_INTERRUPTED, Failed, Outcome, Skipped
 from app.runs.abort_guard import AbortGuard
 from app.runs.context import RunContext
+from app.runs.engines import Engine, open_engine
 from app.runs.result import RunResult
 from app.runs.result_writer import ResultWriter
 from app.runs.roster_changes import RosterChanges
@@ -63,12 +60,10 @@ class Execution:
         enrolments = ((each.member.crew_id, each.case.enrolment) for each in self._pending)
         context.gallery.writer.expect({crew_id: row.row_id for crew_id, row in enrolments if row and row.active})
         storing = Storing(guard, shared, context.store, self._give_up, context.stop)
-        request = context.request
-        with closing(TempFolder(context.settings.TEMP_DIR)) as temp, closing(faces):
-            stages = Stages(context.source, faces, temp, context.rules, request.thumbnails, request.debug)
+        with closing(faces), open_engine(context, faces) as engine:
             self._changes.carry_out()
             with self._settling(shared):
-                for results in self._pipelines(stages):
+                for results in self._results(engine):
                     for outcome in storing.outcomes(results):
                         self._take(outcome, shared, guard)
         self._result.reported = list(shared.reported(self._result.outcomes))
@@ -90,17 +85,15 @@ class Execution:
             armed=not self._context.request.allow_mass_change,
         )
 
-    def _pipelines(self, stages: Stages) -> Iterator[Iterator[list[Processed]]]:
-        """Yield the results of one pipeline after the other. Members who were under way when a run crashed come last,
-        each alone, after the vectors of all others are stored: if it crashes again, the next run knows with whom."""
-        context = self._context
+    def _results(self, engine: Engine) -> Iterator[Iterator[list[Processed]]]:
+        """Yield the results of all members, then of one after the other. Members who were under way when a run crashed
+        come last, each alone, after the vectors of all others are stored: if it crashes again, the next run knows with
+        whom."""
         suspects = [each for each in self._pending if each.case.suspect]
         others = [each for each in self._pending if not each.case.suspect]
-        options = PipelineOptions.of(context.settings)
-        alone = dataclasses.replace(options, download_threads=1, worker_threads=1, batch_size=1)
-        yield Pipeline(stages, options, context.stop).run(self._writer.mark_under_way(others))
+        yield engine.run(self._writer.mark_under_way(others))
         for decision in suspects:
-            yield Pipeline(stages, alone, context.stop).run(self._writer.mark_under_way([decision]))
+            yield engine.run(self._writer.mark_under_way([decision]), alone=True)
 
     def _take(self, outcome: Outcome, shared: SharedPhotoCheck, guard: AbortGuard) -> None:
         self._context.observer.outcome(outcome)

@@ -50,6 +50,8 @@ class ProgressLog:
 
     def download(self, name: str, done: int, total: int) -> None: ...
 
+    def notice(self, line: str) -> None: ...
+
     def write_line(self) -> None:
         """Log how far the run is, if members are under way."""
         if self._what and self._done < self._total:

@@ -35,6 +35,7 @@ from app.planning.rules import Request, make_rules
 from app.records import EmbeddingSpec, Failed
 from app.roster.database import DatabaseRoster
 from app.runs.context import Observer, RunContext
+from app.runs.engines import require_engine
 from app.runs.execution import Execution
 from app.runs.migration import Migration, without_prepared
 from app.runs.outcomes import Outcomes
@@ -66,6 +67,7 @@ def run_batch(
         stop.set()
 
     try:
+        require_engine(request)
         database = Database(settings, stop)
         with nullcontext() if request.plan_only else hold(database, request.now, lose):
             try:
@@ -138,6 +140,7 @@ def _open_context(
         rules=rules,
         store=partial(gallery.writer.save, rewrite=request.force),
         load_faces=load_confirmed,
+        load_elsewhere=load_faces,
         observer=observer,
         stop=stop,
     )

@@ -90,7 +90,7 @@ class Feed:
 
 
 class Forwarder(logging.Handler):
-    """Sends the log's lines to the driver, which has the files. Secrets and unwanted names do not leave this process."""
+    """Sends the log's lines to the driver, which has the files. Secrets and unwanted names stay in this process."""
 
     def __init__(self, outbox: Outbox, options: LogOptions) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Whether a worker computes what the driver would: its embedding spec, the vector of the built-in face, its packages."""
+"""Whether a worker computes what the driver would: its embedding spec, the built-in face's vector, its packages."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Contract:
     versions: dict[str, str]
 
     def differences(self, other: Contract) -> str:
-        """Say in Spanish what the other computes otherwise; empty if vectors of both may stand side by side. Packages of
-        other versions only explain a difference: alone they are none."""
+        """Say in Spanish what the other computes otherwise; empty if vectors of both may stand side by side. Packages
+        of other versions only explain a difference: alone they are none."""
         found = list(_unlike_parts(self.spec, other.spec))
         moved = cosine_distance(self.golden, other.golden)
         if not found and moved > SAME_VECTOR:

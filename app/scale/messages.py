@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 LENGTH = struct.Struct("<Q")
-# The kinds of frames. To the child: a member, and the request to end at once; when the pipe ends, the child ends what it
-# has. From the child: its contract, members begun and ended, a line for the log, why it gives up.
+# The kinds of frames. To the child: a member, and the request to end at once; when the pipe ends, the child ends what
+# it has. From the child: its contract, members begun and ended, a line for the log, why it gives up.
 MEMBER, STOP = "member", "stop"
 HELLO, BEGUN, ENDED, LOG, TROUBLE = "hello", "begun", "ended", "log", "trouble"
 LogLine = tuple[str, int, str]  # logger, level, text without secrets

@@ -37,9 +37,9 @@ class Probation:
     def release(self, nodes: set[str]) -> Iterator[Processed]:
         """Yield what need not be held any longer. `nodes`: those at work; one alone cannot be compared."""
         all_fail = all(node not in self._trusted for node in nodes)
-        nobody_to_compare = len(nodes) < 2 or (all_fail and all(self.is_suspended(node) for node in nodes))
+        is_lone = len(nodes) <= 1 or (all_fail and all(self.is_suspended(node) for node in nodes))
         for node in list(self._held):
-            if nobody_to_compare or node in self._trusted:
+            if is_lone or node in self._trusted:
                 yield from (processed for _, processed in self._held.pop(node))
 
     def condemned(self) -> list[str]:

@@ -3,8 +3,8 @@
     decision -> Ledger -> worker's supervisor -> child: fetch -> decode -> find -> embed -> result -> Ledger
     (the driver: this process)       (each node)                                            (decides each once)
 
-At most UNDER_WAY members are with a worker; each call gives a worker new ones and returns what has become of others. The
-caller stores the vectors; meanwhile nobody gets new members.
+At most UNDER_WAY members are with a worker; each call gives a worker new ones and returns what has become of others.
+The caller stores the vectors; meanwhile nobody gets new members.
 """
 
 from __future__ import annotations

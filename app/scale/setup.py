@@ -26,6 +26,4 @@ class Setup:
         changes = {"DOWNLOAD_THREADS": download_threads, "WORKER_THREADS": worker_threads}
         nothing = {name: field.get_default() for name, field in DatabaseSettings.model_fields.items()}
         settings = self.settings.model_copy(update=nothing | changes)
-        return Setup(
-            settings, self.rules, self.load_faces, self.accept_low_quality, self.thumbnails, self.keep_copies
-        )
+        return Setup(settings, self.rules, self.load_faces, self.accept_low_quality, self.thumbnails, self.keep_copies)

@@ -140,30 +140,34 @@ class Staff:
 
     def answers(self) -> Iterator[tuple[Worker, Delivery]]:
         """Wait a moment, and yield what accepted workers have sent. Who does not answer is lost."""
-        ray = self._ray
-        calls = {worker.call: worker for worker in self._workers if worker.call is not None}
-        ready, silent = ray.wait(list(calls), num_returns=1, timeout=POLL_S) if calls else ([], [])
-        if not calls:
-            time.sleep(POLL_S)
-        elif ready:
-            more, silent = ray.wait(list(calls), num_returns=len(calls), timeout=0)
-            ready = more or ready
-        for call in ready:
-            worker = calls[call]
-            if worker.call is None:  # dismissed a moment ago, with its node
-                continue
-            answer = self._read(worker)
+        answered, silent = self._wait()
+        for worker in answered:
+            answer = self._read(worker) if worker.call is not None else None  # None: dismissed a moment ago
             if isinstance(answer, Introduction):
                 self._meet(worker, answer)
             elif answer is not None:
-                self._losses.pop(worker.node.node_id, None) if answer.ended else None
                 yield worker, answer
-                if answer.trouble is not None:
-                    self._dismiss_for(worker, answer.trouble)
-        for call in silent:
-            if calls[call].call is not None:
-                self._watch(calls[call])
+                self._judge(worker, answer)
+        for worker in silent:
+            if worker.call is not None:
+                self._watch(worker)
         self._tell_who_works()
+
+    def _wait(self) -> tuple[list[Worker], list[Worker]]:
+        """Wait until a worker has answered, POLL_S at most; return who has and who has not."""
+        calls = {worker.call: worker for worker in self._workers if worker.call is not None}
+        if not calls:
+            time.sleep(POLL_S)
+            return [], []
+        self._ray.wait(list(calls), num_returns=1, timeout=POLL_S)
+        ready, silent = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)
+        return [calls[call] for call in ready], [calls[call] for call in silent]
+
+    def _judge(self, worker: Worker, delivery: Delivery) -> None:
+        if delivery.ended:
+            self._losses.pop(worker.node.node_id, None)
+        if delivery.trouble is not None:
+            self._dismiss_for(worker, delivery.trouble)
 
     def _read(self, worker: Worker) -> Introduction | Delivery | None:
         call, worker.call = worker.call, None

@@ -1,8 +1,8 @@
 """A worker of the cluster: keeps a child process with the nets, and outlives the photos that crash it.
 
 Runs as a Ray actor. It imports no net: what the driver sends goes to the child unread, and the child's results back. A
-child that dies leaves suspects, those whom it had begun and not ended; each is then given to it alone. Who kills it alone
-twice is set aside, and no neighbour with them.
+child that dies leaves suspects, those whom it had begun and not ended; each then goes alone to a new one. Who kills it
+alone twice is set aside, and no neighbour with them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LEAVE_S = 6.0  # for the child to end what it computes: longer than the pipeline
 
 
 class Supervisor:
-    """Processes the members that it is given, in a child. Its methods are called by the driver, from several threads."""
+    """Processes the members that it is given, in a child. The driver calls its methods, from several threads."""
 
     def __init__(self, setup: bytes) -> None:
         self._setup = setup

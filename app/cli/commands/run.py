@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from app.cli.arguments import RAY
 from app.cli.document import answer
 from app.cli.settings import open_logs, read_settings
 from app.core.config import Settings
@@ -82,6 +83,8 @@ def _request(options: argparse.Namespace) -> Request:
         accept_low_quality=options.accept_low_quality,
         thumbnails=not options.no_thumbnails,
         debug=options.debug,
+        ray=options.engine == RAY,
+        ray_address=options.ray_address,
     )
 
 
