@@ -141,6 +141,13 @@ class TinyLoader:
     sandbox: Sandbox = dataclasses.field(default_factory=Sandbox)
     golden: int = 0  # the number of the picture whose vector is the golden vector
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the sandbox out: the worker of a cluster, to which this travels, has one of its own."""
+        return vars(self) | {"sandbox": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state | {"sandbox": Sandbox()})
+
     def __call__(self, settings: Settings, *_: Any, **__: Any) -> Any:
         embedder = TinyEmbedder(settings.FACE_MODEL, self.hook, self.embedded)
         return TinyFaces(TinyFinder(self.hook), embedder, self.hook, self.sandbox, self.golden)
