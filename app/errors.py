@@ -24,6 +24,8 @@ RunError             ends the run with the class's `exit_code`
 ├── ImplausibleRun, VectorsChanged                            3: going on would do harm
 ├── PhotosUnchecked                                           3: not one photo could be asked about
 ├── NotSwitched                                               3: the new model's vectors do not pass the checks
+├── ClusterUnavailable                                        3: no Ray cluster to process photos on
+├── WorkersLost                                               3: nobody is left on it who can
 ├── Defect                                                    3: a defect of this program
 ├── Stuck                                                     3: photos, downloads or the net do not end
 ├── AlreadyRunning                                            4: another run is under way

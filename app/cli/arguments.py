@@ -116,9 +116,10 @@ def _people(text: str) -> int:
 
 
 def _server(text: str) -> str:
+    """Refuse what is no host with a port: `auto` would join any cluster that happens to run."""
     host, _, port = _given(text).rpartition(":")
     if not host or "/" in host or not port.isdecimal():
-        raise argparse.ArgumentTypeError("debe ser SERVIDOR:PUERTO, como 10.0.0.5:6379")
+        raise argparse.ArgumentTypeError("debe ser HOST:PUERTO, como 10.0.0.5:6379")
     return text
 
 
@@ -150,7 +151,7 @@ GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], 
         ("--accept-low-quality", "guarda también las fotos de calidad insuficiente, marcadas en face_photos", FLAG),
         ("--max-minutes N", "termina en orden a los N minutos; la ejecución siguiente continúa", _minutes),
         ("--engine MOTOR", "local: en este equipo (por omisión); ray: en un clúster de Ray", {"choices": ENGINES}),
-        ("--ray-address HOST:PUERTO", "con --engine ray: un clúster en marcha; sin ella, uno propio aquí", _server),
+        ("--ray-address SERVIDOR", "con --engine ray: HOST:PUERTO de un clúster; sin ella, uno propio aquí", _server),
     ),
     "con qué": (
         (
