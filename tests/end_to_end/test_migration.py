@@ -25,7 +25,7 @@ class Lopsided(TinyEmbedder):
 
 class LopsidedLoader(TinyLoader):
     def __call__(self, settings: Settings, *_: Any, **__: Any) -> Any:
-        embedder = Lopsided(settings.FACE_MODEL, self.hook, self.embedded)
+        embedder = Lopsided(settings.FACE_MODEL, self.hook, self.note)
         return TinyFaces(TinyFinder(self.hook), embedder, self.hook, self.sandbox)
 
 

@@ -91,6 +91,7 @@ class Organisation:
     people: dict[str, Person] = field(default_factory=dict)
     roster_lost: bool = False
     loader: TinyLoader = field(default_factory=TinyLoader)
+    always: dict[str, Any] = field(default_factory=dict)  # what every run is asked besides
     _pictures: int = 0
 
     def __post_init__(self) -> None:
@@ -176,10 +177,10 @@ class Organisation:
         """Run the program once and close the run as the command line does."""
         self.publish()
         self.web.downloads.clear()
-        self.loader.embedded.clear()
+        self.loader.clear()
         stop = threading.Event()
         changes = {} if recheck_hours is None else {"PHOTO_RECHECK_HOURS": recheck_hours}
-        settings, asked = self.settings.model_copy(update=changes), Request(now=self.now, **request)
+        settings, asked = self.settings.model_copy(update=changes), Request(now=self.now, **self.always | request)
         result = run_batch(settings, asked, Silent(stop, stop_after), stop, self.loader)
         blocked = result.plan is not None and bool(result.plan.blocked)
         failed = blocked or any(isinstance(each, Failed) for each in result.outcomes)
@@ -188,7 +189,7 @@ class Organisation:
         if result.gallery is not None:
             result.gallery.database.engine.dispose()
         downloads = Counter(unquote(path).split("/")[1] for path in self.web.downloads)
-        return Ran(result, exit_code, downloads, Counter(self.loader.embedded))
+        return Ran(result, exit_code, downloads, self.loader.count())
 
     def die(self, stage: str, crew_id: str) -> None:
         """Run the program in its own process, which kills itself when this member comes to that stage."""

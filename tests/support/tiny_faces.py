@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -91,16 +92,17 @@ class TinyFinder:
 
 @dataclasses.dataclass
 class TinyEmbedder:
-    """Compute vectors from block means; `embedded` counts the vectors computed by crew id."""
+    """Compute vectors from block means; `note` is called with the crew id of each."""
 
     model: str
     hook: Hook
-    embedded: Counter[str]
+    note: Callable[[str], None]
 
     def embed(self, faces: Sequence[Face]) -> list[Embedding]:
         for face in faces:
             self.hook("embed", face.member.crew_id)
-        self.embedded.update(face.member.crew_id for face in faces)
+        for face in faces:
+            self.note(face.member.crew_id)
         return [Embedding(face.photo, self._forward(face.pixels), self.model, face.analysis) for face in faces]
 
     def _forward(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -134,12 +136,14 @@ class TinyFaces:
 
 @dataclasses.dataclass
 class TinyLoader:
-    """Stand in for `open_face_extractor`. `embedded` counts over several runs, until a test clears it."""
+    """Stand in for `open_face_extractor`. `embedded` counts over several runs, until a test clears it; what other
+    processes embed goes into the `journal`, a line each."""
 
     hook: Hook = lambda stage, crew_id: None
     embedded: Counter[str] = dataclasses.field(default_factory=Counter)
     sandbox: Sandbox = dataclasses.field(default_factory=Sandbox)
     golden: int = 0  # the number of the picture whose vector is the golden vector
+    journal: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the sandbox out: the worker of a cluster, to which this travels, has one of its own."""
@@ -148,8 +152,26 @@ class TinyLoader:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state | {"sandbox": Sandbox()})
 
+    def note(self, crew_id: str) -> None:
+        """Count a vector."""
+        if self.journal is None:
+            self.embedded[crew_id] += 1
+        else:
+            with self.journal.open("a") as journal:
+                journal.write(f"{crew_id}\n")
+
+    def count(self) -> Counter[str]:
+        """Return how many vectors were computed, by crew id."""
+        written = self.journal.read_text().split() if self.journal and self.journal.exists() else []
+        return self.embedded + Counter(written)
+
+    def clear(self) -> None:
+        self.embedded.clear()
+        if self.journal:
+            self.journal.unlink(missing_ok=True)
+
     def __call__(self, settings: Settings, *_: Any, **__: Any) -> Any:
-        embedder = TinyEmbedder(settings.FACE_MODEL, self.hook, self.embedded)
+        embedder = TinyEmbedder(settings.FACE_MODEL, self.hook, self.note)
         return TinyFaces(TinyFinder(self.hook), embedder, self.hook, self.sandbox, self.golden)
 
 
