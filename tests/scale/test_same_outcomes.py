@@ -25,12 +25,6 @@ LIMITS: dict[str, object] = {
     "HTTP_TOTAL_TIMEOUT_S": 3,
     "WORKER_THREADS": 1,
 }
-    "MAX_PHOTO_MB": 2,
-    "MAX_PHOTO_MEGAPIXELS": 4,
-    "HTTP_READ_TIMEOUT_S": 0.5,
-    "HTTP_TOTAL_TIMEOUT_S": 3,
-    "WORKER_THREADS": 1,
-}
 DAYS = rounds(quick=3, full=len(MONTH))
 
 
