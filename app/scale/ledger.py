@@ -50,7 +50,8 @@ class Ledger:
     def _waiting(self) -> Iterator[Entry]:
         while self._returned:
             yield self._returned.popleft()
-        yield from self._coming
+        for entry in self._coming:  # `yield from` would close it when the caller has enough
+            yield entry
         self._is_exhausted = True
 
     def load(self, worker: str) -> int:
