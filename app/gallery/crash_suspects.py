@@ -74,6 +74,11 @@ class CrashSuspects:
         done = [storable(crew_id) for crew_id in crew_ids]
         change_rows_of(self._database, delete(ATTEMPTS), ATTEMPTS.c.crew_id, done)
 
+    def set_aside(self, crew_ids: Sequence[str]) -> None:
+        """Make these members' marks those of a photo that is not tried again, although this run goes on."""
+        change = update(ATTEMPTS).values(deaths=QUARANTINED_AFTER, run_id=None)
+        change_rows_of(self._database, change, ATTEMPTS.c.crew_id, [storable(crew_id) for crew_id in crew_ids])
+
     def end(self, run_id: int) -> None:
         """Remove the run's marks, since it ends in good order. Earlier crash counts stay."""
         mine = ATTEMPTS.c.run_id == run_id

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.errors import RunError
+from app.errors import Quarantined, RunError
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
 from app.gallery.photo_records import NewPhotoRecord
@@ -51,7 +51,8 @@ class ResultWriter:
     def note(self, outcome: Outcome) -> None:
         """Note the outcome of a processed member. A suspect is cleared at once: the next one may crash the run."""
         self._waiting.append(outcome)
-        if self.decisions[outcome.member.crew_id].case.suspect and not is_interrupted(outcome):
+        is_suspect = self.decisions[outcome.member.crew_id].case.suspect is not None
+        if is_suspect and not is_interrupted(outcome) and not _is_set_aside(outcome):
             self.gallery.crash_suspects.done([outcome.member.crew_id])
 
     def write_full(self) -> None:
@@ -65,7 +66,9 @@ class ResultWriter:
         done = [outcome for outcome in waiting if not is_interrupted(outcome)]
         self.record_failures([outcome for outcome in done if isinstance(outcome, Failed)])
         self._keep([outcome for outcome in done if isinstance(outcome, Skipped)])
-        self.gallery.crash_suspects.done([outcome.member.crew_id for outcome in done])
+        set_aside = [outcome.member.crew_id for outcome in done if _is_set_aside(outcome)]
+        self.gallery.crash_suspects.set_aside(set_aside)
+        self.gallery.crash_suspects.done([each.member.crew_id for each in done if not _is_set_aside(each)])
 
     def record_failures(self, failures: Sequence[Failed]) -> None:
         """Write failures, whether the member was processed or not. A recalled one is written only if its file was
@@ -97,3 +100,8 @@ class ResultWriter:
         seen = failure.analysis
         entry = NewPhotoRecord(failure.member.crew_id, case.url, failure.photo, seen, failure, in_a_row + 1)
         return dataclasses.replace(entry, failures=in_a_row) if failure.recalled else entry
+
+
+def _is_set_aside(outcome: Outcome) -> bool:
+    """Tell whether this run saw the member's photo end several processes, as suspects of earlier runs ended theirs."""
+    return isinstance(outcome, Failed) and outcome.code == Quarantined.code and not outcome.recalled

@@ -50,7 +50,7 @@ class Ledger:
     def _waiting(self) -> Iterator[Entry]:
         while self._returned:
             yield self._returned.popleft()
-        for entry in self._coming:  # `yield from` would close it when the caller has enough
+        for entry in self._coming:  # noqa: UP028  # `yield from` would close it when the caller has enough
             yield entry
         self._is_exhausted = True
 

@@ -6,12 +6,13 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -193,12 +194,12 @@ def test_while_the_database_waits_nobody_else_is_begun(
 
     def hold() -> None:
         wait_until(lambda: len(hook.seen()) >= 30)
-        with sqlite_database.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with closing(sqlite3.connect(sqlite_database.engine.url.database or "", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
             stored = len(home.active_rows())
             time.sleep(rounds(quick=5, full=15))
             begun.append(len(hook.seen()) - stored)
-            connection.exec_driver_sql("ROLLBACK")
+            other.execute("ROLLBACK")
 
     with meanwhile(hold):
         ran = home.run()
