@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from urllib.parse import quote
 
 from app.core.redaction import without_credentials
@@ -23,7 +24,14 @@ def photo_url(base_url: str, member: CrewMember) -> str:
     names = (member.crew_id, member.photo_name)
     for name in names:
         _refuse_bad_name(name)
-    return "/".join([without_credentials(base_url), *(quote(name, safe="") for name in names)])
+    return "/".join(
+        [_public(base_url), *(name if name.isascii() and name.isalnum() else quote(name, safe="") for name in names)]
+    )
+
+
+@lru_cache(maxsize=1)
+def _public(base_url: str) -> str:
+    return without_credentials(base_url)
 
 
 def _refuse_bad_name(name: str) -> None:
