@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Connection, case, delete, insert, or_, select, update
 
 from app.core.database import Database
-from app.gallery.reading import change_rows_of, read_rows, read_rows_of
+from app.gallery.reading import change_rows_of, read_folded, read_rows, read_rows_of
 from app.gallery.tables import MAX_ID_CHARACTERS, PHOTOS
 from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
 
@@ -84,7 +84,9 @@ class PhotoRecords:
             needed = or_(columns.code.is_not(None), columns.checked_at.is_(None), columns.checked_at <= settled_since)
             spared = {name: case((needed, columns[name])).label(name) for name in SPARED}
             query = select(*(spared.get(name, columns[name]) for name in DECISIVE))
-        return {row[0]: _photo_record(row) for row in read_rows(self._database, query)}
+        return read_folded(
+            self._database, query, columns.crew_id, lambda rows: {row[0]: _photo_record(row) for row in rows}
+        )
 
     def rejected_pictures(self, codes: Collection[str]) -> dict[str, Picture]:
         """Return the last seen pictures of the members that failed with one of these codes, by crew id."""

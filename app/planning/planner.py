@@ -161,6 +161,9 @@ class Planner:
             url = self.url_of(entry)
         except BadName as error:
             return _unprocessable(Case(entry, "", *known), Failed(entry, error.stage, error.code, error.detail))
+        row = known[0]
+        if row is not None and row.url == url:
+            url = row.url  # one text for both: a long roster's are megabytes
         return decide(Case(entry, url, *known, survey.suspects.get(entry.crew_id)), self.rules)
 
     def _decide_with_answer(self, decision: Decision, answers: Mapping[str, Answer]) -> Decision:
