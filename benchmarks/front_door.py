@@ -31,17 +31,17 @@ LOG_TIME = "%Y-%m-%d %H:%M:%S,%f"
 LOG_TIME_CHARACTERS = len("2025-01-31 23:59:59,999")
 
 
-# Copy the rows of member 0 for all others of the roster.
+# Copy the rows of member 0 for all others of the roster. They are made of constants (S608).
 PHOTO_COLUMNS = ", ".join(column.name for column in PHOTOS.columns if column.name not in ("crew_id", "url"))
 COPIES = (
-    "INSERT INTO face_embeddings (crew_id, embedding, modelo, confidence, imagen_path, active) "
+    "INSERT INTO face_embeddings (crew_id, embedding, modelo, confidence, imagen_path, active) "  # noqa: S608
     "SELECT who.crew_id, embedding, modelo, confidence, "
     "REPLACE(imagen_path, '/0/', CONCAT('/', who.crew_id, '/')), active "
-    f"FROM {ROSTER} AS who, face_embeddings AS first WHERE who.crew_id <> '0' AND first.crew_id = '0'",  # noqa: S608  # constants
+    f"FROM {ROSTER} AS who, face_embeddings AS first WHERE who.crew_id <> '0' AND first.crew_id = '0'",
     "INSERT INTO face_vectors (embedding_id, crew_id, contract, sha256, perceptual_hash, grey) "
     "SELECT id, row.crew_id, contract, sha256, perceptual_hash, grey "
     "FROM face_embeddings AS row, face_vectors AS first WHERE row.crew_id <> '0' AND first.crew_id = '0'",
-    f"INSERT INTO face_photos (crew_id, url, {PHOTO_COLUMNS}) "  # noqa: S608  # constants
+    f"INSERT INTO face_photos (crew_id, url, {PHOTO_COLUMNS}) "  # noqa: S608
     f"SELECT who.crew_id, REPLACE(url, '/0/', CONCAT('/', who.crew_id, '/')), {PHOTO_COLUMNS} "
     f"FROM {ROSTER} AS who, face_photos AS first WHERE who.crew_id <> '0' AND first.crew_id = '0'",
 )
