@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # BGR, (h, w, 3)
 DIGEST_DIGITS = 16
+NOTHING_TIMED: Mapping[str, float] = {}  # one for all: on most nights nearly every member is skipped
 SPACE = ("model", "weights_sha256", "normalisation", "colour_order")  # the parts that comparable vectors share
 
 
@@ -191,7 +192,7 @@ class Skipped:
 
     member: CrewMember
     code: str
-    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    timings_ms: Mapping[str, float] = field(default_factory=lambda: NOTHING_TIMED)
     analysis: PhotoAnalysis | None = None
     photo: Photo | None = None
 

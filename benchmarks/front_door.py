@@ -16,17 +16,35 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert
 from app.core.config import PROJECT_DIR, load_settings
 from app.core.database import Database
 from app.errors import EXIT_OK, EXIT_SOME_FAILED
+from app.gallery.tables import PHOTOS
 from benchmarks.machine import child_environment
 from benchmarks.photo_server import count_requests, serving
 from benchmarks.processes import Finished, run_process, tail
 from tests.support.mariadb import MariaDb, missing_programs, running_mariadb
 
 PROGRAM = ("generate_face_embeddings.py",)
+STAND_INS = ("-m", "benchmarks.without_nets")
 DATABASE = "medida"
 ROSTER = "tripulantes"
 LOG_MB = 2000  # so that one log file holds the whole run: the steady rate is read from it
 LOG_TIME = "%Y-%m-%d %H:%M:%S,%f"
 LOG_TIME_CHARACTERS = len("2025-01-31 23:59:59,999")
+
+
+# Copy the rows of member 0 for all others of the roster. They are made of constants (S608).
+PHOTO_COLUMNS = ", ".join(column.name for column in PHOTOS.columns if column.name not in ("crew_id", "url"))
+COPIES = (
+    "INSERT INTO face_embeddings (crew_id, embedding, modelo, confidence, imagen_path, active) "  # noqa: S608
+    "SELECT who.crew_id, embedding, modelo, confidence, "
+    "REPLACE(imagen_path, '/0/', CONCAT('/', who.crew_id, '/')), active "
+    f"FROM {ROSTER} AS who, face_embeddings AS first WHERE who.crew_id <> '0' AND first.crew_id = '0'",
+    "INSERT INTO face_vectors (embedding_id, crew_id, contract, sha256, perceptual_hash, grey) "
+    "SELECT id, row.crew_id, contract, sha256, perceptual_hash, grey "
+    "FROM face_embeddings AS row, face_vectors AS first WHERE row.crew_id <> '0' AND first.crew_id = '0'",
+    f"INSERT INTO face_photos (crew_id, url, {PHOTO_COLUMNS}) "  # noqa: S608
+    f"SELECT who.crew_id, REPLACE(url, '/0/', CONCAT('/', who.crew_id, '/')), {PHOTO_COLUMNS} "
+    f"FROM {ROSTER} AS who, face_photos AS first WHERE who.crew_id <> '0' AND first.crew_id = '0'",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +118,14 @@ class FrontDoor:
         database.transaction(table.create)
         database.transaction(lambda connection: connection.execute(insert(table), rows))
         database.engine.dispose()
+
+    def enrol_stored(self, photo_name: str, members: int, tree: Path = PROJECT_DIR) -> None:
+        """Make a new database whose roster has that many members, all stored already with this photo: the first by the
+        program of the source tree with stand-ins for the nets, the others as copies of those rows."""
+        self.enrol([photo_name], members)
+        self.run("--crew-id", "0", program=STAND_INS, tree=tree)
+        for statement in COPIES:
+            self._server.execute(statement, DATABASE)
 
     def run(
         self, *words: str, program: Sequence[str] = PROGRAM, tree: Path = PROJECT_DIR, **settings: object

@@ -17,13 +17,12 @@ from typing import Any
 
 import cv2
 
-from benchmarks.front_door import PROGRAM, FrontDoor, ProgramRun, open_front_door
+from benchmarks.front_door import PROGRAM, STAND_INS, FrontDoor, ProgramRun, open_front_door
 from benchmarks.machine import check_machine, say
 from benchmarks.measures import BATCH
 from benchmarks.weights import facenet_home
 from tests.support.pictures import package_file, read_picture, write_picture
 
-STAND_INS = ("-m", "benchmarks.without_nets")
 PHOTO, SMALL_SIDE_PX = "foto.jpg", 160
 FACE_ROWS, FACE_COLUMNS = slice(0, 330), slice(60, 390)  # of the astronaut's portrait
 MAX_TIMES, MAX_GROWTH, MAX_IDLE_S = 1.1, 1.05, 10  # limits of issue 3

@@ -21,7 +21,7 @@ from app.core.config import PROJECT_DIR
 from benchmarks.front_door import FrontDoor, ProgramRun, open_front_door
 from benchmarks.machine import describe_machine
 from benchmarks.photos import list_photos
-from benchmarks.scale import PHOTO, STAND_INS, write_small_portrait
+from benchmarks.scale import PHOTO, write_small_portrait
 from benchmarks.weights import facenet_home, link_into
 
 GIT = shutil.which("git") or "git"
@@ -65,8 +65,7 @@ def run_new(door: FrontDoor, tree: Path, names: list[str], members: int) -> Iter
 
 def run_unchanged(door: FrontDoor, tree: Path, members: int) -> tuple[str, ProgramRun]:
     """Run over many members whom the same version has stored already."""
-    door.enrol([PHOTO], members)
-    door.run("--all", tree=tree, program=STAND_INS)
+    door.enrol_stored(PHOTO, members, tree)
     return f"{members} unchanged members", door.run("--all", tree=tree)
 
 

@@ -62,14 +62,8 @@ class ShownText(TypeDecorator[str]):
         is_text = isinstance(stored, (String, *BYTES))
         super().__init__(getattr(stored, "length", None) if is_text else None)
         self.stored = stored
-
-    @property
-    def is_number(self) -> bool:
-        return isinstance(self.stored, NUMBERS)
-
-    @property
-    def is_time(self) -> bool:
-        return isinstance(self.stored, tuple(TIMES))
+        self.is_number = isinstance(stored, NUMBERS)
+        self.is_time = isinstance(stored, tuple(TIMES))
 
     def text_by_sql(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return the text as an SQL expression, in which whole numbers may have decimals."""
@@ -89,6 +83,8 @@ class ShownText(TypeDecorator[str]):
     def process_result_value(self, value: Any, dialect: Dialect) -> str:
         if value is None:
             return ""
+        if type(value) is str and not self.is_number:  # as nearly always
+            return value.strip()
         if isinstance(value, bytes | bytearray):
             text = bytes(value).decode("utf-8", "surrogateescape")
             return (text.rstrip("\0") if isinstance(self.stored, BINARY) else text).strip()

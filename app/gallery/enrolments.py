@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, case, func, select, true
 
 from app.core.database import Database
 from app.gallery.photo_records import storable
-from app.gallery.reading import read_rows, read_rows_of
+from app.gallery.reading import read_folded, read_rows_of
 from app.gallery.tables import VECTORS
 
 
@@ -43,16 +44,21 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
     Raises DatabaseUnavailable.
     """
     rows, made = table.c, VECTORS.c
-    provenance = (made.crew_id.label("made_for"), made.contract, made.sha256, made.staged)
-    query = (
-        select(rows.id, rows.crew_id, rows.modelo, rows.imagen_path, rows.active, *provenance)
-        .select_from(table.outerjoin(VECTORS, made.embedding_id == rows.id))
-        .order_by(rows.id)
+    staged = case((made.staged, true())).label("staged")  # NULL for nearly all, which costs nothing
+    provenance = (made.crew_id.label("made_for"), made.contract, made.sha256, staged)
+    query = select(rows.id, rows.crew_id, rows.modelo, rows.imagen_path, rows.active, *provenance).select_from(
+        table.outerjoin(VECTORS, made.embedding_id == rows.id)
     )
-    found = read_rows(database, query if crew_id is None else query.where(rows.crew_id == crew_id))
-    if crew_id is not None and all(row.crew_id != crew_id for row in found):
-        found = [row for row in read_rows(database, query) if row.crew_id == crew_id]
-    enrolments = _by_member(row for row in found if not row.staged or row.active)
+
+    def fold(found: Iterable[Any]) -> dict[str, Enrolment]:
+        mine = (row for row in found if crew_id in (None, row.crew_id))
+        return _by_member(row for row in mine if not row.staged or row.active)
+
+    enrolments: dict[str, Enrolment] = {}
+    if crew_id is not None:
+        enrolments = read_folded(database, query.where(rows.crew_id == crew_id), rows.id, fold)
+    if not enrolments:
+        enrolments = read_folded(database, query, rows.id, fold)
     unknown = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
     lengths = _dimensions(database, table, unknown)
     return {
@@ -68,7 +74,8 @@ def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
         crew_id, row_id = row.crew_id, int(row.id)
         before = enrolments.get(crew_id)
         if before is None:  # the only row, as most members have
-            enrolments[crew_id] = _enrolment(row, (row_id,) if row.active else (), (row_id,))
+            ids = (row_id,)
+            enrolments[crew_id] = _enrolment(row, ids if row.active else (), ids)
             continue
         active_ids = (*before.active_ids, row_id) if row.active else before.active_ids
         all_ids = (*before.all_ids, row_id)
@@ -81,13 +88,13 @@ def _enrolment(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) 
     # Trust the provenance only if it names this member: row ids may be reused. An empty crew id was too long to store.
     known = row.made_for is not None and row.made_for in ("", storable(row.crew_id))
     return Enrolment(
-        row_id=int(row.id),
-        model=row.modelo or "",
+        row_id=all_ids[-1],
+        model=sys.intern(row.modelo or ""),
         url=row.imagen_path or "",
         active_ids=active_ids,
         all_ids=all_ids,
         known=known,
-        spec_digest=row.contract if known else None,
+        spec_digest=sys.intern(row.contract) if known and row.contract is not None else None,
         sha256=row.sha256 or "" if known else "",
     )
 

@@ -42,7 +42,8 @@ class Plan:
     `unchecked`: why it gave no answer, by crew id; `blocked`: what the caps on mass
     changes held back; `departed`: known people missing in the roster, unless the roster is implausible; `adopted`: rows
     (id -> crew id) that another program wrote and that count as current; `implausible`: why the run must not process
-    photos; `seconds_each`: what a member took in the last run; `passed_over`: as in the survey.
+    photos; `seconds_each`: what a member took in the last run; `passed_over`: as in the survey; `uniform`: all active
+    rows are of this spec, so that no other model's can be left.
     """
 
     decisions: Sequence[Decision]
@@ -56,6 +57,7 @@ class Plan:
     implausible: ImplausibleRun | None = None
     seconds_each: float | None = None
     passed_over: Sequence[str] = ()
+    uniform: bool = False
 
     def of(self, *kinds: str) -> list[Decision]:
         """Return the decisions of these kinds."""

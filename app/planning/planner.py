@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 
 from app.errors import BadName, ImplausibleRun, MixedModels, Retry, codes_with, kind_of
+from app.gallery.enrolments import Enrolment
 from app.gallery.gallery import Gallery
 from app.photos.shared_pictures import SharedPictures
 from app.planning.decisions import ASK, PROCESSED, RETRY, STALE, UNPROCESSABLE, Case, Decision, decide, is_stale
@@ -26,10 +27,10 @@ PROBED, MOST = 20, 0.75  # the server is down if it does not answer this share o
 NO_ANSWER = (ANSWER_UNREACHABLE, ANSWER_FORBIDDEN)
 
 
-def take_survey(request: Request, gallery: Gallery, roster: DatabaseRoster | FolderRoster) -> Survey:
+def take_survey(request: Request, rules: Rules, gallery: Gallery, roster: DatabaseRoster | FolderRoster) -> Survey:
     """Read what roster and gallery hold of the requested members. Raises RunError."""
     enrolments = gallery.enrolments(request.crew_id)  # before the roster: a member hired meanwhile has not departed
-    photo_records = gallery.photo_records.read_all()
+    photo_records = gallery.photo_records.read_all(rules.now - rules.recheck)
     suspects = gallery.crash_suspects.suspects(gallery.history.living(request.now))
     entries = roster.active() if request.crew_id is None else [roster.find(request.crew_id)]
     if request.retry_failed:
@@ -141,6 +142,7 @@ class Planner:
             implausible=implausible,
             seconds_each=seconds_each,
             passed_over=survey.passed_over,
+            uniform=_is_uniform(survey.enrolments.values(), self.rules),
         )
 
     def _adopted(self, decisions: Sequence[Decision]) -> dict[int, str]:
@@ -159,6 +161,9 @@ class Planner:
             url = self.url_of(entry)
         except BadName as error:
             return _unprocessable(Case(entry, "", *known), Failed(entry, error.stage, error.code, error.detail))
+        row = known[0]
+        if row is not None and row.url == url:
+            url = row.url  # one text for both: a long roster's are megabytes
         return decide(Case(entry, url, *known, survey.suspects.get(entry.crew_id)), self.rules)
 
     def _decide_with_answer(self, decision: Decision, answers: Mapping[str, Answer]) -> Decision:
@@ -196,6 +201,13 @@ class Planner:
         answer = self.ask(case.member, version)
         was_stopped = answer.kind == ANSWER_UNREACHABLE and self.stop.is_set()  # a stop ends waits and retries
         return case, None if was_stopped else answer
+
+
+def _is_uniform(enrolments: Iterable[Enrolment], rules: Rules) -> bool:
+    """Tell whether each active row is its member's only one, and known to be of this spec or adopted."""
+    return all(
+        len(each.active_ids) == 1 and each.known and not is_stale(each, rules) for each in enrolments if each.active
+    )
 
 
 def _unprocessable(case: Case, failure: Failed) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from app.core.files import mode_of, write_private
 from app.core.streams import STDOUT
 from app.reports.console import warn_unwritten
 
+AT_ONCE = 500  # items of a list
 UNUSUAL = re.compile(r"[^\n -~]")
 
 
@@ -60,13 +62,14 @@ def _pieces(document: Mapping[str, Any]) -> Iterator[bytes]:
 
 
 def _listed(name: str, items: Iterator[Any]) -> Iterator[bytes]:
-    yield _dumps({name: []})[2:-3]
-    empty = True
-    for item in items:
-        yield b"\n    " if empty else b",\n    "
-        yield _dumps(item).replace(b"\n", b"\n    ")
-        empty = False
-    yield b"]" if empty else b"\n  ]"
+    begin, end = _dumps({name: []})[2:-3], b"\n  ]"
+    yield begin
+    first = True
+    while some := list(itertools.islice(items, AT_ONCE)):
+        yield b"" if first else b","
+        yield _dumps({name: some})[2:-2].removeprefix(begin).removesuffix(end)
+        first = False
+    yield b"]" if first else end
 
 
 def _dumps(value: Any) -> bytes:

@@ -39,6 +39,10 @@ class RosterColumns:
     status: Column[Any]
     is_active: ColumnElement[bool]
 
+    @property
+    def of_member(self) -> tuple[Column[Any], ...]:
+        return self.crew_id, self.photo_name, self.names, self.surnames
+
 
 class DatabaseRoster:
     """Reads the crew. Raises DatabaseUnavailable, naming what exists instead, if the table is not as described."""
@@ -49,7 +53,13 @@ class DatabaseRoster:
 
     def active(self) -> list[CrewMember | Failed]:
         """List all active members in the order of their ids; those without a photo to fetch as Failed."""
-        return list(_one_entry_each(self._read(lambda columns: columns.is_active)))
+
+        def read(connection: Connection) -> list[CrewMember]:
+            columns = self._columns(connection)
+            query = select(*columns.of_member).where(columns.is_active).order_by(columns.crew_id)
+            return [_member(*row) for row in connection.execute(query)]
+
+        return list(_one_entry_each(self._database.transaction(read)))
 
     def find(self, crew_id: str) -> CrewMember | Failed:
         """Return one active member. Raises MemberNotProcessable if the member is unknown, inactive or has no photo."""
@@ -69,7 +79,7 @@ class DatabaseRoster:
                 f"{self._settings.ROSTER_ACTIVE_VALUE})",
                 "Solo se procesan tripulantes activos: actívelo en el padrón si corresponde.",
             )
-        entry = next(iter(_one_entry_each(active)))
+        entry = next(iter(_one_entry_each(row.member for row in active)))
         if isinstance(entry, Failed) and entry.code == NoPhoto.code:
             raise MemberNotProcessable(f"El tripulante {crew_id} no tiene foto registrada", NoPhoto.advice)
         return entry
@@ -94,9 +104,8 @@ class DatabaseRoster:
     def _read(self, condition: Callable[[RosterColumns], ColumnElement[bool]]) -> list[RosterRow]:
         def read(connection: Connection) -> list[RosterRow]:
             columns = self._columns(connection)
-            shown = (columns.crew_id, columns.photo_name, columns.names, columns.surnames)
-            query = select(*shown, columns.is_active).where(condition(columns)).order_by(columns.crew_id)
-            return [_roster_row(*row) for row in connection.execute(query)]
+            query = select(*columns.of_member, columns.is_active).where(condition(columns)).order_by(columns.crew_id)
+            return [RosterRow(_member(*shown), bool(active)) for *shown, active in connection.execute(query)]
 
         return self._database.transaction(read)
 
@@ -156,22 +165,26 @@ def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
     return column == value
 
 
-def _one_entry_each(rows: Iterable[RosterRow]) -> Iterable[CrewMember | Failed]:
-    by_id: dict[str, list[CrewMember]] = {}
-    for row in rows:
-        by_id.setdefault(row.member.crew_id, []).append(row.member)
-    for members in by_id.values():
-        photos = sorted({member.photo_name for member in members})
+def _one_entry_each(members: Iterable[CrewMember]) -> Iterable[CrewMember | Failed]:
+    by_id: dict[str, CrewMember] = {}
+    further: dict[str, list[CrewMember]] = {}  # rows of a few
+    for member in members:
+        first = by_id.setdefault(member.crew_id, member)
+        if first is not member:
+            further.setdefault(member.crew_id, []).append(member)
+    for crew_id, first in by_id.items():
+        photos = {each.photo_name for each in (first, *further.get(crew_id, ()))}
         if len(photos) > 1:
-            yield _failed(members[0], DuplicateMember(f"{len(members)} filas con fotos distintas: {', '.join(photos)}"))
-        elif not photos[0]:
-            yield _failed(members[0], NoPhoto())
+            rows = 1 + len(further[crew_id])
+            yield _failed(first, DuplicateMember(f"{rows} filas con fotos distintas: {', '.join(sorted(photos))}"))
+        elif not first.photo_name:
+            yield _failed(first, NoPhoto())
         else:
-            yield members[0]
+            yield first
 
 
-def _roster_row(crew_id: str, photo_name: str, names: str, surnames: str, is_active: object) -> RosterRow:
-    return RosterRow(CrewMember(crew_id, photo_name, f"{names} {surnames}".strip()), bool(is_active))
+def _member(crew_id: str, photo_name: str, names: str, surnames: str) -> CrewMember:
+    return CrewMember(crew_id, photo_name, f"{names} {surnames}".strip())
 
 
 def _with_id(crew_id: str, rows: Iterable[RosterRow]) -> list[RosterRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -131,10 +131,9 @@ class RunResult:
     def improvable(self) -> list[tuple[CrewMember, str]]:
         """The members whose photo, not looked at in this run, is good enough but could be better, with the name of the
         component of its quality."""
-        records = self._photo_records()
-        skipped = (each for each in self.outcomes.of(Skipped) if not is_interrupted(each))
-        seen = ((each.member, records.get(each.member.crew_id)) for each in skipped if each.analysis is None)
-        return [(member, photo.improvable) for member, photo in seen if photo and photo.improvable]
+        cases = [each.case for each in self.plan.decisions] if self.plan else []
+        warned = [(case.member, case.photo_record.improvable) for case in cases if case.photo_record]
+        return [(member, flaw) for member, flaw in warned if flaw and _stays_unseen(self.outcomes.get(member.crew_id))]
 
     @property
     def blocked(self) -> list[str]:
@@ -147,8 +146,8 @@ class RunResult:
         HR's page already lists members who failed with the same photo in an earlier run."""
         if isinstance(self.error, AlreadyRunning):  # `complain` decides when it is worth a mail
             return False
-        records = self._photo_records()
-        failed = any(_is_news(each, records.get(each.crew_id)) for each in self.outcomes.of(Failed))
+        failures = {each.crew_id: each for each in self.outcomes.of(Failed)}
+        failed = any(_is_news(each, record) for each, record in self._recorded(failures))
         idle = self.out_of_time and not any(True for _ in self.outcomes.of(Stored))
         stopped = self.error is not None or idle or self.died_before is not None or self.unswitched
         return failed or stopped or bool(self.blocked) or bool(self.mixed) or bool(self.unchecked)
@@ -207,8 +206,16 @@ class RunResult:
         error = str(self.error) if self.error else ""
         return RunEnd(exit_code, self.seconds, counts.processed, kept, counts.stages_ms, error, self.rows_left)
 
-    def _photo_records(self) -> dict[str, PhotoRecord | None]:
-        return {each.member.crew_id: each.case.photo_record for each in self.plan.decisions} if self.plan else {}
+    def _recorded(self, failures: dict[str, Failed]) -> Iterator[tuple[Failed, PhotoRecord | None]]:
+        """Yield each failure (by crew id) with what earlier runs recorded of the photo."""
+        cases = [each.case for each in self.plan.decisions] if self.plan and failures else []
+        records = {case.member.crew_id: case.photo_record for case in cases if case.member.crew_id in failures}
+        return ((failure, records.get(crew_id)) for crew_id, failure in failures.items())
+
+
+def _stays_unseen(outcome: Outcome | None) -> bool:
+    """Tell whether the member's row stays, and the run did not look at the photo."""
+    return isinstance(outcome, Skipped) and not is_interrupted(outcome) and outcome.analysis is None
 
 
 def _is_news(failure: Failed, record: PhotoRecord | None) -> bool:

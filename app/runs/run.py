@@ -178,7 +178,7 @@ def _execute(context: RunContext, database: Database, result: RunResult) -> None
         result.run_id = gallery.history.begin(request.now, requested, context.rules.spec_digest)
         result.died_before = gallery.history.died_before(result.run_id, request.now)
     require_writable(database, gallery.table, settings.FACE_MODEL, max_dimensions(settings.FACE_MODEL))
-    survey = take_survey(request, gallery, request.folder or DatabaseRoster(settings, database))
+    survey = take_survey(request, context.rules, gallery, request.folder or DatabaseRoster(settings, database))
     if result.died_before is not None:
         under_way = ", ".join(survey.suspects) or "nadie"
         log.warning("La ejecución %s murió sin terminar; en curso: %s", result.died_before.run_id, under_way)
@@ -204,7 +204,7 @@ def _carry_out(context: RunContext, plan: Plan, result: RunResult) -> None:
         Execution(plan, context, result).run()
     elif plan.of(STALE) or gallery.staged():
         Migration(plan, context, result).run()
-    if request.is_whole and result.complete:
+    if request.is_whole and not plan.uniform and result.complete:  # else the database would read every vector
         _retire_other_models(context, plan, result)
     if request.thumbnails:
         result.illustrations = gallery.photo_records.illustrations(_not_looked_at(result))

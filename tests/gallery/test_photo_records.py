@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,15 @@ def test_what_was_recorded_is_remembered(database: Database) -> None:
         ),
         "3": PhotoRecord("u", Version(), "", "no_face", "detect", "qué pasó", "reglas", 1, NOW, NOW),
     }
+
+
+def test_of_a_photo_in_the_gallery_that_is_not_asked_about_only_what_decides_is_read(database: Database) -> None:
+    photo_records = open_records(database)
+    record(database, photo_records, [stored("1"), failed("2", "several_faces", photo=photo_of("2"), analysis=SEEN)])
+    whole = photo_records.read_all()
+    assert photo_records.read_all(settled_since=NOW) == whole, "both are to be asked about again"
+    settled = PhotoRecord("", sha256="ab" * 32, checked_at=NOW, improvable="Sharpness")
+    assert photo_records.read_all(NOW - timedelta(seconds=1)) == {"1": settled, "2": whole["2"]}
 
 
 def test_a_failure_replaces_what_was_known_and_a_success_the_failure(database: Database) -> None:

@@ -6,14 +6,15 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import insert, inspect
 
 from app.core.database import Database
 from app.errors import DatabaseUnavailable
 from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
-from app.gallery.tables import METADATA, VERSION, open_own_tables
+from app.gallery.reading import ROWS_AT_ONCE
+from app.gallery.tables import METADATA, PHOTOS, VERSION, open_own_tables
 from app.records import EmbeddingSpec
 from tests.conftest import OpenDatabase
 from tests.support.databases import run_sql
@@ -84,3 +85,19 @@ def test_tables_of_a_newer_program_are_not_read(database: Database) -> None:
     run_sql(database, f"INSERT INTO face_schema (version) VALUES ({VERSION + 1})")  # noqa: S608
     with pytest.raises(DatabaseUnavailable, match="son de una versión más nueva del programa"):
         open_for_reading(database, find_table(database), SPEC, NOW)
+
+
+@pytest.mark.parametrize("number", [ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 1])
+def test_a_table_that_is_read_in_several_turns_is_read_whole_and_in_order(database: Database, number: int) -> None:
+    table = open_table(database)
+    gallery = open_for_writing(database, table, SPEC, "reglas", NOW)
+    crew_ids = [f"{place:06}" for place in range(number)]
+    rows = [{"crew_id": crew_id, "embedding": "[1,2]", "active": True} for crew_id in crew_ids]
+    database.transaction(lambda connection: connection.execute(insert(table), rows))
+    database.transaction(
+        lambda connection: connection.execute(insert(PHOTOS), [{"crew_id": each} for each in crew_ids])
+    )
+    assert list(gallery.photo_records.read_all()) == crew_ids
+    enrolments = gallery.enrolments()
+    assert list(enrolments) == crew_ids
+    assert [each.row_id for each in enrolments.values()] == sorted({each.row_id for each in enrolments.values()})

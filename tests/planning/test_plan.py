@@ -99,6 +99,22 @@ def leaving(plan: Plan) -> dict[str, list[str]]:
 # ------------------------------------------------------------------------------------------------------ the roster
 
 
+@pytest.mark.parametrize(
+    ("other", "uniform"),
+    [
+        (row(2), True),
+        (replace(row(2), spec_digest=None), True),  # adopted
+        (replace(row(2, active=False), model="Dlib"), True),
+        (replace(row(2), model="Dlib"), False),
+        (replace(row(2), spec_digest="otro"), False),
+        (replace(row(2), known=False, spec_digest=None), False),
+        (replace(row(2), active_ids=(102, 103)), False),  # of the older one's model nothing is known
+    ],
+)
+def test_a_plan_knows_whether_rows_of_another_model_may_be_in_use(other: Enrolment, uniform: bool) -> None:
+    assert plan_of(knowing(crew(1, 2), {1: row(1), 2: other}, {1: seen(1), 2: seen(2)})).uniform is uniform
+
+
 def test_each_entry_has_one_decision_in_the_rosters_order() -> None:
     bad, broken = CrewMember("3", "x/y.jpg"), Failed(CrewMember("4", ""), "roster", "no_photo")
     entries = [*crew(2, 1), bad, broken, *crew(5)]

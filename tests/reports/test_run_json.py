@@ -12,7 +12,7 @@ from app.faces.quality import COMPONENTS
 from app.planning.decisions import NEW, Case, Decision
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, Skipped, Stored
-from app.reports.document import write_document
+from app.reports.document import AT_ONCE, write_document
 from app.reports.photo_review import build_review
 from app.reports.run_json import describe, run_document
 from app.runs.outcomes import Outcomes
@@ -62,7 +62,10 @@ def test_the_document_holds_nothing_that_a_terminal_obeys_and_reads_back_as_it_w
     assert json.loads(text) == document
 
 
-@pytest.mark.parametrize("items", [[], [1], [{"a": [1, {"b": "\n"}], "c": {}}, "Ñ", []]])
+@pytest.mark.parametrize(
+    "items",
+    [[], [1], [{"a": [1, {"b": "\n"}], "c": {}}, "Ñ", []], [{"n": 1}] * AT_ONCE, [{"n": 1}] * (2 * AT_ONCE + 1)],
+)
 def test_items_that_are_written_one_by_one_read_as_a_list_does(tmp_path: Path, items: list[object]) -> None:
     one_by_one, at_once = tmp_path / "a.json", tmp_path / "b.json"
     write_document({"first": {"a": [1, 2]}, "members": iter(items), "last": []}, str(one_by_one))

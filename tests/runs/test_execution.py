@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from app.errors import Stuck, TookTooLong
 from app.pipeline.thread_pipeline import BATCH_WAIT_S
@@ -91,3 +93,23 @@ def test_the_log_says_of_a_shared_photo_that_it_is_one(new_home: NewHome, caplog
         assert home.run().codes["A4"] == "shared_photo"
     said = [each.getMessage() for each in caplog.records if ": shared_photo" in each.getMessage()]
     assert {line.split()[0] for line in said} & {"A1", "A4"}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_night_without_a_change_looks_at_no_vector_for_rows_of_another_model(new_home: NewHome) -> None:
+    home = new_home()
+    home.hire(*CREW)
+    home.run()
+    home.tomorrow()
+    asked: list[str] = []
+
+    def note(*call: Any) -> None:
+        asked.append(call[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert set(home.run().codes.values()) == {"current"}
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert asked
+    assert [each for each in asked if "coalesce(face_embeddings.modelo" in each] == []
