@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import missing_package, modeling, recognition_model
 from app.faces.detector import OWN_MTCNN
+from app.faces.kept_graphs import KeptGraphs
 from app.faces.onnx_sessions import open_session
-from app.faces.weights import Provide, WeightsFile, WeightsStore, describe_weights
+from app.faces.weights import USUAL, Provide, WeightsFile, WeightsStore, describe_weights, noted_digest
 from app.records import Embedding, EmbeddingSpec, Face
 
 OUTPUT_AXES = 2  # faces, dimensions
@@ -60,8 +61,11 @@ class Network(Protocol):
 class OnnxNetwork:
     """One of DeepFace's ONNX graphs in a session of ours. Raises ValueError when the graph has other shapes."""
 
-    def __init__(self, path: Path, providers: Sequence[str]) -> None:
-        self._session = open_session(path, providers)
+    def __init__(self, path: Path, providers: Sequence[str], graphs: KeptGraphs | None = None) -> None:
+        if graphs is None:
+            self._session = open_session(path, providers)
+        else:
+            self._session = graphs.open(path.stem, noted_digest(path), lambda: path, providers)
         source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
         if source.shape[3:] != [3] or len(target.shape) != OUTPUT_AXES:
             raise ValueError(f"{path.name}: entrada {source.shape}, salida {target.shape}")
@@ -87,18 +91,27 @@ class DeepFaceNetwork:
         return vectors.reshape(len(batch), -1)  # DeepFace drops the axis of a batch of one
 
 
-def load_network(model: str, provide: Provide, providers: Sequence[str] = ()) -> Network:
-    """Load a model from the weights file that `provide` returns. Raises UnknownModel, MissingDependency,
-    WeightsUnavailable."""
-    client, file = recognition_model(model), describe_weights(model)
-    # SFace comes as a graph too, but its client prepares the input in its own way.
-    if client.__mro__[1].__name__ != "OnnxFacialRecognition" or "predict" in vars(client):
+def load_network(
+    model: str, provide: Provide, providers: Sequence[str] = (), graphs: KeptGraphs | None = None
+) -> Network:
+    """Load a model from the weights file that `provide` returns, or from what `graphs` keeps of it. Raises
+    UnknownModel, MissingDependency, WeightsUnavailable."""
+    file = describe_weights(model)
+    if not _is_plain_graph(model):
         return _load_client(model, file, provide, providers)
     if file is None:
         raise UnknownModel(f"DeepFace no indica los pesos de {model}", "Use el modelo Facenet512.")
     loaded: dict[Path, OnnxNetwork] = {}
     path = provide(file, lambda path: loaded.update({path: OnnxNetwork(path, providers)}))
-    return loaded.get(path) or OnnxNetwork(path, providers)
+    return loaded.get(path) or OnnxNetwork(path, providers, graphs)
+
+
+def _is_plain_graph(model: str) -> bool:
+    if model == USUAL.model:
+        return True
+    client = recognition_model(model)
+    # SFace comes as a graph too, but its client prepares the input in its own way.
+    return client.__mro__[1].__name__ == "OnnxFacialRecognition" and "predict" not in vars(client)
 
 
 def _load_client(model: str, file: WeightsFile | None, provide: Provide, providers: Sequence[str]) -> Network:
