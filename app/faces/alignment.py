@@ -9,10 +9,11 @@ import math
 
 import cv2
 import numpy as np
+from deepface.modules import preprocessing  # reads no environment, so it need not come through deepface_api
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
-from app.faces.deepface_api import FacialAreaRegion, modeling, preprocessing
+from app.faces.deepface_api import FacialAreaRegion, modeling
 from app.faces.regions import box_of, crop_with_black
 from app.records import Image
 

@@ -1,9 +1,8 @@
-"""Compute the vectors of faces with one of DeepFace's recognition models, and describe what makes them."""
+"""Compute the vectors of faces with one of DeepFace's recognition models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -12,40 +11,13 @@ from numpy.typing import NDArray
 
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import missing_package, modeling, recognition_model
-from app.faces.detector import OWN_MTCNN
 from app.faces.kept_graphs import KeptGraphs
 from app.faces.onnx_sessions import open_session
-from app.faces.weights import USUAL, Provide, WeightsFile, WeightsStore, describe_weights, noted_digest
-from app.records import Embedding, EmbeddingSpec, Face
+from app.faces.weights import USUAL, Provide, WeightsFile, describe_weights, noted_digest
+from app.records import Embedding, Face
 
 OUTPUT_AXES = 2  # faces, dimensions
-ALIGNMENT = "eyes level, box of the detector, letterbox"  # as DeepFace's align=True, expand_percentage=0
-NORMALISATION, COLOUR_ORDER = "base", "BGR"
-# Version of our own steps before the network; raised with every change that moves vectors. 2: the nets' scores decide
-# which way up a face is; before, some faces were embedded upside down.
-PREPROCESSING = 2
-OWN_DETECTOR = 1  # version of our own detector, likewise
-# Lengths of the vectors of DeepFace's models, from their published architectures.
-DIMENSIONS = {
-    "Facenet512": 512,
-    "ArcFace": 512,
-    "GhostFaceNet": 512,
-    "Buffalo_L": 512,
-    "Facenet": 128,
-    "Dlib": 128,
-    "OpenFace": 128,
-    "SFace": 128,
-    "DeepID": 160,
-    "VGG-Face": 4096,
-    "DeepFace": 4096,
-}
-
 Floats = NDArray[np.float32]
-
-
-def max_dimensions(model: str) -> int:
-    """Return the length of the model's vectors, for an unknown model that of the longest there are."""
-    return DIMENSIONS.get(model, max(DIMENSIONS.values()))
 
 
 class Network(Protocol):
@@ -154,14 +126,3 @@ class Embedder:
             Embedding(face.photo, vector, self.model, face.analysis)
             for face, vector in zip(faces, vectors, strict=True)
         ]
-
-
-def describe_spec(model: str, detector: str, weights: WeightsStore) -> EmbeddingSpec:
-    """Return this installation's embedding spec; the hash is empty while there are no weights. Raises UnknownModel.
-    DECODE_MIN_SIDE, DETECTION_MAX_SIDE and MIN_FACE_RATIO are not part of it: they move a vector by less than two
-    photos of one person differ, and tuning them must not make the whole gallery be computed again."""
-    file = describe_weights(model)
-    # DeepFace fetches a model of several files in its own way: its version stands for their hash.
-    digest = f"deepface {version('deepface')}" if file is None else weights.recorded_digest(file)
-    versions = f"{version('mtcnn')}/{OWN_DETECTOR}" if detector == OWN_MTCNN else f"(deepface {version('deepface')})"
-    return EmbeddingSpec(model, digest, f"{detector} {versions}", ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)

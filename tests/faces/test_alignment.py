@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+from deepface.modules import preprocessing
 
 from app.faces.alignment import align_face, letterbox, level_eyes
-from app.faces.deepface_api import FacialAreaRegion, preprocessing
+from app.faces.deepface_api import FacialAreaRegion
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.mtcnn import Mtcnn
 from app.records import Image
