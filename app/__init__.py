@@ -3,6 +3,8 @@
 import logging
 import os
 
+VERSION = "1.0.0"  # pyproject.toml has it, too, and CHANGELOG.md what is new in it
+
 # onnxruntime reports its use to Microsoft unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn
 
+from app import VERSION
 from app.core.streams import STDOUT
 from app.core.text import as_utf8
 from app.errors import EXIT_NOT_STARTED
@@ -189,6 +190,11 @@ GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], 
         ("--quiet", "solo habla si hay algo nuevo que atender: para cron", FLAG),
         ("--no-thumbnails", "el informe logs/report.html no lleva fotos", FLAG),
         ("--debug", "registro detallado y tiempos de cada etapa", FLAG),
+        (
+            "--version",
+            "muestra la versión y termina",
+            {"action": "version", "version": f"face-embeddings {VERSION}"},
+        ),
         ("-h --help", "muestra esta ayuda y termina", {"action": "help"}),
     ),
 }

@@ -30,7 +30,8 @@ from app.errors import DatabaseUnavailable
 
 DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
 DENIED_ADVICE = "Ejecute --print-schema y entregue ese SQL a quien administra la base: al usuario le faltan permisos."
-NOT_THERE, NOT_THERE_IN_SQLITE = (1146, 1054), ("no such table", "no such column")  # table, column
+NO_SUCH_TABLE, NO_SUCH_COLUMN = 1146, 1054
+NOT_THERE_IN_SQLITE = ("no such table", "no such column")
 
 
 @contextmanager
@@ -70,7 +71,9 @@ def change_rows_of(database: Database, change: Update | Delete, column: Column[A
 
 def _is_about_what_is_missing(error: DatabaseUnavailable) -> bool:
     cause = getattr(error.__cause__, "orig", None)
-    return getattr(cause, "errno", 0) in NOT_THERE or any(words in str(cause) for words in NOT_THERE_IN_SQLITE)
+    return getattr(cause, "errno", 0) in (NO_SUCH_TABLE, NO_SUCH_COLUMN) or any(
+        words in str(cause) for words in NOT_THERE_IN_SQLITE
+    )
 
 
 def _without_the_missing(connection: Connection, query: Select[Any]) -> Select[Any]:
