@@ -117,12 +117,27 @@ def measure_list(bench: Workbench) -> Measure:
     return _measure_deepface(bench, "c", "DeepFace, a list of photos (its batch)", bench.photos, as_list=True)
 
 
+def measure_default(bench: Workbench) -> Measure:
+    """Measure DeepFace as it runs where nobody chose an engine for it."""
+    return _measure_deepface(bench, "g", "DeepFace on TensorFlow, as it is installed", bench.photos, way="tensorflow")
+
+
+def measure_face_recognition(bench: Workbench) -> Measure:
+    """Measure the `face_recognition` package: Dlib's detector and net, one photo after the other."""
+    job = {"warm_up": str(bench.small), "photos": [str(photo) for photo in bench.photos], "passes": bench.repeat}
+    result = run_worker("face_recognition_worker", job, child_environment({}), bench.folder)
+    ms_each = [seconds * 1000 / len(bench.photos) for seconds in result["passes_s"]]
+    details = {"photos": len(bench.photos), "without_face": len(bench.photos) - result["stored"]}
+    return Measure("f", "face_recognition (Dlib), one photo after the other", ms_each, result["peak_mb"], details)
+
+
 def _measure_deepface(
-    bench: Workbench, key: str, title: str, photos: Sequence[Path], *, as_list: bool = False
+    bench: Workbench, key: str, title: str, photos: Sequence[Path], *, as_list: bool = False, way: str = ""
 ) -> Measure:
+    way = way or bench.way
     with following(bench.progress):
-        result = run_deepface(bench, photos, bench.way, passes=bench.repeat, as_list=as_list)
-    details = {"way": bench.way, "photos": len(photos), "without_face": len(photos) - result["stored"]}
+        result = run_deepface(bench, photos, way, passes=bench.repeat, as_list=as_list)
+    details = {"way": way, "photos": len(photos), "without_face": len(photos) - result["stored"]}
     ms_each = [seconds * 1000 / len(photos) for seconds in result["passes_s"]]
     return Measure(key, title, ms_each, result["peak_mb"], details)
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.support.pictures import package_file
 
-WIDTH_PX, HEIGHT_PX = 1200, 500
+WIDTH_PX, HEIGHT_PX = 1200, 640
 SHARPNESS = 2  # drawn twice as large, then reduced
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 330, 150, 92, 66
 BAR_SHARE = 0.62  # of a row's height
@@ -24,11 +24,13 @@ FONT, BOLD_FONT = (
 REFERENCE = "a"
 TITLE = "Fotos por segundo"
 NOTE = "Escala logarítmica; ×: frente a DeepFace foto a foto"
-# Users read Spanish.
+# Users read Spanish. In the order of the picture's rows.
 LABELS = {
+    "g": ("DeepFace, como se instala", DEEPFACE_COLOUR),
     "a": ("DeepFace, foto a foto", DEEPFACE_COLOUR),
     "b": ("DeepFace, fotos ya a 640 px", DEEPFACE_COLOUR),
     "c": ("DeepFace, lista de fotos", DEEPFACE_COLOUR),
+    "f": ("face_recognition (Dlib)", DEEPFACE_COLOUR),
     "d": ("Este programa, completo", OURS_COLOUR),
     "e": ("Límite: solo la red Facenet512", FLOOR_COLOUR),
 }

@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def open_writer(url: str) -> VectorWriter:
-    database = Database(DatabaseSettings(_env_file=None, DB_URL=url))  # type: ignore[call-arg]
+    database = Database(DatabaseSettings(DB_URL=url))
     table = open_table(database)
     open_own_tables(database)
     return VectorWriter(database, table, Provenance(database, SPEC), PhotoRecords(database, "reglas", datetime.now()))

@@ -9,6 +9,7 @@ import pytest
 from app.cli.arguments import build_parser
 from app.core.account_limits import NEEDS
 from app.core.config import PROJECT_DIR, Settings
+from app.core.version import VERSION
 from app.errors import item_errors
 
 FOLDERS = ("app", "benchmarks", "deploy", "docs", "tests")
@@ -123,3 +124,12 @@ def test_no_document_names_a_file_that_does_not_exist(path: Path) -> None:
     tests = {word for word in words if re.fullmatch(r"test_\w+\.py", word)}
     missing = {word for word in paths if not (PROJECT_DIR / word).exists()}
     assert missing | tests - {test.name for test in (PROJECT_DIR / "tests").rglob("test_*.py")} == set()
+
+
+def test_program_project_and_changelog_are_of_one_version(capsys: pytest.CaptureFixture[str]) -> None:
+    (project,) = re.findall(r'^version = "(.+)"$', read("pyproject.toml"), re.MULTILINE)
+    released = re.findall(r"^## \[(.+?)\] - \d{4}-\d\d-\d\d$", read("CHANGELOG.md"), re.MULTILINE)
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"face-embeddings {VERSION}\n")
+    assert (project, released[0]) == (VERSION, VERSION)

@@ -14,7 +14,7 @@ from app.core.database import Database
 from app.core.spanish import say_ago
 from app.core.vectors import SAME_VECTOR, cosine_distance
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_STARTED, Quarantined
-from app.faces.embedder import describe_spec
+from app.faces.embedding_spec import describe_spec
 from app.faces.weights import open_weights
 from app.gallery.embeddings_table import find_table
 from app.gallery.gallery import Gallery, open_for_reading

@@ -14,7 +14,8 @@ import requests
 from app.checkup.check_installation import check_folder, format_bytes
 from app.checkup.finding import MODEL, Finding
 from app.core.config import BYTES_PER_MB, Settings
-from app.faces.detector import LIBRARY_MTCNN, OWN_MTCNN
+from app.faces.detector import LIBRARY_MTCNN
+from app.faces.embedding_spec import OWN_MTCNN
 from app.faces.weights import SIZES_MB, WeightsFile, WeightsStore, describe_weights, open_weights
 from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
 

@@ -15,7 +15,7 @@ from app.checkup.check_database import read_grants
 from app.checkup.finding import TABLES, Finding
 from app.core.database import Database
 from app.core.shown_text import ShownText
-from app.faces.embedder import max_dimensions
+from app.faces.embedding_spec import max_dimensions
 from app.gallery.embeddings_table import (
     COLUMNS_ADVICE,
     NEEDED_COLUMNS,

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from app.core.streams import STDOUT
 from app.core.text import as_utf8
+from app.core.version import VERSION
 from app.errors import EXIT_NOT_STARTED
 
 MAX_MINUTES = 60 * 24 * 366
@@ -200,6 +201,11 @@ GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], 
         ("--quiet", "solo habla si hay algo nuevo que atender: para cron", FLAG),
         ("--no-thumbnails", "el informe logs/report.html no lleva fotos", FLAG),
         ("--debug", "registro detallado y tiempos de cada etapa", FLAG),
+        (
+            "--version",
+            "muestra la versión y termina",
+            {"action": "version", "version": f"face-embeddings {VERSION}"},
+        ),
         ("-h --help", "muestra esta ayuda y termina", {"action": "help"}),
     ),
 }

@@ -18,7 +18,7 @@ from app.core.files import why, write_private
 from app.core.spanish import inflect, say_some
 from app.core.text import printable, printable_lines
 from app.errors import EmptyGallery, RunError
-from app.faces.embedder import describe_spec
+from app.faces.embedding_spec import describe_spec
 from app.faces.weights import open_weights
 from app.gallery.embeddings_table import find_table
 from app.gallery.gallery import Gallery, open_for_reading

@@ -1,5 +1,5 @@
-"""Cut a face out of an image as the recognition network needs it, by DeepFace's own alignment and letterbox, so that
-vectors match those of the recognition service.
+"""Cut a face out of an image as the recognition network needs it, with DeepFace's alignment and letterbox to the last
+bit, so that vectors match those of the recognition service.
 """
 
 from __future__ import annotations
@@ -7,13 +7,17 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import cv2
 import numpy as np
+from deepface.modules import preprocessing  # reads no environment, so it need not come through deepface_api
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
-from app.faces.deepface_api import FacialAreaRegion, detection, modeling, preprocessing
+from app.faces.deepface_api import FacialAreaRegion, modeling
 from app.faces.regions import box_of, crop_with_black
 from app.records import Image
+
+Point = tuple[float, float]  # x, y in pixels
 
 CUBIC_REACH_PX = 3  # interpolation looks two pixels further, and the middle of an odd side is half a pixel off
 
@@ -37,8 +41,19 @@ def align_face(image: Image, region: FacialAreaRegion, input_side_px: int) -> Im
     left, top = int(region.x) - margin_x * factor, int(region.y) - margin_y * factor
     around_size = (width + 2 * margin_x) * factor, (height + 2 * margin_y) * factor
     around = crop_with_black(image, left, top, *around_size)
-    turned, _ = detection.align_img_wrt_eyes(reduce(around, factor), region.left_eye, region.right_eye)
+    turned = level_eyes(reduce(around, factor), region.left_eye, region.right_eye)
     return np.asarray(turned[margin_y : margin_y + height, margin_x : margin_x + width], np.uint8)
+
+
+def level_eyes(image: Image, left_eye: Point | None, right_eye: Point | None) -> Image:
+    """Turn the image around its middle until the eyes (x, y) are level, as DeepFace's `align_img_wrt_eyes` does. Its
+    module is not used for this: importing it brings gdown, BeautifulSoup and a web server."""
+    if left_eye is None or right_eye is None or not image.size:
+        return image
+    across, down = np.subtract(left_eye, right_eye)
+    height, width = image.shape[:2]
+    turn = cv2.getRotationMatrix2D((width // 2, height // 2), float(np.degrees(np.arctan2(down, across))), 1.0)
+    return np.asarray(cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_CUBIC), np.uint8)
 
 
 def turning_margins(width: int, height: int, region: FacialAreaRegion) -> tuple[int, int]:

@@ -18,13 +18,13 @@ if not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117  # no HOM
 
 from deepface.commons import folder_utils
 from deepface.models.Detector import Detector, FacialAreaRegion
-from deepface.modules import detection, exceptions, modeling, preprocessing
+from deepface.modules import exceptions, modeling
 
 from app.errors import MissingDependency, UnknownModel
 
 PIP_NAMES = {"dlib": "dlib-bin"}  # where pip knows a package by another name; this one needs no compiler
 
-__all__ = ["Detector", "FacialAreaRegion", "detection", "exceptions", "folder_utils", "modeling", "preprocessing"]
+__all__ = ["Detector", "FacialAreaRegion", "exceptions", "folder_utils", "modeling"]
 
 
 def recognition_model(name: str) -> type:

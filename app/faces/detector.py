@@ -16,6 +16,7 @@ from app.core.config import Settings
 from app.core.image_scaling import reduce
 from app.errors import UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import Detector, FacialAreaRegion, exceptions, missing_package, modeling
+from app.faces.embedding_spec import OWN_MTCNN
 from app.faces.mtcnn import PYRAMID_FACTOR, Detection, Mtcnn
 from app.faces.regions import move_region
 from app.records import Image
@@ -23,7 +24,6 @@ from app.records import Image
 LIBRARY_MIN_FACE_PX = 20.0  # the `mtcnn` package's default, which DeepFace keeps
 STRIP_SHARE = 0.375  # of `max_side_px`: the least that the shorter side of a long photo's copy has
 DEEPFACE_BORDER = 0.5  # DeepFace pads the photo by this much of its size on each side before detection
-OWN_MTCNN = "mtcnn"
 LIBRARY_MTCNN = "mtcnn-tensorflow"  # the reference: DeepFace's own way of calling the package
 
 

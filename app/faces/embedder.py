@@ -1,9 +1,8 @@
-"""Compute the vectors of faces with one of DeepFace's recognition models, and describe what makes them."""
+"""Compute the vectors of faces with one of DeepFace's recognition models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -12,39 +11,13 @@ from numpy.typing import NDArray
 
 from app.errors import BadVector, UnknownModel, WeightsUnavailable
 from app.faces.deepface_api import missing_package, modeling, recognition_model
-from app.faces.detector import OWN_MTCNN
+from app.faces.kept_graphs import KeptGraphs
 from app.faces.onnx_sessions import open_session
-from app.faces.weights import Provide, WeightsFile, WeightsStore, describe_weights
-from app.records import Embedding, EmbeddingSpec, Face
+from app.faces.weights import USUAL, Provide, WeightsFile, describe_weights, noted_digest
+from app.records import Embedding, Face
 
 OUTPUT_AXES = 2  # faces, dimensions
-ALIGNMENT = "eyes level, box of the detector, letterbox"  # as DeepFace's align=True, expand_percentage=0
-NORMALISATION, COLOUR_ORDER = "base", "BGR"
-# Version of our own steps before the network; raised with every change that moves vectors. 2: the nets' scores decide
-# which way up a face is; before, some faces were embedded upside down.
-PREPROCESSING = 2
-OWN_DETECTOR = 1  # version of our own detector, likewise
-# Lengths of the vectors of DeepFace's models, from their published architectures.
-DIMENSIONS = {
-    "Facenet512": 512,
-    "ArcFace": 512,
-    "GhostFaceNet": 512,
-    "Buffalo_L": 512,
-    "Facenet": 128,
-    "Dlib": 128,
-    "OpenFace": 128,
-    "SFace": 128,
-    "DeepID": 160,
-    "VGG-Face": 4096,
-    "DeepFace": 4096,
-}
-
 Floats = NDArray[np.float32]
-
-
-def max_dimensions(model: str) -> int:
-    """Return the length of the model's vectors, for an unknown model that of the longest there are."""
-    return DIMENSIONS.get(model, max(DIMENSIONS.values()))
 
 
 class Network(Protocol):
@@ -60,8 +33,11 @@ class Network(Protocol):
 class OnnxNetwork:
     """One of DeepFace's ONNX graphs in a session of ours. Raises ValueError when the graph has other shapes."""
 
-    def __init__(self, path: Path, providers: Sequence[str]) -> None:
-        self._session = open_session(path, providers)
+    def __init__(self, path: Path, providers: Sequence[str], graphs: KeptGraphs | None = None) -> None:
+        if graphs is None:
+            self._session = open_session(path, providers)
+        else:
+            self._session = graphs.open(path.stem, noted_digest(path), lambda: path, providers)
         source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
         if source.shape[3:] != [3] or len(target.shape) != OUTPUT_AXES:
             raise ValueError(f"{path.name}: entrada {source.shape}, salida {target.shape}")
@@ -87,18 +63,27 @@ class DeepFaceNetwork:
         return vectors.reshape(len(batch), -1)  # DeepFace drops the axis of a batch of one
 
 
-def load_network(model: str, provide: Provide, providers: Sequence[str] = ()) -> Network:
-    """Load a model from the weights file that `provide` returns. Raises UnknownModel, MissingDependency,
-    WeightsUnavailable."""
-    client, file = recognition_model(model), describe_weights(model)
-    # SFace comes as a graph too, but its client prepares the input in its own way.
-    if client.__mro__[1].__name__ != "OnnxFacialRecognition" or "predict" in vars(client):
+def load_network(
+    model: str, provide: Provide, providers: Sequence[str] = (), graphs: KeptGraphs | None = None
+) -> Network:
+    """Load a model from the weights file that `provide` returns, or from what `graphs` keeps of it. Raises
+    UnknownModel, MissingDependency, WeightsUnavailable."""
+    file = describe_weights(model)
+    if not _is_plain_graph(model):
         return _load_client(model, file, provide, providers)
     if file is None:
         raise UnknownModel(f"DeepFace no indica los pesos de {model}", "Use el modelo Facenet512.")
     loaded: dict[Path, OnnxNetwork] = {}
     path = provide(file, lambda path: loaded.update({path: OnnxNetwork(path, providers)}))
-    return loaded.get(path) or OnnxNetwork(path, providers)
+    return loaded.get(path) or OnnxNetwork(path, providers, graphs)
+
+
+def _is_plain_graph(model: str) -> bool:
+    if model == USUAL.model:
+        return True
+    client = recognition_model(model)
+    # SFace comes as a graph too, but its client prepares the input in its own way.
+    return client.__mro__[1].__name__ == "OnnxFacialRecognition" and "predict" not in vars(client)
 
 
 def _load_client(model: str, file: WeightsFile | None, provide: Provide, providers: Sequence[str]) -> Network:
@@ -141,14 +126,3 @@ class Embedder:
             Embedding(face.photo, vector, self.model, face.analysis)
             for face, vector in zip(faces, vectors, strict=True)
         ]
-
-
-def describe_spec(model: str, detector: str, weights: WeightsStore) -> EmbeddingSpec:
-    """Return this installation's embedding spec; the hash is empty while there are no weights. Raises UnknownModel.
-    DECODE_MIN_SIDE, DETECTION_MAX_SIDE and MIN_FACE_RATIO are not part of it: they move a vector by less than two
-    photos of one person differ, and tuning them must not make the whole gallery be computed again."""
-    file = describe_weights(model)
-    # DeepFace fetches a model of several files in its own way: its version stands for their hash.
-    digest = f"deepface {version('deepface')}" if file is None else weights.recorded_digest(file)
-    versions = f"{version('mtcnn')}/{OWN_DETECTOR}" if detector == OWN_MTCNN else f"(deepface {version('deepface')})"
-    return EmbeddingSpec(model, digest, f"{detector} {versions}", ALIGNMENT, NORMALISATION, COLOUR_ORDER, PREPROCESSING)

@@ -6,16 +6,19 @@ Nets and thresholds: Zhang et al. 2016; weights, constants and conventions: the 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import distribution
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from app.faces.mtcnn_graphs import build_onet, build_pnet, build_rnet
-from app.faces.onnx_sessions import open_session
+from app.faces.kept_graphs import KeptGraphs
 from app.records import Image
 
 Floats = NDArray[np.float64]  # candidates: rows (x1, y1, x2, y2, score), (n, 5), in pixels
@@ -30,6 +33,9 @@ SCALE_OVERLAP = 0.5  # within one level of the pyramid
 STAGE_OVERLAP = 0.7  # everywhere else
 RNET_SIDE_PX, ONET_SIDE_PX = 24, 48
 PIXEL_MIDDLE, PIXEL_RANGE = 127.5, 128.0
+BUILDER = Path(__file__).with_name("mtcnn_graphs.py")
+NETS = ("pnet", "rnet", "onet")
+NOTHING_KEPT = KeptGraphs()
 LEAST_SCORE = 1e-7  # about float32's resolution near 1: keeps the logit finite
 
 
@@ -44,12 +50,12 @@ class Detection:
 
 
 class Mtcnn:
-    """The three nets, loaded once. Safe to use from several threads."""
+    """The three nets, loaded once, from where `graphs` keeps them. Safe to use from several threads."""
 
-    def __init__(self, providers: Sequence[str] = ()) -> None:
-        self._pnet = open_session(build_pnet(), providers)
-        self._rnet = open_session(build_rnet(), providers)
-        self._onet = open_session(build_onet(), providers)
+    def __init__(self, providers: Sequence[str] = (), graphs: KeptGraphs = NOTHING_KEPT) -> None:
+        self._pnet, self._rnet, self._onet = (
+            graphs.open(f"mtcnn-{net}", _digest(net), partial(_build, net), providers) for net in NETS
+        )
 
     def detect(self, image: Image, min_face_px: float = 20.0) -> list[Detection]:
         """Return the faces in a BGR uint8 (h, w, 3) image, the most confident first; empty when there is none."""
@@ -98,6 +104,23 @@ class Mtcnn:
         faces = np.column_stack([move(candidates, offsets)[:, :SCORE], score, points])
         faces = suppress(faces[score > ONET_THRESHOLD], STAGE_OVERLAP, of_smaller=True)
         return [Detection(row[:4], row[5:].reshape(5, 2), float(row[SCORE])) for row in faces]
+
+
+def _weights_path(net: str) -> Path:
+    # Importing `mtcnn` would import TensorFlow.
+    return Path(str(distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{net}.lz4")))
+
+
+def _digest(net: str) -> str:
+    """Return the SHA-256 of what `_build` makes a net from: the package's weights and our own steps."""
+    return hashlib.sha256(_weights_path(net).read_bytes() + BUILDER.read_bytes()).hexdigest()
+
+
+def _build(net: str) -> bytes:
+    # Imported only where no graph is kept: with onnx and joblib it takes a quarter of the start.
+    from app.faces.mtcnn_graphs import build_net  # noqa: PLC0415
+
+    return build_net(net, _weights_path(net))
 
 
 def _normalise(image: Image) -> NDArray[np.float32]:

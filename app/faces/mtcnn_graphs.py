@@ -6,7 +6,7 @@ R-Net and O-Net cut their patches out of the image inside the graph (`RoiAlign`)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -91,17 +91,16 @@ class GraphBuilder:
         return bytes(model.SerializeToString())
 
 
-def read_weights(net: str) -> list[Array]:
-    """Read the arrays of `pnet`, `rnet` or `onet` from the installed `mtcnn` package, in the order of the layers:
+def build_net(name: str, weights: Path) -> bytes:
+    """Build `pnet`, `rnet` or `onet` from its file in the `mtcnn` package: arrays in the order of the layers,
     convolution kernels HWIO, dense kernels IO, PReLU slopes."""
-    # Importing `mtcnn` would import TensorFlow.
-    path = distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{net}.lz4")
-    return [np.asarray(array, np.float32) for array in joblib.load(path)]
+    arrays = [np.asarray(array, np.float32) for array in joblib.load(weights)]
+    return BUILDERS[name](arrays)
 
 
-def build_pnet() -> bytes:
+def build_pnet(weights: list[Array]) -> bytes:
     """Build P-Net: image (1, 3, h, w) -> offsets (1, 4, h', w'), score (1, h', w')."""
-    net = GraphBuilder(read_weights("pnet"), "image")
+    net = GraphBuilder(weights, "image")
     net.conv_prelu()
     net.pool(2, same=True)
     net.conv_prelu()
@@ -116,20 +115,22 @@ def build_pnet() -> bytes:
     return net.build({"image": [1, 3, "h", "w"]}, outputs)
 
 
-def build_rnet() -> bytes:
+def build_rnet(weights: list[Array]) -> bytes:
     """Build R-Net: image, regions, batch, inside -> offsets (n, 4), score (n,). Patches of 24 x 24."""
-    return _build_patch_net("rnet", 24, ((3, True), (3, False)), {"offsets": 4})
+    return _build_patch_net(weights, 24, ((3, True), (3, False)), {"offsets": 4})
 
 
-def build_onet() -> bytes:
+def build_onet(weights: list[Array]) -> bytes:
     """Build O-Net: as R-Net -> offsets (n, 4), landmarks (n, 10), score (n,). Patches of 48 x 48."""
-    return _build_patch_net("onet", 48, ((3, True), (3, False), (2, True)), {"offsets": 4, "landmarks": 10})
+    return _build_patch_net(weights, 48, ((3, True), (3, False), (2, True)), {"offsets": 4, "landmarks": 10})
 
 
-def _build_patch_net(name: str, side: int, pools: Sequence[tuple[int, bool]], heads: dict[str, int]) -> bytes:
+def _build_patch_net(
+    weights: list[Array], side: int, pools: Sequence[tuple[int, bool]], heads: dict[str, int]
+) -> bytes:
     """Cut the patches out of the image, black outside of it; add a convolution before each pool (size, same) and one
     after them, then the outputs (name -> numbers a patch) and the score."""
-    net = GraphBuilder(read_weights(name), "image")
+    net = GraphBuilder(weights, "image")
     net.add(
         "RoiAlign",
         "regions",
@@ -164,3 +165,6 @@ def _build_patch_net(name: str, side: int, pools: Sequence[tuple[int, bool]], he
     }
     outputs: Shapes = {head: ["n", size] for head, size in heads.items()}
     return net.build(inputs, outputs | {"score": ["n"]})
+
+
+BUILDERS = {"pnet": build_pnet, "rnet": build_rnet, "onet": build_onet}

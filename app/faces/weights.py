@@ -65,9 +65,26 @@ class WeightsFile:
         return [*mirrored, *self.addresses]
 
 
+# The usual model's, as DeepFace's client has it: importing that client brings gdown and BeautifulSoup, which takes a
+# tenth of the start. A test compares the two.
+USUAL = WeightsFile(
+    "Facenet512",
+    "facenet512_weights.onnx",
+    (
+        "https://github.com/serengil/deepface_models/releases/download/v1.0/facenet512_weights.onnx",
+        "https://huggingface.co/serengil/deepface/resolve/main/facenet512_weights.onnx",
+    ),
+)
+
+
 def describe_weights(model: str) -> WeightsFile | None:
     """Return the weights file of a DeepFace model; None for a model that DeepFace fetches as several files. Raises
     UnknownModel."""
+    return USUAL if model == USUAL.model else ask_client(model)
+
+
+def ask_client(model: str) -> WeightsFile | None:
+    """Return what DeepFace's own client has as the weights file, otherwise as `describe_weights`."""
     client = recognition_model(model)
     module = import_module(client.__module__)
     addresses = getattr(module, ADDRESS_NAMES.get(model, "WEIGHTS_URL"), None)
@@ -88,24 +105,21 @@ class WeightsStore:
     ) -> None:
         if home:
             os.environ["DEEPFACE_HOME"] = home  # DeepFace's own loaders read it too
-        self._folder = Path(_deepface_home(), ".deepface", "weights")
+        self.folder = Path(_deepface_home(), ".deepface", "weights")
         self._mirror = mirror
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda name, done, total: None)
 
     def path_of(self, file: WeightsFile) -> Path:
-        return self._folder / file.name
+        return self.folder / file.name
 
     def recorded_digest(self, file: WeightsFile) -> str:
         """Return the SHA-256 recorded when the file was checked, or computed now; empty while there is no file."""
         path = self.path_of(file)
-        if not path.exists():
-            return ""
-        noted = self._hash_path(path)
-        return noted.read_text().strip() if noted.exists() else sha256_of(path)
+        return noted_digest(path) if path.exists() else ""
 
     def is_recorded(self, file: WeightsFile) -> bool:
-        return self._hash_path(self.path_of(file)).exists()
+        return _hash_path(self.path_of(file)).exists()
 
     def ensure(self, file: WeightsFile, check: Check) -> Path:
         """Download the file if it is missing, check it, and return its path. Raises WeightsUnavailable, Interrupted."""
@@ -118,7 +132,7 @@ class WeightsStore:
             else:
                 _check_file(path, check)
                 try:
-                    _write_beside(self._hash_path(path), sha256_of(path).encode())
+                    _write_beside(_hash_path(path), sha256_of(path).encode())
                 except OSError:  # a folder shared by several users may be readable only
                     log.warning("No se pudo anotar la suma de %s", path, exc_info=True)
         return path
@@ -134,17 +148,17 @@ class WeightsStore:
         return path
 
     def _compare(self, path: Path) -> None:
-        if sha256_of(path) != self._hash_path(path).read_text().strip():
+        if sha256_of(path) != _hash_path(path).read_text().strip():
             raise WeightsUnavailable(
                 f"El archivo de pesos cambió desde que se comprobó: {path}",
-                f"Si no lo cambió usted, bórrelo junto con {self._hash_path(path).name}: se descargará de nuevo.",
+                f"Si no lo cambió usted, bórrelo junto con {_hash_path(path).name}: se descargará de nuevo.",
             )
 
     def _download(self, file: WeightsFile, check: Check) -> None:
         """Download the file from the first address that gives a sound one. Raises WeightsUnavailable, Interrupted."""
         path = self.path_of(file)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for partial in self._folder.glob(f"{path.name}.*.part"):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for partial in self.folder.glob(f"{path.name}.*.part"):
             with suppress(FileNotFoundError):  # another run has just finished its download
                 if time.time() - partial.stat().st_mtime > ABANDONED_S:
                     partial.unlink()
@@ -154,7 +168,7 @@ class WeightsStore:
                 with _replacing(path) as partial:
                     self._fetch(address, partial, file)
                     _check_file(partial, check)
-                    _write_beside(self._hash_path(path), sha256_of(partial).encode())
+                    _write_beside(_hash_path(path), sha256_of(partial).encode())
                 return
             except (requests.RequestException, OSError, EOFError, WeightsUnavailable) as error:
                 proxy = find_proxy(address)
@@ -193,9 +207,15 @@ class WeightsStore:
                 self._progress(name, done, total)
                 yield chunk
 
-    @staticmethod
-    def _hash_path(path: Path) -> Path:
-        return path.with_name(f"{path.name}.sha256")
+
+def noted_digest(path: Path) -> str:
+    """Return the SHA-256 that is noted beside a weights file, else compute it. Raises OSError."""
+    noted = _hash_path(path)
+    return noted.read_text().strip() if noted.exists() else sha256_of(path)
+
+
+def _hash_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _deepface_home() -> str:

@@ -1,4 +1,6 @@
-"""Reads without creating: a missing table counts as empty, and no SQLite file is made."""
+"""Reads without creating or changing: a missing table counts as empty, a column that the tables of an earlier version
+lack as NULL, and no SQLite file is made.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Column, Connection, Row, Select, Subquery, Table, inspect, null, select, type_coerce
+from sqlalchemy import (
+    Column,
+    Connection,
+    Inspector,
+    Label,
+    Row,
+    Select,
+    Subquery,
+    Table,
+    inspect,
+    null,
+    select,
+    type_coerce,
+)
 from sqlalchemy.sql.dml import Delete, Update
 from sqlalchemy.sql.visitors import replacement_traverse
 
@@ -18,7 +33,8 @@ Result = TypeVar("Result")
 ROWS_AT_ONCE = 5000
 DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
 DENIED_ADVICE = "Ejecute --print-schema y entregue ese SQL a quien administra la base: al usuario le faltan permisos."
-NO_SUCH_TABLE, NO_SUCH_TABLE_IN_SQLITE = 1146, "no such table"
+NO_SUCH_TABLE, NO_SUCH_COLUMN = 1146, 1054
+NOT_THERE_IN_SQLITE = ("no such table", "no such column")
 
 
 @contextmanager
@@ -40,9 +56,9 @@ def read_rows(database: Database, query: Select[Any], *, retry: bool = True) -> 
         try:
             return database.transaction(lambda connection: connection.execute(query).all(), retry=retry)
         except DatabaseUnavailable as error:
-            if not _lacks_a_table(error):
+            if not _is_about_what_is_missing(error):
                 raise
-        return database.transaction(lambda each: each.execute(_without_missing_tables(each, query)).all(), retry=retry)
+        return database.transaction(lambda each: each.execute(_without_the_missing(each, query)).all(), retry=retry)
 
 
 def read_folded(
@@ -63,9 +79,9 @@ def read_folded(
         try:
             return database.transaction(read)
         except DatabaseUnavailable as error:
-            if not _lacks_a_table(error):
+            if not _is_about_what_is_missing(error):
                 raise
-        return database.transaction(lambda each: fold(_pages(each, query, key, _without_missing_tables)))
+        return database.transaction(lambda each: fold(_pages(each, query, key, _without_the_missing)))
 
 
 def _as_it_is(_connection: Connection, query: Select[Any]) -> Select[Any]:
@@ -98,20 +114,22 @@ def change_rows_of(database: Database, change: Update | Delete, column: Column[A
     database.in_chunks(values, lambda connection, chunk: connection.execute(change.where(column.in_(chunk))))
 
 
-def _lacks_a_table(error: DatabaseUnavailable) -> bool:
+def _is_about_what_is_missing(error: DatabaseUnavailable) -> bool:
     cause = getattr(error.__cause__, "orig", None)
-    return getattr(cause, "errno", 0) == NO_SUCH_TABLE or NO_SUCH_TABLE_IN_SQLITE in str(cause)
+    return getattr(cause, "errno", 0) in (NO_SUCH_TABLE, NO_SUCH_COLUMN) or any(
+        words in str(cause) for words in NOT_THERE_IN_SQLITE
+    )
 
 
-def _without_missing_tables(connection: Connection, query: Select[Any]) -> Select[Any]:
-    """Put a subquery without rows in the place of each table that is missing."""
+def _without_the_missing(connection: Connection, query: Select[Any]) -> Select[Any]:
+    """Put a subquery in the place of each table that is missing or lacks a column."""
     schema = inspect(connection)
-    empty: dict[str, Subquery | None] = {}
+    places: dict[str, Subquery | None] = {}
 
     def place_of(table: Table) -> Subquery | None:
-        if table.name not in empty:
-            empty[table.name] = None if schema.has_table(table.name) else _nothing(table)
-        return empty[table.name]
+        if table.name not in places:
+            places[table.name] = _completed(schema, table) if schema.has_table(table.name) else _nothing(table)
+        return places[table.name]
 
     def replace(element: Any, **_: Any) -> Any:
         if isinstance(element, Table):
@@ -122,6 +140,18 @@ def _without_missing_tables(connection: Connection, query: Select[Any]) -> Selec
     return cast("Select[Any]", replacement_traverse(query, {}, replace))
 
 
+def _completed(schema: Inspector, table: Table) -> Subquery | None:
+    """Return the table with NULL in the columns that it lacks; None where it has them all."""
+    there = {each["name"] for each in schema.get_columns(table.name)}
+    if there.issuperset(table.columns.keys()):
+        return None
+    return select(*(each if each.name in there else _unknown(each) for each in table.columns)).subquery(table.name)
+
+
+def _unknown(column: Column[Any]) -> Label[Any]:
+    return type_coerce(null(), column.type).label(column.name)
+
+
 def _nothing(table: Table) -> Subquery:
-    columns = (type_coerce(null(), column.type).label(column.name) for column in table.columns)
+    columns = map(_unknown, table.columns)
     return select(*columns).limit(0).subquery(table.name)  # without WHERE: MySQL 5.7 takes none where no table is named

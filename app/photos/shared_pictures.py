@@ -8,11 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.image_scaling import reduce
 from app.records import Image, Picture
 
 # Measured on faces with their surroundings (docs/quality.md). The same picture saved again, reduced, brightened or
@@ -34,6 +32,10 @@ def describe_picture(image: Image) -> Picture:
     The hash differs in a few bits when a picture is saved again, and hardly more between two people in front of the
     same background. The grey pixels tell those apart.
     """
+    import cv2  # noqa: PLC0415  # here only: planning compares descriptions, and does without a quarter of a second
+
+    from app.core.image_scaling import reduce  # noqa: PLC0415  # likewise
+
     step = max(1, min(image.shape[:2]) // SAMPLED_SIDE_PX)
     sampled = np.ascontiguousarray(image[::step, ::step])  # averaging all of a large photo takes milliseconds
     small = reduce(sampled, min(sampled.shape[:2]) // HASHED_SIDE_PX)

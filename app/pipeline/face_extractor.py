@@ -18,6 +18,7 @@ from app.errors import DangerousImage, NoFace, PhotoNotFound
 from app.faces.detector import DetectionOptions, build_detector
 from app.faces.embedder import Embedder, load_network
 from app.faces.finder import CLOSER, FaceFinder, FindOptions
+from app.faces.kept_graphs import KeptGraphs
 from app.faces.mtcnn import Mtcnn
 from app.faces.onnx_sessions import parse_providers
 from app.faces.weights import Progress, Provide, open_weights
@@ -93,13 +94,16 @@ def open_face_extractor(
     accept_low_quality: bool = False,
     provide: Provide | None = None,
 ) -> FaceExtractor:
-    """Load the nets; `provide` finds their weights. Raises UnknownModel, WeightsUnavailable."""
+    """Load the nets; a `provide` other than the weights' `ensure` finds their weights, and then nothing is written.
+    Raises UnknownModel, WeightsUnavailable."""
     # OpenCV's own threads would compete with ours, which each take a photo.
     cv2.setNumThreads(1)
     providers = parse_providers(settings.ONNX_PROVIDERS)
-    nets = Mtcnn(providers)
+    weights = open_weights(settings, progress, stop)
+    graphs = KeptGraphs(weights.folder, may_write=provide is None)
+    nets = Mtcnn(providers, graphs)
     detector = build_detector(DetectionOptions.of(settings), nets)
-    network = load_network(settings.FACE_MODEL, provide or open_weights(settings, progress, stop).ensure, providers)
+    network = load_network(settings.FACE_MODEL, provide or weights.ensure, providers, graphs)
     find_options = FindOptions.of(settings, accept_low_quality=accept_low_quality)
     return FaceExtractor(
         DecodeOptions(settings.MAX_PHOTO_MEGAPIXELS, settings.DECODE_MIN_SIDE),

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.core.clock import utc_now
 from app.core.config import Settings
-from app.faces.embedder import DIMENSIONS
+from app.faces.embedding_spec import DIMENSIONS
 from app.records import DIGEST_DIGITS, EmbeddingSpec
 from app.roster.folder import FolderRoster
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app.core.account_limits import Allowance
 from app.core.config import Settings
 from app.gallery.gallery import Gallery
 from app.gallery.vector_writer import SavedRow
 from app.photos.sources import Source
-from app.pipeline.face_extractor import FaceExtractor
 from app.planning.plan import Plan
 from app.planning.rules import Request, Rules
 from app.records import Embedding, Outcome, Stored
+
+if TYPE_CHECKING:  # importing the nets takes longer than all the rest, and a plan needs none
+    from app.pipeline.face_extractor import FaceExtractor
 
 
 class Observer(Protocol):

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.faces.embedder import describe_spec
+from app.faces.embedding_spec import describe_spec
 from app.faces.weights import open_weights
 from app.photos.temp_folder import TempFolder
 from app.pipeline.face_extractor import FaceExtractor
@@ -17,7 +17,6 @@ from app.pipeline.stages import Stages
 from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
 from app.pipeline.work_item import Processed
 from app.planning.decisions import Decision
-from app.planning.rules import Request
 from app.runs.context import RunContext
 from app.scale.cluster import connected, import_ray
 from app.scale.contract import Contract, installed_versions
@@ -46,12 +45,6 @@ class ThreadEngine:
         """Yield one result for each member; those to go `alone` go one after the other."""
         one = dataclasses.replace(self.options, download_threads=1, worker_threads=1, batch_size=1)
         return Pipeline(self.stages, one if alone else self.options, self.stop).run(decisions)
-
-
-def require_engine(request: Request) -> None:
-    """Raise MissingDependency if the run asks for Ray and the package is not installed."""
-    if request.ray:
-        import_ray()
 
 
 def open_engine(context: RunContext, faces: FaceExtractor) -> AbstractContextManager[Engine]:

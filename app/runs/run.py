@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table
 
@@ -17,7 +18,7 @@ from app.core.config import Settings
 from app.core.database import Database
 from app.core.spanish import inflect
 from app.errors import PhotosUnchecked, RunError
-from app.faces.embedder import describe_spec, max_dimensions
+from app.faces.embedding_spec import describe_spec, max_dimensions
 from app.faces.weights import open_weights
 from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.gallery import open_for_reading, open_for_writing
@@ -26,7 +27,6 @@ from app.gallery.provenance import known_spec
 from app.gallery.run_history import RunEnd
 from app.photos.sources import open_source
 from app.photos.urls import photo_url
-from app.pipeline.face_extractor import FaceExtractor, open_face_extractor
 from app.planning.decisions import STALE
 from app.planning.mass_change import MASS_DEACTIVATION, mass
 from app.planning.plan import Plan, Survey
@@ -35,16 +35,24 @@ from app.planning.rules import Request, make_rules
 from app.records import EmbeddingSpec, Failed
 from app.roster.database import DatabaseRoster
 from app.runs.context import Observer, RunContext
-from app.runs.engines import require_engine
-from app.runs.execution import Execution
-from app.runs.migration import Migration, without_prepared
 from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult
 from app.runs.run_lock import holding_run_lock
+from app.scale.cluster import import_ray
+
+if TYPE_CHECKING:  # the nets' libraries take longer to import than all the rest: not before they are loaded
+    from app.pipeline.face_extractor import FaceExtractor
 
 log = logging.getLogger(__name__)
-LoadFaces = Callable[..., FaceExtractor]
+LoadFaces = Callable[..., "FaceExtractor"]
 HoldLock = Callable[[Database, datetime, Callable[[RunError], None]], AbstractContextManager[None]]
+
+
+def open_faces(*arguments: Any, **options: Any) -> FaceExtractor:
+    """Load the real nets, by `open_face_extractor`."""
+    from app.pipeline.face_extractor import open_face_extractor  # noqa: PLC0415  # see above
+
+    return open_face_extractor(*arguments, **options)
 
 
 def run_batch(
@@ -52,7 +60,7 @@ def run_batch(
     request: Request,
     observer: Observer,
     stop: threading.Event,
-    load_faces: LoadFaces = open_face_extractor,
+    load_faces: LoadFaces = open_faces,
     hold: HoldLock = holding_run_lock,
 ) -> RunResult:
     """Bring the gallery up to the roster; `load_faces` loads the nets, `hold` keeps other runs out.
@@ -67,7 +75,8 @@ def run_batch(
         stop.set()
 
     try:
-        require_engine(request)
+        if request.ray:
+            import_ray()
         database = Database(settings, stop)
         with nullcontext() if request.plan_only else hold(database, request.now, lose):
             try:
@@ -198,6 +207,10 @@ def _execute(context: RunContext, database: Database, result: RunResult) -> None
 
 
 def _carry_out(context: RunContext, plan: Plan, result: RunResult) -> None:
+    # Imported for a run only: they bring the decoders of photos, and a plan decodes none.
+    from app.runs.execution import Execution  # noqa: PLC0415
+    from app.runs.migration import Migration  # noqa: PLC0415
+
     request, gallery = context.request, context.gallery
     gallery.provenance.declare(request.now)
     if not request.migrate:
@@ -230,7 +243,11 @@ def _make_plan(context: RunContext, survey: Survey) -> Plan:
     planner = Planner(context.rules, context.source.check, url_of, context.stop, settings.DOWNLOAD_THREADS)
     plan = planner.make(survey, context.observer.checking, gallery.history.seconds_each())
     plan = retry_no_longer_shared(plan, gallery)
-    return without_prepared(plan, gallery) if context.request.migrate else plan
+    if not context.request.migrate:
+        return plan
+    from app.runs.migration import without_prepared  # noqa: PLC0415  # as in _carry_out
+
+    return without_prepared(plan, gallery)
 
 
 def _retire_other_models(context: RunContext, plan: Plan, result: RunResult) -> None:

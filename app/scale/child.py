@@ -21,7 +21,7 @@ from typing import IO, Any
 from app.core.logs import APP_LOGGER, RUN_LOGGER, LogOptions, OneLineFormatter
 from app.core.redaction import Redactor
 from app.errors import Defect, MissingDependency, RunError
-from app.faces.embedder import describe_spec
+from app.faces.embedding_spec import describe_spec
 from app.faces.weights import open_weights
 from app.photos.sources import open_source
 from app.photos.temp_folder import TempFolder

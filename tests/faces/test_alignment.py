@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+from deepface.modules import preprocessing
 
-from app.faces.alignment import align_face, letterbox
-from app.faces.deepface_api import FacialAreaRegion, detection, preprocessing
+from app.faces.alignment import align_face, letterbox, level_eyes
+from app.faces.deepface_api import FacialAreaRegion
 from app.faces.detector import BoundedMtcnn, DetectionOptions
 from app.faces.mtcnn import Mtcnn
 from app.records import Image
@@ -22,6 +23,8 @@ def mtcnn() -> BoundedMtcnn:
 def test_a_region_gives_the_pixels_that_deepface_cuts_out(astronaut: Image, degrees: int) -> None:
     """DeepFace's `extract_face` on the whole padded photo gives the same pixels, but for one grey level in one of a
     thousand: interpolation starts at another corner."""
+    from deepface.modules import detection  # after deepface_api has chosen the engine
+
     eyes = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]) * 20
     middle = np.array([225, 110])
     places = {"x": 178, "y": 67, "w": 95, "h": 122}
@@ -42,6 +45,20 @@ def test_a_region_gives_the_pixels_that_deepface_cuts_out(astronaut: Image, degr
     difference = np.abs(align_face(astronaut, region, 160).astype(int) - expected)
     assert difference.max() <= 1
     assert np.mean(difference > 0) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("left_eye", "right_eye"),
+    [((30.5, 20.25), (10.0, 22.0)), ((10, 20), (30, 25)), ((20, 40), (20, 10)), (None, (3, 4)), ((3, 4), None)],
+)
+def test_eyes_are_levelled_as_deepface_does_to_the_last_bit(
+    astronaut: Image, left_eye: tuple[float, float] | None, right_eye: tuple[float, float] | None
+) -> None:
+    from deepface.modules import detection  # after deepface_api has chosen the engine
+
+    for image in (astronaut, astronaut[:201, :99], astronaut[:0]):
+        expected, _ = detection.align_img_wrt_eyes(image, left_eye, right_eye)
+        np.testing.assert_array_equal(level_eyes(image, left_eye, right_eye), expected)
 
 
 @pytest.mark.parametrize("degrees", [-25, 25])

@@ -15,7 +15,7 @@ from app.errors import BadVector, MissingDependency, SettingsError, UnknownModel
 from app.faces.deepface_api import modeling
 from app.faces.detector import DeepFaceDetector
 from app.faces.embedder import Embedder, OnnxNetwork, load_network
-from app.faces.mtcnn_graphs import build_pnet
+from app.faces.mtcnn_graphs import GraphBuilder
 from app.faces.onnx_sessions import CPU_BATCH, choose_batch_size, choose_providers
 from app.faces.weights import WeightsStore
 from app.pipeline.face_extractor import open_face_extractor
@@ -148,7 +148,9 @@ def test_refusing_an_unknown_model_names_the_known_ones(store: WeightsStore) -> 
 
 def test_a_graph_of_other_shapes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.onnx"
-    path.write_bytes(build_pnet())
+    net = GraphBuilder([], "image")
+    net.add("Identity", output="out")
+    path.write_bytes(net.build({"image": [1, 2]}, {"out": [1, 2]}))
     with pytest.raises(ValueError, match=r"other\.onnx"):
         OnnxNetwork(path, ())
 

@@ -12,7 +12,7 @@ import pytest
 
 from app.core.config import PROJECT_DIR
 from app.errors import UnknownModel
-from app.faces.embedder import DIMENSIONS, describe_spec
+from app.faces.embedding_spec import DIMENSIONS, describe_spec
 from app.faces.weights import WeightsStore, describe_weights
 from app.records import EmbeddingSpec
 

@@ -27,7 +27,7 @@ from sqlalchemy import Engine, event
 
 from app.core.config import Settings, load_settings
 from app.errors import NoFace
-from app.faces.embedder import DIMENSIONS
+from app.faces.embedding_spec import DIMENSIONS
 from app.photos.decoding import DecodeOptions
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox

@@ -16,11 +16,9 @@ from app.core.files import why
 from app.core.signals import Stopper, stopping_on_signals
 from app.core.text import printable_lines
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_AVAILABLE, EXIT_OK, EXIT_SOME_FAILED, ImplausibleRun, Interrupted
-from app.pipeline.face_extractor import open_face_extractor
 from app.planning.rules import Request
 from app.reports.console import complain, fitting_width
 from app.reports.console_progress import ConsoleProgress
-from app.reports.html_page import REPORT, write_report
 from app.reports.photo_review import Review, build_review
 from app.reports.plan_report import plan_document, plan_lines
 from app.reports.run_json import run_document
@@ -29,7 +27,7 @@ from app.roster.folder import FolderRoster
 from app.runs.context import Observers
 from app.runs.progress_log import ProgressLog
 from app.runs.result import RunCounts, RunResult
-from app.runs.run import LoadFaces, close_run, run_batch
+from app.runs.run import LoadFaces, close_run, open_faces, run_batch
 
 SECONDS_PER_MINUTE = 60
 PARTIAL_REPORT = "report_individual"  # a run for some people only leaves the page of all the others as it is
@@ -49,7 +47,7 @@ def carry_out(
     limit_s = options.max_minutes and options.max_minutes * SECONDS_PER_MINUTE
     with stopping_on_signals(limit_s) as stopper:  # until the report is written, so that a signal does not prevent it
         request = _request(options)
-        result = _run_batch(settings, request, console, stopper, load_faces or open_face_extractor)
+        result = _run_batch(settings, request, console, stopper, load_faces or open_faces)
         review = build_review(result, settings.quality_limits())
         exit_code = decide_exit_code(result, review.counts, stopper)
         if request.plan_only and result.plan is not None:
@@ -125,6 +123,9 @@ def _show_plan(console: Console, result: RunResult, options: argparse.Namespace)
 
 def _write_page(console: Console, review: Review, folder: Path, options: argparse.Namespace) -> None:
     """Write the page for people who never see this console. That it cannot be written does not undo the run."""
+    # Jinja takes as long to import as the database's library, and a plan has no page.
+    from app.reports.html_page import REPORT, write_report  # noqa: PLC0415
+
     name = PARTIAL_REPORT if options.crew_id is not None or options.retry_failed else REPORT
     try:
         page = write_report(review, folder, thumbnails=not options.no_thumbnails, name=name)
