@@ -35,7 +35,8 @@ class Probation:
         return node not in self._trusted and self.held(node) >= FIRST
 
     def release(self, nodes: set[str]) -> Iterator[Processed]:
-        """Yield what need not be held any longer. `nodes`: those at work; one alone cannot be compared."""
+        """Yield what need not be held any longer. `nodes`: those where somebody works or will
+        soon; one alone cannot be compared."""
         all_fail = all(node not in self._trusted for node in nodes)
         is_lone = len(nodes) <= 1 or (all_fail and all(self.is_suspended(node) for node in nodes))
         for node in list(self._held):

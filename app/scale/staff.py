@@ -97,8 +97,8 @@ class Staff:
 
     @property
     def nodes(self) -> set[str]:
-        """The names of the nodes at work."""
-        return {worker.node.node_id for worker in self.accepted()}
+        """The ids of the nodes where somebody works or will soon."""
+        return {worker.node.node_id for worker in self._workers}
 
     def renew(self) -> None:
         """Hire where there is a place and downloads are left. Raises the RunError that left nobody to work."""
@@ -241,8 +241,8 @@ class Staff:
         return lost
 
     def _tell_who_works(self) -> None:
-        workers = len(self.accepted())
-        line = f"🖥️  {inflect(len(self.nodes), '# nodo[s]')}, {inflect(workers, '# trabajador[es]')}"
+        workers, nodes = len(self.accepted()), len({each.node.node_id for each in self.accepted()})
+        line = f"🖥️  {inflect(nodes, '# nodo[s]')}, {inflect(workers, '# trabajador[es]')}"
         if workers and line != self._told:
             self._told = line
             self._tell(line)

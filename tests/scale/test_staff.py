@@ -1,0 +1,220 @@
+"""Workers that compute something else, whose node fails, or that freeze; and what does not leave the driver."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from app.core.config import PROJECT_DIR, Settings
+from app.errors import EXIT_INTERRUPTED, EXIT_NOT_AVAILABLE, ClusterUnavailable, NoFace, WorkersLost
+from app.faces.embedding_spec import describe_spec
+from app.faces.weights import open_weights
+from app.photos.urls import photo_url
+from app.pipeline.work_item import Processed
+from app.planning.decisions import NEW, Case, Decision
+from app.planning.rules import Request, make_rules
+from app.records import CrewMember, Embedding
+from app.scale.cluster import connected
+from app.scale.contract import Contract, installed_versions
+from app.scale.ray_pipeline import RayPipeline
+from app.scale.setup import Setup
+from app.scale.staff import Staff, StaffOptions
+from tests.conftest import MakeSettings, OpenWorld
+from tests.scale.conftest import NODES
+from tests.scale.hooks import Witness
+from tests.scale.test_faults import wait_until
+from tests.support.mariadb import MariaDb
+from tests.support.program import World
+from tests.support.tiny_faces import TinyLoader, draw, vector_by_hand
+from tests.support.webserver import PhotoServer
+
+SCRIPT = PROJECT_DIR / "generate_face_embeddings.py"
+GOLDEN = 7  # another picture than the driver's golden one
+
+
+@dataclass(frozen=True)
+class FailOn(Witness):
+    """Finds no face in the worker that came first."""
+
+    def befall(self, crew_id: str) -> None:
+        if os.getppid() == self.seen()[0].worker:
+            raise NoFace
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings, web: PhotoServer, weights_home: Path) -> Settings:
+    return make_settings(IMAGE_BASE_URL=web.base_url, DEEPFACE_HOME=str(weights_home), WORKER_THREADS=1)
+
+
+@contextmanager
+def staff_of(
+    cluster: Cluster, settings: Settings, loader: TinyLoader, said: list[str], silent_s: float = 60.0
+) -> Iterator[Staff]:
+    """Hire on the cluster, with a driver whose golden vector is that of picture 0."""
+    spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
+    setup = Setup(settings, make_rules(settings, Request(), spec), loader, False, False, False)
+    ours = Contract(spec, vector_by_hand(0, settings.FACE_MODEL), installed_versions())
+    options = StaffOptions(worker_cpus=1, worker_gpus=0.0, downloads=NODES, silent_s=silent_s)
+    with connected(ray, cluster.address, 1):
+        staff = Staff(ray, setup, options, ours, said.append)
+        try:
+            yield staff
+        finally:
+            staff.leave(5.0)
+
+
+def enrol(web: PhotoServer, settings: Settings, count: int) -> list[Decision]:
+    members = [CrewMember(f"P{number:03}", "a.jpg") for number in range(count)]
+    web.photos = {f"{each.crew_id}/a.jpg": draw(number) for number, each in enumerate(members)}
+    return [Decision(NEW, "", Case(each, photo_url(settings.IMAGE_BASE_URL, each))) for each in members]
+
+
+def run(staff: Staff, decisions: list[Decision]) -> list[Processed]:
+    stop = threading.Event()
+    staff.wait_for_first(stop)
+    return [each for group in RayPipeline(staff, stop).run(decisions) for each in group]
+
+
+def test_a_worker_that_computes_other_vectors_is_refused_by_its_name(cluster: Cluster, settings: Settings) -> None:
+    said: list[str] = []
+    with (
+        pytest.raises(WorkersLost, match=r"El nodo .+ calcula otros vectores que este equipo: el vector del rostro"),
+        staff_of(cluster, settings, TinyLoader(golden=GOLDEN), said) as staff,
+    ):
+        staff.wait_for_first(threading.Event())
+    assert len([line for line in said if "Se sigue sin ese nodo" in line]) == NODES
+
+
+def test_a_node_where_everything_fails_is_left_out_and_its_members_are_done_again(
+    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    hook = FailOn(tmp_path / "came.txt", wait_s=0.02)
+    with staff_of(cluster, settings, TinyLoader(hook), said) as staff:
+        done = run(staff, enrol(web, settings, 150))
+    assert [type(each.result) for each in done] == [Embedding] * 150
+    assert any("fotos fallan todas en el nodo" in line for line in said)
+
+
+def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothing(
+    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
+) -> None:
+    hook = Witness(tmp_path / "came.txt", wait_s=0.05)
+    frozen: list[int] = []
+
+    def freeze_then_thaw() -> None:
+        wait_until(lambda: len(hook.seen()) >= 5)
+        come = hook.seen()[0]
+        frozen.extend((come.worker, come.child))
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(8)
+        for pid in frozen:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:  # given up, and killed
+                continue
+
+    said: list[str] = []
+    thread = threading.Thread(target=freeze_then_thaw)
+    with staff_of(cluster, settings, TinyLoader(hook), said, silent_s=4.0) as staff:
+        decisions = enrol(web, settings, 120)
+        thread.start()
+        done = run(staff, decisions)
+        thread.join()
+    assert sorted(each.decision.member.crew_id for each in done) == [f"P{number:03}" for number in range(120)]
+    assert all(isinstance(each.result, Embedding) for each in done)
+    assert any("Se perdió un trabajador" in line for line in said)
+
+
+def test_no_cluster_at_the_address_is_said(settings: Settings, open_world: OpenWorld, tmp_path: Path) -> None:
+    with pytest.raises(ClusterUnavailable, match=r"No hay ningún clúster de Ray en 127\.0\.0\.1:9 "):
+        connected(ray, "127.0.0.1:9", 1).__enter__()
+    world = open_world(f"sqlite:///{tmp_path / 'prueba.db'}")
+    world.hire("1", "a.jpg", draw(1))
+    ended = world.run("--all", "--engine", "ray", "--ray-address", "127.0.0.1:9")
+    assert ended.exit_code == EXIT_NOT_AVAILABLE
+    assert "No hay ningún clúster de Ray en 127.0.0.1:9" in ended.stdout
+    assert world.run("--all", "--engine", "ray", "--ray-address", "127.0.0.1:9", "--plan").exit_code == 0
+
+
+def test_a_signal_ends_a_run_on_its_own_cluster_and_no_secret_is_left_anywhere(
+    mariadb: MariaDb, mariadb_name: str, open_world: OpenWorld, portrait_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the database's password nor the photo server's token is in any process of Ray or in any of its files."""
+    secrets = (b"palabra-de-la-base", b"token-de-las-fotos")
+    mariadb.create_user("batch", secrets[0].decode(), f"ALL ON {mariadb_name}.*")
+    url = mariadb.url(mariadb_name, "batch", secrets[0].decode()).render_as_string(hide_password=False)
+    world = open_world(mariadb.url(mariadb_name).render_as_string(hide_password=False), DB_URL=url)
+    world.web.default_photo, world.web.slow_s = portrait_jpeg, 60.0
+    monkeypatch.setenv("IMAGE_BASE_URL", f"{world.web.base_url}?t={secrets[1].decode()}")
+    monkeypatch.setenv("HTTP_READ_TIMEOUT_S", "60")
+    monkeypatch.setenv("HTTP_TOTAL_TIMEOUT_S", "90")
+    for crew_id in ("1", "2", "slow"):
+        world.hire(crew_id, "a.jpg", portrait_jpeg)
+    folder = tempfile.mkdtemp(prefix="r")  # short: Ray's sockets lie in it
+    environment = os.environ | {"RAY_TMPDIR": folder}
+    command = [sys.executable, str(SCRIPT), "--all", "--engine", "ray"]
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+            wait_until(lambda: len(_stored(world)) == 2)
+            others = [pid for pid in _of_session(folder) if pid != process.pid]
+            assert len(others) > 3
+            told = [Path(f"/proc/{pid}/{name}").read_bytes() for pid in others for name in ("environ", "cmdline")]
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        assert len(files) > 5
+        told += [path.read_bytes() for path in files]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    assert (process.returncode, "✅ Exitosos: 2" in output) == (EXIT_INTERRUPTED, True)
+    assert not any(secret in text for secret in secrets for text in told)
+    assert not any(secret.decode() in output for secret in secrets)
+
+
+def _stored(world: World) -> list[object]:
+    try:
+        return world.rows()
+    except Exception:  # the table is not there yet
+        return []
+
+
+def _of_session(folder: str) -> list[int]:
+    """List the processes that name this folder of Ray's, and those that they started."""
+    parents, found = {}, set()
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (path / "stat").read_text().rpartition(")")[2].split()
+            words = (path / "cmdline").read_bytes()
+        except OSError:
+            continue
+        parents[int(path.name)] = int(stat[1])
+        if folder.encode() in words:
+            found.add(int(path.name))
+    for _ in range(5):
+        found |= {pid for pid, parent in parents.items() if parent in found}
+    return sorted(found)
+
+
+def test_what_a_worker_is_given_names_no_database(settings: Settings) -> None:
+    spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
+    setup = Setup(settings, make_rules(settings, Request(), spec), TinyLoader(), False, False, False)
+    of_worker = setup.of_worker(2, 3).settings
+    assert (of_worker.DB_URL.get_secret_value(), of_worker.DB_USER, of_worker.DB_NAME) == ("", "", "")
+    assert (of_worker.DOWNLOAD_THREADS, of_worker.WORKER_THREADS) == (2, 3)
+    assert of_worker.IMAGE_BASE_URL == settings.IMAGE_BASE_URL
