@@ -99,7 +99,7 @@ class Case:
 
     `photo`: the photo whose vector it must get; empty if it must not be stored. `fit`: it should be stored. `codes`:
     with which it may be refused; `detail`: a pattern that the refusal's detail must then match. `flagged`: it may be
-    stored only if the report calls the photo improvable.
+    stored only if the report calls the photo improvable. `drawn_from`: the photo of which it is a drawing.
     """
 
     name: str
@@ -109,6 +109,7 @@ class Case:
     fit: bool = False
     flagged: bool = False
     detail: str = ""
+    drawn_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +142,9 @@ def may_store(name: str, content: bytes, portrait: Portrait, codes: Iterable[str
     return Case(name, content, portrait.file, frozenset(codes), flagged=flagged)
 
 
-def must_refuse(name: str, content: bytes, codes: Iterable[str], detail: str = "") -> Case:
+def must_refuse(name: str, content: bytes, codes: Iterable[str], detail: str = "", drawn_from: str = "") -> Case:
     """Describe a file that must be refused with one of these codes."""
-    return Case(name, content, codes=frozenset(codes), detail=detail)
+    return Case(name, content, codes=frozenset(codes), detail=detail, drawn_from=drawn_from)
 
 
 def as_jpeg(image: Image, quality: int = JPEG_QUALITY) -> bytes:

@@ -55,7 +55,8 @@ def drawn(album: Album) -> Iterator[Case]:
         bust = portrait.bust(DRAWN_SIDE_PX / 2.4)
         for step in range(2):
             style = list(STYLES)[(number + 2 * step + number // 4) % len(STYLES)]
-            yield must_refuse(f"{portrait.file}-{style}.jpg", as_jpeg(STYLES[style](bust.image)), NOT_A_PHOTO)
+            drawing = as_jpeg(STYLES[style](bust.image))
+            yield must_refuse(f"{portrait.file}-{style}.jpg", drawing, NOT_A_PHOTO, drawn_from=portrait.file)
 
 
 def _pencil(image: Image) -> Image:

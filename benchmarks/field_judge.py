@@ -34,8 +34,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of one file. `distance`: of the stored vector from the right one; `fit`: the file should be stored;
-    `reported`: code and detail of a refusal, or the nearest person."""
+    """The judgement of one file. `distance`: of the stored vector from the right one, or from the drawn photo's;
+    `fit`: the file should be stored; `reported`: code and detail of a refusal, or the nearest person."""
 
     file: str
     result: str
@@ -96,7 +96,8 @@ def judge(case: Case, seen: Seen, album: Album) -> Verdict:
 def _judge_stored(case: Case, seen: Seen, vector: Floats, album: Album) -> Verdict:
     right = case.photo and is_right(vector, case.photo, album)
     result = STORED if right and (seen.improvable or not case.flagged) else WRONG_VECTOR
-    distance = cosine_distance(vector, album.vectors[case.photo]) if case.photo else None
+    source = case.photo or case.drawn_from  # how far a drawing's vector is says how wrong it is
+    distance = cosine_distance(vector, album.vectors[source]) if source else None
     reported = f"nearest to {nearest(vector, album)}"
     return Verdict(case.name, result, case.fit, seen.improvable, distance, reported)
 

@@ -1,11 +1,12 @@
-"""Tell a drawn face from a photographed one, by four linear scores over the same traits; figures: docs/quality.md.
+"""Tell a drawn face from a photographed one, by four linear scores over traits of its pixels; figures: docs/quality.md.
 
 A flat drawing is even almost everywhere and changes at a few hard edges; a sketch has thin dark strokes on light ground
-and no shading; a poster has even patches in few tones; a cartoon has black outlines around them.
+and no shading. Filters that leave shading, by pencil strokes or in painted patches, show in the texture, too.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -13,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.image_scaling import reduce
+from app.faces.mtcnn import Mtcnn
 from app.faces.regions import crop_inside
+from app.faces.texture import NAMES, Texture
 from app.records import Image
 
 Traits = dict[str, float]
 Plane = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 FACE_PX = 160  # wider faces are reduced to this width: finer grain does not survive JPEG either
 SAMPLE_PX = 2000  # pixels among which colours are counted, about
@@ -43,83 +47,108 @@ FAINT = 0.002  # of the contrast, less than rounding leaves: keeps logarithms fi
 STEEPEST = 4  # units of Sobel's gradient that make one step of the histogram
 
 # Fitted by `benchmarks/fit_drawing.py`. Of each trait: mean and standard deviation over the fitted faces; weights for a
-# flat drawing, a sketch, a poster, a cartoon.
-TABLE: dict[str, tuple[float, float, float, float, float, float]] = {
-    "lightest": (0.8592, 0.1457, -0.06438, 2.309, -1.066, -0.634),
-    "darkest": (0.1581, 0.16, -0.2886, -0.3652, -2.96, -1.561),
-    "light tenth": (0.9346, 0.09459, -0.1663, 1.703, 1.319, 0.05505),
-    "white": (0.1643, 0.2718, -2.361, 4.574, -2.127, -0.9314),
-    "light": (0.2221, 0.3065, -1.35, 3.791, -1.918, -0.9428),
-    "ink in 5": (0.4202, 0.1805, -0.2702, 2.589, 0.7677, 0.3901),
-    "ink in 15": (0.6412, 0.1815, -0.3148, -1.277, 0.04103, 0.5329),
-    "paper in 15": (0.6492, 0.2584, -0.3706, -0.1838, -1.868, -0.7506),
-    "dark lines in 5": (-3.364, 0.9675, -0.9275, -0.5438, 2.169, 0.6405),
-    "dark against light in 5": (0.3279, 0.3088, 0.08566, -0.2154, 2.251, 0.9919),
-    "dark against light in 9": (0.2668, 0.3208, 0.5453, -0.8947, -2.352, -0.5856),
-    "hardest dark against light": (0.3532, 0.4828, 0.4514, 1.979, -1.208, -0.7107),
-    "strong lines": (0.0696, 0.08505, -0.0901, -2.361, 1.848, 0.7672),
-    "strong lights": (0.05066, 0.08201, -0.4963, -2.099, -0.4925, 0.2791),
-    "calmest in 3": (-4.748, 1.287, 0.3892, 0.03765, -2.393, -1.396),
-    "hardest in 3": (-0.5788, 0.4415, 1.679, -0.7019, 1.38, 1.028),
-    "hardest in 9": (-0.002152, 0.2454, 0.6266, 2.942, 0.3076, 0.2186),
-    "still in 9": (0.229, 0.1794, 2.047, -1.342, 0.08116, -0.02359),
-    "level in 5": (0.2067, 0.1968, 1.488, -1.485, 2.114, 0.3001),
-    "shaded in 5": (0.3072, 0.183, -1.012, -2.526, 0.1401, -0.2572),
-    "edges": (0.7221, 0.1604, 4.421, -0.3593, 2.925, 0.9934),
-    "lopsided 0": (-0.2906, 0.6868, -0.2428, 0.5293, -0.7318, -0.7601),
-    "peaked 0": (2.468, 0.7181, -0.6825, -2.215, 0.9582, 0.08942),
-    "lopsided 1": (-0.534, 0.5655, 1.062, -1.586, -0.8811, -1.091),
-    "peaked 1": (2.093, 0.5101, -2.011, -2.507, -1.03, 0.1298),
-    "lopsided 2": (-0.67, 0.4998, 0.6729, 2.051, -1.461, -0.9001),
-    "peaked 2": (1.832, 0.4208, 0.6446, -2.324, 0.3705, -0.1975),
-    "lopsided 3": (-0.631, 0.5076, -0.4082, 1.805, -0.4144, -0.2488),
-    "peaked 3": (1.504, 0.3703, -0.7751, 0.665, 0.2793, -0.08819),
-    "shade": (-0.3952, 0.2231, -1.099, -2.679, -2.024, -0.6597),
-    "colour": (2.425, 1.685, 1.964, 2.882, 0.2173, 0.2647),
-    "hard colour in 9": (2.247, 1.518, 1.258, -2.079, -0.4801, 0.2138),
-    "still colour": (0.5523, 0.3494, -1.275, -0.8411, -2.284, -0.324),
-    "edges of colour": (0.1539, 0.2155, -0.1051, -1.565, -0.6008, -0.06311),
+# flat drawing and a sketch.
+TABLE: dict[str, tuple[float, float, float, float]] = {
+    "lightest": (0.8592, 0.1457, -0.06438, 2.309),
+    "darkest": (0.1581, 0.16, -0.2886, -0.3652),
+    "light tenth": (0.9346, 0.09459, -0.1663, 1.703),
+    "white": (0.1643, 0.2718, -2.361, 4.574),
+    "light": (0.2221, 0.3065, -1.35, 3.791),
+    "ink in 5": (0.4202, 0.1805, -0.2702, 2.589),
+    "ink in 15": (0.6412, 0.1815, -0.3148, -1.277),
+    "paper in 15": (0.6492, 0.2584, -0.3706, -0.1838),
+    "dark lines in 5": (-3.364, 0.9675, -0.9275, -0.5438),
+    "dark against light in 5": (0.3279, 0.3088, 0.08566, -0.2154),
+    "dark against light in 9": (0.2668, 0.3208, 0.5453, -0.8947),
+    "hardest dark against light": (0.3532, 0.4828, 0.4514, 1.979),
+    "strong lines": (0.0696, 0.08505, -0.0901, -2.361),
+    "strong lights": (0.05066, 0.08201, -0.4963, -2.099),
+    "calmest in 3": (-4.748, 1.287, 0.3892, 0.03765),
+    "hardest in 3": (-0.5788, 0.4415, 1.679, -0.7019),
+    "hardest in 9": (-0.002152, 0.2454, 0.6266, 2.942),
+    "still in 9": (0.229, 0.1794, 2.047, -1.342),
+    "level in 5": (0.2067, 0.1968, 1.488, -1.485),
+    "shaded in 5": (0.3072, 0.183, -1.012, -2.526),
+    "edges": (0.7221, 0.1604, 4.421, -0.3593),
+    "lopsided 0": (-0.2906, 0.6868, -0.2428, 0.5293),
+    "peaked 0": (2.468, 0.7181, -0.6825, -2.215),
+    "lopsided 1": (-0.534, 0.5655, 1.062, -1.586),
+    "peaked 1": (2.093, 0.5101, -2.011, -2.507),
+    "lopsided 2": (-0.67, 0.4998, 0.6729, 2.051),
+    "peaked 2": (1.832, 0.4208, 0.6446, -2.324),
+    "lopsided 3": (-0.631, 0.5076, -0.4082, 1.805),
+    "peaked 3": (1.504, 0.3703, -0.7751, 0.665),
+    "shade": (-0.3952, 0.2231, -1.099, -2.679),
+    "colour": (2.425, 1.685, 1.964, 2.882),
+    "hard colour in 9": (2.247, 1.518, 1.258, -2.079),
+    "still colour": (0.5523, 0.3494, -1.275, -0.8411),
+    "edges of colour": (0.1539, 0.2155, -0.1051, -1.565),
 }
-BIASES = (-12.668, -13.049, -10.321, -6.802)
+BIASES = (-12.668, -13.049)
 WEIGHTS = np.array(list(TABLE.values()))
+# Fitted by `benchmarks/fit_texture.py`.
+TEXTURE_TABLE = Path(__file__).with_name("texture.csv")
+NUMBERS = (*TABLE, "flat", "sketch", *NAMES, "bias")
 
 
 class Likeness(NamedTuple):
-    """Scores of a face as a flat drawing, a pencil sketch, a picture in few tones and a cartoon with outlines; no fixed
-    range."""
+    """Scores of a face as a flat drawing, a sketch in lines alone, a drawing in pencil strokes and a painting in even
+    patches, with outlines or without; no fixed range."""
 
     flat: float
     sketch: float
-    poster: float
-    cartoon: float
+    strokes: float
+    painted: float
 
 
-# Limits: 0.7 above the highest score of any photograph whose source was left out of the fit. Of the photographs tried
-# since, a few exceed the first two, mostly grey ones over-exposed until little but lines is left: docs/quality.md.
-LINES = Likeness(flat=1.8, sketch=3.9, poster=5.9, cartoon=2.0)
+# Limits: docs/quality.md says which photographs exceed them, mostly ones over-exposed until little but lines is left.
+LINES = Likeness(flat=1.8, sketch=6.0, strokes=1.1, painted=-0.3)
 SMALL_FLAT_LINE = 3.1  # for a face narrower than FULL_FACE_PX, whose other scores do not count
 
 
-def is_drawing(image: Image, box: tuple[int, int, int, int]) -> bool:
-    """Tell whether the face in `box` (x, y, width, height; pixels of `image`, BGR uint8, upright) is surely drawn; a
-    drawn background or frame does not count."""
-    face = crop_inside(image, *box)
-    if face.shape[1] < LEAST_FACE_PX or _count_colours(face) < FEWEST_COLOURS:
-        return False
-    small, grey = prepare_face(face)
-    if _level(grey, TONES[-1]) - _level(grey, TONES[0]) < LEAST_CONTRAST:
-        return False
-    likeness = score_drawing(small, grey)
-    if face.shape[1] < FULL_FACE_PX:
-        return bool(likeness.flat > SMALL_FLAT_LINE)
-    return any(score > line for score, line in zip(likeness, LINES, strict=True))
+class DrawingJudge:
+    """Tell drawn faces. Safe to use from several threads."""
+
+    def __init__(self, nets: Mtcnn) -> None:
+        self._texture = Texture(nets)
+        # Of each of `measure_all`'s numbers, and last the bias: mean, standard deviation, weights for strokes and for
+        # painted patches.
+        self._table = np.loadtxt(TEXTURE_TABLE, delimiter=",", skiprows=1, usecols=(1, 2, 3, 4))
+
+    def is_drawing(self, image: Image, box: tuple[int, int, int, int]) -> bool:
+        """Tell whether the face in `box` (x, y, width, height; pixels of `image`, BGR uint8, upright) is surely drawn;
+        a drawn background or frame does not count."""
+        face = crop_inside(image, *box)
+        if face.shape[1] < LEAST_FACE_PX or _count_colours(face) < FEWEST_COLOURS:
+            return False
+        small, grey = prepare_face(face)
+        if _level(grey, TONES[-1]) - _level(grey, TONES[0]) < LEAST_CONTRAST:
+            return False
+        likeness = self.score(small, grey)
+        if face.shape[1] < FULL_FACE_PX:
+            return bool(likeness.flat > SMALL_FLAT_LINE)
+        return any(score > line for score, line in zip(likeness, LINES, strict=True))
+
+    def score(self, small: Image, grey: Image) -> Likeness:
+        """Score a face as `prepare_face` returns it: its pixels and its grey levels."""
+        numbers = measure_all(small, grey, self._texture)
+        flat, sketch = numbers[len(TABLE) :][:2]
+        strokes, painted = weigh(numbers, self._table)
+        return Likeness(float(flat), float(sketch), float(strokes), float(painted))
 
 
-def score_drawing(small: Image, grey: Image) -> Likeness:
-    """Score a face as `prepare_face` returns it: its pixels and its grey levels."""
+def measure_all(small: Image, grey: Image, texture: Texture) -> Floats:
+    """Measure a face as `prepare_face` returns it: its traits, its scores as a flat drawing and as a sketch, its
+    texture, and 1 for the bias; NUMBERS names them."""
     traits = measure_traits(small, grey)
-    places = (np.array([traits[name] for name in TABLE]) - WEIGHTS[:, 0]) / WEIGHTS[:, 1]
-    return Likeness(*(np.clip(places, -FURTHEST, FURTHEST) @ WEIGHTS[:, 2:] + BIASES))
+    own = np.array([traits[name] for name in TABLE])
+    return np.concatenate([own, weigh(own, WEIGHTS) + BIASES, texture.measure(small), [1.0]])
+
+
+def weigh(numbers: Floats, table: Floats) -> Floats:
+    """Sum up numbers (n,) by a table (n, 2 + m) of their means, deviations and weights, as (m,)."""
+    places = (numbers - table[:, 0]) / table[:, 1]
+    return np.asarray(np.clip(places, -FURTHEST, FURTHEST) @ table[:, 2:])
 
 
 def prepare_face(face: Image) -> tuple[Image, Image]:

@@ -28,7 +28,7 @@ from app.errors import (
 from app.faces.alignment import align_face, find_eyes, letterbox
 from app.faces.deepface_api import Detector, FacialAreaRegion
 from app.faces.detector import BoundedMtcnn, DetectionOptions
-from app.faces.drawing import is_drawing
+from app.faces.drawing import DrawingJudge
 from app.faces.face_search import FACE, PLAIN, POSITION, SAME_FACE_OVERLAP, FaceSearch, SearchResult
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import OrientationJudge
@@ -91,6 +91,7 @@ class FaceFinder:
         self._closer_search = FaceSearch(BoundedMtcnn(CLOSER, nets), judge)
         self._input_size = input_size
         self._options = options
+        self._drawings = DrawingJudge(nets)
         self._eyes_lock = threading.Lock()
 
     def find(self, portrait: Portrait) -> Face:
@@ -150,7 +151,7 @@ class FaceFinder:
             self._check_quality(quality)  # of a blurred face, low quality says more than no face
             raise NoFace
         check_dominance(regions, self._options.multiple_faces, self._options.max_second_face)
-        if is_drawing(found.image, box_of(regions[0])):
+        if self._drawings.is_drawing(found.image, box_of(regions[0])):
             raise NotAPhoto
         check_size(regions[0], found.image, portrait.reduction)
         check_place(regions[0], found.image)

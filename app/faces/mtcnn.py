@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
 from app.faces.kept_graphs import KeptGraphs
+from app.faces.onnx_sessions import CPU
 from app.records import Image
 
 Floats = NDArray[np.float64]  # candidates: rows (x1, y1, x2, y2, score), (n, 5), in pixels
@@ -34,7 +35,8 @@ STAGE_OVERLAP = 0.7  # everywhere else
 RNET_SIDE_PX, ONET_SIDE_PX = 24, 48
 PIXEL_MIDDLE, PIXEL_RANGE = 127.5, 128.0
 BUILDER = Path(__file__).with_name("mtcnn_graphs.py")
-NETS = ("pnet", "rnet", "onet")
+TEXTURE = "texture"  # P-Net's convolutions
+WEIGHTS = {"pnet": "pnet", "rnet": "rnet", "onet": "onet", TEXTURE: "pnet"}  # whose each net has
 NOTHING_KEPT = KeptGraphs()
 LEAST_SCORE = 1e-7  # about float32's resolution near 1: keeps the logit finite
 
@@ -53,15 +55,24 @@ class Mtcnn:
     """The three nets, loaded once, from where `graphs` keeps them. Safe to use from several threads."""
 
     def __init__(self, providers: Sequence[str] = (), graphs: KeptGraphs = NOTHING_KEPT) -> None:
-        self._pnet, self._rnet, self._onet = (
-            graphs.open(f"mtcnn-{net}", _digest(net), partial(_build, net), providers) for net in NETS
-        )
+        def open_net(name: str, providers: Sequence[str] = providers) -> InferenceSession:
+            return graphs.open(f"mtcnn-{name}", _digest(name), partial(_build, name), providers)
+
+        self._pnet, self._rnet, self._onet = open_net("pnet"), open_net("rnet"), open_net("onet")
+        self._texture = open_net(TEXTURE, [CPU])  # wherever the others are: it takes a millisecond
 
     def detect(self, image: Image, min_face_px: float = 20.0) -> list[Detection]:
         """Return the faces in a BGR uint8 (h, w, 3) image, the most confident first; empty when there is none."""
-        planes = _normalise(image)
-        batch = _as_batch(planes)
+        planes = normalise(image)
+        batch = as_batch(planes)
         return self._describe(batch, self._refine(batch, self._propose(planes, min_face_px)))
+
+    def respond(self, image: Image) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Return of each of P-Net's convolutions each channel's mean and variance, (channels,), over a BGR uint8
+        (h, w, 3) image."""
+        outputs = self._texture.run(None, {"image": as_batch(normalise(image))})
+        found = [np.asarray(each, np.float32).ravel() for each in outputs]
+        return list(zip(found[::2], found[1::2], strict=True))
 
     def rate_with_rnet(self, images: NDArray[np.uint8], boxes: Floats) -> NDArray[np.float64]:
         """Rate by R-Net how much the contents of the boxes (m, 5) look like a face: the mean logit over the boxes, for
@@ -82,7 +93,7 @@ class Mtcnn:
         """Return P-Net's candidates of one level, in pixels of the image."""
         height, width = (int(side * scale) for side in planes.shape[:2])
         level = np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-        offsets, score = self._pnet.run(["offsets", "score"], {"image": _as_batch(level)})
+        offsets, score = self._pnet.run(["offsets", "score"], {"image": as_batch(level)})
         found = candidates_from_map(offsets[0], score[0], PNET_THRESHOLD)
         found[:, :SCORE] /= scale
         return suppress(found, SCALE_OVERLAP)
@@ -106,30 +117,31 @@ class Mtcnn:
         return [Detection(row[:4], row[5:].reshape(5, 2), float(row[SCORE])) for row in faces]
 
 
-def _weights_path(net: str) -> Path:
+def weights_path(net: str) -> Path:
+    """Return the file of the installed `mtcnn` package with a net's weights."""
     # Importing `mtcnn` would import TensorFlow.
-    return Path(str(distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{net}.lz4")))
+    return Path(str(distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{WEIGHTS[net]}.lz4")))
 
 
 def _digest(net: str) -> str:
     """Return the SHA-256 of what `_build` makes a net from: the package's weights and our own steps."""
-    return hashlib.sha256(_weights_path(net).read_bytes() + BUILDER.read_bytes()).hexdigest()
+    return hashlib.sha256(weights_path(net).read_bytes() + BUILDER.read_bytes()).hexdigest()
 
 
 def _build(net: str) -> bytes:
     # Imported only where no graph is kept: with onnx and joblib it takes a quarter of the start.
     from app.faces.mtcnn_graphs import build_net  # noqa: PLC0415
 
-    return build_net(net, _weights_path(net))
+    return build_net(net, weights_path(net))
 
 
-def _normalise(image: Image) -> NDArray[np.float32]:
+def normalise(image: Image) -> NDArray[np.float32]:
     """Convert BGR uint8 to RGB float32 around zero, as the nets were trained."""
     rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.float32)
     return np.asarray((rgb - PIXEL_MIDDLE) / PIXEL_RANGE, np.float32)
 
 
-def _as_batch(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+def as_batch(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Convert (h, w, 3) to (1, 3, h, w)."""
     return np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
 
@@ -147,7 +159,7 @@ def _patches(images: NDArray[np.float32], candidates: Floats, side: int) -> dict
 
 
 def _mean_logits(net: InferenceSession, images: NDArray[np.uint8], boxes: Floats, side: int) -> NDArray[np.float64]:
-    batch = np.concatenate([_as_batch(_normalise(image)) for image in images])
+    batch = np.concatenate([as_batch(normalise(image)) for image in images])
     (score,) = net.run(["score"], _patches(batch, boxes, side))
     certain = np.clip(np.asarray(score, np.float64), LEAST_SCORE, 1 - LEAST_SCORE)
     return np.asarray(np.log(certain / (1 - certain)).reshape(len(images), -1).mean(axis=1))

@@ -19,6 +19,7 @@ OPSET = 17
 IR_VERSION = 10  # every onnxruntime in the tested range reads it
 FACE_CLASS = 1  # the nets' softmax is (no face, face)
 TYPES = {"batch": TensorProto.INT64}  # of inputs, where it is not float32
+LAYERS = ["mean 1", "variance 1", "mean 2", "variance 2", "mean 3", "variance 3"]  # outputs of `build_texture`
 
 Array = NDArray[np.float32]
 Shapes = dict[str, list[str | int]]  # of tensors, by name
@@ -66,6 +67,17 @@ class GraphBuilder:
     def pool(self, size: int, *, same: bool) -> None:
         self.add("MaxPool", kernel_shape=[size, size], strides=[2, 2], auto_pad="SAME_UPPER" if same else "VALID")
 
+    def describe(self, mean: str, variance: str) -> None:
+        """Output each channel's mean and variance (1, channels, 1, 1) over the whole of the last output, which stays
+        the last one."""
+        source = self.last
+        self.add("ReduceMean", output=mean, axes=[2, 3])
+        self.last = source
+        self.add("Sub", mean)
+        self.add("Mul", self.last)
+        self.add("ReduceMean", output=variance, axes=[2, 3])
+        self.last = source
+
     def dense(self) -> None:
         kernel, bias = next(self._weights), next(self._weights)
         self.add("Gemm", self.constant(kernel), self.constant(bias))
@@ -92,10 +104,14 @@ class GraphBuilder:
 
 
 def build_net(name: str, weights: Path) -> bytes:
-    """Build `pnet`, `rnet` or `onet` from its file in the `mtcnn` package: arrays in the order of the layers,
-    convolution kernels HWIO, dense kernels IO, PReLU slopes."""
-    arrays = [np.asarray(array, np.float32) for array in joblib.load(weights)]
-    return BUILDERS[name](arrays)
+    """Build `pnet`, `rnet`, `onet` or `texture` from a net's file in the `mtcnn` package: arrays in the order of the
+    layers, convolution kernels HWIO, dense kernels IO, PReLU slopes."""
+    return BUILDERS[name](read_weights(weights))
+
+
+def read_weights(path: Path) -> list[Array]:
+    """Read a net's arrays."""
+    return [np.asarray(array, np.float32) for array in joblib.load(path)]
 
 
 def build_pnet(weights: list[Array]) -> bytes:
@@ -113,6 +129,17 @@ def build_pnet(weights: list[Array]) -> bytes:
     net.face_score()
     outputs: Shapes = {"offsets": [1, 4, "rows", "columns"], "score": [1, "rows", "columns"]}
     return net.build({"image": [1, 3, "h", "w"]}, outputs)
+
+
+def build_texture(weights: list[Array]) -> bytes:
+    """Build the part of P-Net before its outputs: image (1, 3, h, w) -> LAYERS (1, channels, 1, 1)."""
+    net = GraphBuilder(weights, "image")
+    for mean, variance in zip(LAYERS[::2], LAYERS[1::2], strict=True):
+        net.conv_prelu()
+        net.describe(mean, variance)
+        if mean == LAYERS[0]:
+            net.pool(2, same=True)
+    return net.build({"image": [1, 3, "h", "w"]}, {name: [1, "channels", 1, 1] for name in LAYERS})
 
 
 def build_rnet(weights: list[Array]) -> bytes:
@@ -167,4 +194,4 @@ def _build_patch_net(
     return net.build(inputs, outputs | {"score": ["n"]})
 
 
-BUILDERS = {"pnet": build_pnet, "rnet": build_rnet, "onet": build_onet}
+BUILDERS = {"pnet": build_pnet, "rnet": build_rnet, "onet": build_onet, "texture": build_texture}

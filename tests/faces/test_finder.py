@@ -1,6 +1,7 @@
 """Test finding the face to enrol, with MTCNN and with detectors whose regions are given, and which sizes and places a
 portrait's only face may have."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,18 @@ def portrait(image: Image, reduction: int = 1) -> Portrait:
 def find(detector: Detector, seen: Portrait, **options: Any) -> Face:
     """Find the face with the quality limits at zero, unless `options` set others: most tests are not about quality."""
     chosen = FindOptions(**({"multiple_faces": "dominant", "max_second_face": 0.4, "limits": NO_LIMITS} | options))
-    nets = Mtcnn() if isinstance(detector, BoundedMtcnn) else TakesAll()
+    nets = real_nets() if isinstance(detector, BoundedMtcnn) else TakesAll()
     return FaceFinder(detector, nets, INPUT, chosen).find(seen)
+
+
+@cache
+def real_nets() -> Mtcnn:
+    return Mtcnn()
 
 
 @pytest.fixture(scope="module")
 def mtcnn() -> BoundedMtcnn:
-    return BoundedMtcnn(DetectionOptions(), Mtcnn())
+    return BoundedMtcnn(DetectionOptions(), real_nets())
 
 
 def region_at(x: int, y: int, side: int) -> FacialAreaRegion:
@@ -46,6 +52,9 @@ def region_at(x: int, y: int, side: int) -> FacialAreaRegion:
 
 class TakesAll:
     """Nets that take every box for an upright face and detect none themselves."""
+
+    def respond(self, image: Image) -> Any:
+        return real_nets().respond(image)
 
     def rate_with_rnet(self, images: Any, boxes: Any) -> Any:
         return np.array([9.0, 0.0, 0.0, 0.0])
@@ -196,7 +205,7 @@ def test_a_small_face_in_a_large_photo_is_found_by_the_closer_search(mtcnn: Boun
     scene = np.full((2000, 3000, 3), 120, np.uint8)
     scene[700:1212, 1200:1712] = astronaut
     chosen = FindOptions("dominant", 0.4, NO_LIMITS)
-    finder = FaceFinder(mtcnn, Mtcnn(), INPUT, chosen)
+    finder = FaceFinder(mtcnn, real_nets(), INPUT, chosen)
     with pytest.raises(NoFace):
         finder.find(portrait(scene))
     face = finder.find_small(portrait(scene))

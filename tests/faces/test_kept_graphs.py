@@ -115,7 +115,7 @@ def test_mtcnns_nets_find_the_same_faces_to_the_last_bit(tmp_path: Path, astrona
                 np.testing.assert_array_equal(face.box, expected.box)
                 np.testing.assert_array_equal(face.landmarks, expected.landmarks)
                 assert face.confidence == expected.confidence
-    assert len(kept(tmp_path)) == 3
+    assert len(kept(tmp_path)) == 4
 
 
 def test_facenet512_gives_the_same_vectors_to_the_last_bit(tmp_path: Path, weights_home: Path) -> None:
