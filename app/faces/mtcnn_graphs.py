@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 10  # every onnxruntime in the tested range reads it
+BLOCK_CHANNELS = 16  # of the widest processors; others have blocks of 8
 FACE_CLASS = 1  # the nets' softmax is (no face, face)
 TYPES = {"batch": TensorProto.INT64}  # of inputs, where it is not float32
 LAYERS = ["mean 1", "variance 1", "mean 2", "variance 2", "mean 3", "variance 3"]  # outputs of `build_texture`
@@ -134,9 +135,18 @@ def read_weights(path: Path) -> list[Array]:
     return [np.asarray(array, np.float32) for array in joblib.load(path)]
 
 
+def fill_block(weights: list[Array]) -> list[Array]:
+    """Add channels that are zero everywhere to the first convolution, until they fill a block of the layout in which
+    ONNX Runtime convolves: it pools, too, in that layout then."""
+    kernel, bias, slope, following, *others = weights
+    added = -len(bias) % BLOCK_CHANNELS
+    widened = [np.pad(each, [(0, 0)] * (each.ndim - 1) + [(0, added)]) for each in (kernel, bias, slope)]
+    return [*widened, np.pad(following, [(0, 0), (0, 0), (0, added), (0, 0)]), *others]
+
+
 def build_pnet(weights: list[Array]) -> bytes:
     """Build P-Net: image (1, 3, h, w) -> offsets (1, 4, h', w'), score (1, h', w')."""
-    net = GraphBuilder(weights, "image")
+    net = GraphBuilder(fill_block(weights), "image")
     net.conv_prelu()
     net.pool(2, same=True)
     net.conv_prelu()
@@ -177,7 +187,7 @@ def _build_patch_net(
 ) -> bytes:
     """Cut the patches out of the image, black outside of it; add a convolution before each pool (size, same) and one
     after them, then the outputs (name -> numbers a patch) and the score."""
-    net = GraphBuilder(weights, "image")
+    net = GraphBuilder(fill_block(weights), "image")
     net.add(
         "RoiAlign",
         "regions",
