@@ -73,8 +73,13 @@ def open_tiny(crew_ids: Sequence[str], slow: Sequence[str] = ()) -> Iterator[Fro
         Handler.ROUTES.update(dict.fromkeys(slow, Handler.ROUTES["slow"]))
         with running_mariadb(folder) as server, serving_photos() as web:
             web.slow_s, web.default_photo = SLOW_S, draw(1)
-            web.photos |= {f"{crew_id}/{PHOTO}": web.default_photo for crew_id in crew_ids}
+            web.photos |= {f"{crew_id}/{PHOTO}": draw(1) + crew_id.encode() for crew_id in crew_ids}  # no two are equal
             yield FrontDoor(server, web.base_url, folder, facenet_home(folder).folder)
+
+
+def name_members(count: int) -> list[str]:
+    """Return crew ids of which none is a route of the web server."""
+    return [f"P{number:06}" for number in range(count)]
 
 
 def run_all(door: FrontDoor, *words: str, program: Sequence[str] = PROGRAM, **settings: object) -> ProgramRun:
@@ -130,7 +135,7 @@ def running_cluster(nodes: int) -> Iterator[str]:
 def measure_nodes(members_of_node: int, wait_s: float, nodes: int = NODES) -> tuple[float, float]:
     """Return the members a second on one node and on several, with stages that wait instead of computing."""
     rates = []
-    crew_ids = [str(number) for number in range(nodes * members_of_node)]
+    crew_ids = name_members(nodes * members_of_node)
     with open_tiny(crew_ids) as door:
         for count in (1, nodes):
             members = count * members_of_node
@@ -146,7 +151,7 @@ def measure_nodes(members_of_node: int, wait_s: float, nodes: int = NODES) -> tu
 def measure_slow(members: int, repeat: int) -> list[tuple[float, float]]:
     """Return the seconds from the first batch to the last of both engines in each round, when 2 % of the downloads take
     SLOW_S."""
-    crew_ids = [f"{number:06}" for number in range(members)]
+    crew_ids = name_members(members)
     rounds = []
     with open_tiny(crew_ids, crew_ids[::SLOW_EVERY]) as door:
         for number in range(repeat):
@@ -161,8 +166,8 @@ def measure_slow(members: int, repeat: int) -> list[tuple[float, float]]:
 
 
 def measure_driver(members: int) -> tuple[float, Curve]:
-    """Return the most memory (MB) of a whole run's process above its start, and its curve over time, with plan, outcomes,
-    shared pictures and all; photos are small and nets stand-ins."""
+    """Return the most memory (MB) of a whole run's process above its start, and its curve over time: with plan,
+    outcomes, shared pictures and all. Photos are small and nets stand-ins."""
     with open_photos(None) as (door, names), tempfile.TemporaryDirectory(prefix="bench-") as name:
         file = Path(name, "memory.txt")
         door.enrol(names, members)
