@@ -20,7 +20,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from app.core.config import PROJECT_DIR, Settings
-from app.errors import EXIT_INTERRUPTED, EXIT_NOT_AVAILABLE, ClusterUnavailable, NoFace, WorkersLost
+from app.errors import EXIT_BY_SIGNAL, EXIT_INTERRUPTED, EXIT_NOT_AVAILABLE, ClusterUnavailable, NoFace, WorkersLost
 from app.faces.embedding_spec import describe_spec
 from app.faces.weights import open_weights
 from app.photos.urls import photo_url
@@ -141,6 +141,27 @@ def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothin
     assert any("Se perdió un trabajador" in line for line in said)
 
 
+def test_ray_keeps_no_secret_in_the_tables_that_its_state_api_reads(
+    cluster: Cluster, settings: Settings, web: PhotoServer
+) -> None:
+    secret = "token-de-las-fotos"  # a test's
+    settings = settings.model_copy(update={"IMAGE_BASE_URL": f"{settings.IMAGE_BASE_URL}?t={secret}"})
+    with staff_of(cluster, settings, TinyLoader(), []) as staff:
+        assert len(run(staff, enrol(web, settings, 20))) == 20
+        wait_until(lambda: b"exchange" in read_tables())  # Ray writes down what was called after a while
+        assert secret.encode() not in read_tables()
+
+
+def read_tables() -> bytes:
+    """Read all that the cluster knows of nodes, jobs, workers, actors and calls."""
+    tables = ray._private.state.state
+    tables._connect_and_get_accessor()
+    found = tables._global_state_accessor
+    actors, calls = found.get_actor_table(None, None), found.get_task_events()
+    rows = (*actors, *calls, *found.get_worker_table(), *found.get_job_table())
+    return b"".join(rows) + repr(found.get_node_table()).encode()
+
+
 def test_no_cluster_at_the_address_is_said(settings: Settings, open_world: OpenWorld, tmp_path: Path) -> None:
     with pytest.raises(ClusterUnavailable, match=r"No hay ningún clúster de Ray en 127\.0\.0\.1:9 "):
         connected(ray, "127.0.0.1:9", 1).__enter__()
@@ -150,6 +171,26 @@ def test_no_cluster_at_the_address_is_said(settings: Settings, open_world: OpenW
     assert ended.exit_code == EXIT_NOT_AVAILABLE
     assert "No hay ningún clúster de Ray en 127.0.0.1:9" in ended.stdout
     assert world.run("--all", "--engine", "ray", "--ray-address", "127.0.0.1:9", "--plan").exit_code == 0
+
+
+def test_a_run_for_one_person_that_is_stopped_from_outside_says_so_and_can_be_repeated(
+    cluster: Cluster, open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKER_THREADS", "1")
+    world = open_world(f"sqlite:///{tmp_path / 'prueba.db'}", HTTP_READ_TIMEOUT_S=60, HTTP_TOTAL_TIMEOUT_S=90)
+    for crew_id in ("slow", "A2"):
+        world.hire(crew_id, "a.jpg")
+    world.web.slow_s = 60.0
+    words = ("--crew-id", "slow", "--engine", "ray", "--ray-address", cluster.address)
+    with subprocess.Popen([sys.executable, str(SCRIPT), *words], stdout=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: bool(world.web.requests))
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == EXIT_BY_SIGNAL + signal.SIGTERM
+    assert "Interrumpido: 1 sin procesar. Al ejecutar de nuevo se continúa." in output
+    world.web.slow_s, world.web.default_photo = 0.0, portrait_jpeg
+    again = world.run(*words, "--max-minutes", "5")
+    assert (again.exit_code, again.codes) == (0, {"slow": "stored"})
 
 
 def test_a_signal_ends_a_run_on_its_own_cluster_and_no_secret_is_left_anywhere(
@@ -170,12 +211,14 @@ def test_a_signal_ends_a_run_on_its_own_cluster_and_no_secret_is_left_anywhere(
     environment = os.environ | {"RAY_TMPDIR": folder}
     command = [sys.executable, str(SCRIPT), "--all", "--engine", "ray"]
     try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        ) as process:
             wait_until(lambda: len(_stored(world)) == 2)
             others = [pid for pid in _of_session(folder) if pid != process.pid]
             assert len(others) > 3
             told = [Path(f"/proc/{pid}/{name}").read_bytes() for pid in others for name in ("environ", "cmdline")]
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl+C
             output, _ = process.communicate(timeout=60)
         files = [path for path in Path(folder).rglob("*") if path.is_file()]
         assert len(files) > 5
