@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from app.pipeline.work_item import Processed
 from app.planning.decisions import NEW, Case, Decision
 from app.planning.rules import Request, make_rules
 from app.records import CrewMember, Embedding
-from app.scale.cluster import connected
+from app.scale.cluster import connected, make_own_folder
 from app.scale.contract import Contract, installed_versions
 from app.scale.ray_pipeline import RayPipeline
 from app.scale.setup import Setup
@@ -207,10 +206,18 @@ def test_a_signal_ends_a_run_on_its_own_cluster_and_no_secret_is_left_anywhere(
     monkeypatch.setenv("HTTP_TOTAL_TIMEOUT_S", "90")
     for crew_id in ("1", "2", "slow"):
         world.hire(crew_id, "a.jpg", portrait_jpeg)
-    folder = tempfile.mkdtemp(prefix="r")  # short: Ray's sockets lie in it
-    environment = os.environ | {"RAY_TMPDIR": folder}
+    exit_code, output, told = interrupt_own_cluster(world)
+    assert (exit_code, "✅ Exitosos: 2" in output) == (EXIT_INTERRUPTED, True)
+    assert not any(secret in text for secret in secrets for text in told)
+    assert not any(secret.decode() in output for secret in secrets)
+
+
+def interrupt_own_cluster(world: World) -> tuple[int, str, list[bytes]]:
+    """Run on a cluster of its own, without a home folder, until two are stored, and interrupt it as a terminal does;
+    return the exit code, the output, and all that Ray's processes and files say."""
     command = [sys.executable, str(SCRIPT), "--all", "--engine", "ray"]
-    try:
+    with tempfile.TemporaryDirectory(prefix="r") as folder:  # a short name: Ray's sockets lie in it
+        environment = os.environ | {"RAY_TMPDIR": folder, "HOME": "/proc/none"}
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
         ) as process:
@@ -218,16 +225,24 @@ def test_a_signal_ends_a_run_on_its_own_cluster_and_no_secret_is_left_anywhere(
             others = [pid for pid in _of_session(folder) if pid != process.pid]
             assert len(others) > 3
             told = [Path(f"/proc/{pid}/{name}").read_bytes() for pid in others for name in ("environ", "cmdline")]
+            written = [path.open("rb") for path in Path(folder).rglob("*") if path.is_file()]
+            assert len(written) > 5
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl+C
             output, _ = process.communicate(timeout=60)
-        files = [path for path in Path(folder).rglob("*") if path.is_file()]
-        assert len(files) > 5
-        told += [path.read_bytes() for path in files]
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    assert (process.returncode, "✅ Exitosos: 2" in output) == (EXIT_INTERRUPTED, True)
-    assert not any(secret in text for secret in secrets for text in told)
-    assert not any(secret.decode() in output for secret in secrets)
+        for file in written:  # to their end, though the program has removed them
+            with file:
+                told.append(file.read())
+        assert list(Path(folder).iterdir()) == []
+    return process.returncode, output, told
+
+
+def test_our_own_cluster_s_folder_has_a_name_that_its_sockets_fit_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("x" * 100)))
+    with make_own_folder() as folder:
+        assert len(folder) < 107 - len("/session_2026-11-26_12-25-04_136362_1234567/sockets/plasma_store")
+        assert Path(folder).stat().st_mode & 0o077 == 0
 
 
 def _stored(world: World) -> list[object]:
