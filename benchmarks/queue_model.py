@@ -45,7 +45,8 @@ class Costs:
 class Site:
     """Where a run takes place: `workers` with so many `threads` each, on `machines` of so many `cores`; `downloads` is
     the total. `cluster`: the driver is another process than the workers. `one_machine`: photo server, driver and
-    database use the same cores. `slowdown`: how much longer work takes while a second core of the machine is busy."""
+    database use the same cores, of which other programs take the share `others`. `slowdown`: how much longer work takes
+    while a second core of the machine is busy. `row_wait_ms`: what the database waits for with each row."""
 
     workers: int = 1
     threads: int = 1
@@ -56,6 +57,8 @@ class Site:
     cluster: bool = False
     one_machine: bool = False
     slowdown: float = 1.0
+    others: float = 0.0
+    row_wait_ms: float = 0.0
     latency_ms: float = 0.0
     server_places: float = inf
     line_mb_s: float = inf
@@ -115,6 +118,8 @@ class _Run:
         self._arrived = simpy.Store(env)  # workers who have something for the driver of a cluster
         for number in range(site.workers):
             self._employ(number)
+        if site.others:
+            env.process(self._disturb())
         if site.cluster:
             env.process(self._drive())
 
@@ -129,6 +134,13 @@ class _Run:
             env.process(self._work(worker))
         env.process(self._lead(worker))
         self._hand_out(worker)
+
+    def _disturb(self) -> Steps:
+        """Be the other programs on a machine: take turns at its cores as they come."""
+        every_ms = SLICE_MS / self._site.others / self._site.cores
+        while True:
+            self.env.process(self._compute(self._machines[0], SLICE_MS))
+            yield self.env.timeout(every_ms)
 
     def _hand_out(self, worker: _Worker) -> None:
         while worker.load < self._site.under_way and self._begun < self._members:
@@ -204,6 +216,7 @@ class _Run:
         costs, members, began = self._costs, worker.ended, self.env.now
         worker.ended = 0
         yield from self._elsewhere(costs.commit + members * (costs.drive + costs.row))
+        yield self.env.timeout(members * self._site.row_wait_ms)
         self._count("driver and writer", began, 1)
         self.stored_at_s += [self.env.now / MS] * members
         worker.load -= members
@@ -224,7 +237,8 @@ class _Run:
             with cores.request() as turn:
                 yield turn
                 began = self.env.now
-                yield self.env.timeout(turn_ms * (self._site.slowdown if cores.count > 1 else 1))
+                longer = self._site.slowdown if cores.count > 1 else 1.0
+                yield self.env.timeout(turn_ms * longer)
                 self._count("cores", began, self._site.cores * self._site.machines)
             cost_ms -= turn_ms
 

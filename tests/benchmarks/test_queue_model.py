@@ -7,7 +7,7 @@ import pytest
 from benchmarks.queue_model import Costs, Site, simulate, steady_rate
 
 COSTS = Costs(prepare=[80.0], embed=20.0)
-MEMBERS = 250  # of each worker: batches come in waves, which so many even out
+MEMBERS = 200  # of each worker: batches come in waves, which so many even out
 MANY = {"workers": 10, "machines": 10, "downloads": 80, "cluster": True}
 
 
@@ -33,6 +33,8 @@ MANY = {"workers": 10, "machines": 10, "downloads": 80, "cluster": True}
             "cores",
             id="all on the same two cores: 2 / the sum",
         ),
+        pytest.param(COSTS, Site(others=0.2), 8, "cores", id="others take a fifth of the core"),
+        pytest.param(COSTS, Site(threads=2, cores=2, row_wait_ms=200), 5, "driver and writer", id="a slow database"),
         pytest.param(
             COSTS, Site(threads=2, cores=2, slowdown=1.25), 16, "cores", id="two cores that slow each other down"
         ),
@@ -40,7 +42,7 @@ MANY = {"workers": 10, "machines": 10, "downloads": 80, "cluster": True}
 )
 def test_the_rate_is_the_narrowest_part_s(costs: Costs, site: Site, rate: float, bottleneck: str) -> None:
     simulated = simulate(costs, site, MEMBERS * site.workers)
-    assert simulated.rate == pytest.approx(rate, rel=0.07)
+    assert len(simulated.stored_at_s) / simulated.stored_at_s[-1] == pytest.approx(rate, rel=0.1)
     assert simulated.bottleneck == bottleneck
     assert len(simulated.stored_at_s) == MEMBERS * site.workers
 
