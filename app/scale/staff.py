@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import pickle
 import threading
 import time
@@ -25,6 +26,7 @@ from app.scale.supervisor import Supervisor
 log = logging.getLogger(__name__)
 
 START_S = 600.0  # for a worker to load its nets, and perhaps to download their weights
+PATIENCE_S = 30.0  # without any worker, after which the user is told what the cluster is short of
 SILENT_S = 60.0  # without an answer a worker is given up: it answers every second
 LOSSES = 4  # workers of one node in a row, without any outcome, after which it gets no other
 LOOK_EVERY_S = 2.0  # for nodes to hire on
@@ -42,6 +44,7 @@ class StaffOptions:
     downloads: int
     start_s: float = START_S
     silent_s: float = SILENT_S
+    patience_s: float = PATIENCE_S
 
 
 @dataclass(eq=False, slots=True)
@@ -87,10 +90,14 @@ class Staff:
 
     def wait_for_first(self, stop: threading.Event) -> None:
         """Hire, and wait until a worker is accepted or `stop` is set. Raises RunError if none can be."""
+        tell_at = time.monotonic() + self._options.patience_s
         while not (stop.is_set() or self.accepted()):
             self.renew()
             for _ in self.answers():
                 pass
+            if time.monotonic() > tell_at and not self.accepted():
+                self._tell_who_is_awaited()
+                tell_at = math.inf
 
     def accepted(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.is_accepted]
@@ -239,6 +246,13 @@ class Staff:
         """Return the workers who are gone since the last call."""
         lost, self._lost = self._lost, []
         return lost
+
+    def _tell_who_is_awaited(self) -> None:
+        total, free = self._ray.cluster_resources(), self._ray.available_resources()
+        self._tell(
+            "⏳ Todavía no hay ningún trabajador listo. Libres en el clúster: "
+            f"{free.get('CPU', 0):g} de {total.get('CPU', 0):g} núcleos. Los que esperan entrarán en cuanto haya sitio."
+        )
 
     def _tell_who_works(self) -> None:
         workers, nodes = len(self.accepted()), len({each.node.node_id for each in self.accepted()})

@@ -35,7 +35,7 @@ from app.scale.staff import Staff, StaffOptions
 from tests.conftest import MakeSettings, OpenWorld
 from tests.scale.conftest import NODES
 from tests.scale.hooks import Witness
-from tests.scale.test_faults import wait_until
+from tests.scale.test_faults import meanwhile, wait_until
 from tests.support.mariadb import MariaDb
 from tests.support.program import World
 from tests.support.tiny_faces import TinyLoader, draw, vector_by_hand
@@ -61,13 +61,13 @@ def settings(make_settings: MakeSettings, web: PhotoServer, weights_home: Path) 
 
 @contextmanager
 def staff_of(
-    cluster: Cluster, settings: Settings, loader: TinyLoader, said: list[str], silent_s: float = 60.0
+    cluster: Cluster, settings: Settings, loader: TinyLoader, said: list[str], **limits: float
 ) -> Iterator[Staff]:
     """Hire on the cluster, with a driver whose golden vector is that of picture 0."""
     spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     setup = Setup(settings, make_rules(settings, Request(), spec), loader, False, False, False)
     ours = Contract(spec, vector_by_hand(0, settings.FACE_MODEL), installed_versions())
-    options = StaffOptions(worker_cpus=1, worker_gpus=0.0, downloads=NODES, silent_s=silent_s)
+    options = StaffOptions(worker_cpus=1, worker_gpus=0.0, downloads=NODES, **limits)
     with connected(ray, cluster.address, 1):
         staff = Staff(ray, setup, options, ours, said.append)
         try:
@@ -138,6 +138,23 @@ def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothin
     assert sorted(each.decision.member.crew_id for each in done) == [f"P{number:03}" for number in range(120)]
     assert all(isinstance(each.result, Embedding) for each in done)
     assert any("Se perdió un trabajador" in line for line in said)
+
+
+def test_a_cluster_whose_cores_are_taken_is_said_and_waited_for(cluster: Cluster, settings: Settings) -> None:
+    said: list[str] = []
+    with staff_of(cluster, settings, TinyLoader(), said, patience_s=1.0) as staff:
+        other_job = ray.remote(num_cpus=1)(threading.Event)
+        taken = [other_job.remote() for _ in range(NODES)]
+        ray.get([each.is_set.remote() for each in taken])
+
+        def leave_when_said() -> None:
+            wait_until(lambda: any(f"0 de {NODES} núcleos" in line for line in said))
+            for each in taken:
+                ray.kill(each)
+
+        with meanwhile(leave_when_said):
+            staff.wait_for_first(threading.Event())
+        assert staff.accepted()
 
 
 def test_ray_keeps_no_secret_in_the_tables_that_its_state_api_reads(
