@@ -81,13 +81,22 @@ class Ledger:
     def lose(self, worker: str) -> None:
         """Put the lost worker's members in front of the queue, nobody's fault. Those with whom too many workers were
         lost get no other try."""
-        lost = [entry for entry in self._under_way.values() if entry.worker == worker]
+        lost = self._take_off(worker)
         for entry in lost:
             entry.losses += 1
-            del self._under_way[entry.number]
-        self._load.pop(worker, None)
         self.give_back([entry for entry in lost if entry.losses < SET_ASIDE_AFTER])
         self._doubted += [entry for entry in lost if entry.losses >= SET_ASIDE_AFTER]
+
+    def recall(self, worker: str) -> None:
+        """Put the members of a worker whom we let go in front of the queue."""
+        self.give_back(self._take_off(worker))
+
+    def _take_off(self, worker: str) -> list[Entry]:
+        taken = [entry for entry in self._under_way.values() if entry.worker == worker]
+        for entry in taken:
+            del self._under_way[entry.number]
+        self._load.pop(worker, None)
+        return taken
 
     def give_back(self, entries: Iterable[Entry]) -> None:
         """Put these in front of the queue, and suspects at the end of theirs."""

@@ -92,7 +92,7 @@ class RayPipeline:
 
     def _set_aside_lost(self, ledger: Ledger) -> list[Processed]:
         for worker in self._staff.take_lost():
-            ledger.lose(worker.name)
+            (ledger.recall if worker.is_recalled else ledger.lose)(worker.name)
         return [_set_aside(entry.decision, entry.losses) for entry in ledger.take_given_up()]
 
     def _close_nodes(self, ledger: Ledger, probation: Probation) -> None:

@@ -96,6 +96,14 @@ def test_while_nobody_is_done_it_may_be_the_nodes_and_nobody_is_given_up() -> No
     assert ledger.is_idle
 
 
+def test_the_members_of_a_worker_who_is_recalled_have_lost_nothing() -> None:
+    ledger = Ledger(decisions(3))
+    for _ in range(SET_ASIDE_AFTER + 1):
+        assert crew_ids(ledger.take("a", 2)) == ["0", "1"]
+        ledger.recall("a")
+    assert crew_ids(ledger.take("b", 9)) == ["0", "1", "2"]
+
+
 def test_the_last_member_of_all_needs_nobody_else() -> None:
     ledger = Ledger(decisions(1))
     for _ in range(SET_ASIDE_AFTER):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -33,7 +34,7 @@ from app.scale.ray_pipeline import RayPipeline
 from app.scale.setup import Setup
 from app.scale.staff import Staff, StaffOptions
 from tests.conftest import MakeSettings, OpenWorld
-from tests.scale.conftest import NODES
+from tests.scale.conftest import NODES, STORE_BYTES
 from tests.scale.hooks import Witness
 from tests.scale.test_faults import meanwhile, wait_until
 from tests.support.mariadb import MariaDb
@@ -67,7 +68,7 @@ def staff_of(
     spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     setup = Setup(settings, make_rules(settings, Request(), spec), loader, False, False, False)
     ours = Contract(spec, vector_by_hand(0, settings.FACE_MODEL), installed_versions())
-    options = StaffOptions(worker_cpus=1, worker_gpus=0.0, downloads=NODES, **limits)
+    options = dataclasses.replace(StaffOptions(worker_cpus=1, worker_gpus=0.0, downloads=NODES), **limits)
     with connected(ray, cluster.address, 1):
         staff = Staff(ray, setup, options, ours, said.append)
         try:
@@ -138,6 +139,27 @@ def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothin
     assert sorted(each.decision.member.crew_id for each in done) == [f"P{number:03}" for number in range(120)]
     assert all(isinstance(each.result, Embedding) for each in done)
     assert any("Se perdió un trabajador" in line for line in said)
+
+
+def test_a_node_that_joins_gets_its_share_of_the_downloads_and_of_the_work(
+    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    stop, done, hook = threading.Event(), [], Witness(tmp_path / "came.txt", wait_s=0.1)
+    with staff_of(cluster, settings, TinyLoader(hook), said, downloads=2 * NODES) as staff:
+        staff.wait_for_first(stop)
+        groups = RayPipeline(staff, stop).run(enrol(web, settings, 400))
+        done += next(groups)
+        node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        try:
+            done += [each for group in groups for each in group]
+            shares = [worker.downloads for worker in staff.accepted()]
+        finally:
+            cluster.remove_node(node)
+    assert [type(each.result) for each in done] == [Embedding] * 400
+    assert (len(shares), sum(shares)) == (NODES + 1, 2 * NODES)
+    assert f"🖥️  {NODES + 1} nodos, {NODES + 1} trabajadores" in said
+    assert not any("Se perdió" in line for line in said)
 
 
 def test_a_cluster_whose_cores_are_taken_is_said_and_waited_for(cluster: Cluster, settings: Settings) -> None:
