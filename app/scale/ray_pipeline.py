@@ -91,8 +91,9 @@ class RayPipeline:
                 yield entry, _processed(entry, ended)
 
     def _set_aside_lost(self, ledger: Ledger) -> list[Processed]:
-        lost = [entry for worker in self._staff.take_lost() for entry in ledger.lose(worker.name)]
-        return [_set_aside(entry.decision, entry.losses) for entry in lost]
+        for worker in self._staff.take_lost():
+            (ledger.recall if worker.is_recalled else ledger.lose)(worker.name)
+        return [_set_aside(entry.decision, entry.losses) for entry in ledger.take_given_up()]
 
     def _close_nodes(self, ledger: Ledger, probation: Probation) -> None:
         for node_id in probation.condemned():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import pickle
 import threading
 import time
@@ -25,6 +26,7 @@ from app.scale.supervisor import Supervisor
 log = logging.getLogger(__name__)
 
 START_S = 600.0  # for a worker to load its nets, and perhaps to download their weights
+PATIENCE_S = 30.0  # without any worker, after which the user is told what the cluster is short of
 SILENT_S = 60.0  # without an answer a worker is given up: it answers every second
 LOSSES = 4  # workers of one node in a row, without any outcome, after which it gets no other
 LOOK_EVERY_S = 2.0  # for nodes to hire on
@@ -42,6 +44,7 @@ class StaffOptions:
     downloads: int
     start_s: float = START_S
     silent_s: float = SILENT_S
+    patience_s: float = PATIENCE_S
 
 
 @dataclass(eq=False, slots=True)
@@ -55,10 +58,17 @@ class Worker:
     call: Any
     called_at: float = field(default_factory=time.monotonic)
     is_accepted: bool = False
+    is_recalled: bool = False  # by us, to hire others in its place
 
     def ask(self, call: Any) -> None:
         """Remember what it was asked."""
         self.call, self.called_at = call, time.monotonic()
+
+
+def divide(downloads: int, workers: int) -> list[int]:
+    """Divide the photo server's total among so many workers."""
+    each, more = divmod(downloads, max(1, workers))
+    return [each + (number < more) for number in range(workers)]
 
 
 class Staff:
@@ -80,17 +90,19 @@ class Staff:
         self._numbers = itertools.count(1)
         self._looked_at = 0.0
         self._told = ""
-        nodes = living_nodes(ray)
-        places = min(sum(map(self._places, nodes)), options.downloads)
-        each, more = divmod(options.downloads, max(1, places))
-        self._shares = [each + (number < more) for number in range(places)]  # of downloads, of workers yet to be hired
+        places = min(sum(map(self._places, living_nodes(ray))), options.downloads)
+        self._shares = divide(options.downloads, places)  # of downloads, of workers yet to be hired
 
     def wait_for_first(self, stop: threading.Event) -> None:
         """Hire, and wait until a worker is accepted or `stop` is set. Raises RunError if none can be."""
+        tell_at = time.monotonic() + self._options.patience_s
         while not (stop.is_set() or self.accepted()):
             self.renew()
             for _ in self.answers():
                 pass
+            if time.monotonic() > tell_at and not self.accepted():
+                self._tell_who_is_awaited()
+                tell_at = math.inf
 
     def accepted(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.is_accepted]
@@ -102,18 +114,35 @@ class Staff:
 
     def renew(self) -> None:
         """Hire where there is a place and downloads are left. Raises the RunError that left nobody to work."""
-        if self._shares and (not self._workers or time.monotonic() - self._looked_at > LOOK_EVERY_S):
+        if not self._workers or time.monotonic() - self._looked_at > LOOK_EVERY_S:
             self._looked_at = time.monotonic()
-            for node in living_nodes(self._ray):
-                taken = sum(worker.node.node_id == node.node_id for worker in self._workers)
-                for _ in range(min(self._places(node) - taken, len(self._shares))):
-                    self._hire(node)
+            free = self._free_places()
+            if free and not self._shares:
+                self._make_room(len(free))
+                free = self._free_places()
+            for node in free[: len(self._shares)]:
+                self._hire(node)
         if not self._workers:
             raise self._trouble or WorkersLost(
                 "En el clúster de Ray no queda ningún nodo que pueda procesar fotos",
                 "Compruebe con `ray status` que haya nodos con procesadores (y, con WORKER_GPUS, tarjetas) libres, y "
                 "vuelva a ejecutar: continuará donde quedó.",
             )
+
+    def _free_places(self) -> list[Node]:
+        """Return the nodes where workers can be hired, each once for each of them."""
+        taken = Counter(worker.node.node_id for worker in self._workers)
+        nodes = living_nodes(self._ray)
+        return [node for node in nodes for _ in range(self._places(node) - taken[node.node_id])]
+
+    def _make_room(self, places: int) -> None:
+        """Let the worker with most downloads go, whose members others do again, and divide its share: a node has joined
+        when all downloads were given out."""
+        donor = max(self.accepted(), key=lambda worker: worker.downloads, default=None)
+        if donor is not None and donor.downloads > 1:
+            donor.is_recalled = True
+            self._part_with(donor)
+            self._shares = divide(donor.downloads, min(places + 1, donor.downloads))
 
     def _places(self, node: Node) -> int:
         if node.cpus == 0 or node.node_id in self._closed_nodes:
@@ -236,9 +265,16 @@ class Staff:
             self._part_with(worker)
 
     def take_lost(self) -> list[Worker]:
-        """Return the workers who are gone since the last call."""
+        """Return the workers who are gone since the last call, also those who were recalled."""
         lost, self._lost = self._lost, []
         return lost
+
+    def _tell_who_is_awaited(self) -> None:
+        total, free = self._ray.cluster_resources(), self._ray.available_resources()
+        self._tell(
+            "⏳ Todavía no hay ningún trabajador listo. Libres en el clúster: "
+            f"{free.get('CPU', 0):g} de {total.get('CPU', 0):g} núcleos. Los que esperan entrarán en cuanto haya sitio."
+        )
 
     def _tell_who_works(self) -> None:
         workers, nodes = len(self.accepted()), len({each.node.node_id for each in self.accepted()})

@@ -15,10 +15,13 @@ from ray.cluster_utils import Cluster
 
 from app.core.database import Database
 from tests.conftest import FoundOrganisation
+from tests.support.chaos_options import rounds
 from tests.support.organisation import Organisation
 from tests.support.tiny_faces import Hook, TinyLoader
 from tests.support.webserver import PhotoServer
 
+# It fills the memory of the machine, which other tests need that run beside it.
+collect_ignore = [] if rounds(quick=0, full=1) else ["test_memory.py"]
 NODES = 3
 STORE_BYTES = 100_000_000
 NewCustomer = Callable[..., Organisation]

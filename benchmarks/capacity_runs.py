@@ -1,0 +1,218 @@
+"""Run the program in several configurations, and measure what each stage costs the processor.
+
+Costs are processor time, of each of the program's threads and of the two servers, so that other programs on the machine
+change them little. How much of the cores those took is measured, too.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks.front_door import FrontDoor, ProgramRun
+from benchmarks.machine import child_environment, cores, say
+from benchmarks.photo_server import serving
+from benchmarks.processes import busy_s, command_line, cpu_s, process_tree, run_worker
+from benchmarks.queue_model import MS, Costs, Site, steady_rate
+from benchmarks.single_writer import embeddings, open_writer, store
+from benchmarks.weights import ENGINE_FILES, Home
+
+PHOTO_SERVER, DATABASE_SERVER = "benchmarks.photo_server", "mariadbd"
+BATCH = 8  # faces, on a processor
+WRITTEN = 400  # rows, to tell a transaction's cost from a row's
+FLOOR = {"batch": BATCH, "batches": 16, "passes": 3}
+LOOK_EVERY_S = 0.1
+RAY_STORE_BYTES = 100_000_000
+NO_WORDS: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One configuration: the model's site, and what the program and its servers are given for it."""
+
+    name: str
+    site: Site
+    settings: dict[str, Any] = field(default_factory=dict)
+    server: dict[str, Any] = field(default_factory=dict)
+    row_wait_s: float = 0.0
+    nodes: int = 0  # of a Ray cluster, with one core each
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of a case. `others`: the share of the cores that other programs took; processor seconds of the photo
+    server and of the database."""
+
+    run: ProgramRun
+    others: float
+    server_s: float
+    database_s: float
+
+    @property
+    def rate(self) -> float:
+        return steady_rate(self.run.stored_at_s)
+
+
+def cases(slowdown: float) -> list[Case]:
+    """List the configurations; the model is calibrated on the first one only."""
+    base = Site(cores=cores(), one_machine=True, slowdown=slowdown, batch=BATCH)
+    two = replace(base, threads=2)
+    return [
+        Case("one worker thread", base),
+        Case("two worker threads", two),
+        Case("4 downloads, photos after 400 ms", replace(two, downloads=4, latency_ms=400), server={"delay_s": 0.4}),
+        Case(
+            "photo server with 3 places of 200 ms",
+            replace(two, latency_ms=200, server_places=3),
+            server={"delay_s": 0.2, "places": 3},
+        ),
+        Case("database takes 70 ms more for a row", replace(two, row_wait_ms=70), row_wait_s=0.07),
+        Case("--engine ray, two nodes of one core", replace(base, workers=2, cluster=True), nodes=2),
+    ]
+
+
+def measure(door: FrontDoor, case: Case, photos: Path, names: list[str], members: int) -> Measured:
+    """Run the program on a new roster of so many members, all of whom are stored. The first one's run before makes the
+    tables."""
+    door.enrol(names, members)
+    door.run("--crew-id", "0", program=("-m", "benchmarks.without_nets"))
+    if case.row_wait_s:
+        door.slow_down(case.row_wait_s)
+    settings = {"WORKER_THREADS": case.site.threads, "DOWNLOAD_THREADS": case.site.downloads} | case.settings
+    with ExitStack() as stack:
+        if case.server:
+            settings["IMAGE_BASE_URL"] = stack.enter_context(serving(photos, **case.server))
+        words = stack.enter_context(ray_cluster(case.nodes)) if case.nodes else NO_WORDS
+        measured = watched(lambda: door.run("--all", "--force", *words, **settings))
+    failed = measured.run.document["summary"]["errors_by_code"]
+    if failed:
+        raise SystemExit(f"{case.name}: the model knows no failures: {failed}")
+    return measured
+
+
+def good_photos(door: FrontDoor, names: list[str]) -> list[str]:
+    """Return the photos that are stored: the model knows no failures."""
+    door.enrol(names, len(names))
+    members = door.run("--all", "--force").document["members"]
+    return [names[int(each["crew_id"])] for each in members if each["outcome"] == "stored"]
+
+
+@contextmanager
+def ray_cluster(nodes: int) -> Iterator[tuple[str, ...]]:
+    """Start a Ray cluster of so many nodes with one core each on this machine; give the arguments that name it."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["PYTHONPATH"] = str(Path.cwd())
+    from ray.cluster_utils import Cluster  # noqa: PLC0415  # takes a second, and an extra package
+
+    node = {"num_cpus": 1, "object_store_memory": RAY_STORE_BYTES}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        for _ in range(nodes - 1):
+            cluster.add_node(**node)
+        yield "--engine", "ray", "--ray-address", cluster.address
+    finally:
+        cluster.shutdown()
+
+
+class Spending:
+    """Adds up the processor time of this process and of all its descendants, as a context manager: in `seconds`, by
+    which server they are. Looks again and again: a process that has ended says nothing."""
+
+    def __init__(self) -> None:
+        self.seconds = Counter[str]()
+        self._of: dict[int, tuple[str, float]] = {}  # by process id
+        self._before: dict[int, float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Spending:
+        self._look()
+        self._before = {pid: seconds for pid, (_, seconds) in self._of.items()}
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+        for pid, (server, seconds) in self._of.items():
+            self.seconds[server] += seconds - self._before.get(pid, 0.0)
+
+    def _watch(self) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            self._look()
+
+    def _look(self) -> None:
+        for pid in process_tree(os.getpid()):
+            words, seconds = command_line(pid), cpu_s(pid)
+            server = next((name for name in (PHOTO_SERVER, DATABASE_SERVER) if name in words), "")
+            if seconds:  # else it has just ended
+                self._of[pid] = server, seconds
+
+
+def watched(call: Callable[[], ProgramRun]) -> Measured:
+    """Run the program, and measure what its servers and other programs take of the cores meanwhile."""
+    busy_before = busy_s()
+    with Spending() as spending:
+        run = call()
+    others = max(0.0, busy_s() - busy_before - spending.seconds.total()) / (run.process.wall_s * cores())
+    return Measured(run, others, spending.seconds[PHOTO_SERVER], spending.seconds[DATABASE_SERVER])
+
+
+def costs_of(measured: Measured, start: Measured, transaction: tuple[float, float]) -> Costs:
+    """Take the model's costs from a run with one worker thread, and from one with a single member, which costs what
+    starting does. Each photo's share of the worker thread is as the stages' times say."""
+    members = measured.run.members - start.run.members
+
+    def each_ms(spent: Callable[[Measured], float]) -> float:
+        return (spent(measured) - spent(start)) * MS / members
+
+    timings = [member["timings_ms"] for member in measured.run.document["members"]]
+    worker, main = each_ms(_worker_s), each_ms(lambda one: one.run.process.threads_s[0])
+    stages = mean(each["decode"] + each["detect"] + each["embed"] for each in timings)
+    commit, row = transaction
+    return Costs(
+        prepare=[(each["decode"] + each["detect"]) * worker / stages for each in timings],
+        embed=mean(each["embed"] for each in timings) * worker / stages,
+        fetch=each_ms(lambda one: one.run.process.cpu_s) - worker - main,
+        serve=each_ms(lambda one: one.server_s),
+        drive=max(0.0, main + each_ms(lambda one: one.database_s) - commit / BATCH - row),
+        row=row,
+        commit=commit,
+    )
+
+
+def _worker_s(measured: Measured) -> float:
+    return max(measured.run.process.threads_s[1:])
+
+
+def measure_transaction(door: FrontDoor) -> tuple[float, float]:
+    """Return the processor's milliseconds, of client and database, of a transaction and of each of its rows."""
+    writer = open_writer(door.database_url)
+    each_ms = {}
+    for batch in (1, BATCH):
+        found = list(embeddings([f"{batch}-{number}" for number in range(WRITTEN)], seed=batch))
+        with Spending() as spending:
+            store(writer, found, batch)
+        each_ms[batch] = spending.seconds.total() * MS / WRITTEN
+    row = (each_ms[BATCH] * BATCH - each_ms[1]) / (BATCH - 1)
+    return each_ms[1] - row, row
+
+
+def measure_slowdown(home: Home, folder: Path) -> float:
+    """Return how much more of a core's time the net takes while all others work, too: of Facenet512 alone."""
+    job = FLOOR | {"weights": str(home.weights / ENGINE_FILES["onnx"])}
+    way = "one core for each batch"
+    alone, together = (
+        run_worker("floor_worker", job | {"threads": threads}, child_environment({}), folder)["cpu_ms"][way]
+        for threads in (1, cores())
+    )
+    say(f"Facenet512 alone: {alone:.1f} ms of a core for a face, {together:.1f} while all cores work")
+    return max(1.0, together / alone)
