@@ -2,8 +2,7 @@
 
 `python -m benchmarks.capacity --photos DIR`: real MariaDB, real web server, real nets. The model is calibrated on the
 run with one worker thread, and has to predict the rates of all others to within 15 %; the program ends with code 1 if
-it does not. Then it says what larger rosters take on larger clusters; `--costs FILE` takes an earlier run's `--json`,
-and only says that.
+it does not. `--costs FILE` takes the costs of an earlier run's `--json` and only prints the tables.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from benchmarks.capacity_runs import (
@@ -27,7 +25,6 @@ from benchmarks.capacity_runs import (
     measure_slowdown,
     measure_transaction,
 )
-from benchmarks.clusters import extrapolate, show
 from benchmarks.front_door import open_front_door
 from benchmarks.machine import check_machine, say
 from benchmarks.photos import list_photos
@@ -35,20 +32,15 @@ from benchmarks.queue_model import Costs, simulate
 from benchmarks.weights import facenet_home
 
 TOLERANCE = 0.15  # of the issue
-MB = 1e6
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.capacity", description=__doc__)
-    parser.add_argument("--photos", type=Path, metavar="DIR")
-    parser.add_argument("--costs", type=Path, metavar="FILE", help="of an earlier run")
+    parser.add_argument("--photos", type=Path, required=True, metavar="DIR")
     parser.add_argument("--members", type=int, default=300, metavar="N", help="of each run; default: 300")
     parser.add_argument("--only", type=int, nargs="+", metavar="N", help="runs beside the first, by number from 1")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    if (options.photos is None) == (options.costs is None):
-        parser.error("either --photos or --costs")
-    return options
+    return parser.parse_args()
 
 
 def predict(costs: Costs, case: Case, measured: Measured) -> float:
@@ -58,13 +50,9 @@ def predict(costs: Costs, case: Case, measured: Measured) -> float:
 
 def main() -> None:
     options = parse_arguments()
-    if options.costs:
-        document = json.loads(options.costs.read_text())
-    else:
-        check_machine()
-        with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            document = check(options, Path(name))
-    document["clusters"] = show(list(extrapolate(Costs(**document["costs"]), document["slowdown"])))
+    check_machine()
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        document = check(options, Path(name))
     if options.json:
         options.json.write_text(json.dumps(document, indent=2) + "\n")
     sys.exit(any(abs(row["ratio"] - 1) > TOLERANCE for row in document["checks"]))
@@ -80,8 +68,7 @@ def check(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         start = measure(door, first, photos, names, 1)
         transaction = measure_transaction(door)
         calibrated = measure(door, first, photos, names, options.members)
-        size_mb = mean((photos / name).stat().st_size for name in names) / MB
-        costs = replace(costs_of(calibrated, start, transaction), photo_mb=size_mb)
+        costs = costs_of(calibrated, start, transaction)
         say(describe(costs))
         rows = [compare(costs, first, calibrated)]
         for number, case in enumerate(others, start=1):
@@ -111,8 +98,7 @@ def describe(costs: Costs) -> str:
     prepare = sum(costs.prepare) / len(costs.prepare)
     return (
         f"ms of a core for a photo: fetch {costs.fetch:.1f}, decode and find {prepare:.1f}, embed {costs.embed:.1f}; "
-        f"photo server {costs.serve:.1f}, for {costs.photo_mb:.2f} MB; "
-        f"driver {costs.drive:.2f}, row {costs.row:.2f}, transaction {costs.commit:.2f}"
+        f"photo server {costs.serve:.1f}; driver {costs.drive:.2f}, row {costs.row:.2f}, transaction {costs.commit:.2f}"
     )
 
 
