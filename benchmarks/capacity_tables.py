@@ -98,12 +98,13 @@ def roster_lines(costs: Costs, sizes: Sizes, price: float) -> Iterator[str]:
     yield "| --- " * 8 + "|"
     for members in ROSTERS:
         hours = members * core_ms(costs) / MS / HOUR_S
-        photos, results, stored, remembered = (
+        photos, result, stored, remembered = (
             members * each / GB for each in (sizes.photo, sizes.result, sizes.stored, sizes.remembered)
         )
+        rows = members * sizes.rows
         yield (
-            f"| {members:,} | {hours:,.1f} | {photos:,.0f} GB | {results:,.2f} GB | {members * sizes.rows:,} "
-            f"| {stored:,.2f} GB | {remembered:,.2f} GB | {hours * price:,.2f} |"
+            f"| {members:,} | {hours:,.1f} | {photos:,.0f} GB | {result:,.2f} GB | {rows:,} | {stored:,.2f} GB "
+            f"| {remembered:,.2f} GB | {hours * price:,.2f} |"
         )
 
 
