@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,6 +34,7 @@ FULL = 32  # rows of a transaction when the driver is behind
 WRITTEN = 400  # rows, to tell a transaction's cost from a row's
 FLOOR = {"batch": BATCH, "batches": 16, "passes": 3}
 LOOK_EVERY_S = 0.1
+PATIENCE_S, CALM_S = 90.0, 3.0  # waiting for others to end, and how long they have to be quiet
 QUIET = 0.05  # share of the cores that others may take in a run; else it is repeated
 RAY_STORE_BYTES = 100_000_000
 NO_WORDS: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class Case:
     server: dict[str, Any] = field(default_factory=dict)
     row_wait_s: float = 0.0
     nodes: int = 0  # of a Ray cluster, with one core each
+    longer: int = 1  # times as many members as the first case
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def cases(slowdown: float) -> list[Case]:
     two = replace(base, threads=2)
     return [
         Case("one worker thread", base),
-        Case("two worker threads", two),
+        Case("two worker threads", two, longer=2),
         Case("4 downloads, photos after 400 ms", replace(two, downloads=4, latency_ms=400), server={"delay_s": 0.4}),
         Case(
             "photo server with 3 places of 200 ms",
@@ -79,7 +82,7 @@ def cases(slowdown: float) -> list[Case]:
             server={"delay_s": 0.2, "places": 3},
         ),
         Case("database takes 70 ms more for a row", replace(two, row_wait_ms=70), row_wait_s=0.07),
-        Case("--engine ray, two nodes of one core", replace(base, workers=2, cluster=True), nodes=2),
+        Case("--engine ray, two nodes of one core", replace(base, workers=2, cluster=True), nodes=2, longer=3),
     ]
 
 
@@ -108,9 +111,20 @@ def measure_quietly(
     """Measure the case, again while other programs disturb it; return the run that was disturbed least."""
     runs: list[Measured] = []
     while len(runs) < tries and not (runs and runs[-1].others <= QUIET):
-        runs.append(measure(door, case, photos, names, members))
+        wait_for_calm()
+        runs.append(measure(door, case, photos, names, members * case.longer))
         say(f"  {case.name}: {runs[-1].rate:.2f} photos a second, others took {runs[-1].others:.0%} of the cores")
     return min(runs, key=lambda one: one.others)
+
+
+def wait_for_calm(most_s: float = PATIENCE_S) -> None:
+    """Wait until other programs leave the cores alone, at most so long."""
+    until = time.monotonic() + most_s
+    while time.monotonic() < until:
+        before = busy_s()
+        time.sleep(CALM_S)
+        if busy_s() - before < QUIET * CALM_S * cores():
+            return
 
 
 def stored_bytes(door: FrontDoor) -> float:

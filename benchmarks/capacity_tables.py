@@ -5,7 +5,7 @@ The costs of a photo come from `benchmarks.capacity`; what is assumed beside the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import mean
 
@@ -18,6 +18,7 @@ THREADS, MANY_THREADS = 4, 16  # of a worker; the second where 64 workers of fou
 LATENCY_MS = 50.0  # assumed, from a worker to the photo server and back, with its disk
 LINES_MB_S = {"1 Gbit/s": 125.0, "10 Gbit/s": 1250.0}  # assumed, of the photo server
 EACH, LEAST = 40, 3000  # simulated members: for each core, and in all
+RUN_CORES, RUNS = (2, 16, 64), (4, 16)
 HOUR_S, DAY_H = 3600, 24
 MB, GB = 1e6, 1e9
 
@@ -108,12 +109,18 @@ def roster_lines(costs: Costs, sizes: Sizes, price: float) -> Iterator[str]:
         )
 
 
-def time_lines(rates: Sequence[float]) -> Iterator[str]:
-    """Yield how long each roster takes at these rates."""
-    yield "| members | " + " | ".join(f"{rate:,.0f}/s" for rate in rates) + " |"
+def time_lines(costs: Costs) -> Iterator[str]:
+    """Yield how long each roster takes on the wider line: a run by its cores, and several runs at a time, each with a
+    driver and a part of the roster, which share the line."""
+    name, line_mb_s = list(LINES_MB_S.items())[-1]
+    rates = {f"{cores} cores": simulate_cluster(costs, cores, line_mb_s)[1].rate for cores in RUN_CORES}
+    each = rates[f"{RUN_CORES[-1]} cores"]
+    for runs in RUNS:
+        rates[f"{runs} runs of {RUN_CORES[-1]} cores"] = min(runs * each, line_mb_s / costs.photo_mb)
+    yield f"| members, {name} | " + " | ".join(f"{where}: {rate:,.0f}/s" for where, rate in rates.items()) + " |"
     yield "| --- " * (1 + len(rates)) + "|"
     for members in ROSTERS:
-        yield f"| {members:,} | " + " | ".join(as_time(members / rate) for rate in rates) + " |"
+        yield f"| {members:,} | " + " | ".join(as_time(members / rate) for rate in rates.values()) + " |"
 
 
 def as_time(seconds: float) -> str:

@@ -68,6 +68,11 @@ class Site:
         """Members that a worker has at a time."""
         return UNDER_WAY if self.cluster else 2 * self.batch + self.downloads + self.threads
 
+    @property
+    def full(self) -> int:
+        """Rows of the largest transaction."""
+        return UNDER_WAY if self.cluster else self.batch
+
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
@@ -217,7 +222,9 @@ class _Run:
         worker.ended = 0
         yield from self._elsewhere(costs.commit + members * (costs.drive + costs.row))
         yield self.env.timeout(members * self._site.row_wait_ms)
-        self._count("driver and writer", began, 1)
+        # Busy as if each transaction were full: since the driver takes all that has come, it is else never idle.
+        elastic_ms = costs.commit * (1 - min(1.0, members / self._site.full))
+        self._count("driver and writer", began, 1, elastic_ms)
         self.stored_at_s += [self.env.now / MS] * members
         worker.load -= members
         self._hand_out(worker)
@@ -242,8 +249,8 @@ class _Run:
                 self._count("cores", began, self._site.cores * self._site.machines)
             cost_ms -= turn_ms
 
-    def _count(self, part: str, began: float, places: float) -> None:
-        self.busy_ms[part] = self.busy_ms.get(part, 0.0) + (self.env.now - began) / places
+    def _count(self, part: str, began: float, places: float, less_ms: float = 0.0) -> None:
+        self.busy_ms[part] = self.busy_ms.get(part, 0.0) + (self.env.now - began - less_ms) / places
 
 
 def simulate(costs: Costs, site: Site, members: int) -> Simulated:
