@@ -141,6 +141,22 @@ def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothin
     assert any("Se perdió un trabajador" in line for line in said)
 
 
+def test_a_database_that_takes_longer_than_workers_may_be_silent_costs_none_of_them(
+    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    stop, hook = threading.Event(), Witness(tmp_path / "came.txt", wait_s=0.02)
+    with staff_of(cluster, settings, TinyLoader(hook), said, silent_s=2.0) as staff:
+        staff.wait_for_first(stop)
+        done: list[Processed] = []
+        for number, group in enumerate(RayPipeline(staff, stop).run(enrol(web, settings, 150))):
+            done += group
+            if number in (2, 5):
+                time.sleep(4)
+    assert len(done) == 150
+    assert not any("Se perdió" in line for line in said)
+
+
 def test_a_node_that_joins_gets_its_share_of_the_downloads_and_of_the_work(
     cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
 ) -> None:
