@@ -99,14 +99,9 @@ def million(options: argparse.Namespace) -> Iterator[Row]:
     each = f"{curve.members} members, {curve.members / curve.seconds:.0f} a second"
     yield Row("driver's memory, MB above its start", curve.above_start_mb, MAX_MB, f"{each}; {show(curve.tenths_mb)}")
     yield Row("its growth from 10 % on, MB", curve.growth_mb, FLAT_MB, f"start {curve.start_mb:.0f} MB")
-    if options.whole:
-        above_mb, whole = measure_driver(options.whole)
-        yield Row(
-            "a whole run's process, MB above its start",
-            above_mb,
-            None,
-            f"{whole.members} members; {show(whole.tenths_mb)}",
-        )
+    for engine, whole in measure_driver(options.whole).items() if options.whole else ():
+        details = f"{whole.members} members, start {whole.start_mb:.0f} MB; {show(whole.tenths_mb)}"
+        yield Row(f"growth of a whole run's process, {engine}, MB", whole.growth_mb, None, details)
 
 
 def show(tenths_mb: list[float]) -> str:

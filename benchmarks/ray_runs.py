@@ -16,7 +16,7 @@ from benchmarks.front_door import PROGRAM, FrontDoor, ProgramRun, open_front_doo
 from benchmarks.machine import say
 from benchmarks.measures import BATCH
 from benchmarks.photos import list_photos
-from benchmarks.ray_memory import Curve
+from benchmarks.ray_memory import TENTHS, Curve
 from benchmarks.ray_stand_ins import MEMORY_FILE, SAMPLE_S, WAIT_S
 from benchmarks.scale import PHOTO, write_small_portrait
 from benchmarks.weights import facenet_home, link_into
@@ -165,25 +165,26 @@ def measure_slow(members: int, repeat: int) -> list[tuple[float, float]]:
     return rounds
 
 
-def measure_driver(members: int) -> tuple[float, Curve]:
-    """Return the most memory (MB) of a whole run's process above its start, and its curve over time: with plan,
-    outcomes, shared pictures and all. Photos are small and nets stand-ins."""
+def measure_driver(members: int) -> dict[str, Curve]:
+    """Return by engine the memory of a whole run's process: with plan, outcomes, shared pictures and all. Photos are
+    small and nets stand-ins."""
+    found = {}
     with open_photos(None) as (door, names), tempfile.TemporaryDirectory(prefix="bench-") as name:
         file = Path(name, "memory.txt")
-        door.enrol(names, members)
-        run = run_all(door, "--engine", "ray", program=STAND_INS, **{MEMORY_FILE: file})
-        return curve_of(file, run)
+        for engine in ENGINES:
+            door.enrol(names, members)
+            run = run_all(door, "--engine", engine, program=STAND_INS, **{MEMORY_FILE: file})
+            found[engine] = curve_of(file, run)
+    return found
 
 
-def curve_of(file: Path, run: ProgramRun) -> tuple[float, Curve]:
-    """Read the samples of a run's memory at each tenth of the stored members."""
+def curve_of(file: Path, run: ProgramRun) -> Curve:
+    """Read the samples of a run's memory at its start and at each tenth of the stored members."""
     samples = [tuple(map(float, line.split())) for line in file.read_text().splitlines()]
     times = sorted(run.stored_at_s)
-    at_tenths = [times[int(tenth * (len(times) - 1) / 10)] - run.process.started_at for tenth in range(11)]
+    at_tenths = [times[int(tenth * (len(times) - 1) / TENTHS)] - run.process.started_at for tenth in range(TENTHS + 1)]
     tenths_mb = [_memory_at(samples, seconds) for seconds in at_tenths]
-    most = max(mb for _, mb in samples)
-    seconds = times[-1] - times[0]
-    return most - samples[0][1], Curve(run.members, seconds, samples[0][1], tenths_mb, {"Stored": len(times)})
+    return Curve(run.members, times[-1] - times[0], samples[0][1], tenths_mb, {"Stored": len(times)})
 
 
 def _memory_at(samples: Sequence[tuple[float, ...]], seconds: float) -> float:
