@@ -29,7 +29,6 @@ from benchmarks.capacity_runs import (
     measure_quietly,
     measure_slowdown,
     measure_transaction,
-    stored_bytes,
 )
 from benchmarks.capacity_tables import (
     MB,
@@ -96,7 +95,6 @@ def check(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         calibrated = measure_quietly(door, first, photos, names, members, options.tries)
         costs = costs_of(calibrated, start, transaction)
         runs = [measure_quietly(door, case, photos, names, members, options.tries) for case in others]
-        stored = stored_bytes(door)
         start_of_ray = measure(door, others[-1], photos, names, 1)
     photo_mb = mean(Path(photos, name).stat().st_size for name in names) / MB
     return {
@@ -105,7 +103,6 @@ def check(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "disk": measure_disk(),
         "ray_driver_ms": driver_ms(runs[-1], start_of_ray),
         "result_bytes": len(pickle.dumps(next(embeddings(["1234567"], seed=1)))),
-        "stored_bytes": stored,
         "calibration": compare(costs, first, calibrated),
         "checks": [compare(costs, *pair) for pair in zip(others, runs, strict=True)],
     }
@@ -127,11 +124,11 @@ def print_checks(document: dict[str, Any]) -> None:
 
 
 def print_tables(document: dict[str, Any], price: float) -> None:
-    commit, row = document["disk"]
+    commit, row, stored = (document["disk"][name] for name in ("commit", "row", "stored_bytes"))
     costs = on_machines_of_their_own(Costs(**document["costs"]), document["slowdown"])
     drive = max(0.0, document["ray_driver_ms"] - row) + REGISTER_MS
     costs = replace(costs, drive=drive, commit=commit, row=row)
-    sizes = Sizes(costs.photo_mb * MB, document["result_bytes"], document["stored_bytes"], REMEMBERED_BYTES)
+    sizes = Sizes(costs.photo_mb * MB, document["result_bytes"], stored, REMEMBERED_BYTES)
     print(f"\non a cluster: driver {drive:.2f} ms a member, row {row:.2f}, transaction {commit:.2f}; {sizes}")
     parts = ceiling_lines(costs), rate_lines(costs), roster_lines(costs, sizes, price), time_lines(costs)
     print("\n".join(line for part in parts for line in ("", *part)))

@@ -149,10 +149,6 @@ class FrontDoor:
         sql = f"CREATE TRIGGER lenta BEFORE INSERT ON face_embeddings FOR EACH ROW DO SLEEP({each_s})"
         self._server.execute(sql, DATABASE)
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a statement in the run's database; return its rows."""
-        return self._server.execute(sql, DATABASE)
-
     def rows(self) -> dict[str, tuple[str, datetime]]:
         """Read the active rows by crew_id: the vector's text, and when the row was last written."""
         sql = "SELECT crew_id, embedding, updated_at FROM face_embeddings WHERE active"

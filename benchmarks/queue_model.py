@@ -9,8 +9,9 @@ Costs are milliseconds as measured (`benchmarks.capacity`); what waits for what 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -64,9 +65,14 @@ class Site:
     line_mb_s: float = inf
 
     @property
+    def in_flight(self) -> int:
+        """Members between a worker's first download thread and its last batch."""
+        return 2 * self.batch + max(1, self.downloads // self.workers) + self.threads
+
+    @property
     def under_way(self) -> int:
         """Members that a worker has at a time."""
-        return UNDER_WAY if self.cluster else 2 * self.batch + self.downloads + self.threads
+        return UNDER_WAY if self.cluster else self.in_flight
 
     @property
     def full(self) -> int:
@@ -99,13 +105,16 @@ def steady_rate(stored_at_s: Sequence[float]) -> float:
 
 @dataclass(slots=True)
 class _Worker:
-    """The queues of one worker: what its threads do next, and what its main thread looks at."""
+    """The queues of one worker: what its threads do next, and what its main thread looks at. `load`: members that it
+    has, of whom so many are `inside` its pipeline, others `given` and not begun, or `ended` and not yet fetched."""
 
     cores: simpy.Resource
     waiting: simpy.Store
     tasks: simpy.Store
     ready: simpy.Store
+    given: deque[int] = field(default_factory=deque)
     load: int = 0
+    inside: int = 0
     ended: int = 0
 
 
@@ -149,9 +158,12 @@ class _Run:
 
     def _hand_out(self, worker: _Worker) -> None:
         while worker.load < self._site.under_way and self._begun < self._members:
-            worker.waiting.put(self._begun)
+            worker.given.append(self._begun)
             worker.load += 1
             self._begun += 1
+        while worker.given and worker.inside < self._site.in_flight:
+            worker.waiting.put(worker.given.popleft())
+            worker.inside += 1
 
     def _download(self, worker: _Worker) -> Steps:
         costs, site = self._costs, self._site
@@ -205,7 +217,9 @@ class _Run:
 
     def _deliver(self, worker: _Worker, members: int) -> Steps:
         worker.ended += members
+        worker.inside -= members
         if self._site.cluster:
+            self._hand_out(worker)
             self._arrived.put(worker)
         else:
             yield from self._store(worker)
