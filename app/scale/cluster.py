@@ -48,7 +48,7 @@ def import_ray() -> ModuleType:
         if error.name != "ray":
             raise MissingDependency.of(error) from error
         raise MissingDependency(
-            f"--engine ray necesita el paquete ray. Ejecute: {INSTALL}",
+            "--engine ray necesita el paquete ray",
             f"En la carpeta del programa: venv/bin/python -m {INSTALL}",
         ) from error
     return ray  # type: ignore[no-any-return, unused-ignore]
@@ -109,7 +109,8 @@ def _refusal(address: str | None, error: Exception) -> tuple[str, str]:
         return f"Ray no se puso en marcha en este equipo: {said}", "Repita sin --engine ray: el resultado es el mismo."
     return (
         f"No se pudo entrar en el clúster de Ray de {address}: {said}",
-        "Ejecute el programa en un nodo del clúster, con las mismas versiones de Python y de ray que los demás.",
+        "Ejecute el programa en un nodo del clúster, con las mismas versiones de Python y de ray que los demás. Si "
+        "`ray start` dijo «Token authentication is enabled», ponga RAY_AUTH_MODE=token delante de la orden.",
     )
 
 
