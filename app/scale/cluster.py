@@ -24,6 +24,7 @@ OWN = "local"  # Ray's word for a cluster of its own: without an address it woul
 STORE_BYTES = 100_000_000  # of our own cluster: no photo passes through the store of objects
 LONGEST_FOLDER = 30  # characters: the system allows 107 for the path of a socket, and Ray's own part has about 65
 SHORT_FOLDER = "/tmp"  # noqa: S108  # a folder of a random name and its owner's alone is made in it
+AS_THREADS = 0  # levels of niceness beyond this process; 15, as Ray has it, starve workers where other programs run
 CONNECT_S = 5.0  # for the port to answer; Ray itself would wait for half a minute
 INSTALL = "pip install -r requirements-ray.txt"
 
@@ -65,7 +66,7 @@ def connected(ray: ModuleType, address: str | None, cores: int) -> Iterator[None
             folder = left_at_the_end.enter_context(make_own_folder())
             _set_own_token(Path(folder, "auth_token"))
             own = {"num_cpus": cores, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-            own["_temp_dir"] = folder
+            own |= {"_temp_dir": folder, "_system_config": {"worker_niceness": AS_THREADS}}
         left_at_the_end.callback(ray.shutdown)
         with _own_signals(), _without_settings():
             try:
