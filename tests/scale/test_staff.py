@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -214,6 +215,15 @@ def read_tables() -> bytes:
     actors, calls = found.get_actor_table(None, None), found.get_task_events()
     rows = (*actors, *calls, *found.get_worker_table(), *found.get_job_table())
     return b"".join(rows) + repr(found.get_node_table()).encode()
+
+
+def test_a_server_that_is_not_ray_s_is_told_from_a_cluster(cluster: Cluster, web: PhotoServer) -> None:
+    with pytest.raises(ClusterUnavailable, match="no es un clúster de Ray"):
+        connected(ray, web.base_url.removeprefix("http://"), 1).__enter__()
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(ClusterUnavailable, match="no responde"):
+        connected(ray, f"127.0.0.1:{mute.getsockname()[1]}", 1).__enter__()
+    with connected(ray, cluster.address, 1):
+        assert len(ray.nodes()) >= NODES
 
 
 def test_no_cluster_at_the_address_is_said(settings: Settings, open_world: OpenWorld, tmp_path: Path) -> None:
