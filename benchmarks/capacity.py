@@ -2,14 +2,14 @@
 
 `python -m benchmarks.capacity --photos DIR`: real MariaDB, real web server, real nets. The model is calibrated on the
 run with one worker thread, and has to predict the rates of all others to within 15 %; the program ends with code 1 if
-it does not. Then it says what larger rosters take on larger clusters; `--costs FILE` takes an earlier run's `--json`,
-and only says that.
+it does not. `--figures FILE` prints the tables of an earlier run's `--json`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import sys
 import tempfile
 from dataclasses import asdict, replace
@@ -22,97 +22,123 @@ from benchmarks.capacity_runs import (
     Measured,
     cases,
     costs_of,
+    driver_ms,
     good_photos,
     measure,
+    measure_disk,
+    measure_quietly,
     measure_slowdown,
     measure_transaction,
 )
-from benchmarks.clusters import extrapolate, show
+from benchmarks.capacity_tables import (
+    MB,
+    Sizes,
+    ceiling_lines,
+    on_machines_of_their_own,
+    rate_lines,
+    roster_lines,
+    time_lines,
+)
 from benchmarks.front_door import open_front_door
-from benchmarks.machine import check_machine, say
+from benchmarks.machine import check_machine
 from benchmarks.photos import list_photos
 from benchmarks.queue_model import Costs, simulate
+from benchmarks.single_writer import embeddings
 from benchmarks.weights import facenet_home
 
 TOLERANCE = 0.15  # of the issue
-MB = 1e6
+# Of the driver's memory for a member: `python -m benchmarks.scale --only time`, many members against few.
+REMEMBERED_BYTES = 4_800.0
+# Looking for others with the same picture, beside that of a few hundred: `python -m benchmarks.shared_pictures`.
+REGISTER_MS = 0.46  # among a million
+PRICE = 0.04  # of a core for an hour: an assumption, as all clouds' list prices differ
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.capacity", description=__doc__)
     parser.add_argument("--photos", type=Path, metavar="DIR")
-    parser.add_argument("--costs", type=Path, metavar="FILE", help="of an earlier run")
-    parser.add_argument("--members", type=int, default=300, metavar="N", help="of each run; default: 300")
-    parser.add_argument("--only", type=int, nargs="+", metavar="N", help="runs beside the first, by number from 1")
+    parser.add_argument("--members", type=int, default=400, metavar="N", help="of each run; default: 400")
+    parser.add_argument("--tries", type=int, default=3, metavar="N", help="of a run that others disturb; default: 3")
+    parser.add_argument("--figures", type=Path, metavar="FILE", help="of an earlier run: print its tables, run nothing")
+    parser.add_argument("--price", type=float, default=PRICE, help=f"of a core for an hour; default: {PRICE}")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    if (options.photos is None) == (options.costs is None):
-        parser.error("either --photos or --costs")
+    if not (options.photos or options.figures):
+        parser.error("--photos or --figures")
     return options
-
-
-def predict(costs: Costs, case: Case, measured: Measured) -> float:
-    """Return the rate that the model says for the run, of whose cores other programs took a share."""
-    return simulate(costs, replace(case.site, others=measured.others), measured.run.members).rate
 
 
 def main() -> None:
     options = parse_arguments()
-    if options.costs:
-        document = json.loads(options.costs.read_text())
+    if options.figures:
+        document = json.loads(options.figures.read_text())
     else:
         check_machine()
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             document = check(options, Path(name))
-    document["clusters"] = show(list(extrapolate(Costs(**document["costs"]), document["slowdown"])))
     if options.json:
         options.json.write_text(json.dumps(document, indent=2) + "\n")
+    print_checks(document)
+    print_tables(document, options.price)
     sys.exit(any(abs(row["ratio"] - 1) > TOLERANCE for row in document["checks"]))
 
 
 def check(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure, calibrate on the first case, and compare the model with each."""
-    home, photos = facenet_home(folder), options.photos
+    """Measure, calibrate on the first case, and compare the model with all others."""
+    home, photos, members = facenet_home(folder), options.photos, options.members
     slowdown = measure_slowdown(home, folder)
     first, *others = cases(slowdown)
     with open_front_door(folder, photos, home.folder) as door:
         names = good_photos(door, [photo.name for photo in list_photos(photos)])
         start = measure(door, first, photos, names, 1)
         transaction = measure_transaction(door)
-        calibrated = measure(door, first, photos, names, options.members)
-        size_mb = mean((photos / name).stat().st_size for name in names) / MB
-        costs = replace(costs_of(calibrated, start, transaction), photo_mb=size_mb)
-        say(describe(costs))
-        rows = [compare(costs, first, calibrated)]
-        for number, case in enumerate(others, start=1):
-            if not options.only or number in options.only:
-                rows.append(compare(costs, case, measure(door, case, photos, names, options.members)))
-    return {"slowdown": slowdown, "costs": asdict(costs), "calibration": rows[0], "checks": rows[1:]}
-
-
-def compare(costs: Costs, case: Case, measured: Measured) -> dict[str, Any]:
-    """Print and return the measured and the predicted rate of a case."""
-    predicted = predict(costs, case, measured)
-    ratio = predicted / measured.rate
-    say(
-        f"{case.name:<40}{measured.rate:>7.2f} photos a second, model {predicted:>6.2f}, ratio {ratio:.2f}; "
-        f"others took {measured.others:.0%} of the cores; {measured.run.process.wall_s:.0f} s"
-    )
+        calibrated = measure_quietly(door, first, photos, names, members, options.tries)
+        costs = costs_of(calibrated, start, transaction)
+        runs = [measure_quietly(door, case, photos, names, members, options.tries) for case in others]
+        start_of_ray = measure(door, others[-1], photos, names, 1)
+    photo_mb = mean(Path(photos, name).stat().st_size for name in names) / MB
     return {
-        "case": case.name,
-        "measured": measured.rate,
-        "predicted": predicted,
-        "ratio": ratio,
-        "others": measured.others,
+        "slowdown": slowdown,
+        "costs": asdict(replace(costs, photo_mb=photo_mb)),
+        "disk": measure_disk(),
+        "ray_driver_ms": driver_ms(runs[-1], start_of_ray),
+        "result_bytes": len(pickle.dumps(next(embeddings(["1234567"], seed=1)))),
+        "calibration": compare(costs, first, calibrated),
+        "checks": [compare(costs, *pair) for pair in zip(others, runs, strict=True)],
     }
 
 
+def compare(costs: Costs, case: Case, measured: Measured) -> dict[str, Any]:
+    """Return the measured rate of a case and the one that the model says, of whose cores others took a share."""
+    predicted = simulate(costs, replace(case.site, others=measured.others), measured.run.members).rate
+    figures = {"measured": measured.rate, "predicted": predicted, "ratio": predicted / measured.rate}
+    return {"case": case.name} | figures | {"others": measured.others}
+
+
+def print_checks(document: dict[str, Any]) -> None:
+    print(f"\n{describe(Costs(**document['costs']))}\n")
+    print("| run | measured | model | model / measured | others took of the cores |\n| --- | --- | --- | --- | --- |")
+    for row in (document["calibration"], *document["checks"]):
+        rates = f"{row['measured']:.1f} | {row['predicted']:.1f} | {row['ratio']:.2f}"
+        print(f"| {row['case']} | {rates} | {row['others']:.0%} |")
+
+
+def print_tables(document: dict[str, Any], price: float) -> None:
+    commit, row, stored = (document["disk"][name] for name in ("commit", "row", "stored_bytes"))
+    costs = on_machines_of_their_own(Costs(**document["costs"]), document["slowdown"])
+    drive = max(0.0, document["ray_driver_ms"] - row) + REGISTER_MS
+    costs = replace(costs, drive=drive, commit=commit, row=row)
+    sizes = Sizes(costs.photo_mb * MB, document["result_bytes"], stored, REMEMBERED_BYTES)
+    print(f"\non a cluster: driver {drive:.2f} ms a member, row {row:.2f}, transaction {commit:.2f}; {sizes}")
+    parts = ceiling_lines(costs), rate_lines(costs), roster_lines(costs, sizes, price), time_lines(costs)
+    print("\n".join(line for part in parts for line in ("", *part)))
+
+
 def describe(costs: Costs) -> str:
-    prepare = sum(costs.prepare) / len(costs.prepare)
     return (
-        f"ms of a core for a photo: fetch {costs.fetch:.1f}, decode and find {prepare:.1f}, embed {costs.embed:.1f}; "
-        f"photo server {costs.serve:.1f}, for {costs.photo_mb:.2f} MB; "
-        f"driver {costs.drive:.2f}, row {costs.row:.2f}, transaction {costs.commit:.2f}"
+        f"ms of a core for a photo: fetch {costs.fetch:.1f}, decode and find {mean(costs.prepare):.1f}, embed "
+        f"{costs.embed:.1f}; photo server {costs.serve:.1f}; driver {costs.drive:.2f}, row {costs.row:.2f}, "
+        f"transaction {costs.commit:.2f}"
     )
 
 

@@ -9,8 +9,9 @@ Costs are milliseconds as measured (`benchmarks.capacity`); what waits for what 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -64,9 +65,19 @@ class Site:
     line_mb_s: float = inf
 
     @property
+    def in_flight(self) -> int:
+        """Members between a worker's first download thread and its last batch."""
+        return 2 * self.batch + max(1, self.downloads // self.workers) + self.threads
+
+    @property
     def under_way(self) -> int:
         """Members that a worker has at a time."""
-        return UNDER_WAY if self.cluster else 2 * self.batch + self.downloads + self.threads
+        return UNDER_WAY if self.cluster else self.in_flight
+
+    @property
+    def full(self) -> int:
+        """Rows of the largest transaction."""
+        return UNDER_WAY if self.cluster else self.batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +105,16 @@ def steady_rate(stored_at_s: Sequence[float]) -> float:
 
 @dataclass(slots=True)
 class _Worker:
-    """The queues of one worker: what its threads do next, and what its main thread looks at."""
+    """The queues of one worker: what its threads do next, and what its main thread looks at. `load`: members that it
+    has, of whom so many are `inside` its pipeline, others `given` and not begun, or `ended` and not yet fetched."""
 
     cores: simpy.Resource
     waiting: simpy.Store
     tasks: simpy.Store
     ready: simpy.Store
+    given: deque[int] = field(default_factory=deque)
     load: int = 0
+    inside: int = 0
     ended: int = 0
 
 
@@ -144,9 +158,12 @@ class _Run:
 
     def _hand_out(self, worker: _Worker) -> None:
         while worker.load < self._site.under_way and self._begun < self._members:
-            worker.waiting.put(self._begun)
+            worker.given.append(self._begun)
             worker.load += 1
             self._begun += 1
+        while worker.given and worker.inside < self._site.in_flight:
+            worker.waiting.put(worker.given.popleft())
+            worker.inside += 1
 
     def _download(self, worker: _Worker) -> Steps:
         costs, site = self._costs, self._site
@@ -200,7 +217,9 @@ class _Run:
 
     def _deliver(self, worker: _Worker, members: int) -> Steps:
         worker.ended += members
+        worker.inside -= members
         if self._site.cluster:
+            self._hand_out(worker)
             self._arrived.put(worker)
         else:
             yield from self._store(worker)
@@ -217,7 +236,9 @@ class _Run:
         worker.ended = 0
         yield from self._elsewhere(costs.commit + members * (costs.drive + costs.row))
         yield self.env.timeout(members * self._site.row_wait_ms)
-        self._count("driver and writer", began, 1)
+        # Busy as if each transaction were full: since the driver takes all that has come, it is else never idle.
+        elastic_ms = costs.commit * (1 - min(1.0, members / self._site.full))
+        self._count("driver and writer", began, 1, elastic_ms)
         self.stored_at_s += [self.env.now / MS] * members
         worker.load -= members
         self._hand_out(worker)
@@ -242,8 +263,8 @@ class _Run:
                 self._count("cores", began, self._site.cores * self._site.machines)
             cost_ms -= turn_ms
 
-    def _count(self, part: str, began: float, places: float) -> None:
-        self.busy_ms[part] = self.busy_ms.get(part, 0.0) + (self.env.now - began) / places
+    def _count(self, part: str, began: float, places: float, less_ms: float = 0.0) -> None:
+        self.busy_ms[part] = self.busy_ms.get(part, 0.0) + (self.env.now - began - less_ms) / places
 
 
 def simulate(costs: Costs, site: Site, members: int) -> Simulated:

@@ -33,6 +33,7 @@ from app.scale.contract import Contract, installed_versions
 from app.scale.messages import BEGUN, ENDED, HELLO, LOG, MEMBER, TROUBLE, receive, send
 from app.scale.setup import Setup
 
+LOOK_EVERY_S = 0.2  # whether the pipeline has stopped, while nobody is under way
 PR_SET_PDEATHSIG = 1  # Linux: the signal that a process gets when its parent ends
 
 
@@ -73,9 +74,12 @@ class Feed:
         """Yield the members' decisions, and None while others are under way and nobody waits."""
         while True:
             try:
-                received = self._waiting.get(block=not self._under_way)
+                received = self._waiting.get(block=not self._under_way, timeout=LOOK_EVERY_S)
             except queue.Empty:
-                yield None
+                if self.stop.is_set():  # by an error of the pipeline's own: nobody ends the pipe before it is told
+                    return
+                if self._under_way:
+                    yield None
                 continue
             if received is None:
                 return

@@ -25,6 +25,8 @@ STORE_BYTES = 100_000_000  # of our own cluster: no photo passes through the sto
 LONGEST_FOLDER = 30  # characters: the system allows 107 for the path of a socket, and Ray's own part has about 65
 SHORT_FOLDER = "/tmp"  # noqa: S108  # a folder of a random name and its owner's alone is made in it
 AS_THREADS = 0  # levels of niceness beyond this process; 15, as Ray has it, starve workers where other programs run
+SETTINGS, FRAME_HEAD = 4, 9  # of HTTP/2, RFC 9113: the type of a frame, the bytes of its head
+HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, SETTINGS, 0, 0, 0, 0, 0])  # no settings
 CONNECT_S = 5.0  # for the port to answer; Ray itself would wait for half a minute
 INSTALL = "pip install -r requirements-ray.txt"
 
@@ -49,7 +51,7 @@ def import_ray() -> ModuleType:
         if error.name != "ray":
             raise MissingDependency.of(error) from error
         raise MissingDependency(
-            f"--engine ray necesita el paquete ray. Ejecute: {INSTALL}",
+            "--engine ray necesita el paquete ray",
             f"En la carpeta del programa: venv/bin/python -m {INSTALL}",
         ) from error
     return ray  # type: ignore[no-any-return, unused-ignore]
@@ -93,9 +95,16 @@ def _set_own_token(path: Path) -> None:
 
 
 def _knock(address: str) -> None:
+    """Make sure that something like Ray listens there: with another server `ray.init` would wait for ever, and with it
+    Ctrl+C. Raises ClusterUnavailable."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as connection:
+            if not os.environ.get("RAY_USE_TLS") and not _speaks_http2(connection):
+                raise ClusterUnavailable(
+                    f"Lo que escucha en {address} no es un clúster de Ray",
+                    "Ponga en --ray-address la dirección que mostró `ray start --head`.",
+                )
     except OSError as error:
         raise ClusterUnavailable(
             f"No hay ningún clúster de Ray en {address} ({error.strerror or 'no responde'})",
@@ -104,13 +113,21 @@ def _knock(address: str) -> None:
         ) from error
 
 
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Greet the server as gRPC does, and tell whether it answers with its settings, as a server of gRPC has to."""
+    connection.sendall(HTTP2_GREETING)
+    answer = connection.recv(FRAME_HEAD, socket.MSG_WAITALL)
+    return len(answer) == FRAME_HEAD and answer[3] == SETTINGS
+
+
 def _refusal(address: str | None, error: Exception) -> tuple[str, str]:
     said = redacted(" ".join(str(error).split()))[:300]
     if address is None:
         return f"Ray no se puso en marcha en este equipo: {said}", "Repita sin --engine ray: el resultado es el mismo."
     return (
         f"No se pudo entrar en el clúster de Ray de {address}: {said}",
-        "Ejecute el programa en un nodo del clúster, con las mismas versiones de Python y de ray que los demás.",
+        "Ejecute el programa en un nodo del clúster, con las mismas versiones de Python y de ray que los demás. Si "
+        "`ray start` dijo «Token authentication is enabled», ponga RAY_AUTH_MODE=token delante de la orden.",
     )
 
 

@@ -27,10 +27,14 @@ class Entry:
 
 class Ledger:
     """The members of one run. Only those under way take memory, so that a million of them do not. If they are to go
-    `alone`, a worker has only one of them at a time."""
+    `alone`, a worker has only one of them at a time. They are numbered by `numbers`, where workers have had others
+    before."""
 
-    def __init__(self, decisions: Iterable[Decision], *, alone: bool = False) -> None:
-        self._coming = (Entry(number, each) for number, each in enumerate(decisions))
+    def __init__(
+        self, decisions: Iterable[Decision], *, alone: bool = False, numbers: Iterator[int] | None = None
+    ) -> None:
+        following = itertools.count() if numbers is None else numbers
+        self._coming = (Entry(number, each) for each, number in zip(decisions, following, strict=False))
         self._alone = alone
         self._returned: deque[Entry] = deque()
         self._suspects: deque[Entry] = deque()

@@ -51,6 +51,10 @@ class Probation:
         """Forget the node's results; return whose they were."""
         return [entry for entry, _ in self._held.pop(node, ())]
 
+    def give_up_all(self) -> list[Entry]:
+        """Forget all results that are held; return whose they were."""
+        return [entry for node in list(self._held) for entry in self.give_up(node)]
+
     def release_all(self) -> Iterator[Processed]:
         """Yield everything that is held: nobody is left who could show more."""
         for held in self._held.values():

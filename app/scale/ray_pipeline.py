@@ -9,6 +9,7 @@ The caller stores the vectors; meanwhile nobody gets new members.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import pickle
 import threading
@@ -36,6 +37,7 @@ class RayPipeline:
     def __init__(self, staff: Staff, stop: threading.Event) -> None:
         self._staff = staff
         self._stop = stop
+        self._numbers = itertools.count()
 
     def run(self, decisions: Iterable[Decision], *, alone: bool = False) -> Iterator[list[Processed]]:
         """Yield one result for each member, in the order in which they arrive, several together. Each member that is to
@@ -43,7 +45,7 @@ class RayPipeline:
 
         A RunError is raised after the results of all members, most of which are then `interrupted`.
         """
-        ledger, probation = Ledger(decisions, alone=alone), Probation()
+        ledger, probation = Ledger(decisions, alone=alone, numbers=self._numbers), Probation()
         trouble: RunError | None = None
         try:
             yield from filter(None, self._work_off(ledger, probation))
@@ -52,6 +54,8 @@ class RayPipeline:
             trouble = error
         if self._stop.is_set():
             yield from filter(None, self._collect(ledger))
+        if self._stop.is_set() and len(self._staff.nodes) > 1:
+            ledger.give_back(probation.give_up_all())  # it may be their node: the next run tells
         yield list(probation.release_all())
         for decision in ledger.rest():
             yield [Processed(decision, Skipped(decision.member, SKIPPED_INTERRUPTED))]
@@ -70,6 +74,7 @@ class RayPipeline:
                 for entry, processed in self._receive(worker, delivery, ledger):
                     probation.admit(worker.node.node_id, entry, processed)
                 yield list(probation.release(staff.nodes))
+            yield list(probation.release(staff.nodes))  # a node may have gone without an answer
             self._close_nodes(ledger, probation)
 
     def _hand_out(self, ledger: Ledger, probation: Probation) -> None:

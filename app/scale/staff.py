@@ -49,12 +49,14 @@ class StaffOptions:
 
 @dataclass(eq=False, slots=True)
 class Worker:
-    """A hired worker. `downloads`: its share of the photo server; `call`: what it was asked and has not answered."""
+    """A hired worker. `downloads`: its share of the photo server; `placed`: a call that is answered once it has its
+    cores; `call`: what it was asked and has not answered."""
 
     name: str
     node: Node
     downloads: int
     actor: Any
+    placed: Any
     call: Any
     called_at: float = field(default_factory=time.monotonic)
     is_accepted: bool = False
@@ -109,8 +111,9 @@ class Staff:
 
     @property
     def nodes(self) -> set[str]:
-        """The ids of the nodes where somebody works or will soon."""
-        return {worker.node.node_id for worker in self._workers}
+        """The ids of the nodes where somebody works or will soon: who has waited long for cores may never."""
+        recently = time.monotonic() - self._options.patience_s
+        return {each.node.node_id for each in self._workers if each.is_accepted or each.called_at > recently}
 
     def renew(self) -> None:
         """Hire where there is a place and downloads are left. Raises the RunError that left nobody to work."""
@@ -133,13 +136,15 @@ class Staff:
         """Return the nodes where workers can be hired, each once for each of them."""
         taken = Counter(worker.node.node_id for worker in self._workers)
         nodes = living_nodes(self._ray)
-        return [node for node in nodes for _ in range(self._places(node) - taken[node.node_id])]
+        free = [(place, node) for node in nodes for place in range(taken[node.node_id], self._places(node))]
+        return [node for _, node in sorted(free, key=lambda each: each[0])]  # each node's first before any second
 
     def _make_room(self, places: int) -> None:
         """Let the worker with most downloads go, whose members others do again, and divide its share: a node has joined
         when all downloads were given out."""
         donor = max(self.accepted(), key=lambda worker: worker.downloads, default=None)
-        if donor is not None and donor.downloads > 1:
+        has_cores = self._ray.available_resources().get("CPU", 0) >= 1  # else another job has the joined node's
+        if donor is not None and donor.downloads > 1 and has_cores:
             donor.is_recalled = True
             self._part_with(donor)
             self._shares = divide(donor.downloads, min(places + 1, donor.downloads))
@@ -160,8 +165,8 @@ class Staff:
         placed = actor_class.options(num_cpus=cpus, num_gpus=options.worker_gpus, scheduling_strategy=there)
         setup = ray.cloudpickle.dumps(self._setup.of_worker(downloads, cpus))
         actor = placed.remote(setup)  # never in runtime_env, which Ray writes into a log
-        worker = Worker(f"{node.name} #{next(self._numbers)}", node, downloads, actor, actor.introduce.remote())
-        self._workers.append(worker)
+        calls = actor.here.remote(), actor.introduce.remote()
+        self._workers.append(Worker(f"{node.name} #{next(self._numbers)}", node, downloads, actor, *calls))
 
     def hand(self, worker: Worker, members: list[Assignment]) -> None:
         """Give members to an idle worker, and ask what has become of all it has."""
@@ -170,6 +175,8 @@ class Staff:
     def answers(self) -> Iterator[tuple[Worker, Delivery]]:
         """Wait a moment, and yield what accepted workers have sent. Who does not answer is lost."""
         answered, silent = self._wait()
+        for worker in silent:  # before the caller takes its time with the answers
+            self._watch(worker)
         for worker in answered:
             answer = self._read(worker) if worker.call is not None else None  # None: dismissed a moment ago
             if isinstance(answer, Introduction):
@@ -177,9 +184,6 @@ class Staff:
             elif answer is not None:
                 yield worker, answer
                 self._judge(worker, answer)
-        for worker in silent:
-            if worker.call is not None:
-                self._watch(worker)
         self._tell_who_works()
 
     def _wait(self) -> tuple[list[Worker], list[Worker]]:
@@ -211,6 +215,8 @@ class Staff:
 
     def _watch(self, worker: Worker) -> None:
         limit_s = self._options.silent_s if worker.is_accepted else self._options.start_s
+        if not worker.is_accepted and not self._ray.wait([worker.placed], timeout=0)[0]:
+            return  # it waits for cores that another job has: no fault of its node
         if time.monotonic() - worker.called_at > limit_s:
             self._lose(worker, f"no responde desde hace {limit_s:g} segundos")
 

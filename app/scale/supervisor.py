@@ -19,6 +19,7 @@ from typing import IO, cast
 
 from app.core.config import PROJECT_DIR
 from app.errors import WorkersLost
+from app.scale.contract import Contract
 from app.scale.messages import (
     BEGUN,
     ENDED,
@@ -59,12 +60,16 @@ class Supervisor:
         self._loaded = False  # the child has its nets
         self._contract: bytes | None = None
         self._ended: list[Ended] = []
+        self._aside: list[Ended] = []  # who killed the child, until another member is done: it may be the machine
         self._log: list[LogLine] = []
         self._trouble: bytes | None = None
         self._leaving = self._is_over = False
         # The system ends the child with the thread that started it: this one lasts as long as the worker.
         self._server = threading.Thread(target=self._serve, daemon=True)
         self._server.start()
+
+    def here(self) -> None:
+        """Answer as soon as this worker has its place on the node."""
 
     def introduce(self) -> Introduction:
         """Return the child's contract as soon as its nets are loaded, or why they cannot be."""
@@ -79,6 +84,9 @@ class Supervisor:
                 (self._suspects if member.suspect else self._waiting).append(member)
             self._feed()
             self._changed.wait_for(lambda: self._ended or self._is_over, BEAT_S)
+            if not (self._given or self._waiting or self._suspects):
+                self._ended += self._aside
+                self._aside.clear()
             ended, self._ended = self._ended, []
             log, self._log = self._log, []
             return Delivery(tuple(ended), tuple(log), self._trouble, self._is_over)
@@ -126,7 +134,7 @@ class Supervisor:
 
     def _take(self, kind: str, values: list[object]) -> None:
         if kind == HELLO:
-            self._contract, self._loaded = cast(bytes, values[0]), True
+            self._meet(cast(bytes, values[0]))
         elif kind == BEGUN:
             self._begun.add(cast(int, values[0]))
         elif kind == ENDED:
@@ -137,11 +145,23 @@ class Supervisor:
         else:
             self._trouble = cast(bytes, values[0])
 
+    def _meet(self, contract: bytes) -> None:
+        """Take a child that has its nets, unless it computes something else than the one before it."""
+        ours: Contract = pickle.loads(self._contract or contract)  # noqa: S301  # our children's, both
+        differences = ours.differences(pickle.loads(contract))  # noqa: S301
+        if differences:
+            self._trouble = pickle.dumps(WorkersLost(f"Cambió durante la ejecución: {differences}"))
+        else:
+            self._contract, self._loaded = contract, True
+
     def _end(self, ended: Ended) -> None:
         self._useless_starts = 0
-        self._ended.append(ended)
+        self._ended += [*self._aside, ended]
+        self._aside.clear()
         self._given.pop(ended.number, None)
         self._begun.discard(ended.number)
+        self._deaths.pop(ended.number, None)
+        self._deaths_alone.pop(ended.number, None)
         if ended.number == self._alone:
             self._alone = None
 
@@ -182,8 +202,11 @@ class Supervisor:
         self._deaths.update(each.number for each in begun)
         if alone is not None:
             self._deaths_alone[alone] += 1
-        if alone is not None and self._deaths_alone[alone] == ALONE_DEATHS:
-            self._ended.append(Ended(alone, None, self._deaths[alone]))
+        if alone is not None and self._deaths_alone[alone] >= ALONE_DEATHS:
+            self._aside.append(Ended(alone, None, self._deaths[alone]))
+            if len(self._aside) == USELESS_STARTS:
+                self._aside.clear()
+                self._give_up(f"El proceso de trabajo se cierra con cualquier foto (código {status})")
         else:
             self._suspects.extendleft(reversed(begun))
 

@@ -17,7 +17,7 @@ def failed(number: int, *, recalled: bool = False) -> tuple[Entry, Processed]:
     member = CrewMember(str(number), "a.jpg")
     decision = Decision(NEW, "", Case(member, ""))
     result = Failed(member, PhotoNotFound.stage, PhotoNotFound.code, NoFace.title, recalled=recalled)
-    return Entry(number, decision, suspect=False), Processed(decision, result)
+    return Entry(number, decision), Processed(decision, result)
 
 
 def fine(number: int) -> tuple[Entry, Processed]:

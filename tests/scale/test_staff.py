@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,22 @@ def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothin
     assert any("Se perdió un trabajador" in line for line in said)
 
 
+def test_a_database_that_takes_longer_than_workers_may_be_silent_costs_none_of_them(
+    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    stop, hook = threading.Event(), Witness(tmp_path / "came.txt", wait_s=0.02)
+    with staff_of(cluster, settings, TinyLoader(hook), said, silent_s=2.0) as staff:
+        staff.wait_for_first(stop)
+        done: list[Processed] = []
+        for number, group in enumerate(RayPipeline(staff, stop).run(enrol(web, settings, 150))):
+            done += group
+            if number in (2, 5):
+                time.sleep(4)
+    assert len(done) == 150
+    assert not any("Se perdió" in line for line in said)
+
+
 def test_a_node_that_joins_gets_its_share_of_the_downloads_and_of_the_work(
     cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
 ) -> None:
@@ -198,6 +215,15 @@ def read_tables() -> bytes:
     actors, calls = found.get_actor_table(None, None), found.get_task_events()
     rows = (*actors, *calls, *found.get_worker_table(), *found.get_job_table())
     return b"".join(rows) + repr(found.get_node_table()).encode()
+
+
+def test_a_server_that_is_not_ray_s_is_told_from_a_cluster(cluster: Cluster, web: PhotoServer) -> None:
+    with pytest.raises(ClusterUnavailable, match="no es un clúster de Ray"):
+        connected(ray, web.base_url.removeprefix("http://"), 1).__enter__()
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(ClusterUnavailable, match="no responde"):
+        connected(ray, f"127.0.0.1:{mute.getsockname()[1]}", 1).__enter__()
+    with connected(ray, cluster.address, 1):
+        assert len(ray.nodes()) >= NODES
 
 
 def test_no_cluster_at_the_address_is_said(settings: Settings, open_world: OpenWorld, tmp_path: Path) -> None:
