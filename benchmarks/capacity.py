@@ -18,6 +18,7 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.capacity_runs import (
+    BATCH,
     Case,
     Measured,
     cases,
@@ -126,7 +127,7 @@ def print_checks(document: dict[str, Any]) -> None:
 def print_tables(document: dict[str, Any], price: float) -> None:
     commit, row, stored = (document["disk"][name] for name in ("commit", "row", "stored_bytes"))
     costs = on_machines_of_their_own(Costs(**document["costs"]), document["slowdown"])
-    drive = max(0.0, document["ray_driver_ms"] - row) + REGISTER_MS
+    drive = max(0.0, document["ray_driver_ms"] - costs.row - costs.commit / BATCH) + REGISTER_MS
     costs = replace(costs, drive=drive, commit=commit, row=row)
     sizes = Sizes(costs.photo_mb * MB, document["result_bytes"], stored, REMEMBERED_BYTES)
     print(f"\non a cluster: driver {drive:.2f} ms a member, row {row:.2f}, transaction {commit:.2f}; {sizes}")

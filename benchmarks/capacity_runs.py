@@ -26,6 +26,7 @@ from benchmarks.queue_model import MS, Costs, Site, steady_rate
 from benchmarks.single_writer import LIKE_SERVERS, embeddings, open_writer, store
 from benchmarks.single_writer import measure as write_new
 from benchmarks.weights import ENGINE_FILES, Home
+from tests.support.clusters import running_cluster
 from tests.support.mariadb import running_mariadb
 
 PHOTO_SERVER, DATABASE_SERVER = "benchmarks.photo_server", "mariadbd"
@@ -36,7 +37,6 @@ FLOOR = {"batch": BATCH, "batches": 16, "passes": 3}
 LOOK_EVERY_S = 0.1
 PATIENCE_S, CALM_S = 90.0, 3.0  # waiting for others to end, and how long they have to be quiet
 QUIET = 0.05  # share of the cores that others may take in a run; else it is repeated
-RAY_STORE_BYTES = 100_000_000
 DISK = "disco"
 STORED = (
     "SELECT SUM(data_length + index_length) / (SELECT COUNT(*) FROM face_embeddings) "
@@ -142,18 +142,8 @@ def good_photos(door: FrontDoor, names: list[str]) -> list[str]:
 @contextmanager
 def ray_cluster(nodes: int) -> Iterator[tuple[str, ...]]:
     """Start a Ray cluster of so many nodes with one core each on this machine; give the arguments that name it."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["PYTHONPATH"] = str(Path.cwd())
-    from ray.cluster_utils import Cluster  # noqa: PLC0415  # takes a second, and an extra package
-
-    node = {"num_cpus": 1, "object_store_memory": RAY_STORE_BYTES}
-    cluster = Cluster(initialize_head=True, head_node_args=node)
-    try:
-        for _ in range(nodes - 1):
-            cluster.add_node(**node)
+    with running_cluster(nodes) as cluster:
         yield "--engine", "ray", "--ray-address", cluster.address
-    finally:
-        cluster.shutdown()
 
 
 class Spending:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from app.scale.cluster import STORE_BYTES, import_ray
 from benchmarks.front_door import PROGRAM, FrontDoor, ProgramRun, open_front_door
 from benchmarks.machine import say
 from benchmarks.measures import BATCH
@@ -20,6 +19,7 @@ from benchmarks.ray_memory import TENTHS, Curve
 from benchmarks.ray_stand_ins import MEMORY_FILE, SAMPLE_S, WAIT_S
 from benchmarks.scale import PHOTO, write_small_portrait
 from benchmarks.weights import facenet_home, link_into
+from tests.support.clusters import running_cluster
 from tests.support.mariadb import running_mariadb
 from tests.support.tiny_faces import draw
 from tests.support.webserver import Handler, serving_photos
@@ -117,21 +117,6 @@ def measure_start(repeat: int) -> tuple[float, float]:
     return median(found["local"]), median(found["ray"])
 
 
-@contextmanager
-def running_cluster(nodes: int) -> Iterator[str]:
-    """Start a cluster of nodes with one core each on this machine; yield its address."""
-    import_ray()
-    from ray.cluster_utils import Cluster  # noqa: PLC0415  # an extra
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE_BYTES})
-    try:
-        for _ in range(nodes - 1):
-            cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
-        yield cluster.address
-    finally:
-        cluster.shutdown()
-
-
 def measure_nodes(members_of_node: int, wait_s: float, nodes: int = NODES) -> tuple[float, float]:
     """Return the members a second on one node and on several, with stages that wait instead of computing."""
     rates = []
@@ -140,8 +125,8 @@ def measure_nodes(members_of_node: int, wait_s: float, nodes: int = NODES) -> tu
         for count in (1, nodes):
             members = count * members_of_node
             door.enrol_as(crew_ids[:members], [PHOTO])
-            with running_cluster(count) as address:
-                words = ("--engine", "ray", "--ray-address", address)
+            with running_cluster(count) as cluster:
+                words = ("--engine", "ray", "--ray-address", cluster.address)
                 run = run_all(door, *words, program=STAND_INS, WORKER_THREADS=1, **{WAIT_S: wait_s})
             rates.append(rate_between(run.stored_at_s))
             say(f"  nodes: {count}, {members} members: {rates[-1]:.1f} a second, {run.process.wall_s:.0f} s in all")

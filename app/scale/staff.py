@@ -143,8 +143,9 @@ class Staff:
         """Let the worker with most downloads go, whose members others do again, and divide its share: a node has joined
         when all downloads were given out."""
         donor = max(self.accepted(), key=lambda worker: worker.downloads, default=None)
-        has_cores = self._ray.available_resources().get("CPU", 0) >= 1  # else another job has the joined node's
-        if donor is not None and donor.downloads > 1 and has_cores:
+        if donor is None or donor.downloads == 1:
+            return
+        if self._ray.available_resources().get("CPU", 0) >= 1:  # else another job has the cores of the node
             donor.is_recalled = True
             self._part_with(donor)
             self._shares = divide(donor.downloads, min(places + 1, donor.downloads))

@@ -55,6 +55,12 @@ class Crash(Witness):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def kill_worker() -> None:
+    """Kill this process's worker, and with it this process."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(30)  # the system ends this process before
+
+
 @dataclass(frozen=True)
 class KillWorker(Witness):
     """Kills the worker, and with it this process, when this member comes for the first time."""
@@ -63,8 +69,7 @@ class KillWorker(Witness):
 
     def befall(self, crew_id: str) -> None:
         if crew_id == self.crew_id and sum(come.crew_id == crew_id for come in self.seen()) == 1:
-            os.kill(os.getppid(), signal.SIGKILL)
-            time.sleep(30)  # the system ends this process before
+            kill_worker()
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,7 @@ class KillEveryWorker(Witness):
     """Kills each worker at its first member."""
 
     def befall(self, crew_id: str) -> None:
-        os.kill(os.getppid(), signal.SIGKILL)
-        time.sleep(30)
+        kill_worker()
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ from ray.cluster_utils import Cluster
 from app.core.database import Database
 from app.errors import WorkersLost
 from tests.conftest import Figure, FoundOrganisation, OpenDatabase
-from tests.scale.conftest import NODES, STORE_BYTES, NewCustomer, ignore
+from tests.scale.conftest import NODES, NewCustomer, ignore
 from tests.scale.hooks import Crash, KillEveryWorker, KillWorker, Witness
 from tests.support.chaos_options import rounds
+from tests.support.clusters import NODE
 from tests.support.organisation import Organisation, Ran
 from tests.support.webserver import PhotoServer
 
@@ -123,7 +124,7 @@ def test_nodes_that_are_killed_cost_nobody(
     twin = undisturbed(home)
     for _ in range(total):
         journal.unlink(missing_ok=True)
-        node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        node = cluster.add_node(**NODE)
         after = chance.randrange(1, 150)
 
         def kill(node: object = node, after: int = after) -> None:

@@ -10,8 +10,8 @@ from ray.cluster_utils import Cluster
 
 from app.core.database import Database
 from tests.conftest import FoundOrganisation
-from tests.scale.conftest import STORE_BYTES
 from tests.scale.hooks import Hoard
+from tests.support.clusters import running_cluster
 from tests.support.tiny_faces import TinyLoader
 
 pytestmark = pytest.mark.chaos
@@ -31,10 +31,8 @@ def watched() -> Iterator[Cluster]:
     """Start a node whose memory monitor looks often, and allows little."""
     used, total = memory()
     limits = {"memory_usage_threshold": (used + SPARE_BYTES) / total, "memory_monitor_refresh_ms": 100}
-    options = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "_system_config": limits}
-    nodes = Cluster(initialize_head=True, head_node_args=options)
-    yield nodes
-    nodes.shutdown()
+    with running_cluster(1, _system_config=limits) as nodes:
+        yield nodes
 
 
 def test_a_photo_that_fills_the_memory_once_costs_a_worker_and_nobody_else(

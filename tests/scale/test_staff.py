@@ -35,9 +35,10 @@ from app.scale.ray_pipeline import RayPipeline
 from app.scale.setup import Setup
 from app.scale.staff import Staff, StaffOptions
 from tests.conftest import MakeSettings, OpenWorld
-from tests.scale.conftest import NODES, STORE_BYTES
+from tests.scale.conftest import NODES
 from tests.scale.hooks import Witness
 from tests.scale.test_faults import meanwhile, wait_until
+from tests.support.clusters import NODE
 from tests.support.mariadb import MariaDb
 from tests.support.program import World
 from tests.support.tiny_faces import TinyLoader, draw, vector_by_hand
@@ -167,7 +168,7 @@ def test_a_node_that_joins_gets_its_share_of_the_downloads_and_of_the_work(
         staff.wait_for_first(stop)
         groups = RayPipeline(staff, stop).run(enrol(web, settings, 400))
         done += next(groups)
-        node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        node = cluster.add_node(**NODE)
         try:
             done += [each for group in groups for each in group]
             shares = [worker.downloads for worker in staff.accepted()]

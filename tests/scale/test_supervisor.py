@@ -13,7 +13,12 @@ from app.scale.supervisor import USELESS_STARTS, Supervisor
 
 
 class Books(Supervisor):
-    """A supervisor whose children are the test."""
+    """A supervisor whose children are the test, with these suspects."""
+
+    def __init__(self, *suspects: int) -> None:
+        super().__init__(b"")
+        with self._changed:
+            self._suspects.extend(Assignment(number, b"", True) for number in suspects)
 
     def _serve(self) -> None:
         """Start nothing."""
@@ -34,14 +39,8 @@ class Books(Supervisor):
             self._take(ENDED, [[(number, b"")]])
 
 
-def suspect(number: int) -> Assignment:
-    return Assignment(number, b"", True)
-
-
 def test_who_kills_the_child_twice_alone_is_set_aside_and_says_so_once_another_is_done() -> None:
-    books = Books(b"")
-    with books._changed:
-        books._suspects.extend([suspect(1), suspect(2)])
+    books = Books(1, 2)
     books.lose_child_with(1)
     books.lose_child_with(1)
     assert books._ended == []
@@ -50,18 +49,14 @@ def test_who_kills_the_child_twice_alone_is_set_aside_and_says_so_once_another_i
 
 
 def test_the_last_one_needs_no_other() -> None:
-    books = Books(b"")
-    with books._changed:
-        books._suspects.append(suspect(1))
+    books = Books(1)
     books.lose_child_with(1)
     books.lose_child_with(1)
     assert [each.number for each in (*books.exchange([]).ended, *books.exchange([]).ended)] == [1]
 
 
 def test_a_machine_where_every_photo_ends_the_child_gives_up_and_sets_nobody_aside() -> None:
-    books = Books(b"")
-    with books._changed:
-        books._suspects.extend(suspect(number) for number in range(USELESS_STARTS + 1))
+    books = Books(*range(USELESS_STARTS + 1))
     for number in range(USELESS_STARTS):
         books.lose_child_with(number)
         books.lose_child_with(number)
@@ -71,9 +66,7 @@ def test_a_machine_where_every_photo_ends_the_child_gives_up_and_sets_nobody_asi
 
 
 def test_deaths_of_a_member_who_was_done_after_all_are_forgotten() -> None:
-    books = Books(b"")
-    with books._changed:
-        books._suspects.append(suspect(1))
+    books = Books(1)
     books.lose_child_with(1)
     books.end(1)
     assert not books._deaths

@@ -28,10 +28,7 @@ OPTIONS = (
     "--skip-name-resolve=OFF",
     "--skip-log-bin",
     "--innodb-buffer-pool-size=32M",
-    "--innodb-flush-log-at-trx-commit=0",  # the data need not survive a power failure ...
-    "--innodb-flush-method=nosync",
-    "--sync-frm=OFF",
-    "--innodb-doublewrite=OFF",
+    "--innodb-flush-log-at-trx-commit=0",  # the data need not survive a power failure
     "--innodb-lock-wait-timeout=10",
     "--performance-schema=OFF",
 )
