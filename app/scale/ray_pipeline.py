@@ -84,6 +84,8 @@ class RayPipeline:
             node = worker.node.node_id
             room = 0 if probation.is_suspended(node) else UNDER_WAY - ledger.load(worker.name) - probation.held(node)
             members = ledger.take(worker.name, room)
+            if self._stop.is_set():  # those drawn since may not be marked as under way
+                return
             if members or ledger.load(worker.name):
                 self._staff.hand(worker, members)
 
@@ -101,12 +103,11 @@ class RayPipeline:
         return [_set_aside(entry.decision, entry.losses) for entry in ledger.take_given_up()]
 
     def _close_nodes(self, ledger: Ledger, probation: Probation) -> None:
+        ledger.give_back(probation.accuse())
         for node_id in probation.condemned():
             worker = next((each for each in self._staff.accepted() if each.node.node_id == node_id), None)
-            entries = probation.give_up(node_id)
-            ledger.give_back(entries)
             if worker is not None:
-                why = f"Las primeras {len(entries)} fotos fallan todas en el nodo {worker.node.name}, y en otros no"
+                why = f"Las primeras fotos fallan todas en el nodo {worker.node.name}, y en otros no"
                 self._staff.close_node(worker.node, why)
 
     def _collect(self, ledger: Ledger) -> Iterator[list[Processed]]:

@@ -8,7 +8,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.scale.supervisor import Supervisor
+
 HOARD_STEP = 2**27
+
+
+class Unbuildable(Supervisor):
+    """A worker whose node lacks something."""
+
+    def __init__(self, *_: object) -> None:
+        raise OSError("no space left")
 
 
 @dataclass(frozen=True)

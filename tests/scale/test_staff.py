@@ -29,14 +29,14 @@ from app.pipeline.work_item import Processed
 from app.planning.decisions import NEW, Case, Decision
 from app.planning.rules import Request, make_rules
 from app.records import CrewMember, Embedding
-from app.scale.cluster import connected, make_own_folder
+from app.scale.cluster import connected, living_nodes, make_own_folder
 from app.scale.contract import Contract, installed_versions
 from app.scale.ray_pipeline import RayPipeline
 from app.scale.setup import Setup
 from app.scale.staff import Staff, StaffOptions
 from tests.conftest import MakeSettings, OpenWorld
 from tests.scale.conftest import NODES
-from tests.scale.hooks import Witness
+from tests.scale.hooks import Unbuildable, Witness
 from tests.scale.test_faults import meanwhile, wait_until
 from tests.support.clusters import NODE
 from tests.support.mariadb import MariaDb
@@ -112,16 +112,18 @@ def test_a_node_where_everything_fails_is_left_out_and_its_members_are_done_agai
     assert any("fotos fallan todas en el nodo" in line for line in said)
 
 
+@pytest.mark.parametrize("freezes", ["worker and child", "child"])
 def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothing(
-    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
+    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path, freezes: str
 ) -> None:
+    """Its worker replaces a child that freezes alone."""
     hook = Witness(tmp_path / "came.txt", wait_s=0.05)
     frozen: list[int] = []
 
     def freeze_then_thaw() -> None:
         wait_until(lambda: len(hook.seen()) >= 5)
         come = hook.seen()[0]
-        frozen.extend((come.worker, come.child))
+        frozen.extend((come.worker, come.child) if freezes == "worker and child" else (come.child,))
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
         time.sleep(8)
@@ -140,7 +142,10 @@ def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothin
         thread.join()
     assert sorted(each.decision.member.crew_id for each in done) == [f"P{number:03}" for number in range(120)]
     assert all(isinstance(each.result, Embedding) for each in done)
-    assert any("Se perdió un trabajador" in line for line in said)
+    if freezes == "child":
+        worker = next(come.worker for come in hook.seen() if come.child == frozen[0])
+        assert len({come.child for come in hook.seen() if come.worker == worker}) == 2
+    assert any("Se perdió un trabajador" in line for line in said) == (freezes == "worker and child")
 
 
 def test_a_database_that_takes_longer_than_workers_may_be_silent_costs_none_of_them(
@@ -195,6 +200,31 @@ def test_a_cluster_whose_cores_are_taken_is_said_and_waited_for(cluster: Cluster
         with meanwhile(leave_when_said):
             staff.wait_for_first(threading.Event())
         assert staff.accepted()
+
+
+def test_who_waits_for_cores_in_vain_leaves_its_downloads_to_another_node(cluster: Cluster, settings: Settings) -> None:
+    with staff_of(cluster, settings, TinyLoader(), [], patience_s=1.0, downloads=1) as staff:
+        busy = living_nodes(ray)[0].node_id  # where the only worker would be hired
+        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(busy, soft=False)
+        other_job = ray.remote(num_cpus=1)(threading.Event).options(scheduling_strategy=there).remote()
+        ray.get(other_job.is_set.remote())
+        staff.wait_for_first(threading.Event())
+        (worker,) = staff.accepted()
+        ray.kill(other_job)
+    assert worker.node.node_id != busy
+
+
+def test_workers_that_cannot_be_built_end_the_run_with_the_cause(
+    cluster: Cluster, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("app.scale.staff.Supervisor", Unbuildable)
+    with (
+        pytest.raises(WorkersLost, match="se pierden uno tras otro: ActorDiedError: OSError: no space left"),
+        staff_of(cluster, settings, TinyLoader(), said) as staff,
+    ):
+        staff.wait_for_first(threading.Event())
+    assert len([line for line in said if "uno tras otro. Se sigue sin ese nodo" in line]) == NODES
 
 
 def test_ray_keeps_no_secret_in_the_tables_that_its_state_api_reads(

@@ -16,7 +16,7 @@ class Books(Supervisor):
     """A supervisor whose children are the test, with these suspects."""
 
     def __init__(self, *suspects: int) -> None:
-        super().__init__(b"")
+        super().__init__(b"", 600.0, 60.0)
         with self._changed:
             self._suspects.extend(Assignment(number, b"", True) for number in suspects)
 
