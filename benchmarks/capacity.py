@@ -28,7 +28,7 @@ from benchmarks.capacity_runs import (
     measure,
     measure_disk,
     measure_quietly,
-    measure_slowdown,
+    measure_slowdowns,
     measure_transaction,
 )
 from benchmarks.capacity_tables import (
@@ -87,8 +87,8 @@ def main() -> None:
 def check(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure, calibrate on the first case, and compare the model with all others."""
     home, photos, members = facenet_home(folder), options.photos, options.members
-    slowdown = measure_slowdown(home, folder)
-    first, *others = cases(slowdown)
+    slowdowns = measure_slowdowns(home, photos, folder)
+    first, *others = cases(slowdowns)
     with open_front_door(folder, photos, home.folder) as door:
         names = good_photos(door, [photo.name for photo in list_photos(photos)])
         start = measure(door, first, photos, names, 1)
@@ -99,7 +99,7 @@ def check(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         start_of_ray = measure(door, others[-1], photos, names, 1)
     photo_mb = mean(Path(photos, name).stat().st_size for name in names) / MB
     return {
-        "slowdown": slowdown,
+        "slowdowns": slowdowns,
         "costs": asdict(replace(costs, photo_mb=photo_mb)),
         "disk": measure_disk(),
         "ray_driver_ms": driver_ms(runs[-1], start_of_ray),
@@ -126,7 +126,7 @@ def print_checks(document: dict[str, Any]) -> None:
 
 def print_tables(document: dict[str, Any], price: float) -> None:
     commit, row, stored = (document["disk"][name] for name in ("commit", "row", "stored_bytes"))
-    costs = on_machines_of_their_own(Costs(**document["costs"]), document["slowdown"])
+    costs = on_machines_of_their_own(Costs(**document["costs"]), **document["slowdowns"])
     drive = max(0.0, document["ray_driver_ms"] - costs.row - costs.commit / BATCH) + REGISTER_MS
     costs = replace(costs, drive=drive, commit=commit, row=row)
     sizes = Sizes(costs.photo_mb * MB, document["result_bytes"], stored, REMEMBERED_BYTES)

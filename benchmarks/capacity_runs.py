@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.front_door import FrontDoor, ProgramRun
 from benchmarks.machine import child_environment, cores, say
 from benchmarks.photo_server import serving
+from benchmarks.photos import list_photos
 from benchmarks.processes import busy_s, command_line, cpu_s, process_tree, run_worker
 from benchmarks.queue_model import MS, Costs, Site, steady_rate
 from benchmarks.single_writer import LIKE_SERVERS, embeddings, open_writer, store
@@ -34,6 +35,7 @@ BATCH = 8  # faces, on a processor
 FULL = 32  # rows of a transaction when the driver is behind
 WRITTEN = 400  # rows, to tell a transaction's cost from a row's
 FLOOR = {"batch": BATCH, "batches": 16, "passes": 3}
+PASSES = 7  # over all photos
 LOOK_EVERY_S = 0.1
 PATIENCE_S, CALM_S = 90.0, 3.0  # waiting for others to end, and how long they have to be quiet
 QUIET = 0.05  # share of the cores that others may take in a run; else it is repeated
@@ -73,9 +75,9 @@ class Measured:
         return steady_rate(self.run.stored_at_s)
 
 
-def cases(slowdown: float) -> list[Case]:
+def cases(slowdowns: dict[str, float]) -> list[Case]:
     """List the configurations; the model is calibrated on the first one only."""
-    base = Site(cores=cores(), one_machine=True, slowdown=slowdown, batch=BATCH)
+    base = Site(cores=cores(), one_machine=True, batch=BATCH, **slowdowns)
     two = replace(base, threads=2)
     return [
         Case("one worker thread", base),
@@ -252,13 +254,22 @@ def measure_disk() -> dict[str, float]:
     return {"commit": commit, "row": each_ms[BATCH] - commit / BATCH, "stored_bytes": stored}
 
 
-def measure_slowdown(home: Home, folder: Path) -> float:
-    """Return how much more of a core's time the net takes while all others work, too: of Facenet512 alone."""
-    job = FLOOR | {"weights": str(home.weights / ENGINE_FILES["onnx"])}
-    way = "one core for each batch"
-    alone, together = (
-        run_worker("floor_worker", job | {"threads": threads}, child_environment({}), folder)["cpu_ms"][way]
-        for threads in (1, cores())
-    )
-    say(f"Facenet512 alone: {alone:.1f} ms of a core for a face, {together:.1f} while all cores work")
-    return max(1.0, together / alone)
+def measure_slowdowns(home: Home, photos: Path, folder: Path) -> dict[str, float]:
+    """Return how much longer Facenet512 alone takes while all cores work, and how much longer decoding and finding
+    alone do, on as many threads of one process: they wait for Python's lock, too."""
+    net = FLOOR | {"weights": str(home.weights / ENGINE_FILES["onnx"])}
+    find = {"home": str(home.folder), "photos": [str(photo) for photo in list_photos(photos)], "passes": PASSES}
+    wait_for_calm()
+
+    def longer(worker: str, job: dict[str, Any], read: Callable[[dict[str, Any]], float]) -> float:
+        alone, together = (
+            read(run_worker(worker, job | {"threads": threads}, child_environment({}), folder))
+            for threads in (1, cores())
+        )
+        say(f"  {worker}: {alone:.1f} ms of a core on one thread, {together:.1f} on each of {cores()}")
+        return max(1.0, together / alone)
+
+    return {
+        "slowdown": longer("floor_worker", net, lambda found: found["cpu_ms"]["one core for each batch"]),
+        "prepare_slowdown": longer("prepare_worker", find, lambda found: found["ms"]),
+    }

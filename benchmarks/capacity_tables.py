@@ -51,9 +51,9 @@ def cluster_site(cores: int, line_mb_s: float) -> Site:
     )
 
 
-def on_machines_of_their_own(costs: Costs, slowdown: float) -> Costs:
+def on_machines_of_their_own(costs: Costs, slowdown: float, prepare_slowdown: float) -> Costs:
     """Return the costs where all cores of a machine always work: of worker threads, that much longer."""
-    longer = [each * slowdown for each in costs.prepare]
+    longer = [each * prepare_slowdown for each in costs.prepare]
     return replace(costs, prepare=longer, embed=costs.embed * slowdown, fetch=costs.fetch * slowdown)
 
 

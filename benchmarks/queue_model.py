@@ -46,8 +46,9 @@ class Costs:
 class Site:
     """Where a run takes place: `workers` with so many `threads` each, on `machines` of so many `cores`; `downloads` is
     the total. `cluster`: the driver is another process than the workers. `one_machine`: photo server, driver and
-    database use the same cores, of which other programs take the share `others`. `slowdown`: how much longer work takes
-    while a second core of the machine is busy. `row_wait_ms`: what the database waits for with each row."""
+    database use the same cores, of which other programs take the share `others`. While a second core of the machine is
+    busy, decoding and finding take `prepare_slowdown` times longer, other work `slowdown` times. `row_wait_ms`: what
+    the database waits for with each row."""
 
     workers: int = 1
     threads: int = 1
@@ -58,6 +59,7 @@ class Site:
     cluster: bool = False
     one_machine: bool = False
     slowdown: float = 1.0
+    prepare_slowdown: float = 1.0
     others: float = 0.0
     row_wait_ms: float = 0.0
     latency_ms: float = 0.0
@@ -190,12 +192,14 @@ class _Run:
 
     def _work(self, worker: _Worker) -> Steps:
         """Be one worker thread: a photo or a batch, whichever comes next."""
-        costs = self._costs
+        costs, site = self._costs, self._site
         while True:
             task = yield worker.tasks.get()
-            is_batch = isinstance(task, list)
-            cost = costs.embed * len(task) if is_batch else costs.prepare[task % len(costs.prepare)]
-            yield from self._compute(worker.cores, cost)
+            if isinstance(task, list):
+                yield from self._compute(worker.cores, costs.embed * len(task))
+            else:
+                cost = costs.prepare[task % len(costs.prepare)]
+                yield from self._compute(worker.cores, cost, site.prepare_slowdown)
             worker.ready.put(task)
 
     def _lead(self, worker: _Worker) -> Steps:
@@ -252,13 +256,14 @@ class _Run:
         else:
             yield self.env.timeout(cost_ms)
 
-    def _compute(self, cores: simpy.Resource, cost_ms: float) -> Steps:
+    def _compute(self, cores: simpy.Resource, cost_ms: float, slowdown: float | None = None) -> Steps:
+        slowdown = slowdown or self._site.slowdown
         while cost_ms > 0:
             turn_ms = min(cost_ms, SLICE_MS)
             with cores.request() as turn:
                 yield turn
                 began = self.env.now
-                longer = self._site.slowdown if cores.count > 1 else 1.0
+                longer = slowdown if cores.count > 1 else 1.0
                 yield self.env.timeout(turn_ms * longer)
                 self._count("cores", began, self._site.cores * self._site.machines)
             cost_ms -= turn_ms

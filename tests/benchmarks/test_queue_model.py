@@ -36,7 +36,18 @@ MANY = {"workers": 10, "machines": 10, "downloads": 80, "cluster": True}
         pytest.param(COSTS, Site(others=0.2), 8, "cores", id="others take a fifth of the core"),
         pytest.param(COSTS, Site(threads=2, cores=2, row_wait_ms=200), 5, "driver and writer", id="a slow database"),
         pytest.param(
-            COSTS, Site(threads=2, cores=2, slowdown=1.25), 16, "cores", id="two cores that slow each other down"
+            COSTS,
+            Site(threads=2, cores=2, slowdown=1.25, prepare_slowdown=1.25),
+            16,
+            "cores",
+            id="two cores that slow each other down",
+        ),
+        pytest.param(
+            Costs([50.0], 50.0),
+            Site(threads=2, cores=2, prepare_slowdown=1.5),
+            16,
+            "cores",
+            id="threads that wait for each other when they find faces",
         ),
     ],
 )
