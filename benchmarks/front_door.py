@@ -140,6 +140,15 @@ class FrontDoor:
             raise RuntimeError(f"{words}: {tail(output)}")
         return ProgramRun(finished, json.loads(document.read_text()), self._stored_at_s())
 
+    @property
+    def database_url(self) -> str:
+        return self._environment["DB_URL"]
+
+    def slow_down(self, each_s: float) -> None:
+        """Let the database take so many seconds more for each new row; the tables must be there."""
+        sql = f"CREATE TRIGGER lenta BEFORE INSERT ON face_embeddings FOR EACH ROW DO SLEEP({each_s})"
+        self._server.execute(sql, DATABASE)
+
     def rows(self) -> dict[str, tuple[str, datetime]]:
         """Read the active rows by crew_id: the vector's text, and when the row was last written."""
         sql = "SELECT crew_id, embedding, updated_at FROM face_embeddings WHERE active"

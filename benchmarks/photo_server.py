@@ -1,6 +1,7 @@
 """Serve a folder's photos to a roster of any length, in a process of its own.
 
-`python -m benchmarks.photo_server FOLDER` prints its port. `/<any crew id>/<photo>` is the folder's file of that name.
+`python -m benchmarks.photo_server FOLDER [SECONDS [PLACES]]` prints its port. `/<any crew id>/<photo>` is the folder's
+file of that name, sent after so many seconds; at most so many requests wait at a time, and others for them.
 Each photo has an ETag of date and size, as Apache's; `/requests` returns the number of answers by method and status.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +27,7 @@ from app.core.config import PROJECT_DIR
 
 HOST = "127.0.0.1"
 REQUESTS = "/requests"
+MANY = 1000  # places: more than anybody asks for
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -33,11 +37,18 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # else a photo's last packet may wait 40 ms for an acknowledgement
     folder: Path
     answers: ClassVar[Counter[str]] = Counter()
+    delay_s = 0.0
+    places = threading.Semaphore(MANY)
 
     def do_GET(self) -> None:
         if self.path == REQUESTS:
             self._answer(HTTPStatus.OK, json.dumps(self.answers).encode(), "")
             return
+        with self.places:
+            time.sleep(self.delay_s)
+            self._send_photo()
+
+    def _send_photo(self) -> None:
         file = self.folder / Path(unquote(self.path)).name
         if not file.is_file():
             self._answer(HTTPStatus.NOT_FOUND, b"", "")
@@ -79,9 +90,9 @@ def count_requests(base_url: str) -> Counter[str]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Start a server, give its base URL, and stop it on leaving."""
-    words = [sys.executable, "-m", "benchmarks.photo_server", str(folder)]
+def serving(folder: Path, delay_s: float = 0.0, places: int = MANY) -> Iterator[str]:
+    """Start a server, give its base URL, and stop it on leaving. It answers after `delay_s`, so many at a time."""
+    words = [sys.executable, "-m", "benchmarks.photo_server", str(folder), str(delay_s), str(places)]
     with subprocess.Popen(words, cwd=PROJECT_DIR, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -90,12 +101,12 @@ def serving(folder: Path) -> Iterator[str]:
             process.terminate()
 
 
-def main(folder: Path) -> None:
-    Handler.folder = folder
+def main(folder: Path, delay_s: float = 0.0, places: int = MANY) -> None:
+    Handler.folder, Handler.delay_s, Handler.places = folder, delay_s, threading.Semaphore(places)
     with Server((HOST, 0), Handler) as server:
         print(server.server_port, flush=True)
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(float, sys.argv[2:3]), *map(int, sys.argv[3:4]))

@@ -25,13 +25,15 @@ SHOWN_LINES = 20  # of a program that failed
 @dataclass(frozen=True, slots=True)
 class Finished:
     """Figures of a finished process. `started_at`: wall clock (seconds since 1970) just before it began; `cpu_s`: time
-    on all cores, with that of the children that it waited for."""
+    on all cores, with that of the children that it waited for; `threads_s`: time of each of its own threads, the first
+    one first, to within a sample."""
 
     started_at: float
     wall_s: float
     cpu_s: float
     peak_mb: float
     exit_code: int
+    threads_s: tuple[float, ...] = ()
 
 
 class PeakMemory:
@@ -45,6 +47,7 @@ class PeakMemory:
         self._pid = pid
         self._peak_kb = 0
         self._known: set[int] = set()
+        self._threads_s: dict[int, float] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -60,11 +63,17 @@ class PeakMemory:
     def peak_mb(self) -> float:
         return self._peak_kb / KB_PER_MB
 
+    @property
+    def threads_s(self) -> tuple[float, ...]:
+        """The processor time of each thread of the process itself, in the order of their ids."""
+        return tuple(self._threads_s[thread] for thread in sorted(self._threads_s))
+
     def _watch(self) -> None:
         while not self._over.wait(SAMPLE_S):
             self._sample()
 
     def _sample(self) -> None:
+        self._threads_s |= {int(each): _cpu_s(f"{self._pid}/task/{each}") for each in _threads(self._pid)}
         tree = process_tree(self._pid)
         # A child counts from its second sample on: until it starts its own program it shares its parent's memory.
         grown_up = [pid for pid in tree[1:] if pid in self._known]
@@ -90,6 +99,27 @@ def memory_kb(pid: int) -> dict[str, int]:
         if name in found:
             found[name] = int(value.split()[0])
     return found
+
+
+def command_line(pid: int) -> str:
+    """Read the words that a process was started with; empty when it has ended."""
+    return _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ")
+
+
+def cpu_s(pid: int) -> float:
+    """Read the processor time that a process has taken so far; 0 when it has ended."""
+    return _cpu_s(str(pid))
+
+
+def _cpu_s(task: str) -> float:
+    fields = _read(Path(f"/proc/{task}/stat")).rpartition(")")[2].split()  # its name may hold blanks
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def busy_s() -> float:
+    """Read for how long this machine's cores have been busy in all, whoever used them."""
+    fields = [int(each) for each in _read(Path("/proc/stat")).splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")  # less idle, and waiting for the disk
 
 
 def _threads(pid: int) -> list[str]:
@@ -119,7 +149,8 @@ def run_process(
             _, status, usage = os.wait4(process.pid, 0)  # like process.wait(), but with resource usage
             wall_s = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-    return Finished(started_at, wall_s, usage.ru_utime + usage.ru_stime, memory.peak_mb, process.returncode)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Finished(started_at, wall_s, cpu, memory.peak_mb, process.returncode, memory.threads_s)
 
 
 def run_worker(module: str, job: Mapping[str, Any], environment: Mapping[str, str], folder: Path) -> dict[str, Any]:

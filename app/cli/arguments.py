@@ -119,12 +119,13 @@ def _people(text: str) -> int:
 def _server(text: str) -> str:
     """Refuse what is no host with a port: `auto` would join any cluster that happens to run."""
     host, _, port = _given(text).rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
+    if not host or "/" in host or not port.isdecimal() or int(port) not in PORTS:
         raise argparse.ArgumentTypeError("debe ser HOST:PUERTO, como 10.0.0.5:6379")
     return text
 
 
 FLAG = {"action": "store_true"}
+PORTS = range(1, 2**16)
 EXCLUSIVE = "a quién procesar"  # at most one of this group
 # The options by group, as the help shows them: names and value, help, and the value's type or argparse's settings.
 GROUPS: dict[str, tuple[tuple[str, str, Callable[[str], Any] | dict[str, Any]], ...]] = {

@@ -238,7 +238,7 @@ class QualitySettings(SettingsGroup):
 
     QUALITY_SINGLE_FACE_PRESENT: Limit = "40,0"
     QUALITY_INTER_EYE_DISTANCE: Limit = "10,6"
-    QUALITY_PIXEL_ASPECT_RATIO: Limit = "50,1"
+    QUALITY_PIXEL_ASPECT_RATIO: Limit = "50,2"
     QUALITY_HEAD_POSE_ROLL: Limit = "65,20"
     QUALITY_HEAD_POSE_YAW: Limit = "80,60"
     QUALITY_HEAD_POSE_PITCH: Limit = "75,50"

@@ -103,7 +103,7 @@ class Likeness(NamedTuple):
 
 
 # Limits: docs/quality.md says which photographs exceed them, mostly ones over-exposed until little but lines is left.
-LINES = Likeness(flat=1.8, sketch=6.0, strokes=1.1, painted=-0.3)
+LINES = Likeness(flat=1.8, sketch=6.0, strokes=-0.2, painted=-0.36)
 SMALL_FLAT_LINE = 3.1  # for a face narrower than FULL_FACE_PX, whose other scores do not count
 
 

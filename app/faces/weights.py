@@ -21,9 +21,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import requests
+from filelock import FileLock, Timeout
 
 from app.core.config import Settings
-from app.core.files import sha256_of, why
+from app.core.files import OWNER_ONLY_FILE, sha256_of, why
 from app.core.proxies import find_proxy, refuse_unusable_proxy
 from app.core.redaction import redacted, without_credentials
 from app.errors import Interrupted, RunError, WeightsUnavailable
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
 ABANDONED_S = 24 * 3600  # since the last write to a partial file: its download was killed, and it is deleted
+LOOK_EVERY_S = 0.5  # whether the run is to stop, while another process downloads
 TIMEOUT_S = (10, 60)  # to connect, and between two chunks
 # Names under which DeepFace's client modules keep the address, where it is not WEIGHTS_URL.
 ADDRESS_NAMES = {"Facenet": "FACENET128_WEIGHTS", "Facenet512": "FACENET512_WEIGHTS", "Dlib": "WEIGHT_URL"}
@@ -122,12 +124,13 @@ class WeightsStore:
         return _hash_path(self.path_of(file)).exists()
 
     def ensure(self, file: WeightsFile, check: Check) -> Path:
-        """Download the file if it is missing, check it, and return its path. Raises WeightsUnavailable, Interrupted."""
+        """Download the file if it is missing, check it, and return its path. Of several processes that miss it one
+        downloads it. Raises WeightsUnavailable, Interrupted."""
         path = self.path_of(file)
         with _explained(path):
-            if not path.exists():
-                self._download(file, check)
-            elif self.is_recorded(file):
+            if not path.exists() and self._download_alone(file, check):
+                return path
+            if self.is_recorded(file):
                 self._compare(path)
             else:
                 _check_file(path, check)
@@ -154,10 +157,28 @@ class WeightsStore:
                 f"Si no lo cambió usted, bórrelo junto con {_hash_path(path).name}: se descargará de nuevo.",
             )
 
+    def _download_alone(self, file: WeightsFile, check: Check) -> bool:
+        """Download the file unless another process has done so meanwhile: return whether this one did. Raises
+        WeightsUnavailable, Interrupted."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / f".{file.name}.lock", mode=OWNER_ONLY_FILE)
+        while not lock.is_locked:
+            if self._stop.is_set():
+                raise Interrupted("Descarga de los pesos interrumpida")
+            with suppress(Timeout):
+                lock.acquire(timeout=LOOK_EVERY_S)
+        try:
+            if self.path_of(file).exists():
+                return False
+            self._download(file, check)
+            return True
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)  # another user could not open it
+            lock.release()
+
     def _download(self, file: WeightsFile, check: Check) -> None:
         """Download the file from the first address that gives a sound one. Raises WeightsUnavailable, Interrupted."""
         path = self.path_of(file)
-        self.folder.mkdir(parents=True, exist_ok=True)
         for partial in self.folder.glob(f"{path.name}.*.part"):
             with suppress(FileNotFoundError):  # another run has just finished its download
                 if time.time() - partial.stat().st_mtime > ABANDONED_S:

@@ -138,7 +138,10 @@ class Pipeline:
         for decision in itertools.islice(waiting, max(0, self._options.in_flight - ahead)):
             if decision is None:
                 return
-            self._start(WorkItem(decision), downloads, workers)
+            item = WorkItem(decision)
+            self._under_way[item] = None
+            if not self._stop.is_set():  # else it may not be marked as under way
+                self._start(item, downloads, workers)
 
     def _start(self, item: WorkItem, downloads: DownloadPool, workers: WorkerPool) -> None:
         def fetch() -> None:
@@ -152,7 +155,6 @@ class Pipeline:
             else:
                 self._hand_over(item, error)
 
-        self._under_way[item] = None
         downloads.hand(Task(fetch, go_on, item))
 
     def _prepare(self, item: WorkItem) -> None:

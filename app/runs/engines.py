@@ -68,6 +68,8 @@ def _on_cluster(context: RunContext, faces: FaceExtractor) -> Iterator[Engine]:
     accept_low_quality, thumbnails = request.accept_low_quality, request.thumbnails
     setup = Setup(settings, context.rules, context.load_elsewhere, accept_low_quality, thumbnails, request.debug)
     options = StaffOptions(settings.WORKER_THREADS, settings.WORKER_GPUS, settings.DOWNLOAD_THREADS)
+    where = f"Entrando en el clúster de {request.ray_address}" if request.ray_address else "Poniendo en marcha Ray"
+    context.observer.notice(f"🖥️  {where}…")
     with connected(ray, request.ray_address, settings.WORKER_THREADS):
         staff = Staff(ray, setup, options, ours, context.observer.notice)
         try:

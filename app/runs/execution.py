@@ -35,7 +35,7 @@ class Execution:
         self._pending = plan.of(*PROCESSED)
         members = {each.member.crew_id: each for each in plan.in_roster}
         self._members = len(members)
-        self._writer = ResultWriter(context.gallery, result.run_id, members, self._give_up)
+        self._writer = ResultWriter(context.gallery, result.run_id, members, self._give_up, context.stop)
         self._changes = RosterChanges(plan, context, result, self._writer)
 
     def run(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,33 +20,32 @@ AT_ONCE = 32
 
 @dataclass(slots=True)
 class ResultWriter:
-    """Writes the results of one run. `decisions` by crew id; `give_up` stops the run."""
+    """Writes the results of one run. `decisions` by crew id; `give_up` sets `stop`, for an error that ends the run."""
 
     gallery: Gallery
     run_id: int
     decisions: Mapping[str, Decision]
     give_up: Callable[[RunError], None]
-    _given_up: bool = field(default=False, init=False)
+    stop: threading.Event
     _waiting: list[Outcome] = field(default_factory=list, init=False)
 
     def mark_under_way(self, decisions: Iterable[Decision], at_once: int = AT_ONCE) -> Iterator[Decision]:
         """Yield the same decisions, after marking their members in the database: the members still marked after a crash
-        are its suspects."""
+        are its suspects. Once `stop` is set nobody is marked: the caller begins with nobody."""
         waiting = iter(decisions)
         while chunk := list(itertools.islice(waiting, at_once)):
-            self._mark(chunk)
+            if not self.stop.is_set():
+                self._mark(chunk)
             yield from chunk
 
     def _mark(self, decisions: Sequence[Decision]) -> None:
         """Mark these members. If that fails, the run is given up; each member still gets an outcome."""
         cases = {each.member.crew_id: each.case for each in decisions}
         suspects: dict[str, CrashSuspect] = {each: case.suspect for each, case in cases.items() if case.suspect}
+        urls = {each: case.url for each, case in cases.items()}
         try:
-            if not self._given_up:
-                urls = {each: case.url for each, case in cases.items()}
-                self.gallery.crash_suspects.begin(urls, suspects, self.run_id)
+            self.gallery.crash_suspects.begin(urls, suspects, self.run_id)
         except RunError as error:
-            self._given_up = True
             self.give_up(error)
 
     def note(self, outcome: Outcome) -> None:

@@ -14,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import IO, Any
@@ -30,9 +31,10 @@ from app.pipeline.thread_pipeline import Pipeline, PipelineOptions
 from app.planning.decisions import Decision
 from app.records import is_interrupted
 from app.scale.contract import Contract, installed_versions
-from app.scale.messages import BEGUN, ENDED, HELLO, LOG, MEMBER, TROUBLE, receive, send
+from app.scale.messages import BEAT, BEAT_S, BEGUN, ENDED, HELLO, LOG, MEMBER, TROUBLE, receive, send
 from app.scale.setup import Setup
 
+LOOK_EVERY_S = 0.2  # whether the pipeline has stopped, while nobody is under way
 PR_SET_PDEATHSIG = 1  # Linux: the signal that a process gets when its parent ends
 
 
@@ -73,9 +75,12 @@ class Feed:
         """Yield the members' decisions, and None while others are under way and nobody waits."""
         while True:
             try:
-                received = self._waiting.get(block=not self._under_way)
+                received = self._waiting.get(block=not self._under_way, timeout=LOOK_EVERY_S)
             except queue.Empty:
-                yield None
+                if self.stop.is_set():  # by an error of the pipeline's own: nobody ends the pipe before it is told
+                    return
+                if self._under_way:
+                    yield None
                 continue
             if received is None:
                 return
@@ -118,6 +123,13 @@ def serve(setup: Setup, feed: Feed, outbox: Outbox) -> None:
             outbox.send(ENDED, kept)
 
 
+def beat(outbox: Outbox) -> None:
+    """Say for ever that this process is alive: not so when it is stopped, or when a library keeps Python's lock."""
+    while True:
+        outbox.send(BEAT)
+        time.sleep(BEAT_S)
+
+
 def _is_left(result: Any, feed: Feed) -> bool:
     return is_interrupted(result) and not feed.asked_to_stop
 
@@ -151,6 +163,7 @@ def main() -> None:
     setup, feed = pickle.loads(next(receive(inbox))[0]), Feed(inbox, outbox)  # noqa: S301  # the driver's
     redactor = _forward_logs(setup, outbox)
     threading.Thread(target=feed.read, daemon=True).start()
+    threading.Thread(target=beat, args=[outbox], daemon=True).start()
     try:
         serve(setup, feed, outbox)
     except RunError as error:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +22,11 @@ from app.errors import ClusterUnavailable, MissingDependency
 
 OWN = "local"  # Ray's word for a cluster of its own: without an address it would join any that runs on the machine
 STORE_BYTES = 100_000_000  # of our own cluster: no photo passes through the store of objects
+LONGEST_FOLDER = 30  # characters: the system allows 107 for the path of a socket, and Ray's own part has about 65
+SHORT_FOLDER = "/tmp"  # noqa: S108  # a folder of a random name and its owner's alone is made in it
+AS_THREADS = 0  # levels of niceness beyond this process; 15, as Ray has it, starve workers where other programs run
+SETTINGS, FRAME_HEAD = 4, 9  # of HTTP/2, RFC 9113: the type of a frame, the bytes of its head
+HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, SETTINGS, 0, 0, 0, 0, 0])  # no settings
 CONNECT_S = 5.0  # for the port to answer; Ray itself would wait for half a minute
 INSTALL = "pip install -r requirements-ray.txt"
 
@@ -43,7 +51,7 @@ def import_ray() -> ModuleType:
         if error.name != "ray":
             raise MissingDependency.of(error) from error
         raise MissingDependency(
-            f"--engine ray necesita el paquete ray. Ejecute: {INSTALL}",
+            "--engine ray necesita el paquete ray",
             f"En la carpeta del programa: venv/bin/python -m {INSTALL}",
         ) from error
     return ray  # type: ignore[no-any-return, unused-ignore]
@@ -52,31 +60,51 @@ def import_ray() -> ModuleType:
 @contextmanager
 def connected(ray: ModuleType, address: str | None, cores: int) -> Iterator[None]:
     """Connect to the cluster at `address` (host:port), or start one with so many cores. Raises ClusterUnavailable."""
-    if address is not None:
-        _knock(address)
-    with _own_signals(), _without_settings():
-        own: dict[str, Any] = {"num_cpus": cores, "object_store_memory": STORE_BYTES} if address is None else {}
-        try:
-            ray.init(
-                address or OWN,
-                include_dashboard=False if address is None else None,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                **own,
-            )
-        except Exception as error:  # Ray raises a dozen kinds, for another version as for a port that is not its own
-            ray.shutdown()
-            raise ClusterUnavailable(*_refusal(address, error)) from error
-    try:
+    with ExitStack() as left_at_the_end:
+        own: dict[str, Any] = {}
+        if address is not None:
+            _knock(address)
+        else:
+            folder = left_at_the_end.enter_context(make_own_folder())
+            _set_own_token(Path(folder, "auth_token"))
+            own = {"num_cpus": cores, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+            own |= {"_temp_dir": folder, "_system_config": {"worker_niceness": AS_THREADS}}
+        left_at_the_end.callback(ray.shutdown)
+        with _own_signals(), _without_settings():
+            try:
+                ray.init(address or OWN, log_to_driver=False, logging_level=logging.CRITICAL, **own)
+            except Exception as error:  # a dozen kinds: for another version of Ray, a port that is not Ray's
+                raise ClusterUnavailable(*_refusal(address, error)) from error
         yield
-    finally:
-        ray.shutdown()
+
+
+def make_own_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for the sockets and logs of our own cluster. In Ray's usual one they would stay for ever, and where
+    another user's cluster has made it they cannot be written."""
+    parent = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if len(parent) > LONGEST_FOLDER:
+        parent = SHORT_FOLDER
+    return tempfile.TemporaryDirectory(prefix="ray-", dir=parent, ignore_cleanup_errors=True)
+
+
+def _set_own_token(path: Path) -> None:
+    """Make the token without which no other program enters our own cluster. Ray would keep it in the home folder, which
+    the account of a service may not have."""
+    path.write_text(secrets.token_hex(32))
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
 
 
 def _knock(address: str) -> None:
+    """Make sure that something like Ray listens there: with another server `ray.init` would wait for ever, and with it
+    Ctrl+C. Raises ClusterUnavailable."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as connection:
+            if not os.environ.get("RAY_USE_TLS") and not _speaks_http2(connection):
+                raise ClusterUnavailable(
+                    f"Lo que escucha en {address} no es un clúster de Ray",
+                    "Ponga en --ray-address la dirección que mostró `ray start --head`.",
+                )
     except OSError as error:
         raise ClusterUnavailable(
             f"No hay ningún clúster de Ray en {address} ({error.strerror or 'no responde'})",
@@ -85,13 +113,21 @@ def _knock(address: str) -> None:
         ) from error
 
 
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Greet the server as gRPC does, and tell whether it answers with its settings, as a server of gRPC has to."""
+    connection.sendall(HTTP2_GREETING)
+    answer = connection.recv(FRAME_HEAD, socket.MSG_WAITALL)
+    return len(answer) == FRAME_HEAD and answer[3] == SETTINGS
+
+
 def _refusal(address: str | None, error: Exception) -> tuple[str, str]:
     said = redacted(" ".join(str(error).split()))[:300]
     if address is None:
         return f"Ray no se puso en marcha en este equipo: {said}", "Repita sin --engine ray: el resultado es el mismo."
     return (
         f"No se pudo entrar en el clúster de Ray de {address}: {said}",
-        "Ejecute el programa en un nodo del clúster, con las mismas versiones de Python y de ray que los demás.",
+        "Ejecute el programa en un nodo del clúster, con las mismas versiones de Python y de ray que los demás. Si "
+        "`ray start` dijo «Token authentication is enabled», ponga RAY_AUTH_MODE=token delante de la orden.",
     )
 
 

@@ -10,9 +10,10 @@ from typing import IO, Any
 
 LENGTH = struct.Struct("<Q")
 # The kinds of frames. To the child: a member, and the request to end at once; when the pipe ends, the child ends what
-# it has. From the child: its contract, members begun and ended, a line for the log, why it gives up.
+# it has. From the child: that it is alive, its contract, members begun and ended, a line for the log, why it gives up.
 MEMBER, STOP = "member", "stop"
-HELLO, BEGUN, ENDED, LOG, TROUBLE = "hello", "begun", "ended", "log", "trouble"
+BEAT, HELLO, BEGUN, ENDED, LOG, TROUBLE = "beat", "hello", "begun", "ended", "log", "trouble"
+BEAT_S = 1.0  # after so long without other news, workers and their children say that they are alive
 LogLine = tuple[str, int, str]  # logger, level, text without secrets
 
 

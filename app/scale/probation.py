@@ -1,4 +1,8 @@
-"""Whether a node can be trusted: one where every photo fails, while others do not, says nothing about the photos."""
+"""Whether a node can be trusted: one where every photo fails, while others do not, says nothing about the photos.
+
+Its first results, all failures, are held back. Once another node shows that photos can be done, the members go to other
+nodes: if most of them are done there, the node is to blame; if most fail there, too, the photos are, and it goes on.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,18 @@ from app.records import Failed
 from app.scale.ledger import Entry
 
 FIRST = 20  # outcomes of a node that are held back until one of them is good; as many as the abort guard looks at
+MOST = FIRST // 2  # of them, done or failed elsewhere, that decide
 
 Held = tuple[Entry, Processed]
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Members whose photos failed on a node, by number, and how many of them were since done, or failed, elsewhere."""
+
+    numbers: set[int] = field(default_factory=set)
+    done: int = 0
+    failed: int = 0
 
 
 @dataclass(slots=True)
@@ -20,36 +34,68 @@ class Probation:
 
     _trusted: set[str] = field(default_factory=set)
     _held: dict[str, list[Held]] = field(default_factory=dict)
+    _trials: dict[str, _Trial] = field(default_factory=dict)
 
     def admit(self, node: str, entry: Entry, processed: Processed) -> None:
         """Take one result of a node."""
-        if not _is_failure(processed):
-            self._trusted.add(node)
+        is_failure = _is_failure(processed)
+        if not is_failure:
+            self._acquit(node)
         self._held.setdefault(node, []).append((entry, processed))
+        for accused, trial in list(self._trials.items()):
+            if node != accused and entry.number in trial.numbers:
+                trial.numbers.remove(entry.number)
+                trial.failed += is_failure
+                trial.done += not is_failure
+                if trial.failed == MOST:
+                    self._acquit(accused)
+
+    def _acquit(self, node: str) -> None:
+        self._trials.pop(node, None)
+        self._trusted.add(node)
 
     def held(self, node: str) -> int:
         return len(self._held.get(node, ()))
 
     def is_suspended(self, node: str) -> bool:
         """Tell whether the node gets no more members until others show whether it is to blame."""
-        return node not in self._trusted and self.held(node) >= FIRST
+        return node in self._trials or (node not in self._trusted and self.held(node) >= FIRST)
 
     def release(self, nodes: set[str]) -> Iterator[Processed]:
-        """Yield what need not be held any longer. `nodes`: those where somebody works or will
-        soon; one alone cannot be compared."""
+        """Yield what need not be held any longer. `nodes`: those where somebody works or will soon; one alone cannot be
+        compared."""
         all_fail = all(node not in self._trusted for node in nodes)
         is_lone = len(nodes) <= 1 or (all_fail and all(self.is_suspended(node) for node in nodes))
+        if is_lone:
+            for accused in list(self._trials):
+                self._acquit(accused)
         for node in list(self._held):
             if is_lone or node in self._trusted:
                 yield from (processed for _, processed in self._held.pop(node))
 
-    def condemned(self) -> list[str]:
-        """Return the nodes whose first results all failed while another node's did not."""
-        return [node for node in self._held if self.is_suspended(node) and self._trusted - {node}]
+    def accuse(self) -> list[Entry]:
+        """Forget the results of nodes whose first all failed while another node's did not; return whose they were, who
+        are to be done elsewhere."""
+        members: list[Entry] = []
+        for node in [each for each in self._held if self.is_suspended(each) and self._trusted - {each}]:
+            entries = self._give_up(node)
+            self._trials.setdefault(node, _Trial()).numbers.update(entry.number for entry in entries)
+            members += entries
+        return members
 
-    def give_up(self, node: str) -> list[Entry]:
-        """Forget the node's results; return whose they were."""
-        return [entry for entry, _ in self._held.pop(node, ())]
+    def condemned(self) -> list[str]:
+        """Return the nodes most of whose failures were done elsewhere, and forget them."""
+        guilty = [node for node, trial in self._trials.items() if trial.done >= MOST]
+        for node in guilty:
+            del self._trials[node]
+        return guilty
+
+    def give_up_all(self) -> list[Entry]:
+        """Forget all results that are held; return whose they were."""
+        return [entry for node in list(self._held) for entry in self._give_up(node)]
+
+    def _give_up(self, node: str) -> list[Entry]:
+        return [entry for entry, _ in self._held.pop(node)]
 
     def release_all(self) -> Iterator[Processed]:
         """Yield everything that is held: nobody is left who could show more."""

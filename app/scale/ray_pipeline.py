@@ -9,6 +9,7 @@ The caller stores the vectors; meanwhile nobody gets new members.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import pickle
 import threading
@@ -36,6 +37,7 @@ class RayPipeline:
     def __init__(self, staff: Staff, stop: threading.Event) -> None:
         self._staff = staff
         self._stop = stop
+        self._numbers = itertools.count()
 
     def run(self, decisions: Iterable[Decision], *, alone: bool = False) -> Iterator[list[Processed]]:
         """Yield one result for each member, in the order in which they arrive, several together. Each member that is to
@@ -43,7 +45,7 @@ class RayPipeline:
 
         A RunError is raised after the results of all members, most of which are then `interrupted`.
         """
-        ledger, probation = Ledger(decisions, alone=alone), Probation()
+        ledger, probation = Ledger(decisions, alone=alone, numbers=self._numbers), Probation()
         trouble: RunError | None = None
         try:
             yield from filter(None, self._work_off(ledger, probation))
@@ -52,6 +54,8 @@ class RayPipeline:
             trouble = error
         if self._stop.is_set():
             yield from filter(None, self._collect(ledger))
+        if self._stop.is_set() and len(self._staff.nodes) > 1:
+            ledger.give_back(probation.give_up_all())  # it may be their node: the next run tells
         yield list(probation.release_all())
         for decision in ledger.rest():
             yield [Processed(decision, Skipped(decision.member, SKIPPED_INTERRUPTED))]
@@ -70,6 +74,7 @@ class RayPipeline:
                 for entry, processed in self._receive(worker, delivery, ledger):
                     probation.admit(worker.node.node_id, entry, processed)
                 yield list(probation.release(staff.nodes))
+            yield list(probation.release(staff.nodes))  # a node may have gone without an answer
             self._close_nodes(ledger, probation)
 
     def _hand_out(self, ledger: Ledger, probation: Probation) -> None:
@@ -79,6 +84,8 @@ class RayPipeline:
             node = worker.node.node_id
             room = 0 if probation.is_suspended(node) else UNDER_WAY - ledger.load(worker.name) - probation.held(node)
             members = ledger.take(worker.name, room)
+            if self._stop.is_set():  # those drawn since may not be marked as under way
+                return
             if members or ledger.load(worker.name):
                 self._staff.hand(worker, members)
 
@@ -91,16 +98,16 @@ class RayPipeline:
                 yield entry, _processed(entry, ended)
 
     def _set_aside_lost(self, ledger: Ledger) -> list[Processed]:
-        lost = [entry for worker in self._staff.take_lost() for entry in ledger.lose(worker.name)]
-        return [_set_aside(entry.decision, entry.losses) for entry in lost]
+        for worker in self._staff.take_lost():
+            (ledger.recall if worker.is_recalled else ledger.lose)(worker.name)
+        return [_set_aside(entry.decision, entry.losses) for entry in ledger.take_given_up()]
 
     def _close_nodes(self, ledger: Ledger, probation: Probation) -> None:
+        ledger.give_back(probation.accuse())
         for node_id in probation.condemned():
             worker = next((each for each in self._staff.accepted() if each.node.node_id == node_id), None)
-            entries = probation.give_up(node_id)
-            ledger.give_back(entries)
             if worker is not None:
-                why = f"Las primeras {len(entries)} fotos fallan todas en el nodo {worker.node.name}, y en otros no"
+                why = f"Las primeras fotos fallan todas en el nodo {worker.node.name}, y en otros no"
                 self._staff.close_node(worker.node, why)
 
     def _collect(self, ledger: Ledger) -> Iterator[list[Processed]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import pickle
 import threading
 import time
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from app.core.config import MAX_WORKER_THREADS
+from app.core.redaction import redacted
 from app.core.spanish import inflect
 from app.errors import Defect, RunError, WorkersLost
 from app.scale.cluster import Node, discard, living_nodes
@@ -25,9 +27,11 @@ from app.scale.supervisor import Supervisor
 log = logging.getLogger(__name__)
 
 START_S = 600.0  # for a worker to load its nets, and perhaps to download their weights
-SILENT_S = 60.0  # without an answer a worker is given up: it answers every second
+PATIENCE_S = 30.0  # for cores that another job has, after which the user is told, and other nodes are tried
+SILENT_S = 60.0  # without an answer a worker is given up, and a worker's child without a sign: both come every second
 LOSSES = 4  # workers of one node in a row, without any outcome, after which it gets no other
 LOOK_EVERY_S = 2.0  # for nodes to hire on
+SAID = 300  # characters of Ray's own words that are repeated
 CALLS = 4  # of the driver that a worker answers at a time
 POLL_S = 0.2
 
@@ -42,23 +46,40 @@ class StaffOptions:
     downloads: int
     start_s: float = START_S
     silent_s: float = SILENT_S
+    patience_s: float = PATIENCE_S
 
 
 @dataclass(eq=False, slots=True)
 class Worker:
-    """A hired worker. `downloads`: its share of the photo server; `call`: what it was asked and has not answered."""
+    """A hired worker. `downloads`: its share of the photo server; `placed`: a call that is answered once it has its
+    cores; `call`: what it was asked and has not answered."""
 
     name: str
     node: Node
     downloads: int
     actor: Any
+    placed: Any
     call: Any
     called_at: float = field(default_factory=time.monotonic)
+    is_placed: bool = False
     is_accepted: bool = False
+    is_recalled: bool = False  # by us, to hire others in its place
 
     def ask(self, call: Any) -> None:
         """Remember what it was asked."""
         self.call, self.called_at = call, time.monotonic()
+
+
+def divide(downloads: int, workers: int) -> list[int]:
+    """Divide the photo server's total among so many workers."""
+    each, more = divmod(downloads, max(1, workers))
+    return [each + (number < more) for number in range(workers)]
+
+
+def _cause(error: Exception) -> str:
+    """Return what Ray says of a worker that is gone: a traceback, or a few lines about its node, whose last counts."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {redacted(lines[-1])[:SAID]}" if lines else type(error).__name__
 
 
 class Staff:
@@ -76,44 +97,80 @@ class Staff:
         self._lost: list[Worker] = []
         self._losses: Counter[str] = Counter()  # by node, since its last outcome
         self._closed_nodes: set[str] = set()
+        self._waited_at: dict[str, float] = {}  # by node: when a worker last waited there for cores in vain
         self._trouble: RunError | None = None
         self._numbers = itertools.count(1)
         self._looked_at = 0.0
         self._told = ""
-        nodes = living_nodes(ray)
-        places = min(sum(map(self._places, nodes)), options.downloads)
-        each, more = divmod(options.downloads, max(1, places))
-        self._shares = [each + (number < more) for number in range(places)]  # of downloads, of workers yet to be hired
+        places = min(sum(map(self._places, living_nodes(ray))), options.downloads)
+        self._shares = divide(options.downloads, places)  # of downloads, of workers yet to be hired
 
     def wait_for_first(self, stop: threading.Event) -> None:
         """Hire, and wait until a worker is accepted or `stop` is set. Raises RunError if none can be."""
+        tell_at = time.monotonic() + self._options.patience_s
         while not (stop.is_set() or self.accepted()):
             self.renew()
             for _ in self.answers():
                 pass
+            if time.monotonic() > tell_at and not self.accepted():
+                self._tell_who_is_awaited()
+                tell_at = math.inf
 
     def accepted(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.is_accepted]
 
     @property
     def nodes(self) -> set[str]:
-        """The ids of the nodes where somebody works or will soon."""
-        return {worker.node.node_id for worker in self._workers}
+        """The ids of the nodes where somebody works or will soon: who has waited long for cores may never."""
+        recently = time.monotonic() - self._options.patience_s
+        return {each.node.node_id for each in self._workers if each.is_placed or each.called_at > recently}
 
     def renew(self) -> None:
         """Hire where there is a place and downloads are left. Raises the RunError that left nobody to work."""
-        if self._shares and (not self._workers or time.monotonic() - self._looked_at > LOOK_EVERY_S):
+        if not self._workers or time.monotonic() - self._looked_at > LOOK_EVERY_S:
             self._looked_at = time.monotonic()
-            for node in living_nodes(self._ray):
-                taken = sum(worker.node.node_id == node.node_id for worker in self._workers)
-                for _ in range(min(self._places(node) - taken, len(self._shares))):
-                    self._hire(node)
+            free = self._free_places()
+            if free and not self._shares:
+                self._make_room(free)
+                free = self._free_places()
+            for node in free[: len(self._shares)]:
+                self._hire(node)
         if not self._workers:
             raise self._trouble or WorkersLost(
                 "En el clúster de Ray no queda ningún nodo que pueda procesar fotos",
                 "Compruebe con `ray status` que haya nodos con procesadores (y, con WORKER_GPUS, tarjetas) libres, y "
                 "vuelva a ejecutar: continuará donde quedó.",
             )
+
+    def _free_places(self) -> list[Node]:
+        """Return the nodes where workers can be hired, each once for each of them: each node's first place before any
+        second, and last where others waited in vain."""
+        taken = Counter(worker.node.node_id for worker in self._workers)
+        nodes = living_nodes(self._ray)
+        free = [(place, node) for node in nodes for place in range(taken[node.node_id], self._places(node))]
+        free.sort(key=lambda each: (self._waited_at.get(each[1].node_id, 0.0), each[0]))
+        return [node for _, node in free]
+
+    def _make_room(self, free: list[Node]) -> None:
+        """Let workers go whose downloads others can use at these places, when all were given out: those who wait for
+        cores that another job has, else the one with most, where a node has joined. Others do its members again."""
+        now = time.monotonic()
+        patience_s = self._options.patience_s
+        waiting = [each for each in self._workers if not each.is_placed and now - each.called_at > patience_s]
+        for worker in waiting[: len(free)]:
+            self._waited_at[worker.node.node_id] = now
+            self._recall(worker)
+        joined = [node for node in free if node.node_id not in self._waited_at]
+        donor = max(self.accepted(), key=lambda worker: worker.downloads, default=None)
+        if waiting or not joined or donor is None or donor.downloads == 1:
+            return
+        if self._ray.available_resources().get("CPU", 0) >= 1:  # else another job has the cores of the node
+            self._recall(donor)
+            self._shares = divide(donor.downloads, min(len(joined) + 1, donor.downloads))
+
+    def _recall(self, worker: Worker) -> None:
+        worker.is_recalled = True
+        self._part_with(worker)
 
     def _places(self, node: Node) -> int:
         if node.cpus == 0 or node.node_id in self._closed_nodes:
@@ -130,9 +187,9 @@ class Staff:
         there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node.node_id, soft=False)
         placed = actor_class.options(num_cpus=cpus, num_gpus=options.worker_gpus, scheduling_strategy=there)
         setup = ray.cloudpickle.dumps(self._setup.of_worker(downloads, cpus))
-        actor = placed.remote(setup)  # never in runtime_env, which Ray writes into a log
-        worker = Worker(f"{node.name} #{next(self._numbers)}", node, downloads, actor, actor.introduce.remote())
-        self._workers.append(worker)
+        actor = placed.remote(setup, options.start_s, options.silent_s)  # never in runtime_env: Ray logs it
+        calls = actor.here.remote(), actor.introduce.remote()
+        self._workers.append(Worker(f"{node.name} #{next(self._numbers)}", node, downloads, actor, *calls))
 
     def hand(self, worker: Worker, members: list[Assignment]) -> None:
         """Give members to an idle worker, and ask what has become of all it has."""
@@ -141,6 +198,8 @@ class Staff:
     def answers(self) -> Iterator[tuple[Worker, Delivery]]:
         """Wait a moment, and yield what accepted workers have sent. Who does not answer is lost."""
         answered, silent = self._wait()
+        for worker in silent:  # before the caller takes its time with the answers
+            self._watch(worker)
         for worker in answered:
             answer = self._read(worker) if worker.call is not None else None  # None: dismissed a moment ago
             if isinstance(answer, Introduction):
@@ -148,9 +207,6 @@ class Staff:
             elif answer is not None:
                 yield worker, answer
                 self._judge(worker, answer)
-        for worker in silent:
-            if worker.call is not None:
-                self._watch(worker)
         self._tell_who_works()
 
     def _wait(self) -> tuple[list[Worker], list[Worker]]:
@@ -176,11 +232,17 @@ class Staff:
         except self._ray.exceptions.RayTaskError as error:  # raised by our code over there
             raise Defect.of(error, str(error.cause)) from error
         except self._ray.exceptions.RayError as error:  # the worker, its node, the way to it, or Ray's memory monitor
-            self._lose(worker, type(error).__name__)
+            self._lose(worker, _cause(error))
             return None
+        worker.is_placed = True
         return answer
 
     def _watch(self, worker: Worker) -> None:
+        if not worker.is_placed:
+            if not self._ray.wait([worker.placed], timeout=0)[0]:
+                return  # it waits for cores that another job has: no fault of its node
+            worker.is_placed, worker.called_at = True, time.monotonic()
+            self._waited_at.pop(worker.node.node_id, None)
         limit_s = self._options.silent_s if worker.is_accepted else self._options.start_s
         if time.monotonic() - worker.called_at > limit_s:
             self._lose(worker, f"no responde desde hace {limit_s:g} segundos")
@@ -189,9 +251,13 @@ class Staff:
         log.warning("Se perdió el trabajador %s: %s", worker.name, why)
         self._tell(f"⚠️  Se perdió un trabajador de {worker.node.name}; otros harán sus fotos")
         self._losses[worker.node.node_id] += 1
-        if self._losses[worker.node.node_id] >= LOSSES:
-            self._closed_nodes.add(worker.node.node_id)
         self._part_with(worker)
+        if self._losses[worker.node.node_id] >= LOSSES:
+            self._trouble = WorkersLost(
+                f"Los trabajadores del nodo {worker.node.name} se pierden uno tras otro: {why}",
+                "Compruebe que al nodo no le falten memoria ni disco, y vuelva a ejecutar: continuará donde quedó.",
+            )
+            self.close_node(worker.node, f"En el nodo {worker.node.name} se pierden los trabajadores uno tras otro")
 
     def _part_with(self, worker: Worker) -> None:
         worker.call = None
@@ -233,12 +299,19 @@ class Staff:
         self._tell(f"⚠️  {why}. Se sigue sin ese nodo")
         self._closed_nodes.add(node.node_id)
         for worker in [each for each in self._workers if each.node.node_id == node.node_id]:
-            self._part_with(worker)
+            self._recall(worker)
 
     def take_lost(self) -> list[Worker]:
-        """Return the workers who are gone since the last call."""
+        """Return the workers who are gone since the last call, also those who were recalled."""
         lost, self._lost = self._lost, []
         return lost
+
+    def _tell_who_is_awaited(self) -> None:
+        total, free = self._ray.cluster_resources(), self._ray.available_resources()
+        self._tell(
+            "⏳ Todavía no hay ningún trabajador listo. Libres en el clúster: "
+            f"{free.get('CPU', 0):g} de {total.get('CPU', 0):g} núcleos. Los que esperan entrarán en cuanto haya sitio."
+        )
 
     def _tell_who_works(self) -> None:
         workers, nodes = len(self.accepted()), len({each.node.node_id for each in self.accepted()})

@@ -1,8 +1,8 @@
 """A worker of the cluster: keeps a child process with the nets, and outlives the photos that crash it.
 
 Runs as a Ray actor. It imports no net: what the driver sends goes to the child unread, and the child's results back. A
-child that dies leaves suspects, those whom it had begun and not ended; each then goes alone to a new one. Who kills it
-alone twice is set aside, and no neighbour with them.
+child that dies, or is silent and killed, leaves suspects, those whom it had begun and not ended; each then goes alone
+to a new one. Who costs it twice alone is set aside, and no neighbour with them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,13 +20,16 @@ from typing import IO, cast
 
 from app.core.config import PROJECT_DIR
 from app.errors import WorkersLost
+from app.scale.contract import Contract
 from app.scale.messages import (
+    BEAT_S,
     BEGUN,
     ENDED,
     HELLO,
     LOG,
     MEMBER,
     STOP,
+    TROUBLE,
     Assignment,
     Delivery,
     Ended,
@@ -35,17 +39,21 @@ from app.scale.messages import (
     send,
 )
 
-BEAT_S = 1.0  # after this long without an outcome it answers all the same: the driver sees that it is alive
 ALONE_DEATHS = 2  # of the child with one member under way, after which nothing else can have caused them
 USELESS_STARTS = 3  # children in a row that died before they ended a member, and with nobody under way
 LEAVE_S = 6.0  # for the child to end what it computes: longer than the pipeline waits
+DIE_S = 30.0  # for the system to end a child that was killed: one that waits for a disk or a driver does not
 
 
 class Supervisor:
-    """Processes the members that it is given, in a child. The driver calls its methods, from several threads."""
+    """Processes the members that it is given, in a child. The driver calls its methods, from several threads.
 
-    def __init__(self, setup: bytes) -> None:
+    The child may take `start_s` to load its nets; then it is killed when nothing was heard of it for `silent_s`.
+    """
+
+    def __init__(self, setup: bytes, start_s: float, silent_s: float) -> None:
         self._setup = setup
+        self._start_s, self._silent_s = start_s, silent_s
         self._changed = threading.Condition()
         self._waiting: deque[Assignment] = deque()
         self._suspects: deque[Assignment] = deque()
@@ -57,14 +65,20 @@ class Supervisor:
         self._useless_starts = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._loaded = False  # the child has its nets
+        self._heard_at = self._started_at = 0.0  # of the child
+        self._killed_at: float | None = None
         self._contract: bytes | None = None
         self._ended: list[Ended] = []
+        self._aside: list[Ended] = []  # who killed the child, until another member is done: it may be the machine
         self._log: list[LogLine] = []
         self._trouble: bytes | None = None
         self._leaving = self._is_over = False
         # The system ends the child with the thread that started it: this one lasts as long as the worker.
         self._server = threading.Thread(target=self._serve, daemon=True)
         self._server.start()
+
+    def here(self) -> None:
+        """Answer as soon as this worker has its place on the node."""
 
     def introduce(self) -> Introduction:
         """Return the child's contract as soon as its nets are loaded, or why they cannot be."""
@@ -78,7 +92,11 @@ class Supervisor:
             for member in members:
                 (self._suspects if member.suspect else self._waiting).append(member)
             self._feed()
-            self._changed.wait_for(lambda: self._ended or self._is_over, BEAT_S)
+            if not self._changed.wait_for(lambda: self._ended or self._is_over, BEAT_S):
+                self._watch()
+            if not (self._given or self._waiting or self._suspects):
+                self._ended += self._aside
+                self._aside.clear()
             ended, self._ended = self._ended, []
             log, self._log = self._log, []
             return Delivery(tuple(ended), tuple(log), self._trouble, self._is_over)
@@ -111,9 +129,11 @@ class Supervisor:
                 self._give_up(f"No se puede poner en marcha el proceso de trabajo ({error.strerror})")
                 return
             with self._changed:
-                self._child = child
+                self._child, self._killed_at = child, None
+                self._heard_at = self._started_at = time.monotonic()
             for kind, *values in receive(_output(child)):
                 with self._changed:
+                    self._heard_at = time.monotonic()
                     self._take(kind, values)
                     self._feed()
                     self._changed.notify_all()
@@ -126,7 +146,7 @@ class Supervisor:
 
     def _take(self, kind: str, values: list[object]) -> None:
         if kind == HELLO:
-            self._contract, self._loaded = cast(bytes, values[0]), True
+            self._meet(cast(bytes, values[0]))
         elif kind == BEGUN:
             self._begun.add(cast(int, values[0]))
         elif kind == ENDED:
@@ -134,14 +154,40 @@ class Supervisor:
                 self._end(Ended(number, result))
         elif kind == LOG:
             self._log.append(cast(LogLine, tuple(values)))
-        else:
+        elif kind == TROUBLE:
             self._trouble = cast(bytes, values[0])
+
+    def _watch(self) -> None:
+        """Kill a child that does not get ready, or that is silent: those whom it has begun become suspects."""
+        if self._child is None:
+            return
+        now = time.monotonic()
+        if self._killed_at is not None:
+            if now - self._killed_at > DIE_S:
+                self._give_up("El proceso de trabajo está bloqueado y el sistema no lo termina")
+            return
+        since, limit_s = (self._heard_at, self._silent_s) if self._loaded else (self._started_at, self._start_s)
+        if now - since > limit_s:
+            self._killed_at = now
+            self._child.kill()
+
+    def _meet(self, contract: bytes) -> None:
+        """Take a child that has its nets, unless it computes something else than the one before it."""
+        ours: Contract = pickle.loads(self._contract or contract)  # noqa: S301  # our children's, both
+        differences = ours.differences(pickle.loads(contract))  # noqa: S301
+        if differences:
+            self._trouble = pickle.dumps(WorkersLost(f"Cambió durante la ejecución: {differences}"))
+        else:
+            self._contract, self._loaded = contract, True
 
     def _end(self, ended: Ended) -> None:
         self._useless_starts = 0
-        self._ended.append(ended)
+        self._ended += [*self._aside, ended]
+        self._aside.clear()
         self._given.pop(ended.number, None)
         self._begun.discard(ended.number)
+        self._deaths.pop(ended.number, None)
+        self._deaths_alone.pop(ended.number, None)
         if ended.number == self._alone:
             self._alone = None
 
@@ -182,8 +228,11 @@ class Supervisor:
         self._deaths.update(each.number for each in begun)
         if alone is not None:
             self._deaths_alone[alone] += 1
-        if alone is not None and self._deaths_alone[alone] == ALONE_DEATHS:
-            self._ended.append(Ended(alone, None, self._deaths[alone]))
+        if alone is not None and self._deaths_alone[alone] >= ALONE_DEATHS:
+            self._aside.append(Ended(alone, None, self._deaths[alone]))
+            if len(self._aside) == USELESS_STARTS:
+                self._aside.clear()
+                self._give_up(f"El proceso de trabajo se cierra con cualquier foto (código {status})")
         else:
             self._suspects.extendleft(reversed(begun))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -26,13 +27,14 @@ Look = Callable[..., dict[str, Finding]]
 
 
 @pytest.fixture
-def look(mariadb: MariaDb, mariadb_name: str, make_settings: MakeSettings) -> Look:
+def look(mariadb: MariaDb, mariadb_name: str, make_settings: MakeSettings, tmp_path: Path) -> Look:
     """Return a function that checks the test's database as a user, with the findings by `area.name`."""
 
     def look_as(user: str = "root", **settings: object) -> dict[str, Finding]:
         url = mariadb.url(mariadb_name, user, "" if user == "root" else "clave")
-        values = {"DB_URL": url.render_as_string(hide_password=False), "FACE_DETECTOR": "opencv"} | settings
-        findings = list(run_checks(make_settings(**values), threading.Event()))
+        # A folder without photos, for a server that does not answer is asked again for seconds.
+        values = {"DB_URL": url.render_as_string(hide_password=False), "IMAGE_BASE_URL": tmp_path.as_uri()}
+        findings = list(run_checks(make_settings(FACE_DETECTOR="opencv", **values | settings), threading.Event()))
         return {f"{finding.area}.{finding.name}": finding for finding in findings}
 
     return look_as

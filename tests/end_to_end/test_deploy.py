@@ -95,7 +95,7 @@ def test_alerts_ask_for_metrics_that_there_are(tmp_path: Path) -> None:
 
 
 def test_the_examples_agree_on_where_the_metrics_are() -> None:
-    texts = {path.name: path.read_text(encoding="utf-8") for path in DEPLOY.iterdir()}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in DEPLOY.iterdir() if path.is_file()}
     (folder,) = set(re.findall(r"--collector.textfile.directory=(\S+)", texts["alerts.yml"]))
     targets = re.findall(r"--metrics (\S+)/", texts["crontab.txt"] + texts["face-embeddings.service"])
     assert set(targets) == {folder}

@@ -5,9 +5,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from app.core.files import sha256_of
-from app.errors import SettingsError, WeightsUnavailable
+from app.errors import Interrupted, SettingsError, WeightsUnavailable
 from app.faces.weights import USUAL, WeightsFile, WeightsStore, ask_client, describe_weights
 from tests.support.webserver import PhotoServer
 
@@ -145,7 +146,7 @@ def test_progress_is_reported_up_to_the_end(server: PhotoServer) -> None:
     assert seen[-1] == ("net.onnx", len(CONTENT), len(CONTENT))
 
 
-def test_downloads_at_the_same_time_do_not_disturb_each_other(server: PhotoServer, home: Path) -> None:
+def test_of_several_who_miss_the_file_at_the_same_time_one_downloads_it(server: PhotoServer, home: Path) -> None:
     paths: list[Path] = []
     threads = [
         threading.Thread(target=lambda: paths.append(WeightsStore().ensure(file_on(server), accept))) for _ in range(4)
@@ -155,7 +156,18 @@ def test_downloads_at_the_same_time_do_not_disturb_each_other(server: PhotoServe
     for thread in threads:
         thread.join()
     assert [path.read_bytes() for path in paths] == [CONTENT] * 4
+    assert len(server.requests) == 1
     assert names(home) == ["net.onnx", "net.onnx.sha256"]
+
+
+def test_a_run_that_waits_for_another_one_s_download_can_be_stopped(server: PhotoServer, home: Path) -> None:
+    stop = threading.Event()
+    folder = WeightsStore().folder
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".net.onnx.lock"), pytest.raises(Interrupted):
+        threading.Timer(0.1, stop.set).start()
+        WeightsStore(stop=stop).ensure(file_on(server), accept)
+    assert server.requests == []
 
 
 def test_the_addresses_are_those_of_deepface() -> None:

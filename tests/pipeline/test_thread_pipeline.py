@@ -270,6 +270,20 @@ def test_told_to_stop_it_takes_no_new_member_and_does_not_wait_for_a_hanging_dow
     assert {outcome.member.crew_id for outcome in outcomes if isinstance(outcome, Stored)} == set(recorder.rows)
 
 
+def test_a_member_who_is_drawn_when_the_run_has_just_been_stopped_is_not_begun() -> None:
+    """Nobody is marked any more: a crash would name no suspect."""
+    recorder, stop = Recorder(), threading.Event()
+
+    def members() -> Iterator[CrewMember]:
+        yield from crew(3)
+        stop.set()
+        yield CrewMember("3", "a.jpg")
+
+    outcomes = list(outcomes_of(recorder.stages(), members(), OPTIONS, stop))
+    assert {each.member.crew_id for each in outcomes} == {"0", "1", "2", "3"}
+    assert "3" not in recorder.fetched
+
+
 def test_a_file_that_cannot_be_deleted_holds_up_no_member() -> None:
     recorder = Recorder()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -57,12 +58,17 @@ def decision(known: Case) -> Decision:
     return Decision(NEW, "", known)
 
 
-def books_of(gallery: Gallery, *cases: Case, give_up: Callable[[RunError], None] | None = None) -> ResultWriter:
+def books_of(
+    gallery: Gallery,
+    *cases: Case,
+    give_up: Callable[[RunError], None] | None = None,
+    stop: threading.Event | None = None,
+) -> ResultWriter:
     def never(error: RunError) -> None:
         raise error
 
     decisions = {each.member.crew_id: decision(each) for each in cases}
-    return ResultWriter(gallery, RUN, decisions, give_up or never)
+    return ResultWriter(gallery, RUN, decisions, give_up or never, stop or threading.Event())
 
 
 def attempts(gallery: Gallery) -> list[Row]:
@@ -95,9 +101,24 @@ def test_when_no_member_can_be_marked_the_run_is_given_up_once_and_all_are_still
     gallery = open_for_writing(database, open_table(database), SPEC, "rules1", NOW)
     run_sql(database, "DROP TABLE face_attempts")
     given_up: list[RunError] = []
-    books = books_of(gallery, give_up=given_up.append)
+    stop = threading.Event()
+
+    def give_up(error: RunError) -> None:
+        given_up.append(error)
+        stop.set()
+
+    books = books_of(gallery, give_up=give_up, stop=stop)
     assert len(list(books.mark_under_way((decision(case(number)) for number in range(5)), at_once=2))) == 5
     assert [type(error) for error in given_up] == [DatabaseUnavailable]
+
+
+def test_nobody_is_marked_once_the_run_is_stopped_and_all_are_still_handed_out(gallery: Gallery) -> None:
+    stop = threading.Event()
+    handed = books_of(gallery, stop=stop).mark_under_way((decision(case(number)) for number in range(5)), at_once=2)
+    next(handed)
+    stop.set()
+    assert [each.member.crew_id for each in handed] == ["1", "2", "3", "4"]
+    assert [row[0] for row in attempts(gallery)] == ["0", "1"]
 
 
 # ------------------------------------------------------------------------------------------------- what became of them

@@ -8,6 +8,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.scale.supervisor import Supervisor
+
+HOARD_STEP = 2**27
+
+
+class Unbuildable(Supervisor):
+    """A worker whose node lacks something."""
+
+    def __init__(self, *_: object) -> None:
+        raise OSError("no space left")
+
 
 @dataclass(frozen=True)
 class Come:
@@ -53,14 +64,40 @@ class Crash(Witness):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def kill_worker() -> None:
+    """Kill this process's worker, and with it this process."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(30)  # the system ends this process before
+
+
 @dataclass(frozen=True)
 class KillWorker(Witness):
-    """Kills the worker, and with it this process, `times` times for one of these."""
+    """Kills the worker, and with it this process, when this member comes for the first time."""
 
     crew_id: str = ""
-    times: int = 1
 
     def befall(self, crew_id: str) -> None:
-        if crew_id == self.crew_id and sum(come.crew_id == crew_id for come in self.seen()) <= self.times:
-            os.kill(os.getppid(), signal.SIGKILL)
-            time.sleep(30)  # the system ends this process before
+        if crew_id == self.crew_id and sum(come.crew_id == crew_id for come in self.seen()) == 1:
+            kill_worker()
+
+
+@dataclass(frozen=True)
+class KillEveryWorker(Witness):
+    """Kills each worker at its first member."""
+
+    def befall(self, crew_id: str) -> None:
+        kill_worker()
+
+
+@dataclass(frozen=True)
+class Hoard(Witness):
+    """Fills the memory, up to `most_bytes`, when this member comes for the first time, and waits to be killed."""
+
+    crew_id: str = ""
+    most_bytes: int = 0
+
+    def befall(self, crew_id: str) -> None:
+        if crew_id == self.crew_id and sum(come.crew_id == crew_id for come in self.seen()) == 1:
+            hoard = [bytearray(os.urandom(1)) * HOARD_STEP for _ in range(self.most_bytes // HOARD_STEP)]
+            time.sleep(30)
+            raise AssertionError(f"nobody ended a process with {len(hoard) * HOARD_STEP} bytes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -19,10 +20,12 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from app.core.database import Database
+from app.errors import WorkersLost
 from tests.conftest import Figure, FoundOrganisation, OpenDatabase
-from tests.scale.conftest import NODES, STORE_BYTES, NewCustomer
-from tests.scale.hooks import Crash, KillWorker, Witness
+from tests.scale.conftest import NODES, NewCustomer, ignore
+from tests.scale.hooks import Crash, KillEveryWorker, KillWorker, Witness
 from tests.support.chaos_options import rounds
+from tests.support.clusters import NODE
 from tests.support.organisation import Organisation, Ran
 from tests.support.webserver import PhotoServer
 
@@ -121,7 +124,7 @@ def test_nodes_that_are_killed_cost_nobody(
     twin = undisturbed(home)
     for _ in range(total):
         journal.unlink(missing_ok=True)
-        node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        node = cluster.add_node(**NODE)
         after = chance.randrange(1, 150)
 
         def kill(node: object = node, after: int = after) -> None:
@@ -153,6 +156,40 @@ def test_a_worker_that_dies_or_whose_process_is_killed_is_replaced(
         ran = home.run()
     assert ran.result.error is None
     assert set(ran.codes.values()) == {"stored"}
+
+
+def test_a_run_whose_workers_all_die_ends_and_the_next_one_goes_on(
+    new_customer: NewCustomer, sqlite_database: Database, journal: Path
+) -> None:
+    home = new_customer(sqlite_database, KillEveryWorker(journal))
+    home.hire(*(f"P{number:03}" for number in range(200)))
+    ran = home.run()
+    assert isinstance(ran.result.error, WorkersLost)
+    assert (ran.exit_code, len(ran.codes)) == (WorkersLost.exit_code, 200)
+    assert "stored" not in ran.codes.values()
+    home.loader = dataclasses.replace(home.loader, hook=ignore)
+    home.tomorrow()
+    again = home.run()
+    assert (again.result.error, set(again.codes.values())) == (None, {"stored"})
+
+
+def test_a_suspect_of_a_run_that_died_and_the_rest_of_one_that_was_stopped_are_done(
+    new_customer: NewCustomer, sqlite_database: Database, journal: Path
+) -> None:
+    """The one died on this machine's threads, the other is stopped in its middle on the cluster."""
+    home = new_customer(sqlite_database, Witness(journal, wait_s=0.02))
+    home.hire(*(f"P{number:03}" for number in range(60)))
+    home.die("decode", "P030")
+    ran = home.run(stop_after=20)
+    stored = [crew_id for crew_id, code in ran.codes.items() if code == "stored"]
+    assert 0 < len(stored) < 60
+    assert set(ran.codes.values()) <= {"stored", "current", "interrupted"}
+    assert [row[0] for row in home.active_rows()] == sorted(
+        crew_id for crew_id, code in ran.codes.items() if code in ("stored", "current")
+    )
+    again = home.run()
+    assert (again.result.error, set(again.codes.values())) == (None, {"stored", "current"})
+    assert len(home.active_rows()) == 60
 
 
 def test_a_killed_driver_leaves_no_worker_and_the_next_run_goes_on(

@@ -7,7 +7,7 @@ from app.pipeline.work_item import Processed
 from app.planning.decisions import NEW, Case, Decision
 from app.records import CrewMember, Failed, Skipped
 from app.scale.ledger import Entry
-from app.scale.probation import FIRST, Probation
+from app.scale.probation import FIRST, MOST, Probation
 
 ONE, OTHER = "one", "other"
 BOTH = {ONE, OTHER}
@@ -17,7 +17,7 @@ def failed(number: int, *, recalled: bool = False) -> tuple[Entry, Processed]:
     member = CrewMember(str(number), "a.jpg")
     decision = Decision(NEW, "", Case(member, ""))
     result = Failed(member, PhotoNotFound.stage, PhotoNotFound.code, NoFace.title, recalled=recalled)
-    return Entry(number, decision, suspect=False), Processed(decision, result)
+    return Entry(number, decision), Processed(decision, result)
 
 
 def fine(number: int) -> tuple[Entry, Processed]:
@@ -52,10 +52,49 @@ def test_a_node_whose_first_results_all_fail_is_condemned_once_another_shows_bet
     admit(probation, ONE, FIRST)
     assert probation.is_suspended(ONE)
     assert probation.condemned() == []
+    assert probation.accuse() == []
     probation.admit(OTHER, *fine(100))
+    assert [entry.number for entry in probation.accuse()] == list(range(FIRST))
+    assert (probation.held(ONE), probation.is_suspended(ONE)) == (0, True)
+    for number in range(MOST):
+        assert probation.condemned() == []
+        probation.admit(OTHER, *fine(number))
     assert probation.condemned() == [ONE]
-    assert [entry.number for entry in probation.give_up(ONE)] == list(range(FIRST))
-    assert probation.held(ONE) == 0
+    assert probation.condemned() == []
+
+
+def test_a_node_whose_failures_fail_elsewhere_too_is_acquitted() -> None:
+    """A day's new people without a photo, or people who are tried again, one after the other."""
+    probation = Probation()
+    probation.admit(OTHER, *fine(100))
+    admit(probation, ONE, FIRST)
+    assert len(probation.accuse()) == FIRST
+    admit(probation, ONE, 2, start=FIRST)  # they were under way there
+    assert [entry.number for entry in probation.accuse()] == [FIRST, FIRST + 1]
+    for number in range(MOST):
+        assert probation.is_suspended(ONE)
+        probation.admit(OTHER, *failed(number))
+    assert not probation.is_suspended(ONE)
+    assert probation.condemned() == []
+
+
+def test_a_good_result_that_was_under_way_acquits() -> None:
+    probation = Probation()
+    probation.admit(OTHER, *fine(100))
+    admit(probation, ONE, FIRST)
+    probation.accuse()
+    probation.admit(ONE, *fine(FIRST))
+    assert not probation.is_suspended(ONE)
+    assert len(list(probation.release(BOTH))) == 2
+
+
+def test_a_node_on_trial_goes_on_when_it_is_the_last() -> None:
+    probation = Probation()
+    probation.admit(OTHER, *fine(100))
+    admit(probation, ONE, FIRST)
+    probation.accuse()
+    assert len(list(probation.release({ONE}))) == 1
+    assert not probation.is_suspended(ONE)
 
 
 def test_where_all_nodes_fail_alike_the_photos_are_to_blame() -> None:
@@ -63,7 +102,7 @@ def test_where_all_nodes_fail_alike_the_photos_are_to_blame() -> None:
     admit(probation, ONE, FIRST)
     admit(probation, OTHER, FIRST, start=FIRST)
     assert len(list(probation.release(BOTH))) == 2 * FIRST
-    assert probation.condemned() == []
+    assert probation.accuse() == probation.condemned() == []
 
 
 def test_a_node_alone_is_compared_with_nobody() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from app.core.config import PROJECT_DIR, Settings
-from app.errors import EXIT_INTERRUPTED, EXIT_NOT_AVAILABLE, ClusterUnavailable, NoFace, WorkersLost
+from app.errors import EXIT_BY_SIGNAL, EXIT_INTERRUPTED, EXIT_NOT_AVAILABLE, ClusterUnavailable, NoFace, WorkersLost
 from app.faces.embedding_spec import describe_spec
 from app.faces.weights import open_weights
 from app.photos.urls import photo_url
@@ -28,15 +29,16 @@ from app.pipeline.work_item import Processed
 from app.planning.decisions import NEW, Case, Decision
 from app.planning.rules import Request, make_rules
 from app.records import CrewMember, Embedding
-from app.scale.cluster import connected
+from app.scale.cluster import connected, living_nodes, make_own_folder
 from app.scale.contract import Contract, installed_versions
 from app.scale.ray_pipeline import RayPipeline
 from app.scale.setup import Setup
 from app.scale.staff import Staff, StaffOptions
 from tests.conftest import MakeSettings, OpenWorld
 from tests.scale.conftest import NODES
-from tests.scale.hooks import Witness
-from tests.scale.test_faults import wait_until
+from tests.scale.hooks import Unbuildable, Witness
+from tests.scale.test_faults import meanwhile, wait_until
+from tests.support.clusters import NODE
 from tests.support.mariadb import MariaDb
 from tests.support.program import World
 from tests.support.tiny_faces import TinyLoader, draw, vector_by_hand
@@ -62,13 +64,13 @@ def settings(make_settings: MakeSettings, web: PhotoServer, weights_home: Path) 
 
 @contextmanager
 def staff_of(
-    cluster: Cluster, settings: Settings, loader: TinyLoader, said: list[str], silent_s: float = 60.0
+    cluster: Cluster, settings: Settings, loader: TinyLoader, said: list[str], **limits: float
 ) -> Iterator[Staff]:
     """Hire on the cluster, with a driver whose golden vector is that of picture 0."""
     spec = describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings))
     setup = Setup(settings, make_rules(settings, Request(), spec), loader, False, False, False)
     ours = Contract(spec, vector_by_hand(0, settings.FACE_MODEL), installed_versions())
-    options = StaffOptions(worker_cpus=1, worker_gpus=0.0, downloads=NODES, silent_s=silent_s)
+    options = dataclasses.replace(StaffOptions(worker_cpus=1, worker_gpus=0.0, downloads=NODES), **limits)
     with connected(ray, cluster.address, 1):
         staff = Staff(ray, setup, options, ours, said.append)
         try:
@@ -110,16 +112,18 @@ def test_a_node_where_everything_fails_is_left_out_and_its_members_are_done_agai
     assert any("fotos fallan todas en el nodo" in line for line in said)
 
 
+@pytest.mark.parametrize("freezes", ["worker and child", "child"])
 def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothing(
-    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
+    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path, freezes: str
 ) -> None:
+    """Its worker replaces a child that freezes alone."""
     hook = Witness(tmp_path / "came.txt", wait_s=0.05)
     frozen: list[int] = []
 
     def freeze_then_thaw() -> None:
         wait_until(lambda: len(hook.seen()) >= 5)
         come = hook.seen()[0]
-        frozen.extend((come.worker, come.child))
+        frozen.extend((come.worker, come.child) if freezes == "worker and child" else (come.child,))
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
         time.sleep(8)
@@ -138,7 +142,119 @@ def test_a_worker_that_freezes_is_given_up_and_what_it_says_later_changes_nothin
         thread.join()
     assert sorted(each.decision.member.crew_id for each in done) == [f"P{number:03}" for number in range(120)]
     assert all(isinstance(each.result, Embedding) for each in done)
-    assert any("Se perdió un trabajador" in line for line in said)
+    if freezes == "child":
+        worker = next(come.worker for come in hook.seen() if come.child == frozen[0])
+        assert len({come.child for come in hook.seen() if come.worker == worker}) == 2
+    assert any("Se perdió un trabajador" in line for line in said) == (freezes == "worker and child")
+
+
+def test_a_database_that_takes_longer_than_workers_may_be_silent_costs_none_of_them(
+    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    stop, hook = threading.Event(), Witness(tmp_path / "came.txt", wait_s=0.02)
+    with staff_of(cluster, settings, TinyLoader(hook), said, silent_s=2.0) as staff:
+        staff.wait_for_first(stop)
+        done: list[Processed] = []
+        for number, group in enumerate(RayPipeline(staff, stop).run(enrol(web, settings, 150))):
+            done += group
+            if number in (2, 5):
+                time.sleep(4)
+    assert len(done) == 150
+    assert not any("Se perdió" in line for line in said)
+
+
+def test_a_node_that_joins_gets_its_share_of_the_downloads_and_of_the_work(
+    cluster: Cluster, settings: Settings, web: PhotoServer, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    stop, done, hook = threading.Event(), [], Witness(tmp_path / "came.txt", wait_s=0.1)
+    with staff_of(cluster, settings, TinyLoader(hook), said, downloads=2 * NODES) as staff:
+        staff.wait_for_first(stop)
+        groups = RayPipeline(staff, stop).run(enrol(web, settings, 400))
+        done += next(groups)
+        node = cluster.add_node(**NODE)
+        try:
+            done += [each for group in groups for each in group]
+            shares = [worker.downloads for worker in staff.accepted()]
+        finally:
+            cluster.remove_node(node)
+    assert [type(each.result) for each in done] == [Embedding] * 400
+    assert (len(shares), sum(shares)) == (NODES + 1, 2 * NODES)
+    assert f"🖥️  {NODES + 1} nodos, {NODES + 1} trabajadores" in said
+    assert not any("Se perdió" in line for line in said)
+
+
+def test_a_cluster_whose_cores_are_taken_is_said_and_waited_for(cluster: Cluster, settings: Settings) -> None:
+    said: list[str] = []
+    with staff_of(cluster, settings, TinyLoader(), said, patience_s=1.0) as staff:
+        other_job = ray.remote(num_cpus=1)(threading.Event)
+        taken = [other_job.remote() for _ in range(NODES)]
+        ray.get([each.is_set.remote() for each in taken])
+
+        def leave_when_said() -> None:
+            wait_until(lambda: any(f"0 de {NODES} núcleos" in line for line in said))
+            for each in taken:
+                ray.kill(each)
+
+        with meanwhile(leave_when_said):
+            staff.wait_for_first(threading.Event())
+        assert staff.accepted()
+
+
+def test_who_waits_for_cores_in_vain_leaves_its_downloads_to_another_node(cluster: Cluster, settings: Settings) -> None:
+    with staff_of(cluster, settings, TinyLoader(), [], patience_s=1.0, downloads=1) as staff:
+        busy = living_nodes(ray)[0].node_id  # where the only worker would be hired
+        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(busy, soft=False)
+        other_job = ray.remote(num_cpus=1)(threading.Event).options(scheduling_strategy=there).remote()
+        ray.get(other_job.is_set.remote())
+        staff.wait_for_first(threading.Event())
+        (worker,) = staff.accepted()
+        ray.kill(other_job)
+    assert worker.node.node_id != busy
+
+
+def test_workers_that_cannot_be_built_end_the_run_with_the_cause(
+    cluster: Cluster, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("app.scale.staff.Supervisor", Unbuildable)
+    with (
+        pytest.raises(WorkersLost, match="se pierden uno tras otro: ActorDiedError: OSError: no space left"),
+        staff_of(cluster, settings, TinyLoader(), said) as staff,
+    ):
+        staff.wait_for_first(threading.Event())
+    assert len([line for line in said if "uno tras otro. Se sigue sin ese nodo" in line]) == NODES
+
+
+def test_ray_keeps_no_secret_in_the_tables_that_its_state_api_reads(
+    cluster: Cluster, settings: Settings, web: PhotoServer
+) -> None:
+    secret = "token-de-las-fotos"  # a test's
+    settings = settings.model_copy(update={"IMAGE_BASE_URL": f"{settings.IMAGE_BASE_URL}?t={secret}"})
+    with staff_of(cluster, settings, TinyLoader(), []) as staff:
+        assert len(run(staff, enrol(web, settings, 20))) == 20
+        wait_until(lambda: b"exchange" in read_tables())  # Ray writes down what was called after a while
+        assert secret.encode() not in read_tables()
+
+
+def read_tables() -> bytes:
+    """Read all that the cluster knows of nodes, jobs, workers, actors and calls."""
+    tables = ray._private.state.state
+    tables._connect_and_get_accessor()
+    found = tables._global_state_accessor
+    actors, calls = found.get_actor_table(None, None), found.get_task_events()
+    rows = (*actors, *calls, *found.get_worker_table(), *found.get_job_table())
+    return b"".join(rows) + repr(found.get_node_table()).encode()
+
+
+def test_a_server_that_is_not_ray_s_is_told_from_a_cluster(cluster: Cluster, web: PhotoServer) -> None:
+    with pytest.raises(ClusterUnavailable, match="no es un clúster de Ray"):
+        connected(ray, web.base_url.removeprefix("http://"), 1).__enter__()
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(ClusterUnavailable, match="no responde"):
+        connected(ray, f"127.0.0.1:{mute.getsockname()[1]}", 1).__enter__()
+    with connected(ray, cluster.address, 1):
+        assert len(ray.nodes()) >= NODES
 
 
 def test_no_cluster_at_the_address_is_said(settings: Settings, open_world: OpenWorld, tmp_path: Path) -> None:
@@ -150,6 +266,26 @@ def test_no_cluster_at_the_address_is_said(settings: Settings, open_world: OpenW
     assert ended.exit_code == EXIT_NOT_AVAILABLE
     assert "No hay ningún clúster de Ray en 127.0.0.1:9" in ended.stdout
     assert world.run("--all", "--engine", "ray", "--ray-address", "127.0.0.1:9", "--plan").exit_code == 0
+
+
+def test_a_run_for_one_person_that_is_stopped_from_outside_says_so_and_can_be_repeated(
+    cluster: Cluster, open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKER_THREADS", "1")
+    world = open_world(f"sqlite:///{tmp_path / 'prueba.db'}", HTTP_READ_TIMEOUT_S=60, HTTP_TOTAL_TIMEOUT_S=90)
+    for crew_id in ("slow", "A2"):
+        world.hire(crew_id, "a.jpg")
+    world.web.slow_s = 60.0
+    words = ("--crew-id", "slow", "--engine", "ray", "--ray-address", cluster.address)
+    with subprocess.Popen([sys.executable, str(SCRIPT), *words], stdout=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: bool(world.web.requests))
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == EXIT_BY_SIGNAL + signal.SIGTERM
+    assert "Interrumpido: 1 sin procesar. Al ejecutar de nuevo se continúa." in output
+    world.web.slow_s, world.web.default_photo = 0.0, portrait_jpeg
+    again = world.run(*words, "--max-minutes", "5")
+    assert (again.exit_code, again.codes) == (0, {"slow": "stored"})
 
 
 def test_a_signal_ends_a_run_on_its_own_cluster_and_no_secret_is_left_anywhere(
@@ -166,25 +302,43 @@ def test_a_signal_ends_a_run_on_its_own_cluster_and_no_secret_is_left_anywhere(
     monkeypatch.setenv("HTTP_TOTAL_TIMEOUT_S", "90")
     for crew_id in ("1", "2", "slow"):
         world.hire(crew_id, "a.jpg", portrait_jpeg)
-    folder = tempfile.mkdtemp(prefix="r")  # short: Ray's sockets lie in it
-    environment = os.environ | {"RAY_TMPDIR": folder}
+    exit_code, output, told = interrupt_own_cluster(world)
+    assert (exit_code, "✅ Exitosos: 2" in output) == (EXIT_INTERRUPTED, True)
+    assert not any(secret in text for secret in secrets for text in told)
+    assert not any(secret.decode() in output for secret in secrets)
+
+
+def interrupt_own_cluster(world: World) -> tuple[int, str, list[bytes]]:
+    """Run on a cluster of its own, without a home folder, until two are stored, and interrupt it as a terminal does;
+    return the exit code, the output, and all that Ray's processes and files say."""
     command = [sys.executable, str(SCRIPT), "--all", "--engine", "ray"]
-    try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with tempfile.TemporaryDirectory(prefix="r") as folder:  # a short name: Ray's sockets lie in it
+        environment = os.environ | {"RAY_TMPDIR": folder, "HOME": "/proc/none"}
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        ) as process:
             wait_until(lambda: len(_stored(world)) == 2)
             others = [pid for pid in _of_session(folder) if pid != process.pid]
             assert len(others) > 3
             told = [Path(f"/proc/{pid}/{name}").read_bytes() for pid in others for name in ("environ", "cmdline")]
-            process.send_signal(signal.SIGINT)
+            written = [path.open("rb") for path in Path(folder).rglob("*") if path.is_file()]
+            assert len(written) > 5
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl+C
             output, _ = process.communicate(timeout=60)
-        files = [path for path in Path(folder).rglob("*") if path.is_file()]
-        assert len(files) > 5
-        told += [path.read_bytes() for path in files]
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    assert (process.returncode, "✅ Exitosos: 2" in output) == (EXIT_INTERRUPTED, True)
-    assert not any(secret in text for secret in secrets for text in told)
-    assert not any(secret.decode() in output for secret in secrets)
+        for file in written:  # to their end, though the program has removed them
+            with file:
+                told.append(file.read())
+        assert list(Path(folder).iterdir()) == []
+    return process.returncode, output, told
+
+
+def test_our_own_cluster_s_folder_has_a_name_that_its_sockets_fit_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("x" * 100)))
+    with make_own_folder() as folder:
+        assert len(folder) < 107 - len("/session_2026-11-26_12-25-04_136362_1234567/sockets/plasma_store")
+        assert Path(folder).stat().st_mode & 0o077 == 0
 
 
 def _stored(world: World) -> list[object]:
