@@ -54,8 +54,7 @@ class BoundedMtcnn(Detector):  # type: ignore[misc]  # deepface has no type info
         factor = choose_reduction(img.shape, options.max_side_px)
         copy = reduce(img, factor)
         wanted = max(min(copy.shape[:2]) * options.min_face_ratio, options.min_face_px)
-        found = self._nets.detect(copy, smallest_face(wanted, 1 / factor), is_exact=False)
-        return [_region(face, factor) for face in found]
+        return [_region(face, factor) for face in self._nets.detect(copy, smallest_face(wanted, 1 / factor))]
 
 
 def choose_reduction(shape: tuple[int, ...], max_side_px: int) -> int:

@@ -7,7 +7,7 @@ Nets and thresholds: Zhang et al. 2016; weights, constants and conventions: the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import distribution
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from app.core.image_scaling import reduce
 from app.faces.kept_graphs import KeptGraphs
 from app.faces.onnx_sessions import CPU
 from app.records import Image
@@ -35,8 +34,6 @@ SCALE_OVERLAP = 0.5  # within one level of the pyramid
 STAGE_OVERLAP = 0.7  # everywhere else
 RNET_SIDE_PX, ONET_SIDE_PX = 24, 48
 NORMAL = ((np.arange(256) - 127.5) / 128).astype(np.float32)  # of each level of a colour, as the nets were trained
-# A level of the pyramid is made from a halved copy only if it shrinks that to this share of its size or less.
-LEAST_SHRUNK = 0.6
 BUILDER = Path(__file__).with_name("mtcnn_graphs.py")
 TEXTURE = "texture"  # P-Net's convolutions
 WEIGHTS = {"pnet": "pnet", "rnet": "rnet", "onet": "onet", TEXTURE: "pnet"}  # whose each net has
@@ -64,12 +61,10 @@ class Mtcnn:
         self._pnet, self._rnet, self._onet = open_net("pnet"), open_net("rnet"), open_net("onet")
         self._texture = open_net(TEXTURE, [CPU])  # wherever the others are: it takes a millisecond
 
-    def detect(self, image: Image, min_face_px: float = 20.0, *, is_exact: bool = True) -> list[Detection]:
-        """Return the faces in a BGR uint8 (h, w, 3) image, the most confident first; empty when there is none.
-        Unless `is_exact`, P-Net looks at halved copies, in half the time: its boxes, and landmarks by 1 % of a face's
-        side, are others than the library's, but not less right."""
+    def detect(self, image: Image, min_face_px: float = 20.0) -> list[Detection]:
+        """Return the faces in a BGR uint8 (h, w, 3) image, the most confident first; empty when there is none."""
         planes = as_planes(image)
-        return self._describe(planes, self._refine(planes, self._propose(image, min_face_px, is_exact)))
+        return self._describe(planes, self._refine(planes, self._propose(image, min_face_px)))
 
     def respond(self, image: Image) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Return of each of P-Net's convolutions each channel's mean and variance, (channels,), over a BGR uint8
@@ -87,16 +82,18 @@ class Mtcnn:
         """Rate by O-Net, otherwise as `rate_with_rnet`: more reliable, and five times as slow."""
         return _mean_logits(self._onet, images, boxes, ONET_SIDE_PX)
 
-    def _propose(self, image: Image, min_face_px: float, is_exact: bool) -> Floats:
+    def _propose(self, image: Image, min_face_px: float) -> Floats:
         """Return P-Net's candidates (n, 5) of all levels of the pyramid."""
+        pixels = normalise(image)
         scales = pyramid_scales(min(image.shape[:2]), min_face_px, PYRAMID_FACTOR)
-        levels = build_pyramid(image, scales, is_exact)
-        found = [self._scan(level, scale) for level, scale in zip(levels, scales, strict=True)]
-        return to_square(suppress(np.concatenate([NO_CANDIDATES, *found]), STAGE_OVERLAP))
+        found = np.concatenate([NO_CANDIDATES, *(self._scan(pixels, scale) for scale in scales)])
+        return to_square(suppress(found, STAGE_OVERLAP))
 
-    def _scan(self, level: NDArray[np.float32], scale: float) -> Floats:
+    def _scan(self, pixels: NDArray[np.float32], scale: float) -> Floats:
         """Return P-Net's candidates of one level, in pixels of the image."""
-        offsets, score = self._pnet.run(["offsets", "score"], {"image": level})
+        height, width = (int(side * scale) for side in pixels.shape[:2])
+        level = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+        offsets, score = self._pnet.run(["offsets", "score"], {"image": level.transpose(2, 0, 1)[None]})
         found = candidates_from_map(offsets[0], score[0], PNET_THRESHOLD)
         found[:, :SCORE] /= scale
         return suppress(found, SCALE_OVERLAP)
@@ -144,18 +141,6 @@ def as_planes(image: Image) -> NDArray[np.float32]:
     for plane, colour in zip(planes[0], cv2.split(image)[::-1], strict=True):
         cv2.LUT(colour, NORMAL, plane)
     return planes
-
-
-def build_pyramid(image: Image, scales: Sequence[float], is_exact: bool) -> Iterator[NDArray[np.float32]]:
-    """Yield each level of a BGR uint8 (h, w, 3) image as the nets' input (1, 3, h', w'), for falling scales."""
-    size, halved, halves, pixels = image.shape[:2], image, 1, None
-    for scale in scales:
-        while not is_exact and 2 * halves * scale <= LEAST_SHRUNK:
-            halved, halves, pixels = reduce(halved, 2), 2 * halves, None
-        pixels = normalise(halved) if pixels is None else pixels
-        height, width = (int(side * scale) for side in size)
-        level = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-        yield np.ascontiguousarray(level.transpose(2, 0, 1)[None])
 
 
 def normalise(image: Image) -> NDArray[np.float32]:

@@ -76,30 +76,6 @@ def test_a_flat_picture_and_a_tiny_one_have_no_faces(ours: Mtcnn) -> None:
     assert ours.detect(np.zeros((8, 8, 3), np.uint8)) == []
 
 
-@pytest.mark.parametrize("name", ["astronaut", "admiral", "mirrored", "enlarged", "odd size", "cut", "crowd", "noise"])
-def test_halved_copies_find_the_same_faces_in_the_same_places(
-    name: str, ours: Mtcnn, astronaut: Image, admiral: Image
-) -> None:
-    image = pictures(astronaut, admiral)[name]
-    exact, quick = (
-        sorted(ours.detect(image, 40, is_exact=is_exact), key=lambda face: tuple(face.box))
-        for is_exact in (True, False)
-    )
-    assert len(exact) == len(quick)
-    for face, other in zip(exact, quick, strict=True):
-        side = (face.box[2:] - face.box[:2]).max()
-        assert np.abs(face.landmarks - other.landmarks).max() <= 0.05 * side
-        assert np.abs(face.box - other.box).max() <= 0.1 * side
-
-
-def test_the_pyramids_levels_have_the_same_size_from_halved_copies(astronaut: Image) -> None:
-    scales = mtcnn.pyramid_scales(512, min_face_px=40, factor=0.709)
-    exact, quick = (list(mtcnn.build_pyramid(astronaut, scales, is_exact)) for is_exact in (True, False))
-    assert [level.shape for level in exact] == [level.shape for level in quick]
-    # Of values that spread by 0.5.
-    assert all(np.abs(one - other).mean() < 0.04 for one, other in zip(exact, quick, strict=True))
-
-
 def test_faces_below_the_smallest_size_are_left_out(ours: Mtcnn, astronaut: Image, admiral: Image) -> None:
     image = crowd(astronaut, admiral)
     assert len(ours.detect(image, min_face_px=20)) > len(ours.detect(image, min_face_px=120)) >= 1
