@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 FACE_PX = 160  # wider faces are reduced to this width: finer grain does not survive JPEG either
 SAMPLE_PX = 2000  # pixels among which colours are counted, about
+COLOUR_NUMBER = np.array([1 << 16, 1 << 8, 1], np.int32)  # makes one number of a pixel
 FURTHEST = 4.0  # standard deviations: traits are clipped to this distance from their mean
 
 # Below these, a face is never called a drawing: a photograph may look the same.
@@ -163,8 +164,7 @@ def prepare_face(face: Image) -> tuple[Image, Image]:
 
 def _count_colours(face: Image) -> int:
     step = max(1, int((face.shape[0] * face.shape[1] / SAMPLE_PX) ** 0.5))
-    blue, green, red = np.moveaxis(face[::step, ::step].astype(np.int32), -1, 0)
-    return len(np.unique(blue << 16 | green << 8 | red))
+    return len({*(face[::step, ::step].reshape(-1, 3) @ COLOUR_NUMBER).tolist()})
 
 
 def measure_traits(face: Image, grey: Image) -> Traits:

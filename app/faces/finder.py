@@ -32,7 +32,7 @@ from app.faces.drawing import DrawingJudge
 from app.faces.face_search import FACE, PLAIN, POSITION, SAME_FACE_OVERLAP, FaceSearch, SearchResult
 from app.faces.mtcnn import Mtcnn
 from app.faces.orientation import OrientationJudge
-from app.faces.quality import REJECT, Limits, Values, grade, note_quality, worst
+from app.faces.quality import REJECT, Grade, Limits, grade, note_quality, worst
 from app.faces.quality_measures import FaceView, measure
 from app.faces.regions import (
     Box,
@@ -132,12 +132,13 @@ class FaceFinder:
         areas = tuple(area(region) for region in regions)
         landmarks = landmarks_of(regions[0])
         quality = measure(FaceView(found.image, box_of(regions[0]), landmarks, portrait.reduction, areas))
-        note = note_quality(quality, self._options.limits)
+        grades = grade(quality, self._options.limits)
+        note = note_quality(grades)
         analysis = dataclasses.replace(_describe(portrait, found, regions), quality=quality, quality_note=note)
         if found.variant != PLAIN:
             log.info("%s: rostro hallado con otro intento: %s", portrait.member.crew_id, found.variant)
         try:
-            self._check(portrait, found, regions, quality)
+            self._check(portrait, found, regions, worst(grades))
         except ItemError as error:
             error.analysis = analysis
             raise
@@ -146,9 +147,9 @@ class FaceFinder:
             raise NoFace("el rostro queda fuera de la foto", analysis)
         return Face(portrait.photo, letterbox(pixels, self._input_size), analysis)
 
-    def _check(self, portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion], quality: Values) -> None:
+    def _check(self, portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion], lowest: Grade) -> None:
         if found.doubt == FACE:
-            self._check_quality(quality)  # of a blurred face, low quality says more than no face
+            self._check_quality(lowest)  # of a blurred face, low quality says more than no face
             raise NoFace
         check_dominance(regions, self._options.multiple_faces, self._options.max_second_face)
         if self._drawings.is_drawing(found.image, box_of(regions[0])):
@@ -157,11 +158,10 @@ class FaceFinder:
         check_place(regions[0], found.image)
         if found.doubt == POSITION:
             raise UnclearOrientation
-        self._check_quality(quality)
+        self._check_quality(lowest)
 
-    def _check_quality(self, quality: Values) -> None:
+    def _check_quality(self, lowest: Grade) -> None:
         """Raise LowQuality, with the worst component and what to do about it."""
-        lowest = worst(grade(quality, self._options.limits))
         if lowest.verdict == REJECT and not self._options.accept_low_quality:
             component = lowest.component
             raise LowQuality(f"{component.defect} ({component.name}: {lowest.score} de 100). {component.advice}")

@@ -33,7 +33,7 @@ PNET_THRESHOLD, RNET_THRESHOLD, ONET_THRESHOLD = 0.6, 0.7, 0.8
 SCALE_OVERLAP = 0.5  # within one level of the pyramid
 STAGE_OVERLAP = 0.7  # everywhere else
 RNET_SIDE_PX, ONET_SIDE_PX = 24, 48
-PIXEL_MIDDLE, PIXEL_RANGE = 127.5, 128.0
+NORMAL = ((np.arange(256) - 127.5) / 128).astype(np.float32)  # of each level of a colour, as the nets were trained
 BUILDER = Path(__file__).with_name("mtcnn_graphs.py")
 TEXTURE = "texture"  # P-Net's convolutions
 WEIGHTS = {"pnet": "pnet", "rnet": "rnet", "onet": "onet", TEXTURE: "pnet"}  # whose each net has
@@ -63,14 +63,13 @@ class Mtcnn:
 
     def detect(self, image: Image, min_face_px: float = 20.0) -> list[Detection]:
         """Return the faces in a BGR uint8 (h, w, 3) image, the most confident first; empty when there is none."""
-        planes = normalise(image)
-        batch = as_batch(planes)
-        return self._describe(batch, self._refine(batch, self._propose(planes, min_face_px)))
+        planes = as_planes(image)
+        return self._describe(planes, self._refine(planes, self._propose(image, min_face_px)))
 
     def respond(self, image: Image) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Return of each of P-Net's convolutions each channel's mean and variance, (channels,), over a BGR uint8
         (h, w, 3) image."""
-        outputs = self._texture.run(None, {"image": as_batch(normalise(image))})
+        outputs = self._texture.run(None, {"image": as_planes(image)})
         found = [np.asarray(each, np.float32).ravel() for each in outputs]
         return list(zip(found[::2], found[1::2], strict=True))
 
@@ -83,34 +82,35 @@ class Mtcnn:
         """Rate by O-Net, otherwise as `rate_with_rnet`: more reliable, and five times as slow."""
         return _mean_logits(self._onet, images, boxes, ONET_SIDE_PX)
 
-    def _propose(self, planes: NDArray[np.float32], min_face_px: float) -> Floats:
+    def _propose(self, image: Image, min_face_px: float) -> Floats:
         """Return P-Net's candidates (n, 5) of all levels of the pyramid."""
-        scales = pyramid_scales(min(planes.shape[:2]), min_face_px, PYRAMID_FACTOR)
-        found = np.concatenate([NO_CANDIDATES, *(self._scan(planes, scale) for scale in scales)])
+        pixels = normalise(image)
+        scales = pyramid_scales(min(image.shape[:2]), min_face_px, PYRAMID_FACTOR)
+        found = np.concatenate([NO_CANDIDATES, *(self._scan(pixels, scale) for scale in scales)])
         return to_square(suppress(found, STAGE_OVERLAP))
 
-    def _scan(self, planes: NDArray[np.float32], scale: float) -> Floats:
+    def _scan(self, pixels: NDArray[np.float32], scale: float) -> Floats:
         """Return P-Net's candidates of one level, in pixels of the image."""
-        height, width = (int(side * scale) for side in planes.shape[:2])
-        level = np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-        offsets, score = self._pnet.run(["offsets", "score"], {"image": as_batch(level)})
+        height, width = (int(side * scale) for side in pixels.shape[:2])
+        level = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+        offsets, score = self._pnet.run(["offsets", "score"], {"image": level.transpose(2, 0, 1)[None]})
         found = candidates_from_map(offsets[0], score[0], PNET_THRESHOLD)
         found[:, :SCORE] /= scale
         return suppress(found, SCALE_OVERLAP)
 
-    def _refine(self, batch: NDArray[np.float32], candidates: Floats) -> Floats:
+    def _refine(self, planes: NDArray[np.float32], candidates: Floats) -> Floats:
         if not len(candidates):
             return NO_CANDIDATES
-        offsets, score = self._rnet.run(["offsets", "score"], _patches(batch, candidates, RNET_SIDE_PX))
+        offsets, score = self._rnet.run(["offsets", "score"], _patches(planes, candidates, RNET_SIDE_PX))
         candidates = np.column_stack([move(candidates, offsets)[:, :SCORE], score])
         kept = candidates[score > RNET_THRESHOLD]
         return to_square(suppress(kept, STAGE_OVERLAP))
 
-    def _describe(self, batch: NDArray[np.float32], candidates: Floats) -> list[Detection]:
+    def _describe(self, planes: NDArray[np.float32], candidates: Floats) -> list[Detection]:
         if not len(candidates):
             return []
         names = ["offsets", "landmarks", "score"]
-        offsets, marks, score = self._onet.run(names, _patches(batch, candidates, ONET_SIDE_PX))
+        offsets, marks, score = self._onet.run(names, _patches(planes, candidates, ONET_SIDE_PX))
         points = place_landmarks(candidates, marks).reshape(-1, 10)
         faces = np.column_stack([move(candidates, offsets)[:, :SCORE], score, points])
         faces = suppress(faces[score > ONET_THRESHOLD], STAGE_OVERLAP, of_smaller=True)
@@ -135,15 +135,17 @@ def _build(net: str) -> bytes:
     return build_net(net, weights_path(net))
 
 
+def as_planes(image: Image) -> NDArray[np.float32]:
+    """Convert BGR uint8 (h, w, 3) to the nets' input: RGB float32 around zero, (1, 3, h, w)."""
+    planes = np.empty((1, 3, *image.shape[:2]), np.float32)
+    for plane, colour in zip(planes[0], cv2.split(image)[::-1], strict=True):
+        cv2.LUT(colour, NORMAL, plane)
+    return planes
+
+
 def normalise(image: Image) -> NDArray[np.float32]:
-    """Convert BGR uint8 to RGB float32 around zero, as the nets were trained."""
-    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.float32)
-    return np.asarray((rgb - PIXEL_MIDDLE) / PIXEL_RANGE, np.float32)
-
-
-def as_batch(planes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Convert (h, w, 3) to (1, 3, h, w)."""
-    return np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
+    """Convert BGR uint8 to RGB float32 around zero, (h, w, 3)."""
+    return np.asarray(cv2.LUT(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), NORMAL), np.float32)
 
 
 def _patches(images: NDArray[np.float32], candidates: Floats, side: int) -> dict[str, NDArray[np.generic]]:
@@ -159,7 +161,7 @@ def _patches(images: NDArray[np.float32], candidates: Floats, side: int) -> dict
 
 
 def _mean_logits(net: InferenceSession, images: NDArray[np.uint8], boxes: Floats, side: int) -> NDArray[np.float64]:
-    batch = np.concatenate([as_batch(normalise(image)) for image in images])
+    batch = np.concatenate([as_planes(image) for image in images])
     (score,) = net.run(["score"], _patches(batch, boxes, side))
     certain = np.clip(np.asarray(score, np.float64), LEAST_SCORE, 1 - LEAST_SCORE)
     return np.asarray(np.log(certain / (1 - certain)).reshape(len(images), -1).mean(axis=1))
@@ -197,9 +199,12 @@ def overlaps(boxes: Floats, *, of_smaller: bool = False) -> Floats:
 def suppress(boxes: Floats, threshold: float, *, of_smaller: bool = False) -> Floats:
     """Drop each box that overlaps a stronger one by more than `threshold`; strongest first."""
     # P-Net's scores saturate at 1.0, so ties are common: this very sort breaks them as the library does.
+    if len(boxes) <= 1:
+        return boxes
     ordered = boxes[np.argsort(boxes[:, SCORE])[::-1]]
-    beaten = np.triu(overlaps(ordered, of_smaller=of_smaller) > threshold, k=1).any(axis=0)
-    return ordered[~beaten]
+    place = np.arange(len(ordered))
+    beats = (overlaps(ordered, of_smaller=of_smaller) > threshold) & (place[:, None] < place)
+    return ordered[~beats.any(axis=0)]
 
 
 def to_square(boxes: Floats) -> Floats:

@@ -6,6 +6,7 @@ its other nets' mean logit over slightly shifted boxes is several times higher f
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -75,5 +76,8 @@ def _positions(image: Image, box: Box) -> NDArray[np.uint8]:
     side = max(2, math.ceil(max(width, height) * CUT_SHARE))
     left, top = round(x + (width - side) / 2), round(y + (height - side) / 2)
     cut = reduce(crop_with_black(image, left, top, side, side), side // CUT_SIDE_PX)
-    square = cv2.resize(cut, (CUT_SIDE_PX, CUT_SIDE_PX), interpolation=cv2.INTER_LINEAR)
-    return np.stack([np.rot90(square, turns) for turns in range(POSITIONS)])
+    positions = np.empty((POSITIONS, CUT_SIDE_PX, CUT_SIDE_PX, 3), np.uint8)
+    cv2.resize(cut, (CUT_SIDE_PX, CUT_SIDE_PX), positions[0], interpolation=cv2.INTER_LINEAR)
+    for before, after in itertools.pairwise(positions):
+        cv2.rotate(before, cv2.ROTATE_90_COUNTERCLOCKWISE, after)
+    return positions

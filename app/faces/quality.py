@@ -214,9 +214,8 @@ SCORES: Mapping[str, Callable[[float], float]] = {
 }
 
 
-def note_quality(values: Values, limits: Limits) -> QualityNote:
+def note_quality(grades: Sequence[Grade]) -> QualityNote:
     """Return a photo's quality as it is stored and reported."""
-    grades = grade(values, limits)
     lowest = worst(grades)
     components = {
         each.component.name: {
