@@ -52,6 +52,7 @@ Policy = Literal["dominant", "largest", "reject"]
 
 # Fractions of the photo's shorter side that the longer side of a face's box takes. Portraits and badges: 0.2 or more.
 FAR_SHARE, SMALL_SHARE, MODEST_SHARE = 0.024, 0.1, 0.16
+DETAIL = "InterEyeDistance"  # the component that tells how many pixels of a face are worth something
 MIN_EYES_PX = 25.0  # between the eyes of a small face: InterEyeDistance warns below it (docs/quality.md)
 EYES_SHARE = 0.42  # of a box's width, between the eyes: for detectors that give no eyes
 # A portrait's face is in the middle, or above it: how far its centre may be to one side, and from the top.
@@ -138,7 +139,7 @@ class FaceFinder:
         if found.variant != PLAIN:
             log.info("%s: rostro hallado con otro intento: %s", portrait.member.crew_id, found.variant)
         try:
-            self._check(portrait, found, regions, worst(grades))
+            self._check(portrait, found, regions, grades)
         except ItemError as error:
             error.analysis = analysis
             raise
@@ -147,12 +148,17 @@ class FaceFinder:
             raise NoFace("el rostro queda fuera de la foto", analysis)
         return Face(portrait.photo, letterbox(pixels, self._input_size), analysis)
 
-    def _check(self, portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion], lowest: Grade) -> None:
+    def _check(
+        self, portrait: Portrait, found: SearchResult, regions: list[FacialAreaRegion], grades: Sequence[Grade]
+    ) -> None:
+        lowest = worst(grades)
         if found.doubt == FACE:
             self._check_quality(lowest)  # of a blurred face, low quality says more than no face
             raise NoFace
         check_dominance(regions, self._options.multiple_faces, self._options.max_second_face)
         if self._drawings.is_drawing(found.image, box_of(regions[0])):
+            # A few pixels that were enlarged to squares look drawn.
+            self._check_quality(next(each for each in grades if each.component.name == DETAIL))
             raise NotAPhoto
         check_size(regions[0], found.image, portrait.reduction)
         check_place(regions[0], found.image)
@@ -160,11 +166,11 @@ class FaceFinder:
             raise UnclearOrientation
         self._check_quality(lowest)
 
-    def _check_quality(self, lowest: Grade) -> None:
-        """Raise LowQuality, with the worst component and what to do about it."""
-        if lowest.verdict == REJECT and not self._options.accept_low_quality:
-            component = lowest.component
-            raise LowQuality(f"{component.defect} ({component.name}: {lowest.score} de 100). {component.advice}")
+    def _check_quality(self, judged: Grade) -> None:
+        """Raise LowQuality if this component rejects the photo, with what to do about it."""
+        if judged.verdict == REJECT and not self._options.accept_low_quality:
+            component = judged.component
+            raise LowQuality(f"{component.defect} ({component.name}: {judged.score} de 100). {component.advice}")
 
     def _align(self, image: Image, region: FacialAreaRegion) -> Image:
         if region.left_eye is None or region.right_eye is None:

@@ -201,6 +201,15 @@ def test_a_drawing_is_refused(mtcnn: BoundedMtcnn) -> None:
     assert refused.value.analysis.faces_seen == 1
 
 
+def test_of_a_face_of_too_few_pixels_its_size_is_said_since_squares_look_drawn(mtcnn: BoundedMtcnn) -> None:
+    few = cv2.resize(draw_avatar(), None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
+    squares = np.asarray(cv2.resize(few, None, fx=10, fy=10, interpolation=cv2.INTER_NEAREST), np.uint8)
+    with pytest.raises(LowQuality, match="InterEyeDistance"):
+        find(mtcnn, portrait(squares), limits=NO_LIMITS | {"InterEyeDistance": (65.0, 20.0)})
+    with pytest.raises(NotAPhoto):
+        find(mtcnn, portrait(squares))
+
+
 def test_a_small_face_in_a_large_photo_is_found_by_the_closer_search(mtcnn: BoundedMtcnn, astronaut: Image) -> None:
     scene = np.full((2000, 3000, 3), 120, np.uint8)
     scene[700:1212, 1200:1712] = astronaut
