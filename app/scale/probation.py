@@ -21,7 +21,8 @@ Held = tuple[Entry, Processed]
 
 @dataclass(slots=True)
 class _Trial:
-    """Members whose photos failed on a node, by number, and how many of them were since done, or failed, elsewhere."""
+    """Members whose photos failed on a node, by number, and how many of them were since done, or failed, on trusted
+    ones."""
 
     numbers: set[int] = field(default_factory=set)
     done: int = 0
@@ -38,17 +39,9 @@ class Probation:
 
     def admit(self, node: str, entry: Entry, processed: Processed) -> None:
         """Take one result of a node."""
-        is_failure = _is_failure(processed)
-        if not is_failure:
+        if not _is_failure(processed):
             self._acquit(node)
         self._held.setdefault(node, []).append((entry, processed))
-        for accused, trial in list(self._trials.items()):
-            if node != accused and entry.number in trial.numbers:
-                trial.numbers.remove(entry.number)
-                trial.failed += is_failure
-                trial.done += not is_failure
-                if trial.failed == MOST:
-                    self._acquit(accused)
 
     def _acquit(self, node: str) -> None:
         self._trials.pop(node, None)
@@ -71,7 +64,19 @@ class Probation:
                 self._acquit(accused)
         for node in list(self._held):
             if is_lone or node in self._trusted:
-                yield from (processed for _, processed in self._held.pop(node))
+                for entry, processed in self._held.pop(node):
+                    self._testify(entry, processed)
+                    yield processed
+
+    def _testify(self, entry: Entry, processed: Processed) -> None:
+        """Count the result of a trusted node for those that are on trial."""
+        for accused, trial in list(self._trials.items()):
+            if entry.number in trial.numbers:
+                trial.numbers.remove(entry.number)
+                trial.failed += _is_failure(processed)
+                trial.done += not _is_failure(processed)
+                if trial.failed == MOST:
+                    self._acquit(accused)
 
     def accuse(self) -> list[Entry]:
         """Forget the results of nodes whose first all failed while another node's did not; return whose they were, who

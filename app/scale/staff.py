@@ -199,9 +199,10 @@ class Staff:
         """Wait a moment, and yield what accepted workers have sent. Who does not answer is lost."""
         answered, silent = self._wait()
         for worker in silent:  # before the caller takes its time with the answers
-            self._watch(worker)
+            if worker.call is not None:  # else dismissed a moment ago
+                self._watch(worker)
         for worker in answered:
-            answer = self._read(worker) if worker.call is not None else None  # None: dismissed a moment ago
+            answer = self._read(worker) if worker.call is not None else None
             if isinstance(answer, Introduction):
                 self._meet(worker, answer)
             elif answer is not None:
@@ -234,15 +235,18 @@ class Staff:
         except self._ray.exceptions.RayError as error:  # the worker, its node, the way to it, or Ray's memory monitor
             self._lose(worker, _cause(error))
             return None
-        worker.is_placed = True
+        self._note_place(worker)
         return answer
 
-    def _watch(self, worker: Worker) -> None:
+    def _note_place(self, worker: Worker) -> None:
         if not worker.is_placed:
-            if not self._ray.wait([worker.placed], timeout=0)[0]:
-                return  # it waits for cores that another job has: no fault of its node
             worker.is_placed, worker.called_at = True, time.monotonic()
             self._waited_at.pop(worker.node.node_id, None)
+
+    def _watch(self, worker: Worker) -> None:
+        if not worker.is_placed and not self._ray.wait([worker.placed], timeout=0)[0]:
+            return  # it waits for cores that another job has: no fault of its node
+        self._note_place(worker)
         limit_s = self._options.silent_s if worker.is_accepted else self._options.start_s
         if time.monotonic() - worker.called_at > limit_s:
             self._lose(worker, f"no responde desde hace {limit_s:g} segundos")

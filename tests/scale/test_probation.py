@@ -30,6 +30,11 @@ def admit(probation: Probation, node: str, count: int, start: int = 0) -> None:
         probation.admit(node, *failed(number))
 
 
+def admit_to(probation: Probation, node: str, held: tuple[Entry, Processed]) -> None:
+    probation.admit(node, *held)
+    assert list(probation.release(BOTH))[-1] is held[1]
+
+
 def test_failures_of_a_node_that_has_shown_nothing_else_are_held_back() -> None:
     probation = Probation()
     admit(probation, ONE, 3)
@@ -58,7 +63,7 @@ def test_a_node_whose_first_results_all_fail_is_condemned_once_another_shows_bet
     assert (probation.held(ONE), probation.is_suspended(ONE)) == (0, True)
     for number in range(MOST):
         assert probation.condemned() == []
-        probation.admit(OTHER, *fine(number))
+        admit_to(probation, OTHER, fine(number))
     assert probation.condemned() == [ONE]
     assert probation.condemned() == []
 
@@ -73,9 +78,24 @@ def test_a_node_whose_failures_fail_elsewhere_too_is_acquitted() -> None:
     assert [entry.number for entry in probation.accuse()] == [FIRST, FIRST + 1]
     for number in range(MOST):
         assert probation.is_suspended(ONE)
-        probation.admit(OTHER, *failed(number))
+        admit_to(probation, OTHER, failed(number))
     assert not probation.is_suspended(ONE)
     assert probation.condemned() == []
+
+
+def test_what_fails_on_another_node_that_shows_nothing_good_acquits_nobody() -> None:
+    """Two nodes of three are to blame."""
+    probation, three = Probation(), {ONE, OTHER, "third"}
+    probation.admit("third", *fine(100))
+    admit(probation, ONE, FIRST)
+    assert len(probation.accuse()) == FIRST
+    admit(probation, OTHER, FIRST)  # the same members
+    assert len(list(probation.release(three))) == 1
+    assert len(probation.accuse()) == FIRST
+    for number in range(FIRST):
+        probation.admit("third", *fine(number))
+    assert len(list(probation.release(three))) == FIRST
+    assert probation.condemned() == [ONE, OTHER]
 
 
 def test_a_good_result_that_was_under_way_acquits() -> None:
