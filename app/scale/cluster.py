@@ -20,6 +20,8 @@ from app.core.config import Settings
 from app.core.redaction import redacted
 from app.errors import ClusterUnavailable, MissingDependency
 
+log = logging.getLogger(__name__)
+
 OWN = "local"  # Ray's word for a cluster of its own: without an address it would join any that runs on the machine
 STORE_BYTES = 100_000_000  # of our own cluster: no photo passes through the store of objects
 LONGEST_FOLDER = 30  # characters: the system allows 107 for the path of a socket, and Ray's own part has about 65
@@ -28,6 +30,8 @@ AS_THREADS = 0  # levels of niceness beyond this process; 15, as Ray has it, sta
 SETTINGS, FRAME_HEAD = 4, 9  # of HTTP/2, RFC 9113: the type of a frame, the bytes of its head
 HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, SETTINGS, 0, 0, 0, 0, 0])  # no settings
 CONNECT_S = 5.0  # for the port to answer; Ray itself would wait for half a minute
+# Without its head node Ray would end this process after a minute, with code 1 and without a word. It is watched here.
+WITHOUT_HEAD_S = "86400"
 INSTALL = "pip install -r requirements-ray.txt"
 
 
@@ -44,6 +48,7 @@ class Node:
 def import_ray() -> ModuleType:
     """Import Ray, without its reports home. Raises MissingDependency."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", WITHOUT_HEAD_S)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else each worker warns of a coming default
     try:
         import ray  # noqa: PLC0415  # an extra
@@ -54,7 +59,15 @@ def import_ray() -> ModuleType:
             "--engine ray necesita el paquete ray",
             f"En la carpeta del programa: venv/bin/python -m {INSTALL}",
         ) from error
+    # Else a thread of Ray's prints them, in English, between our lines or into our JSON.
+    ray._private.worker.print_to_stdstream = _note_words
     return ray  # type: ignore[no-any-return, unused-ignore]
+
+
+def _note_words(data: dict[str, Any], ignore_prefix: bool) -> None:
+    """Keep what Ray says of its processes in our log."""
+    for line in data["lines"]:
+        log.info("Ray: %s", redacted(str(line)))
 
 
 @contextmanager
@@ -90,6 +103,7 @@ def make_own_folder() -> tempfile.TemporaryDirectory[str]:
 def _set_own_token(path: Path) -> None:
     """Make the token without which no other program enters our own cluster. Ray would keep it in the home folder, which
     the account of a service may not have."""
+    path.touch(0o600)
     path.write_text(secrets.token_hex(32))
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
 
@@ -111,6 +125,17 @@ def _knock(address: str) -> None:
             "Compruebe la dirección (la que mostró `ray start --head`) y que este equipo llegue a ella. Sin "
             "--ray-address se usa solo este equipo.",
         ) from error
+
+
+def is_head_there(ray: ModuleType) -> bool:
+    """Tell whether the cluster's head node answers. While it does not, questions about nodes would wait for it, and
+    with them Ctrl+C."""
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as connection:
+            return bool(os.environ.get("RAY_USE_TLS")) or _speaks_http2(connection)
+    except OSError:
+        return False
 
 
 def _speaks_http2(connection: socket.socket) -> bool:

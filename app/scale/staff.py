@@ -18,7 +18,7 @@ from app.core.config import MAX_WORKER_THREADS
 from app.core.redaction import redacted
 from app.core.spanish import inflect
 from app.errors import Defect, RunError, WorkersLost
-from app.scale.cluster import Node, discard, living_nodes
+from app.scale.cluster import Node, discard, is_head_there, living_nodes
 from app.scale.contract import Contract
 from app.scale.messages import Assignment, Delivery, Introduction
 from app.scale.setup import Setup
@@ -31,6 +31,7 @@ PATIENCE_S = 30.0  # for cores that another job has, after which the user is tol
 SILENT_S = 60.0  # without an answer a worker is given up, and a worker's child without a sign: both come every second
 LOSSES = 4  # workers of one node in a row, without any outcome, after which it gets no other
 LOOK_EVERY_S = 2.0  # for nodes to hire on
+HEAD_S = 10.0  # without an answer of the cluster's head node, which may have been started again, the run ends
 SAID = 300  # characters of Ray's own words that are repeated
 CALLS = 4  # of the driver that a worker answers at a time
 POLL_S = 0.2
@@ -101,6 +102,7 @@ class Staff:
         self._trouble: RunError | None = None
         self._numbers = itertools.count(1)
         self._looked_at = 0.0
+        self._head_seen_at = time.monotonic()
         self._told = ""
         places = min(sum(map(self._places, living_nodes(ray))), options.downloads)
         self._shares = divide(options.downloads, places)  # of downloads, of workers yet to be hired
@@ -112,7 +114,7 @@ class Staff:
             self.renew()
             for _ in self.answers():
                 pass
-            if time.monotonic() > tell_at and not self.accepted():
+            if time.monotonic() > tell_at and not self.accepted() and self._is_head_there():
                 self._tell_who_is_awaited()
                 tell_at = math.inf
 
@@ -129,18 +131,34 @@ class Staff:
         """Hire where there is a place and downloads are left. Raises the RunError that left nobody to work."""
         if not self._workers or time.monotonic() - self._looked_at > LOOK_EVERY_S:
             self._looked_at = time.monotonic()
-            free = self._free_places()
-            if free and not self._shares:
-                self._make_room(free)
-                free = self._free_places()
-            for node in free[: len(self._shares)]:
-                self._hire(node)
+            if self._is_head_there():
+                self._hire_where_free()
         if not self._workers:
             raise self._trouble or WorkersLost(
                 "En el clúster de Ray no queda ningún nodo que pueda procesar fotos",
                 "Compruebe con `ray status` que haya nodos con procesadores (y, con WORKER_GPUS, tarjetas) libres, y "
                 "vuelva a ejecutar: continuará donde quedó.",
             )
+
+    def _is_head_there(self) -> bool:
+        """Tell whether the cluster's head node answers. Raises WorkersLost if it has not for too long."""
+        if is_head_there(self._ray):
+            self._head_seen_at = time.monotonic()
+            return True
+        if self._workers and time.monotonic() - self._head_seen_at < HEAD_S:
+            return False
+        raise WorkersLost(
+            "El nodo principal del clúster de Ray ya no responde",
+            "Compruebe con `ray status` que siga en marcha y vuelva a ejecutar: continuará donde quedó.",
+        )
+
+    def _hire_where_free(self) -> None:
+        free = self._free_places()
+        if free and not self._shares:
+            self._make_room(free)
+            free = self._free_places()
+        for node in free[: len(self._shares)]:
+            self._hire(node)
 
     def _free_places(self) -> list[Node]:
         """Return the nodes where workers can be hired, each once for each of them: each node's first place before any
@@ -253,7 +271,7 @@ class Staff:
 
     def _lose(self, worker: Worker, why: str) -> None:
         log.warning("Se perdió el trabajador %s: %s", worker.name, why)
-        self._tell(f"⚠️  Se perdió un trabajador de {worker.node.name}; otros harán sus fotos")
+        self._tell(f"⚠️  Se perdió un trabajador de {worker.node.name}: sus fotos se hacen de nuevo")
         self._losses[worker.node.node_id] += 1
         self._part_with(worker)
         if self._losses[worker.node.node_id] >= LOSSES:

@@ -7,6 +7,7 @@ to a new one. Who costs it twice alone is set aside, and no neighbour with them.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import subprocess
@@ -139,6 +140,7 @@ class Supervisor:
                     self._changed.notify_all()
             status = child.wait()
             with self._changed:
+                self._note_end(status)
                 self._child, self._loaded = None, False
                 self._bury(status)
                 self._is_over = self._leaving or self._trouble is not None
@@ -170,6 +172,12 @@ class Supervisor:
         if now - since > limit_s:
             self._killed_at = now
             self._child.kill()
+
+    def _note_end(self, status: int) -> None:
+        if not self._leaving:
+            why = "no daba señales y se cerró" if self._killed_at is not None else f"se cerró (código {status})"
+            line = f"El proceso de un trabajador {why} con {len(self._begun)} fotos en curso; otro sigue con ellas"
+            self._log.append((__name__, logging.WARNING, line))
 
     def _meet(self, contract: bytes) -> None:
         """Take a child that has its nets, unless it computes something else than the one before it."""

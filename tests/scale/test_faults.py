@@ -142,8 +142,13 @@ def test_nodes_that_are_killed_cost_nobody(
 
 
 def test_a_worker_that_dies_or_whose_process_is_killed_is_replaced(
-    new_customer: NewCustomer, sqlite_database: Database, journal: Path
+    new_customer: NewCustomer,
+    sqlite_database: Database,
+    journal: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """The log says so; Ray's own words are not between our lines."""
     hook = KillWorker(journal, wait_s=0.02, crew_id="P020")
     home = new_customer(sqlite_database, hook)
     home.hire(*(f"P{number:03}" for number in range(80)))
@@ -156,6 +161,8 @@ def test_a_worker_that_dies_or_whose_process_is_killed_is_replaced(
         ran = home.run()
     assert ran.result.error is None
     assert set(ran.codes.values()) == {"stored"}
+    assert "El proceso de un trabajador se cerró (código -9)" in caplog.text
+    assert "raylet" not in "".join(capsys.readouterr())
 
 
 def test_a_run_whose_workers_all_die_ends_and_the_next_one_goes_on(

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -302,15 +302,42 @@ def test_a_signal_ends_a_run_on_its_own_cluster_and_no_secret_is_left_anywhere(
     monkeypatch.setenv("HTTP_TOTAL_TIMEOUT_S", "90")
     for crew_id in ("1", "2", "slow"):
         world.hire(crew_id, "a.jpg", portrait_jpeg)
-    exit_code, output, told = interrupt_own_cluster(world)
+    exit_code, output, told = end_own_cluster(world, interrupt)
     assert (exit_code, "✅ Exitosos: 2" in output) == (EXIT_INTERRUPTED, True)
     assert not any(secret in text for secret in secrets for text in told)
     assert not any(secret.decode() in output for secret in secrets)
 
 
-def interrupt_own_cluster(world: World) -> tuple[int, str, list[bytes]]:
-    """Run on a cluster of its own, without a home folder, until two are stored, and interrupt it as a terminal does;
-    return the exit code, the output, and all that Ray's processes and files say."""
+def test_a_head_node_that_dies_ends_the_run_with_its_summary_and_its_own_code(
+    open_world: OpenWorld, tmp_path: Path, portrait_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would end the process after a minute, without a word."""
+    world = open_world(f"sqlite:///{tmp_path / 'prueba.db'}")
+    monkeypatch.setenv("HTTP_READ_TIMEOUT_S", "60")
+    monkeypatch.setenv("HTTP_TOTAL_TIMEOUT_S", "90")
+    world.web.default_photo, world.web.slow_s = portrait_jpeg, 60.0
+    for crew_id in ("1", "2", "slow"):
+        world.hire(crew_id, "a.jpg", portrait_jpeg)
+    exit_code, output, _ = end_own_cluster(world, kill_head)
+    assert exit_code == EXIT_NOT_AVAILABLE
+    assert "✅ Exitosos: 2" in output
+    assert "El nodo principal del clúster de Ray ya no responde" in output
+
+
+def interrupt(program: int, _others: list[int]) -> None:
+    """Do as a terminal does on Ctrl+C."""
+    os.killpg(program, signal.SIGINT)
+
+
+def kill_head(_program: int, others: list[int]) -> None:
+    for pid in others:
+        if b"gcs_server" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]:
+            os.kill(pid, signal.SIGKILL)
+
+
+def end_own_cluster(world: World, end: Callable[[int, list[int]], None]) -> tuple[int, str, list[bytes]]:
+    """Run on a cluster of its own, without a home folder, until two are stored, and end it; return the exit code, the
+    output, and all that Ray's processes and files say."""
     command = [sys.executable, str(SCRIPT), "--all", "--engine", "ray"]
     with tempfile.TemporaryDirectory(prefix="r") as folder:  # a short name: Ray's sockets lie in it
         environment = os.environ | {"RAY_TMPDIR": folder, "HOME": "/proc/none"}
@@ -323,7 +350,7 @@ def interrupt_own_cluster(world: World) -> tuple[int, str, list[bytes]]:
             told = [Path(f"/proc/{pid}/{name}").read_bytes() for pid in others for name in ("environ", "cmdline")]
             written = [path.open("rb") for path in Path(folder).rglob("*") if path.is_file()]
             assert len(written) > 5
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl+C
+            end(process.pid, others)
             output, _ = process.communicate(timeout=60)
         for file in written:  # to their end, though the program has removed them
             with file:
