@@ -1,7 +1,7 @@
 """Whether a node can be trusted: one where every photo fails, while others do not, says nothing about the photos.
 
 Its first results, all failures, are held back. Once another node shows that photos can be done, the members go to other
-nodes: if most of them are done there, the node is to blame; if most fail there, too, the photos are, and it goes on.
+nodes: if half of them or more are done there, the node is to blame; if more fail there, too, the photos are.
 """
 
 from __future__ import annotations
@@ -10,23 +10,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.pipeline.work_item import Processed
-from app.records import Failed
+from app.records import Failed, Skipped, is_interrupted
 from app.scale.ledger import Entry
 
 FIRST = 20  # outcomes of a node that are held back until one of them is good; as many as the abort guard looks at
-MOST = FIRST // 2  # of them, done or failed elsewhere, that decide
 
 Held = tuple[Entry, Processed]
 
 
 @dataclass(slots=True)
 class _Trial:
-    """Members whose photos failed on a node, by number, and how many of them were since done, or failed, on trusted
-    ones."""
+    """Members whose photos failed on a node, by number, those who were not done again yet; `total` of all, and how many
+    were done, or failed, on trusted nodes."""
 
     numbers: set[int] = field(default_factory=set)
+    total: int = 0
     done: int = 0
     failed: int = 0
+
+    def add(self, entries: list[Entry]) -> None:
+        self.numbers.update(entry.number for entry in entries)
+        self.total += len(entries)
 
 
 @dataclass(slots=True)
@@ -39,7 +43,7 @@ class Probation:
 
     def admit(self, node: str, entry: Entry, processed: Processed) -> None:
         """Take one result of a node."""
-        if not _is_failure(processed):
+        if not (_is_failure(processed) or _is_interrupted(processed)):
             self._acquit(node)
         self._held.setdefault(node, []).append((entry, processed))
 
@@ -60,8 +64,7 @@ class Probation:
         all_fail = all(node not in self._trusted for node in nodes)
         is_lone = len(nodes) <= 1 or (all_fail and all(self.is_suspended(node) for node in nodes))
         if is_lone:
-            for accused in list(self._trials):
-                self._acquit(accused)
+            self._trials.clear()  # without trust: others may come back
         for node in list(self._held):
             if is_lone or node in self._trusted:
                 for entry, processed in self._held.pop(node):
@@ -75,7 +78,7 @@ class Probation:
                 trial.numbers.remove(entry.number)
                 trial.failed += _is_failure(processed)
                 trial.done += not _is_failure(processed)
-                if trial.failed == MOST:
+                if 2 * trial.failed > trial.total:
                     self._acquit(accused)
 
     def accuse(self) -> list[Entry]:
@@ -84,13 +87,13 @@ class Probation:
         members: list[Entry] = []
         for node in [each for each in self._held if self.is_suspended(each) and self._trusted - {each}]:
             entries = self._give_up(node)
-            self._trials.setdefault(node, _Trial()).numbers.update(entry.number for entry in entries)
+            self._trials.setdefault(node, _Trial()).add(entries)
             members += entries
         return members
 
     def condemned(self) -> list[str]:
-        """Return the nodes most of whose failures were done elsewhere, and forget them."""
-        guilty = [node for node, trial in self._trials.items() if trial.done >= MOST]
+        """Return the nodes half of whose failures, or more, were done elsewhere, and forget them."""
+        guilty = [node for node, trial in self._trials.items() if 2 * trial.done >= trial.total]
         for node in guilty:
             del self._trials[node]
         return guilty
@@ -112,3 +115,8 @@ class Probation:
 def _is_failure(processed: Processed) -> bool:
     result = processed.result
     return isinstance(result, Failed) and not result.recalled
+
+
+def _is_interrupted(processed: Processed) -> bool:
+    result = processed.result
+    return isinstance(result, Skipped) and is_interrupted(result)

@@ -53,7 +53,7 @@ class RayPipeline:
             self._stop.set()
             trouble = error
         if self._stop.is_set():
-            yield from filter(None, self._collect(ledger))
+            yield from filter(None, self._collect(ledger, probation))
         if self._stop.is_set() and len(self._staff.nodes) > 1:
             ledger.give_back(probation.give_up_all())  # it may be their node: the next run tells
         yield list(probation.release_all())
@@ -110,7 +110,7 @@ class RayPipeline:
                 why = f"Las primeras fotos fallan todas en el nodo {worker.node.name}, y en otros no"
                 self._staff.close_node(worker.node, why)
 
-    def _collect(self, ledger: Ledger) -> Iterator[list[Processed]]:
+    def _collect(self, ledger: Ledger, probation: Probation) -> Iterator[list[Processed]]:
         """Take what the workers have ended, and what they have seen of those under way: another member may have the
         same picture."""
         staff, until = self._staff, time.monotonic() + STOP_S
@@ -120,7 +120,9 @@ class RayPipeline:
                 if worker.call is None and ledger.load(worker.name):
                     staff.hand(worker, [])
             for worker, delivery in staff.answers():
-                yield [processed for _, processed in self._receive(worker, delivery, ledger)]
+                for entry, processed in self._receive(worker, delivery, ledger):
+                    probation.admit(worker.node.node_id, entry, processed)
+                yield list(probation.release(staff.nodes))
                 if delivery.is_last:
                     ledger.lose(worker.name)
 

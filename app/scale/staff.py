@@ -61,6 +61,7 @@ class Worker:
     actor: Any
     placed: Any
     call: Any
+    hired_at: float = field(default_factory=time.monotonic)
     called_at: float = field(default_factory=time.monotonic)
     is_placed: bool = False
     is_accepted: bool = False
@@ -97,12 +98,14 @@ class Staff:
         self._workers: list[Worker] = []
         self._lost: list[Worker] = []
         self._losses: Counter[str] = Counter()  # by node, since its last outcome
+        self._lost_at: dict[str, float] = {}  # by node: its last loss that counted
         self._closed_nodes: set[str] = set()
         self._waited_at: dict[str, float] = {}  # by node: when a worker last waited there for cores in vain
         self._trouble: RunError | None = None
         self._numbers = itertools.count(1)
         self._looked_at = 0.0
-        self._head_seen_at = time.monotonic()
+        self._head_missed_at: float | None = None
+        self._polled_at = time.monotonic()
         self._told = ""
         places = min(sum(map(self._places, living_nodes(ray))), options.downloads)
         self._shares = divide(options.downloads, places)  # of downloads, of workers yet to be hired
@@ -124,8 +127,11 @@ class Staff:
     @property
     def nodes(self) -> set[str]:
         """The ids of the nodes where somebody works or will soon: who has waited long for cores may never."""
-        recently = time.monotonic() - self._options.patience_s
-        return {each.node.node_id for each in self._workers if each.is_placed or each.called_at > recently}
+        now = time.monotonic()
+        recently = now - self._options.patience_s
+        staffed = {each.node.node_id for each in self._workers if each.is_placed or each.called_at > recently}
+        replaced = {node_id for node_id, lost_at in self._lost_at.items() if now - lost_at < 2 * LOOK_EVERY_S}
+        return staffed | (replaced - self._closed_nodes)
 
     def renew(self) -> None:
         """Hire where there is a place and downloads are left. Raises the RunError that left nobody to work."""
@@ -133,7 +139,7 @@ class Staff:
             self._looked_at = time.monotonic()
             if self._is_head_there():
                 self._hire_where_free()
-        if not self._workers:
+        if not self._workers and self._head_missed_at is None:
             raise self._trouble or WorkersLost(
                 "En el clúster de Ray no queda ningún nodo que pueda procesar fotos",
                 "Compruebe con `ray status` que haya nodos con procesadores (y, con WORKER_GPUS, tarjetas) libres, y "
@@ -143,9 +149,10 @@ class Staff:
     def _is_head_there(self) -> bool:
         """Tell whether the cluster's head node answers. Raises WorkersLost if it has not for too long."""
         if is_head_there(self._ray):
-            self._head_seen_at = time.monotonic()
+            self._head_missed_at = None
             return True
-        if self._workers and time.monotonic() - self._head_seen_at < HEAD_S:
+        self._head_missed_at = self._head_missed_at or time.monotonic()
+        if time.monotonic() - self._head_missed_at < HEAD_S:
             return False
         raise WorkersLost(
             "El nodo principal del clúster de Ray ya no responde",
@@ -231,17 +238,22 @@ class Staff:
     def _wait(self) -> tuple[list[Worker], list[Worker]]:
         """Wait until a worker has answered, POLL_S at most; return who has and who has not."""
         calls = {worker.call: worker for worker in self._workers if worker.call is not None}
+        now = time.monotonic()
+        for worker in calls.values():  # what the caller did meanwhile is no silence: answers are fetched from now on
+            worker.called_at += min(now - worker.called_at, now - self._polled_at)
         if not calls:
             time.sleep(POLL_S)
             return [], []
         self._ray.wait(list(calls), num_returns=1, timeout=POLL_S)
         ready, silent = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)
+        self._polled_at = time.monotonic()
         return [calls[call] for call in ready], [calls[call] for call in silent]
 
     def _judge(self, worker: Worker, delivery: Delivery) -> None:
         if delivery.ended:
             self._losses.pop(worker.node.node_id, None)
         if delivery.trouble is not None:
+            self._part_with(worker)  # as lost: it may be a member's fault
             self._dismiss_for(worker, delivery.trouble)
 
     def _read(self, worker: Worker) -> Introduction | Delivery | None:
@@ -249,7 +261,9 @@ class Staff:
         try:
             answer: Introduction | Delivery = self._ray.get(call)
         except self._ray.exceptions.RayTaskError as error:  # raised by our code over there
-            raise Defect.of(error, str(error.cause)) from error
+            self._part_with(worker)
+            self._refuse(worker, Defect.of(error, str(error.cause)))
+            return None
         except self._ray.exceptions.RayError as error:  # the worker, its node, the way to it, or Ray's memory monitor
             self._lose(worker, _cause(error))
             return None
@@ -272,9 +286,12 @@ class Staff:
     def _lose(self, worker: Worker, why: str) -> None:
         log.warning("Se perdió el trabajador %s: %s", worker.name, why)
         self._tell(f"⚠️  Se perdió un trabajador de {worker.node.name}: sus fotos se hacen de nuevo")
-        self._losses[worker.node.node_id] += 1
+        node_id = worker.node.node_id
+        if worker.hired_at > self._lost_at.get(node_id, 0.0):  # those who are lost together count once
+            self._losses[node_id] += 1
+            self._lost_at[node_id] = time.monotonic()
         self._part_with(worker)
-        if self._losses[worker.node.node_id] >= LOSSES:
+        if self._losses[node_id] >= LOSSES:
             self._trouble = WorkersLost(
                 f"Los trabajadores del nodo {worker.node.name} se pierden uno tras otro: {why}",
                 "Compruebe que al nodo no le falten memoria ni disco, y vuelva a ejecutar: continuará donde quedó.",

@@ -123,6 +123,8 @@ class Supervisor:
 
     def _serve(self) -> None:
         while self._trouble is None and not self._leaving:
+            with self._changed:
+                self._started_at = time.monotonic()
             try:
                 child = _start()
                 send(_input(child), self._setup)
@@ -131,7 +133,9 @@ class Supervisor:
                 return
             with self._changed:
                 self._child, self._killed_at = child, None
-                self._heard_at = self._started_at = time.monotonic()
+                self._heard_at = time.monotonic()
+                if self._leaving:
+                    child.kill()
             for kind, *values in receive(_output(child)):
                 with self._changed:
                     self._heard_at = time.monotonic()
@@ -143,8 +147,9 @@ class Supervisor:
                 self._note_end(status)
                 self._child, self._loaded = None, False
                 self._bury(status)
-                self._is_over = self._leaving or self._trouble is not None
-                self._changed.notify_all()
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
 
     def _take(self, kind: str, values: list[object]) -> None:
         if kind == HELLO:
@@ -160,16 +165,17 @@ class Supervisor:
             self._trouble = cast(bytes, values[0])
 
     def _watch(self) -> None:
-        """Kill a child that does not get ready, or that is silent: those whom it has begun become suspects."""
-        if self._child is None:
-            return
+        """Kill a child that is silent: those whom it has begun become suspects. Give up if one does not get ready."""
         now = time.monotonic()
         if self._killed_at is not None:
             if now - self._killed_at > DIE_S:
                 self._give_up("El proceso de trabajo está bloqueado y el sistema no lo termina")
-            return
-        since, limit_s = (self._heard_at, self._silent_s) if self._loaded else (self._started_at, self._start_s)
-        if now - since > limit_s:
+        elif not self._loaded:
+            if now - self._started_at > self._start_s:
+                if self._child is not None:
+                    self._child.kill()
+                self._give_up("El proceso de trabajo no termina de ponerse en marcha")
+        elif self._child is not None and now - self._heard_at > self._silent_s:
             self._killed_at = now
             self._child.kill()
 
