@@ -111,14 +111,12 @@ def _set_own_token(path: Path) -> None:
 def _knock(address: str) -> None:
     """Make sure that something like Ray listens there: with another server `ray.init` would wait for ever, and with it
     Ctrl+C. Raises ClusterUnavailable."""
-    host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as connection:
-            if not os.environ.get("RAY_USE_TLS") and not _speaks_http2(connection):
-                raise ClusterUnavailable(
-                    f"Lo que escucha en {address} no es un clúster de Ray",
-                    "Ponga en --ray-address la dirección que mostró `ray start --head`.",
-                )
+        if not _answers(address):
+            raise ClusterUnavailable(
+                f"Lo que escucha en {address} no es un clúster de Ray",
+                "Ponga en --ray-address la dirección que mostró `ray start --head`.",
+            )
     except OSError as error:
         raise ClusterUnavailable(
             f"No hay ningún clúster de Ray en {address} ({error.strerror or 'no responde'})",
@@ -130,12 +128,17 @@ def _knock(address: str) -> None:
 def is_head_there(ray: ModuleType) -> bool:
     """Tell whether the cluster's head node answers. While it does not, questions about nodes would wait for it, and
     with them Ctrl+C."""
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as connection:
-            return bool(os.environ.get("RAY_USE_TLS")) or _speaks_http2(connection)
+        return _answers(ray.get_runtime_context().gcs_address)
     except OSError:
         return False
+
+
+def _answers(address: str) -> bool:
+    """Tell whether a server of gRPC listens there; with TLS, whether any does. Raises OSError if none does."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as connection:
+        return bool(os.environ.get("RAY_USE_TLS")) or _speaks_http2(connection)
 
 
 def _speaks_http2(connection: socket.socket) -> bool:

@@ -144,7 +144,6 @@ class Supervisor:
                     self._changed.notify_all()
             status = child.wait()
             with self._changed:
-                self._note_end(status)
                 self._child, self._loaded = None, False
                 self._bury(status)
         with self._changed:
@@ -178,12 +177,6 @@ class Supervisor:
         elif self._child is not None and now - self._heard_at > self._silent_s:
             self._killed_at = now
             self._child.kill()
-
-    def _note_end(self, status: int) -> None:
-        if not self._leaving:
-            why = "no daba señales y se cerró" if self._killed_at is not None else f"se cerró (código {status})"
-            line = f"El proceso de un trabajador {why} con {len(self._begun)} fotos en curso; otro sigue con ellas"
-            self._log.append((__name__, logging.WARNING, line))
 
     def _meet(self, contract: bytes) -> None:
         """Take a child that has its nets, unless it computes something else than the one before it."""
@@ -233,6 +226,9 @@ class Supervisor:
         self._alone = None
         if self._leaving or self._trouble is not None:
             return
+        why = "no daba señales y se cerró" if self._killed_at is not None else f"se cerró (código {status})"
+        line = f"El proceso de un trabajador {why} con {len(begun)} fotos en curso; otro sigue con ellas"
+        self._log.append((__name__, logging.WARNING, line))
         (self._waiting if alone is None else self._suspects).extendleft(reversed(not_begun))
         if not begun:
             self._useless_starts += 1
