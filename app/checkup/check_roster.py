@@ -17,7 +17,7 @@ from app.core.spanish import inflect, say_some
 from app.errors import BadName, DuplicateMember, NoPhoto, SeveralPhotos
 from app.gallery.tables import TABLE
 from app.photos.urls import photo_url
-from app.planning.plan import RosterEntry
+from app.planning.survey import RosterEntry
 from app.records import CrewMember, Failed
 from app.roster.database import COLUMN_SETTINGS, DatabaseRoster
 from app.roster.folder import FolderRoster, say_passed_over

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import struct
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,8 @@ FIRST_CONTACT_S = 10.0  # a server that restarts is back by then
 # A host's limit on the time of a statement, where the server has one: DB_ANSWER_TIMEOUT_S is ours.
 NO_TIME_LIMIT = " /*!50708 , max_execution_time = 0 */ /*M!100101 , max_statement_time = 0 */"
 ITEMS_AT_ONCE = 500
+# How to execute a query whose rows are not to lie in memory together. No other statement before the last of them.
+AS_THEY_COME = {"stream_results": True}
 LOCK_TIMEOUT_S = 10  # well below DB_ANSWER_TIMEOUT_S, after which the connection would be given up
 MAX_LOCK_CHARACTERS = 64  # MySQL's limit
 # What a batch of photo records with thumbnails takes when escaped. Every supported server allows it by default.
@@ -126,6 +129,8 @@ class Database:
             raise MissingDependency.of(error) from error
         except (TypeError, ValueError) as error:
             raise SettingsError(*BAD_OPTION) from error
+        if self.is_mysql:  # SQLAlchemy has the code for this driver and leaves it off
+            self.engine.dialect.supports_server_side_cursors = True
         event.listen(self.engine, "do_connect", self._connect)
         event.listen(self.engine, "connect", self._prepare_connection)
         event.listen(self.engine, "handle_error", _notice_lost_connection)
@@ -183,11 +188,11 @@ class Database:
             cause = _cause(error)
             raise self.explain(cause) from cause
 
-    def in_chunks(self, items: Sequence[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
+    def in_chunks(self, items: Iterable[Item], work: Callable[[Connection, Sequence[Item]], object]) -> None:
         """Run `work` on ITEMS_AT_ONCE items at a time, each time in a transaction of its own. Raises
         DatabaseUnavailable."""
-        chunks = (items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE))
-        for chunk in chunks:
+        waiting = iter(items)
+        while chunk := list(itertools.islice(waiting, ITEMS_AT_ONCE)):
             self.transaction(lambda connection, chunk=chunk: work(connection, chunk))  # type: ignore[misc]
 
     def connect(self) -> Connection:

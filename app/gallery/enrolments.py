@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Table, case, func, select, true
+from sqlalchemy import Row, Table, case, func, select, true
 
 from app.core.database import Database
 from app.gallery.photo_records import storable
 from app.gallery.reading import read_folded, read_rows_of
 from app.gallery.tables import VECTORS
+
+Rows = TypeVar("Rows", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,30 @@ class Enrolment:
         return bool(self.active_ids)
 
 
+class EnrolmentRow(NamedTuple):
+    """A row of `face_embeddings`, and what is known of how it was made: for whom, its spec's digest, its photo's
+    SHA-256."""
+
+    id: int
+    crew_id: str
+    model: str | None
+    url: str | None
+    active: bool
+    made_for: str | None
+    contract: str | None
+    sha256: str | None
+
+
 def read_enrolments(database: Database, table: Table, crew_id: str | None = None) -> dict[str, Enrolment]:
-    """Return the enrolments of all members, or of one, by crew id, without the rows that `--migrate` has staged.
+    """Return the enrolments of all members, or of one, by crew id. Raises DatabaseUnavailable."""
+    return enrolments_of(database, table, fold_rows(database, table, list, crew_id))
+
+
+def fold_rows(
+    database: Database, table: Table, fold: Callable[[Iterator[EnrolmentRow]], Rows], crew_id: str | None = None
+) -> Rows:
+    """Return what `fold` makes of the rows of all members, or of one, in the order of their ids; without those that
+    `--migrate` has staged.
 
     Raises DatabaseUnavailable.
     """
@@ -50,15 +74,21 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
         table.outerjoin(VECTORS, made.embedding_id == rows.id)
     )
 
-    def fold(found: Iterable[Any]) -> dict[str, Enrolment]:
-        mine = (row for row in found if crew_id in (None, row.crew_id))
-        return _by_member(row for row in mine if not row.staged or row.active)
+    def mine(found: Iterator[Row[Any]]) -> Rows:
+        those = (row for row in found if crew_id in (None, row.crew_id) and (row.active or not row.staged))
+        return fold(EnrolmentRow._make(row[:-1]) for row in those)
 
-    enrolments: dict[str, Enrolment] = {}
     if crew_id is not None:
-        enrolments = read_folded(database, query.where(rows.crew_id == crew_id), rows.id, fold)
-    if not enrolments:
-        enrolments = read_folded(database, query, rows.id, fold)
+        only = read_folded(database, query.where(rows.crew_id == crew_id).order_by(rows.id), mine)
+        if only:
+            return only
+    return read_folded(database, query.order_by(rows.id), mine)
+
+
+def enrolments_of(database: Database, table: Table, rows: Iterable[EnrolmentRow]) -> dict[str, Enrolment]:
+    """Return the enrolments by crew id, from all rows of their members in the order of their ids. Raises
+    DatabaseUnavailable."""
+    enrolments = _by_member(rows)
     unknown = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
     lengths = _dimensions(database, table, unknown)
     return {
@@ -67,8 +97,8 @@ def read_enrolments(database: Database, table: Table, crew_id: str | None = None
     }
 
 
-def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
-    """Group rows, ordered by id, by crew id: a row replaces an earlier one unless only the earlier is active."""
+def _by_member(rows: Iterable[EnrolmentRow]) -> dict[str, Enrolment]:
+    """Group the rows: one replaces an earlier one of its member unless only the earlier is active."""
     enrolments: dict[str, Enrolment] = {}
     for row in rows:
         crew_id, row_id = row.crew_id, int(row.id)
@@ -84,13 +114,13 @@ def _by_member(rows: Iterable[Any]) -> dict[str, Enrolment]:
     return enrolments
 
 
-def _enrolment(row: Any, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) -> Enrolment:
+def _enrolment(row: EnrolmentRow, active_ids: tuple[int, ...], all_ids: tuple[int, ...]) -> Enrolment:
     # Trust the provenance only if it names this member: row ids may be reused. An empty crew id was too long to store.
     known = row.made_for is not None and row.made_for in ("", storable(row.crew_id))
     return Enrolment(
         row_id=all_ids[-1],
-        model=sys.intern(row.modelo or ""),
-        url=row.imagen_path or "",
+        model=sys.intern(row.model or ""),
+        url=row.url or "",
         active_ids=active_ids,
         all_ids=all_ids,
         known=known,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -13,7 +13,7 @@ from sqlalchemy import Table, func, select
 from app.core.database import Database
 from app.gallery.crash_suspects import CrashSuspects
 from app.gallery.embeddings_table import define_table
-from app.gallery.enrolments import Enrolment, read_enrolments
+from app.gallery.enrolments import Enrolment, EnrolmentRow, Rows, enrolments_of, fold_rows, read_enrolments
 from app.gallery.golden_vector import GoldenVector
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
@@ -43,6 +43,14 @@ class Gallery:
     def enrolments(self, crew_id: str | None = None) -> dict[str, Enrolment]:
         """Return the enrolments of all members, or of one, by crew id."""
         return read_enrolments(self.database, self.table, crew_id)
+
+    def fold_rows(self, fold: Callable[[Iterator[EnrolmentRow]], Rows], crew_id: str | None = None) -> Rows:
+        """Return what `fold` makes of the rows of all members, or of one, for `enrolments_of`."""
+        return fold_rows(self.database, self.table, fold, crew_id)
+
+    def enrolments_of(self, rows: Iterable[EnrolmentRow]) -> dict[str, Enrolment]:
+        """Return the enrolments that the rows make, by crew id."""
+        return enrolments_of(self.database, self.table, rows)
 
     def staged(self) -> dict[str, Enrolment]:
         """Return the newest row of each member that waits for the switch to this spec, by crew id: its id, model, URL

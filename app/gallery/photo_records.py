@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import Connection, case, delete, insert, or_, select, update
@@ -14,6 +14,8 @@ from app.core.database import Database
 from app.gallery.reading import change_rows_of, read_folded, read_rows, read_rows_of
 from app.gallery.tables import MAX_ID_CHARACTERS, PHOTOS
 from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
+
+Rows = TypeVar("Rows")
 
 HASH_DIGITS = 16
 NO_VERSION = Version()
@@ -74,19 +76,21 @@ class PhotoRecords:
         self._rules_digest = rules_digest
         self._now = now
 
-    def read_all(self, settled_since: datetime | None = None) -> dict[str, PhotoRecord]:
-        """Return all records by crew id. Of a photo in the gallery that was checked later than `settled_since`, only
-        what is needed without asking about it again: no URL, no version, no `tried_at`."""
+    def read_all(self) -> dict[str, PhotoRecord]:
+        """Return all records by crew id."""
+        return records_of(self.fold_rows(list))
+
+    def fold_rows(self, fold: Callable[[Iterator[Sequence[Any]]], Rows], settled_since: datetime | None = None) -> Rows:
+        """Return what `fold` makes of all rows, for `records_of`, in the order of the crew ids, which they begin with.
+        Those of a photo in the gallery that was checked later than `settled_since` hold only what is needed without
+        asking about it again: no URL, no version, no `tried_at`."""
         columns = PHOTOS.c
-        if settled_since is None:
-            query = select(*(columns[name] for name in DECISIVE))
-        else:  # of a long roster these texts take a third of the time
+        spared = {}
+        if settled_since is not None:  # of a long roster these texts take a third of the time
             needed = or_(columns.code.is_not(None), columns.checked_at.is_(None), columns.checked_at <= settled_since)
             spared = {name: case((needed, columns[name])).label(name) for name in SPARED}
-            query = select(*(spared.get(name, columns[name]) for name in DECISIVE))
-        return read_folded(
-            self._database, query, columns.crew_id, lambda rows: {row[0]: _photo_record(row) for row in rows}
-        )
+        query = select(*(spared.get(name, columns[name]) for name in DECISIVE)).order_by(columns.crew_id)
+        return read_folded(self._database, query, lambda rows: fold(map(tuple, rows)))
 
     def rejected_pictures(self, codes: Collection[str]) -> dict[str, Picture]:
         """Return the last seen pictures of the members that failed with one of these codes, by crew id."""
@@ -126,9 +130,9 @@ class PhotoRecords:
             statement = insert(PHOTOS) if found is None else update(PHOTOS).where(mine)
             connection.execute(statement.values(values))
 
-    def mark_checked(self, versions: Mapping[str, Version]) -> None:
-        """Record what the photo server answered now about unchanged photos: their versions by crew id."""
-        self._database.in_chunks(list(versions.items()), self._mark_checked)
+    def mark_checked(self, versions: Iterable[tuple[str, Version]]) -> None:
+        """Record what the photo server answered now about unchanged photos: crew ids and versions."""
+        self._database.in_chunks(versions, self._mark_checked)
 
     def _mark_checked(self, connection: Connection, versions: Sequence[tuple[str, Version]]) -> None:
         columns = PHOTOS.c
@@ -228,8 +232,12 @@ def _analysis_columns(analysis: PhotoAnalysis) -> dict[str, Any]:
     }
 
 
-def _photo_record(row: Any) -> PhotoRecord:
-    """Return the record of a row of DECISIVE."""
+def records_of(rows: Iterable[Sequence[Any]]) -> dict[str, PhotoRecord]:
+    """Return the records by crew id, from rows of DECISIVE."""
+    return {row[0]: _photo_record(row) for row in rows}
+
+
+def _photo_record(row: Sequence[Any]) -> PhotoRecord:
     (
         _,
         url,

@@ -25,12 +25,18 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import Delete, Update
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from app.core.database import ACCESS_DENIED_DATABASE, COLUMN_DENIED, ITEMS_AT_ONCE, TABLE_DENIED, Database
+from app.core.database import (
+    ACCESS_DENIED_DATABASE,
+    AS_THEY_COME,
+    COLUMN_DENIED,
+    ITEMS_AT_ONCE,
+    TABLE_DENIED,
+    Database,
+)
 from app.errors import DatabaseUnavailable
 
 Result = TypeVar("Result")
 
-ROWS_AT_ONCE = 5000
 DENIED = (ACCESS_DENIED_DATABASE, TABLE_DENIED, COLUMN_DENIED)
 DENIED_ADVICE = "Ejecute --print-schema y entregue ese SQL a quien administra la base: al usuario le faltan permisos."
 NO_SUCH_TABLE, NO_SUCH_COLUMN = 1146, 1054
@@ -61,46 +67,25 @@ def read_rows(database: Database, query: Select[Any], *, retry: bool = True) -> 
         return database.transaction(lambda each: each.execute(_without_the_missing(each, query)).all(), retry=retry)
 
 
-def read_folded(
-    database: Database, query: Select[Any], key: Column[Any], fold: Callable[[Iterator[Row[Any]]], Result]
-) -> Result:
-    """Return what `fold` makes of the query's rows, in the order of a unique `key` that the query selects under its own
-    name. They are read ROWS_AT_ONCE at a time, in one transaction: of a long table the driver holds every row twice.
+def read_folded(database: Database, query: Select[Any], fold: Callable[[Iterator[Row[Any]]], Result]) -> Result:
+    """Return what `fold` makes of the query's rows as they come: of a long table the driver would hold every row twice.
+    `fold` may not use the database. After a lost connection it begins anew.
 
     Raises DatabaseUnavailable.
     """
     if not database.exists:
         return fold(iter(()))
 
-    def read(connection: Connection) -> Result:
-        return fold(_pages(connection, query, key, _as_it_is))
+    def read(connection: Connection, query: Select[Any]) -> Result:
+        return fold(iter(connection.execute(query, execution_options=AS_THEY_COME)))
 
     with advising_the_denied():
         try:
-            return database.transaction(read)
+            return database.transaction(lambda connection: read(connection, query))
         except DatabaseUnavailable as error:
             if not _is_about_what_is_missing(error):
                 raise
-        return database.transaction(lambda each: fold(_pages(each, query, key, _without_the_missing)))
-
-
-def _as_it_is(_connection: Connection, query: Select[Any]) -> Select[Any]:
-    return query
-
-
-def _pages(
-    connection: Connection,
-    query: Select[Any],
-    key: Column[Any],
-    adapt: Callable[[Connection, Select[Any]], Select[Any]],
-) -> Iterator[Row[Any]]:
-    page = query.order_by(key).limit(ROWS_AT_ONCE)
-    while True:
-        rows = connection.execute(adapt(connection, page)).all()
-        yield from rows
-        if len(rows) < ROWS_AT_ONCE:
-            return
-        page = query.where(key > getattr(rows[-1], key.name)).order_by(key).limit(ROWS_AT_ONCE)
+        return database.transaction(lambda each: read(each, _without_the_missing(each, query)))
 
 
 def read_rows_of(database: Database, query: Select[Any], column: Column[Any], values: Sequence[Any]) -> list[Row[Any]]:

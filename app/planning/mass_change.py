@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.planning.decisions import DEACTIVATE, PURGE, Case, Decision
-from app.planning.plan import Survey
 from app.planning.rules import Rules
+from app.planning.survey import Part
 from app.records import CrewMember
 
 MASS_DEACTIVATION, MASS_PURGE = 0.10, 0.05  # of the gallery
 ALWAYS_ALLOWED = 1  # one departure is no mass change
-
-
-@dataclass(frozen=True, slots=True)
-class Departures:
-    """`decisions` deactivate and delete; `blocked`: what the caps held back, in Spanish sentences; `departed`: all
-    known people missing in the roster, empty if the roster is implausible."""
-
-    decisions: list[Decision]
-    blocked: list[str]
-    departed: list[str]
 
 
 def mass(gallery: int, share: float) -> float:
@@ -28,27 +18,38 @@ def mass(gallery: int, share: float) -> float:
     return max(ALWAYS_ALLOWED, share * gallery)
 
 
-def find_departures(survey: Survey, rules: Rules) -> Departures:
-    """Decide about all known people who are missing in the roster; none if the survey is only of some members."""
-    if not survey.whole:
-        return Departures([], [], [])
-    present = {entry.crew_id for entry in survey.entries}
-    known = dict.fromkeys((*survey.enrolments, *survey.photo_records))
-    departed = [crew_id for crew_id in known if crew_id not in present]
-    cases = [
-        Case(CrewMember(crew_id, ""), "", survey.enrolments.get(crew_id), survey.photo_records.get(crew_id))
-        for crew_id in departed
-    ]
-    leaving = [Decision(DEACTIVATE, "ya no está activo en el padrón", case) for case in cases if case.is_active]
-    purged = [decision for case in cases for decision in _purge(case, rules)]
-    is_empty = not survey.entries
-    reason = _why_held_back(leaving, survey.gallery_size, MASS_DEACTIVATION, is_empty=is_empty)
-    if reason and not rules.allow_mass_change:
-        return Departures([], [_say_held_back("desactivó", reason)], [])
-    reason = _why_held_back(purged, len(survey.enrolments), MASS_PURGE, is_empty=is_empty)
-    if reason and not rules.allow_mass_change:
-        return Departures(leaving, [_say_held_back("borró", reason)], departed)
-    return Departures([*leaving, *purged], [], departed)
+@dataclass(slots=True)
+class Departures:
+    """The known people who are missing in a whole roster: all of them, those to deactivate and those to delete."""
+
+    departed: list[str] = field(default_factory=list)
+    leaving: list[Decision] = field(default_factory=list)
+    purged: list[Decision] = field(default_factory=list)
+
+    def look_for(self, part: Part, rules: Rules) -> None:
+        """Find those of one part."""
+        present = {entry.crew_id for _, entry in part.entries}
+        for crew_id in dict.fromkeys((*part.enrolments, *part.photo_records)):
+            if crew_id in present:
+                continue
+            case = Case(CrewMember(crew_id, ""), "", part.enrolments.get(crew_id), part.photo_records.get(crew_id))
+            self.departed.append(crew_id)
+            if case.is_active:
+                self.leaving.append(Decision(DEACTIVATE, "ya no está activo en el padrón", case))
+            self.purged += _purge(case, rules)
+
+    def hold_back(self, people: int, active: int, *, is_empty: bool) -> list[str]:
+        """Forget what would be a mass change to a gallery of so many people, some of them active, and say so in Spanish
+        sentences. Nobody has departed from an implausible roster; `is_empty`: from one without anybody."""
+        reason = _why_held_back(self.leaving, active, MASS_DEACTIVATION, is_empty=is_empty)
+        if reason:
+            self.departed, self.leaving, self.purged = [], [], []
+            return [_say_held_back("desactivó", reason)]
+        reason = _why_held_back(self.purged, people, MASS_PURGE, is_empty=is_empty)
+        if reason:
+            self.purged = []
+            return [_say_held_back("borró", reason)]
+        return []
 
 
 def _purge(case: Case, rules: Rules) -> list[Decision]:

@@ -1,4 +1,4 @@
-"""What a run knows before it plans, and its plan. A run carries out exactly such a plan; `--plan` prints it instead."""
+"""The plan of a run. A run carries out exactly such a plan; `--plan` prints it instead."""
 
 from __future__ import annotations
 
@@ -6,39 +6,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app.core.spool import Spool
 from app.errors import ImplausibleRun
-from app.gallery.crash_suspects import CrashSuspect
-from app.gallery.enrolments import Enrolment
-from app.gallery.photo_records import PhotoRecord
-from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE, Decision
-from app.records import CrewMember, Failed, Version
-
-RosterEntry = CrewMember | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What roster and gallery hold. `entries` are the whole roster if `whole`; the mappings are by crew id.
-    `passed_over`: files in a folder of photos that are none (`FolderRoster.passed_over`)."""
-
-    entries: Sequence[RosterEntry]
-    whole: bool
-    enrolments: Mapping[str, Enrolment]
-    photo_records: Mapping[str, PhotoRecord]
-    suspects: Mapping[str, CrashSuspect]
-    passed_over: Sequence[str] = ()
-
-    @property
-    def gallery_size(self) -> int:
-        """The number of people with an active row."""
-        return sum(enrolment.active for enrolment in self.enrolments.values())
+from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE, UNCHANGED, Decision
+from app.planning.settled import Settled
+from app.records import CrewMember, Version
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The decisions, one for each member of the roster and each person who departed from it.
+    """The decisions, one for each member of the roster and each person who departed from it, but for the `settled`
+    members, of whom there is nothing to do and nothing to say: each with the reason (Spanish).
 
-    `versions`: what the photo server reported of the photos it was asked about; `asked`: how many these were;
+    `versions`: what the photo server reported of the photos it was asked about, with crew ids; `asked`: how many these
+    were; `failed_before`: the crew ids whose recorded photo failed, None if there is no record at all;
     `unchecked`: why it gave no answer, by crew id; `blocked`: what the caps on mass
     changes held back; `departed`: known people missing in the roster, unless the roster is implausible; `adopted`: rows
     (id -> crew id) that another program wrote and that count as current; `implausible`: why the run must not process
@@ -47,7 +28,8 @@ class Plan:
     """
 
     decisions: Sequence[Decision]
-    versions: Mapping[str, Version] = field(default_factory=dict)
+    settled: Settled | Sequence[tuple[CrewMember, str]] = ()
+    versions: Spool[tuple[str, Version]] | Sequence[tuple[str, Version]] = ()
     asked: int = 0
     unchecked: Mapping[str, str] = field(default_factory=dict)
     blocked: Sequence[str] = ()
@@ -58,6 +40,7 @@ class Plan:
     seconds_each: float | None = None
     passed_over: Sequence[str] = ()
     uniform: bool = False
+    failed_before: frozenset[str] | None = None
 
     def of(self, *kinds: str) -> list[Decision]:
         """Return the decisions of these kinds."""
@@ -65,13 +48,15 @@ class Plan:
 
     @property
     def in_roster(self) -> list[Decision]:
-        """The decisions about members of the roster."""
+        """The decisions about members of the roster who are not settled."""
         return [decision for decision in self.decisions if decision.kind not in (DEACTIVATE, PURGE)]
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of decisions by kind."""
-        return dict(Counter(decision.kind for decision in self.decisions))
+        """The number of people by kind of decision."""
+        counts = Counter(decision.kind for decision in self.decisions)
+        counts[UNCHANGED] += len(self.settled)
+        return {kind: number for kind, number in counts.items() if number}
 
     @property
     def seconds(self) -> float | None:

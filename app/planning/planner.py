@@ -1,43 +1,34 @@
-"""Make the plan of a run: read roster and gallery, and ask the photo server which photos have changed.
-
-Nothing is written. No other module of the package does any I/O.
-"""
+"""Make the plan of a run: decide about each member, and ask the photo server which photos have changed. Nothing is
+written."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from queue import SimpleQueue
 
+from app.core.spool import Spool, SpoolFile
 from app.errors import BadName, ImplausibleRun, MixedModels, Retry, codes_with, kind_of
-from app.gallery.enrolments import Enrolment
+from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
 from app.photos.shared_pictures import SharedPictures
-from app.planning.decisions import ASK, PROCESSED, RETRY, STALE, UNPROCESSABLE, Case, Decision, decide, is_stale
-from app.planning.mass_change import find_departures
-from app.planning.plan import Plan, RosterEntry, Survey
+from app.planning.decisions import ASK, PROCESSED, RETRY, STALE, UNPROCESSABLE, Case, Decision, decide
+from app.planning.draft import Draft
+from app.planning.plan import Plan
 from app.planning.rules import Request, Rules
+from app.planning.survey import Part, RosterEntry, Survey
 from app.records import ANSWER_FORBIDDEN, ANSWER_UNREACHABLE, Answer, CrewMember, Failed, Picture, Version
-from app.roster.database import DatabaseRoster
-from app.roster.folder import FolderRoster
 
 PROBED, MOST = 20, 0.75  # the server is down if it does not answer this share of so many questions
 NO_ANSWER = (ANSWER_UNREACHABLE, ANSWER_FORBIDDEN)
+ASKED_AT_ONCE = 256  # questions that are asked or wait for a thread
 
-
-def take_survey(request: Request, rules: Rules, gallery: Gallery, roster: DatabaseRoster | FolderRoster) -> Survey:
-    """Read what roster and gallery hold of the requested members. Raises RunError."""
-    enrolments = gallery.enrolments(request.crew_id)  # before the roster: a member hired meanwhile has not departed
-    photo_records = gallery.photo_records.read_all(rules.now - rules.recheck)
-    suspects = gallery.crash_suspects.suspects(gallery.history.living(request.now))
-    entries = roster.active() if request.crew_id is None else [roster.find(request.crew_id)]
-    if request.retry_failed:
-        failed = {crew_id for crew_id, photo in photo_records.items() if photo.code} | suspects.keys()
-        entries = [entry for entry in entries if entry.crew_id in failed]
-    passed_over = request.folder.passed_over if request.folder else ()
-    return Survey(entries, request.is_whole, enrolments, photo_records, suspects, passed_over)
+Asking = tuple[int, Case]  # after the member's place in the roster
 
 
 def refuse_mixed_models(request: Request, gallery: Gallery, model: str) -> None:
@@ -105,109 +96,99 @@ def retry_no_longer_shared(plan: Plan, gallery: Gallery) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Makes one plan. `ask` sends a question to the photo server and returns whatever happens as an answer."""
+    """Makes one plan. `ask` sends a question to the photo server and returns whatever happens as an answer. What a long
+    roster's plan does not keep in memory lies in a file in `folder`. Without `settle` each member has a decision."""
 
     rules: Rules
     ask: Callable[[CrewMember, Version], Answer]
     url_of: Callable[[CrewMember], str]
     stop: threading.Event
     threads: int
+    folder: Path | None = None
+    settle: bool = True
 
     def make(self, survey: Survey, notify: Callable[[int, int], None], seconds_each: float | None = None) -> Plan:
         """Return the plan. `notify` is called with the number of photos asked about so far and in all; `seconds_each`
         is what a member took in the last run.
 
         If the server hardly answers, the plan is `implausible`; it still deactivates the departed, without photos.
+        Raises DatabaseUnavailable, while the survey is gone through.
         """
+        draft = Draft(self.rules, SpoolFile(self.folder), settle=self.settle)
+        asking = Spool[Asking](SpoolFile(self.folder))
+        for part in survey.parts:
+            draft.look_at(part, whole=survey.whole)
+            for place, entry in part.entries:
+                decision = self._decide_at_first(entry, part, survey.suspects)
+                if decision.kind == ASK:
+                    asking.add((place, decision.case))
+                else:
+                    draft.take(place, decision)
         implausible = None
-        answers: dict[str, Answer] = {}
-        first = [self._decide_at_first(entry, survey) for entry in survey.entries]
         try:
-            self._ask_about([each.case for each in first if each.kind == ASK], notify, answers)
+            self._ask_about(asking, notify, draft)
         except ImplausibleRun as error:
             implausible = error
-        decisions = [self._decide_with_answer(each, answers) for each in first]
-        departures = find_departures(survey, self.rules)
-        return Plan(
-            decisions=[*decisions, *departures.decisions],
-            versions={crew_id: answer.version for crew_id, answer in answers.items() if answer.says_something},
-            asked=len(answers),
-            unchecked={
-                crew_id: answer.detail for crew_id, answer in answers.items() if answer.kind == ANSWER_UNREACHABLE
-            },
-            blocked=departures.blocked,
-            departed=departures.departed,
-            gallery_size=survey.gallery_size,
-            adopted=self._adopted(decisions),
-            implausible=implausible,
-            seconds_each=seconds_each,
-            passed_over=survey.passed_over,
-            uniform=_is_uniform(survey.enrolments.values(), self.rules),
-        )
+        return draft.plan(implausible, seconds_each, survey.passed_over)
 
-    def _adopted(self, decisions: Sequence[Decision]) -> dict[int, str]:
-        rows = ((each.case.enrolment, each.member.crew_id) for each in decisions)
-        return {
-            row.row_id: crew_id
-            for row, crew_id in rows
-            if row and row.active and not row.known and not is_stale(row, self.rules)
-        }
-
-    def _decide_at_first(self, entry: RosterEntry, survey: Survey) -> Decision:
-        known = survey.enrolments.get(entry.crew_id), survey.photo_records.get(entry.crew_id)
+    def _decide_at_first(self, entry: RosterEntry, part: Part, suspects: Mapping[str, CrashSuspect]) -> Decision:
+        known = part.enrolments.get(entry.crew_id), part.photo_records.get(entry.crew_id)
         if isinstance(entry, Failed):
             return _unprocessable(Case(entry.member, "", *known), entry)
         try:
             url = self.url_of(entry)
         except BadName as error:
             return _unprocessable(Case(entry, "", *known), Failed(entry, error.stage, error.code, error.detail))
-        row = known[0]
-        if row is not None and row.url == url:
-            url = row.url  # one text for both: a long roster's are megabytes
-        return decide(Case(entry, url, *known, survey.suspects.get(entry.crew_id)), self.rules)
+        return decide(Case(entry, url, *known, suspects.get(entry.crew_id)), self.rules)
 
-    def _decide_with_answer(self, decision: Decision, answers: Mapping[str, Answer]) -> Decision:
-        if decision.kind != ASK:
-            return decision
-        answer = answers.get(decision.member.crew_id)
-        return decide(decision.case, self.rules, answer.kind if answer else ANSWER_UNREACHABLE)
-
-    def _ask_about(self, cases: Sequence[Case], notify: Callable[[int, int], None], answers: dict[str, Answer]) -> None:
-        """Fill `answers`, asking about several photos at a time. Raises ImplausibleRun."""
+    def _ask_about(self, asking: Spool[Asking], notify: Callable[[int, int], None], draft: Draft) -> None:
+        """Decide about these members with the server's answers. Raises ImplausibleRun, after decisions about all."""
+        over = threading.Event()
         unreachable, in_a_row, why = 0, 0, ""
-        with ThreadPool(self.threads) as pool:
-            for case, answer in pool.imap_unordered(self._question, cases):
-                if answer is None:  # the run is stopped
-                    continue
-                answers[case.member.crew_id] = answer
-                failed = answer.kind in NO_ANSWER
-                unreachable += failed
-                in_a_row = in_a_row + 1 if failed else 0
-                why = answer.detail if failed else why
-                notify(len(answers), len(cases))
-                most = len(answers) == PROBED and unreachable >= MOST * PROBED
-                if (most or in_a_row == PROBED) and not self.rules.allow_mass_change:
-                    raise ImplausibleRun(
-                        f"El servidor de fotos no respondió bien {unreachable} de {len(answers)} veces "
-                        f"(la última: {why})",
-                        "Compruebe IMAGE_BASE_URL y que el servidor funcione. Los embeddings siguen como estaban.",
-                    )
+        for (place, case), answer in self._answers(asking, over):
+            draft.take(place, decide(case, self.rules, answer.kind if answer else ANSWER_UNREACHABLE), answer)
+            if answer is None:  # the run is stopped, or implausible
+                continue
+            failed = answer.kind in NO_ANSWER
+            unreachable += failed
+            in_a_row = in_a_row + 1 if failed else 0
+            why = answer.detail if failed else why
+            notify(draft.asked, len(asking))
+            most = draft.asked == PROBED and unreachable >= MOST * PROBED
+            if (most or in_a_row == PROBED) and not self.rules.allow_mass_change:
+                over.set()
+        if over.is_set():
+            raise ImplausibleRun(
+                f"El servidor de fotos no respondió bien {unreachable} de {draft.asked} veces (la última: {why})",
+                "Compruebe IMAGE_BASE_URL y que el servidor funcione. Los embeddings siguen como estaban.",
+            )
 
-    def _question(self, case: Case) -> tuple[Case, Answer | None]:
-        # The pool took all its work at once, so only here the run can be stopped.
+    def _answers(self, asking: Iterable[Asking], over: threading.Event) -> Iterator[tuple[Asking, Answer | None]]:
+        """Yield each of these with the server's answer, as they come; None once the run is stopped. When it is `over`,
+        no answer is waited for."""
+        coming, under_way = iter(asking), dict[int, Asking]()
+        answered = SimpleQueue[tuple[int, Answer | None] | BaseException]()
+        with ThreadPool(self.threads) as pool:
+            while not over.is_set():
+                for each in itertools.islice(coming, ASKED_AT_ONCE - len(under_way)):
+                    under_way[each[0]] = each
+                    pool.apply_async(self._question, each, callback=answered.put, error_callback=answered.put)
+                if not under_way:
+                    return
+                found = answered.get()
+                if isinstance(found, BaseException):
+                    raise found
+                yield under_way.pop(found[0]), found[1]
+        for each in itertools.chain(under_way.values(), coming):
+            yield each, None
+
+    def _question(self, place: int, case: Case) -> tuple[int, Answer | None]:
         if self.stop.is_set():
-            return case, None
+            return place, None
         version = case.photo_record.version if case.photo_record else Version()
         answer = self.ask(case.member, version)
         was_stopped = answer.kind == ANSWER_UNREACHABLE and self.stop.is_set()  # a stop ends waits and retries
-        return case, None if was_stopped else answer
-
-
-def _is_uniform(enrolments: Iterable[Enrolment], rules: Rules) -> bool:
-    """Tell whether each active row is its member's only one, and known to be of this spec or adopted."""
-    return all(
-        len(each.active_ids) == 1 and each.known and not is_stale(each, rules) for each in enrolments if each.active
-    )
+        return place, None if was_stopped else answer
 
 
 def _unprocessable(case: Case, failure: Failed) -> Decision:

@@ -39,7 +39,7 @@ def hand_over(console: Console, document: Mapping[str, Any], target: str) -> Non
 def write_document(document: Mapping[str, Any], target: str) -> None:
     """Write to stdout (`-`), or to a file, complete or not at all. A new file is its owner's alone, an old one keeps
     its mode. A value of the document may be an iterator, whose items are written one by one. Raises OSError."""
-    pieces = _pieces(document)
+    pieces = itertools.chain(_pieces(document), [b"\n"])
     if target == STDOUT:
         sys.stdout.buffer.writelines(pieces)
         sys.stdout.flush()
@@ -52,25 +52,24 @@ def write_document(document: Mapping[str, Any], target: str) -> None:
     write_private(path, pieces, mode_of(path))
 
 
-def _pieces(document: Mapping[str, Any]) -> Iterator[bytes]:
-    """Yield the document as one text, of which only a piece is in memory at a time."""
-    yield b"{"
-    for number, (name, value) in enumerate(document.items()):
-        yield b",\n" if number else b"\n"
-        yield from _listed(name, value) if isinstance(value, Iterator) else [_dumps({name: value})[2:-2]]
-    yield b"\n}\n"
+def _pieces(value: Any, line: bytes = b"\n") -> Iterator[bytes]:
+    """Yield the value as one text, of which only a piece is in memory at a time. `line` begins a line of the value."""
+    inner = line + b"  "
+    if isinstance(value, Mapping) and value:
+        for number, (name, each) in enumerate(value.items()):
+            yield (b"," if number else b"{") + inner + _dumps(name, line) + b": "
+            yield from _pieces(each, inner)
+        yield line + b"}"
+    elif isinstance(value, Iterator):
+        begin = b"["
+        while some := list(itertools.islice(value, AT_ONCE)):
+            yield begin + _dumps(some, line).removeprefix(b"[").removesuffix(line + b"]")
+            begin = b","
+        yield b"[]" if begin == b"[" else line + b"]"
+    else:
+        yield _dumps(value, line)
 
 
-def _listed(name: str, items: Iterator[Any]) -> Iterator[bytes]:
-    begin, end = _dumps({name: []})[2:-3], b"\n  ]"
-    yield begin
-    first = True
-    while some := list(itertools.islice(items, AT_ONCE)):
-        yield b"" if first else b","
-        yield _dumps({name: some})[2:-2].removeprefix(begin).removesuffix(end)
-        first = False
-    yield b"]" if first else end
-
-
-def _dumps(value: Any) -> bytes:
-    return UNUSUAL.sub(_escaped, orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()).encode()
+def _dumps(value: Any, line: bytes) -> bytes:
+    text = UNUSUAL.sub(_escaped, orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    return text.encode().replace(b"\n", line)

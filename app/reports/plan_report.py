@@ -12,6 +12,7 @@ from app.planning import decisions
 from app.planning.decisions import Decision, is_stale
 from app.planning.plan import Plan
 from app.planning.rules import Rules
+from app.records import CrewMember
 from app.reports.console import fold, in_columns
 from app.roster.folder import say_passed_over
 
@@ -69,22 +70,25 @@ def plan_lines(plan: Plan, rules: Rules, width: int | None = None, *, migrating:
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """Return the plan with every decision, ready to serialise. Its keys are stable."""
-    members = [
-        {
-            "crew_id": as_utf8(decision.member.crew_id),
-            "full_name": as_utf8(decision.member.full_name),
-            "action": decision.kind,
-            "reason": as_utf8(decision.reason),
-            "code": decision.failure.code if decision.failure else None,
-        }
-        for decision in plan.decisions
-    ]
+    """Return the plan with every decision, ready for `write_document`, which goes through its members. Its keys are
+    stable."""
     counts = dict.fromkeys(decisions.KINDS, 0) | plan.counts
     unchecked = describe_unchecked(plan.unchecked)
     known = {"counts": counts, "seconds": plan.seconds, "blocked": [*plan.blocked], "unchecked": unchecked}
     passed_over = [*map(as_utf8, plan.passed_over)]
-    return {"plan": known | {"passed_over": passed_over, "members": members}}
+    return {"plan": known | {"passed_over": passed_over, "members": _members(plan)}}
+
+
+def _members(plan: Plan) -> Iterator[dict[str, Any]]:
+    for each in plan.decisions:
+        yield _describe(each.member, each.kind, each.reason, each.failure.code if each.failure else None)
+    for member, reason in plan.settled:
+        yield _describe(member, decisions.UNCHANGED, reason, None)
+
+
+def _describe(member: CrewMember, kind: str, reason: str, code: str | None) -> dict[str, Any]:
+    words = {"crew_id": member.crew_id, "full_name": member.full_name, "action": kind, "reason": reason}
+    return {name: as_utf8(word) for name, word in words.items()} | {"code": code}
 
 
 def describe_unchecked(unchecked: Mapping[str, str]) -> dict[str, str]:

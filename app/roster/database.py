@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Select, Table, func, inspect, select, true
 from sqlalchemy.exc import NoSuchTableError
 
 from app.core.config import RosterSettings
-from app.core.database import Database, unavailable
+from app.core.database import AS_THEY_COME, Database, unavailable
 from app.core.shown_text import NUMBER, ZERO_DATE, is_zero_time, show_as_text, shown_text
 from app.core.spanish import suggest
 from app.errors import DatabaseUnavailable, DuplicateMember, ItemError, MemberNotProcessable, NoPhoto, SettingsError
 from app.records import CrewMember, Failed
+
+Rows = TypeVar("Rows")
 
 SHOWN_NAMES = 20  # of tables or columns in a message
 COLUMN_SETTINGS = [name for name in RosterSettings.model_fields if name.endswith("_COLUMN")]
@@ -53,13 +55,18 @@ class DatabaseRoster:
 
     def active(self) -> list[CrewMember | Failed]:
         """List all active members in the order of their ids; those without a photo to fetch as Failed."""
+        return list(one_entry_each(self.fold_rows(list)))
 
-        def read(connection: Connection) -> list[CrewMember]:
+    def fold_rows(self, fold: Callable[[Iterator[CrewMember]], Rows]) -> Rows:
+        """Return what `fold` makes of the rows of the active members as they come, in the order of their ids, for
+        `one_entry_each`. `fold` may not use the database. After a lost connection it begins anew."""
+
+        def read(connection: Connection) -> Rows:
             columns = self._columns(connection)
             query = select(*columns.of_member).where(columns.is_active).order_by(columns.crew_id)
-            return [_member(*row) for row in connection.execute(query)]
+            return fold(_member(*row) for row in connection.execute(query, execution_options=AS_THEY_COME))
 
-        return list(_one_entry_each(self._database.transaction(read)))
+        return self._database.transaction(read)
 
     def find(self, crew_id: str) -> CrewMember | Failed:
         """Return one active member. Raises MemberNotProcessable if the member is unknown, inactive or has no photo."""
@@ -79,7 +86,7 @@ class DatabaseRoster:
                 f"{self._settings.ROSTER_ACTIVE_VALUE})",
                 "Solo se procesan tripulantes activos: actívelo en el padrón si corresponde.",
             )
-        entry = next(iter(_one_entry_each(row.member for row in active)))
+        entry = next(iter(one_entry_each(row.member for row in active)))
         if isinstance(entry, Failed) and entry.code == NoPhoto.code:
             raise MemberNotProcessable(f"El tripulante {crew_id} no tiene foto registrada", NoPhoto.advice)
         return entry
@@ -165,18 +172,23 @@ def _has_status(column: Column[Any], value: str) -> ColumnElement[bool]:
     return column == value
 
 
-def _one_entry_each(members: Iterable[CrewMember]) -> Iterable[CrewMember | Failed]:
-    by_id: dict[str, CrewMember] = {}
+def one_entry_each(rows: Iterable[CrewMember | Failed]) -> Iterator[CrewMember | Failed]:
+    """Yield one entry for each member, from all rows of these members: Failed if there is no photo, or several. One
+    of a folder of photos may be Failed already."""
+    by_id: dict[str, CrewMember | Failed] = {}
     further: dict[str, list[CrewMember]] = {}  # rows of a few
-    for member in members:
-        first = by_id.setdefault(member.crew_id, member)
-        if first is not member:
-            further.setdefault(member.crew_id, []).append(member)
+    for row in rows:
+        first = by_id.setdefault(row.crew_id, row)
+        if first is not row and isinstance(row, CrewMember):
+            further.setdefault(row.crew_id, []).append(row)
     for crew_id, first in by_id.items():
+        if isinstance(first, Failed):
+            yield first
+            continue
         photos = {each.photo_name for each in (first, *further.get(crew_id, ()))}
         if len(photos) > 1:
-            rows = 1 + len(further[crew_id])
-            yield _failed(first, DuplicateMember(f"{rows} filas con fotos distintas: {', '.join(sorted(photos))}"))
+            number = 1 + len(further[crew_id])
+            yield _failed(first, DuplicateMember(f"{number} filas con fotos distintas: {', '.join(sorted(photos))}"))
         elif not first.photo_name:
             yield _failed(first, NoPhoto())
         else:

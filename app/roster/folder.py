@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from app.core.files import why
 from app.core.spanish import inflect, say_some
 from app.errors import MemberNotProcessable, NoPhoto, PhotoUnavailable, SettingsError, SeveralPhotos
 from app.records import CrewMember, Failed
 from app.roster.litter import choose_photos, is_litter
+
+Rows = TypeVar("Rows")
 
 FOLDER_DATABASE = "embeddings.db"  # the gallery, beside the members' folders
 SHOWN_FILES = 3  # of those that are no photos
@@ -32,6 +35,10 @@ class FolderRoster:
         folders, others = self._read()
         self.passed_over = [_shown(path) for path in others if not path.name.startswith(FOLDER_DATABASE)]
         return [self._entry(path) for path in folders]
+
+    def fold_rows(self, fold: Callable[[Iterator[CrewMember | Failed]], Rows]) -> Rows:
+        """Return what `fold` makes of all members, as `DatabaseRoster.fold_rows`. Raises SettingsError."""
+        return fold(iter(self.active()))
 
     def find(self, crew_id: str) -> CrewMember | Failed:
         """Return one member. Raises MemberNotProcessable if the member is unknown or has no photo; SettingsError."""

@@ -34,7 +34,7 @@ class Execution:
         self._result = result
         self._pending = plan.of(*PROCESSED)
         members = {each.member.crew_id: each for each in plan.in_roster}
-        self._members = len(members)
+        self._members = len(members) + len(plan.settled)
         self._writer = ResultWriter(context.gallery, result.run_id, members, self._give_up, context.stop)
         self._changes = RosterChanges(plan, context, result, self._writer)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +16,7 @@ from app.photos.sources import Source
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.records import (
+    SKIPPED_INTERRUPTED,
     SKIPPED_REACTIVATED,
     SKIPPED_SAME_FILE,
     SKIPPED_UNCHECKED,
@@ -24,10 +25,9 @@ from app.records import (
     Outcome,
     PhotoAnalysis,
     Skipped,
-    Stored,
     is_interrupted,
 )
-from app.runs.outcomes import Outcomes
+from app.runs.outcomes import Outcomes, Tally
 
 STAGES = ("download", "decode", "detect", "embed", "store")
 KEPT_WHEN_ZERO = ("deactivated", "purged", "retired")  # the history has the other changes only if there are any
@@ -125,7 +125,7 @@ class RunResult:
     @property
     def complete(self) -> bool:
         """Tell whether the run reached every member."""
-        return self.error is None and not any(map(is_interrupted, self.outcomes.of(Skipped)))
+        return self.error is None and not self.outcomes.tally.skipped[SKIPPED_INTERRUPTED]
 
     @property
     def improvable(self) -> list[tuple[CrewMember, str]]:
@@ -148,53 +148,52 @@ class RunResult:
             return False
         failures = {each.crew_id: each for each in self.outcomes.of(Failed)}
         failed = any(_is_news(each, record) for each, record in self._recorded(failures))
-        idle = self.out_of_time and not any(True for _ in self.outcomes.of(Stored))
+        idle = self.out_of_time and not self.outcomes.tally.stored
         stopped = self.error is not None or idle or self.died_before is not None or self.unswitched
         return failed or stopped or bool(self.blocked) or bool(self.mixed) or bool(self.unchecked)
 
     def count(self) -> RunCounts:
         """Return the numbers of the run as it is now."""
-        failures, skipped = list(self.outcomes.of(Failed)), list(self.outcomes.of(Skipped))
+        failures, tally = list(self.outcomes.of(Failed)), self.outcomes.tally
         changes = {
             "deactivated": len(self.deactivated),
             "purged": len(self.purged),
-            "reactivated": sum(outcome.code == SKIPPED_REACTIVATED for outcome in skipped),
+            "reactivated": tally.skipped[SKIPPED_REACTIVATED],
             "retired": self.retired,
             "mixed": self.mixed,
             "blocked": len(self.blocked),
         }
         return RunCounts(
-            stored=len(self.outcomes) - len(failures) - len(skipped),
+            stored=tally.stored,
             failed=len(failures),
-            skipped=len(skipped),
-            interrupted=sum(map(is_interrupted, skipped)),
+            skipped=tally.skipped.total(),
+            interrupted=tally.skipped[SKIPPED_INTERRUPTED],
             seconds=self.seconds,
             by_code=dict(Counter(failure.code for failure in failures).most_common()),
-            stages_ms=_mean_timings(self.outcomes),
+            stages_ms=_mean_timings(tally),
             recalled=sum(failure.recalled for failure in failures),
             changes=changes,
             plan=self.plan.counts if self.plan else {},
-            unchecked=sum(outcome.code == SKIPPED_UNCHECKED for outcome in skipped),
-            checks=self._count_checks([*failures, *skipped]),
+            unchecked=tally.skipped[SKIPPED_UNCHECKED],
+            checks=self._count_checks(failures),
         )
 
-    def _count_checks(self, not_stored: Iterable[Failed | Skipped]) -> dict[str, int]:
+    def _count_checks(self, failures: Iterable[Failed]) -> dict[str, int]:
         if self.plan is None:
             return {}
-        failed = len(self.unchecked)
+        unanswered = len(self.unchecked)
         return {
-            "answered": self.plan.asked - failed,
-            "failed": failed,
-            "downloaded_again": sum(map(self._was_in_vain, not_stored)),
+            "answered": self.plan.asked - unanswered,
+            "failed": unanswered,
+            "downloaded_again": self._count_downloads_in_vain(failures),
         }
 
-    def _was_in_vain(self, outcome: Failed | Skipped) -> bool:
-        """Tell whether the photo was downloaded because it might have changed, and it had not."""
-        if outcome.photo is None or self.plan is None or (self.rules is not None and self.rules.compare):
-            return False
-        if isinstance(outcome, Skipped):
-            return outcome.code == SKIPPED_SAME_FILE
-        return outcome.recalled
+    def _count_downloads_in_vain(self, failures: Iterable[Failed]) -> int:
+        """Count the photos that were downloaded because they might have changed, and had not."""
+        if self.rules is not None and self.rules.compare:
+            return 0
+        failed_again = sum(failure.recalled and failure.photo is not None for failure in failures)
+        return self.outcomes.tally.fetched[SKIPPED_SAME_FILE] + failed_again
 
     def end(self, counts: RunCounts, exit_code: int) -> RunEnd:
         """Return what the history keeps of the run's end."""
@@ -226,10 +225,6 @@ def _is_news(failure: Failed, record: PhotoRecord | None) -> bool:
     return bool(seen) and seen != record.sha256
 
 
-def _mean_timings(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    taken_ms, members = defaultdict[str, float](float), Counter[str]()
-    for outcome in outcomes:
-        for stage, milliseconds in outcome.timings_ms.items():
-            taken_ms[stage] += milliseconds
-            members[stage] += 1
-    return {stage: round(taken_ms[stage] / members[stage], 2) for stage in STAGES if stage in members}
+def _mean_timings(tally: Tally) -> dict[str, float]:
+    reached = tally.reached
+    return {stage: round(tally.taken_ms[stage] / reached[stage], 2) for stage in STAGES if reached[stage]}

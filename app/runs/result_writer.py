@@ -90,7 +90,7 @@ class ResultWriter:
                 versions[outcome.member.crew_id] = photo.version
             else:
                 moved[case.enrolment.row_id] = photo
-        self.gallery.photo_records.mark_checked(versions)
+        self.gallery.photo_records.mark_checked(versions.items())
         self.gallery.writer.keep(moved)
 
     def _entry(self, failure: Failed) -> NewPhotoRecord:

@@ -64,11 +64,12 @@ class RosterChanges:
         quiet += [Skipped(member, SKIPPED_UNCHECKED) for member in unchecked]
         quiet += [Skipped(each.member, SKIPPED_REACTIVATED) for each in plan.of(REACTIVATE)]
         quiet += [*_failures(plan.of(KNOWN_FAILURE)), *_failures(plan.of(SET_ASIDE))]
-        observer.begin(len(plan.of(*PROCESSED)) + len(unprocessable), len(current))
+        observer.begin(len(plan.of(*PROCESSED)) + len(unprocessable), len(plan.settled) + len(current))
         for failure in unprocessable:
             detail = Personal(failure.detail)
             run_log.info("%s %s: %s %s", failure.crew_id, failure.stage, failure.code, detail)
             observer.outcome(failure)
+        self.result.outcomes.extend(Skipped(member, SKIPPED_CURRENT) for member, _ in plan.settled)
         self.result.outcomes.extend([*quiet, *unprocessable])
         decided = plan.of(UNPROCESSABLE, SET_ASIDE)
         news = [each.failure for each in decided if each.failure and each.failure.code != each.case.recorded_code]

@@ -29,9 +29,10 @@ from app.photos.sources import open_source
 from app.photos.urls import photo_url
 from app.planning.decisions import STALE
 from app.planning.mass_change import MASS_DEACTIVATION, mass
-from app.planning.plan import Plan, Survey
-from app.planning.planner import Planner, refuse_mixed_models, retry_no_longer_shared, take_survey
+from app.planning.plan import Plan
+from app.planning.planner import Planner, refuse_mixed_models, retry_no_longer_shared
 from app.planning.rules import Request, make_rules
+from app.planning.survey import Survey, take_survey
 from app.records import EmbeddingSpec, Failed
 from app.roster.database import DatabaseRoster
 from app.runs.context import Observer, RunContext
@@ -187,15 +188,15 @@ def _execute(context: RunContext, database: Database, result: RunResult) -> None
         result.run_id = gallery.history.begin(request.now, requested, context.rules.spec_digest)
         result.died_before = gallery.history.died_before(result.run_id, request.now)
     require_writable(database, gallery.table, settings.FACE_MODEL, max_dimensions(settings.FACE_MODEL))
-    survey = take_survey(request, context.rules, gallery, request.folder or DatabaseRoster(settings, database))
+    roster = request.folder or DatabaseRoster(settings, database)
+    survey = take_survey(request, context.rules, gallery, roster, settings.TEMP_DIR)
     if result.died_before is not None:
         under_way = ", ".join(survey.suspects) or "nadie"
         log.warning("La ejecución %s murió sin terminar; en curso: %s", result.died_before.run_id, under_way)
     refuse_mixed_models(request, gallery, settings.FACE_MODEL)
     plan = _make_plan(context, survey)
     result.plan, result.rules = plan, context.rules
-    failed = frozenset(crew_id for crew_id, photo in survey.photo_records.items() if photo.code)
-    result.previous = failed if survey.photo_records else None
+    result.previous = plan.failed_before
     for crew_id, reason in plan.unchecked.items():
         log.warning("No se pudo comprobar la foto de %s: %s", crew_id, reason)
     context.observer.planned(plan, context.rules)
@@ -240,7 +241,15 @@ def _refuse_unchecked(result: RunResult) -> None:
 def _make_plan(context: RunContext, survey: Survey) -> Plan:
     settings, gallery = context.settings, context.gallery
     url_of = partial(photo_url, settings.IMAGE_BASE_URL)
-    planner = Planner(context.rules, context.source.check, url_of, context.stop, settings.DOWNLOAD_THREADS)
+    planner = Planner(
+        context.rules,
+        context.source.check,
+        url_of,
+        context.stop,
+        settings.DOWNLOAD_THREADS,
+        settings.TEMP_DIR,
+        settle=not context.request.migrate,  # the switch looks at everybody once more
+    )
     plan = planner.make(survey, context.observer.checking, gallery.history.seconds_each())
     plan = retry_no_longer_shared(plan, gallery)
     if not context.request.migrate:

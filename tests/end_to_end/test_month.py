@@ -43,6 +43,13 @@ FOLLOWS = {
 Event = Callable[[Organisation], object]
 
 
+@pytest.fixture(autouse=True)
+def _as_with_a_long_roster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let everything go through files that may wait in one."""
+    for name in ("core.spool.AT_ONCE", "planning.settled.PLACES", "runs.outcomes.AT_ONCE"):
+        monkeypatch.setattr(f"app.{name}", 1)
+
+
 def change_model(home: Organisation, model: str = NEW_MODEL) -> None:
     home.settings = home.settings.model_copy(update={"FACE_MODEL": model})
 

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import event
 
 from app.core.database import Database
-from app.gallery.photo_records import NewPhotoRecord, PhotoRecord, PhotoRecords
+from app.gallery.photo_records import NewPhotoRecord, PhotoRecord, PhotoRecords, records_of
 from app.gallery.tables import open_own_tables
 from app.records import CrewMember, Failed, Photo, PhotoAnalysis, Picture, QualityNote, Version
 from tests.support.databases import Row, run_sql
@@ -123,9 +123,9 @@ def test_of_a_photo_in_the_gallery_that_is_not_asked_about_only_what_decides_is_
     photo_records = open_records(database)
     record(database, photo_records, [stored("1"), failed("2", "several_faces", photo=photo_of("2"), analysis=SEEN)])
     whole = photo_records.read_all()
-    assert photo_records.read_all(settled_since=NOW) == whole, "both are to be asked about again"
+    assert records_of(photo_records.fold_rows(list, settled_since=NOW)) == whole, "both are to be asked about again"
     settled = PhotoRecord("", sha256="ab" * 32, checked_at=NOW, improvable="Sharpness")
-    assert photo_records.read_all(NOW - timedelta(seconds=1)) == {"1": settled, "2": whole["2"]}
+    assert records_of(photo_records.fold_rows(list, NOW - timedelta(seconds=1))) == {"1": settled, "2": whole["2"]}
 
 
 def test_a_failure_replaces_what_was_known_and_a_success_the_failure(database: Database) -> None:
@@ -237,7 +237,7 @@ def test_of_whom_nothing_was_remembered_a_moved_photo_makes_a_row(database: Data
 def test_a_checked_photo_has_the_date_and_the_version_that_the_server_sent(database: Database) -> None:
     record(database, open_records(database), [stored(str(number)) for number in range(1, 5)])
     sent = Version('"b2"', "", None)
-    open_records(database, LATER).mark_checked({"1": VERSION, "2": sent, "4": Version(), "nadie": sent})
+    open_records(database, LATER).mark_checked({"1": VERSION, "2": sent, "4": Version(), "nadie": sent}.items())
     remembered = open_records(database).read_all()
     assert {crew_id: (seen.version, seen.checked_at, seen.tried_at) for crew_id, seen in remembered.items()} == {
         "1": (VERSION, LATER, NOW),
@@ -260,7 +260,7 @@ def test_however_many_were_asked_about_no_statement_names_more_than_it_takes_wel
         lengths.append(0 if many else len(parameters))
 
     event.listen(database.engine, "before_cursor_execute", count)
-    open_records(database, LATER).mark_checked(dict.fromkeys(crew_ids, VERSION))
+    open_records(database, LATER).mark_checked(dict.fromkeys(crew_ids, VERSION).items())
     event.remove(database.engine, "before_cursor_execute", count)
     assert max(lengths) <= 501
     assert {seen.checked_at for seen in photo_records.read_all().values()} == {LATER}

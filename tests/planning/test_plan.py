@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -14,9 +15,10 @@ from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
 from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import DEACTIVATE, NEW, PURGE, SET_ASIDE, UNCHANGED, UNPROCESSABLE, Case, Decision
-from app.planning.plan import Plan, RosterEntry, Survey
+from app.planning.plan import Plan
 from app.planning.planner import PROBED, Planner
 from app.planning.rules import Rules
+from app.planning.survey import Part, RosterEntry, Survey
 from app.records import (
     ANSWER_CHANGED,
     ANSWER_FORBIDDEN,
@@ -29,7 +31,7 @@ from app.records import (
     Failed,
     Version,
 )
-from tests.planning.test_decisions import NOW, RECHECK, ROW, RULES, SECOND
+from tests.planning.test_decisions import FORCE, NOW, RECHECK, ROW, RULES, SECOND
 
 MONTH = timedelta(days=30)
 SAID = Version('"a"', "", 7)
@@ -73,7 +75,8 @@ def knowing(
     whole: bool = True,
 ) -> Survey:
     texts = {str(number): photo for number, photo in (photo_record or {}).items()}
-    return Survey(entries, whole, {str(number): each for number, each in enrolments.items()}, texts, {})
+    rows = {str(number): each for number, each in enrolments.items()}
+    return Survey([Part(list(enumerate(entries)), rows, texts)], whole, {})
 
 
 def gallery_of(count: int) -> dict[int, Enrolment]:
@@ -87,8 +90,11 @@ def plan_of(
     told: Callable[[int, int], None] = lambda done, total: None,
     stop: threading.Event | None = None,
     threads: int = 4,
+    *,
+    settle: bool = False,
 ) -> Plan:
-    return Planner(rules, ask, url_of, stop or threading.Event(), threads=threads).make(survey, told)
+    planner = Planner(rules, ask, url_of, stop or threading.Event(), threads=threads, settle=settle)
+    return planner.make(survey, told)
 
 
 def leaving(plan: Plan) -> dict[str, list[str]]:
@@ -160,7 +166,7 @@ def test_what_the_server_said_is_in_the_plan_where_it_counts_as_a_check() -> Non
     }
     survey = knowing(crew(*range(1, 8)), {number: row(number) for number in range(1, 8)})
     plan = plan_of(survey, lambda member, _: answers[member.crew_id])
-    assert plan.versions == {
+    assert dict(plan.versions) == {
         **{"1": SAID, "2": SAID},
         "3": Version(),  # it is there, and was asked about
     }
@@ -314,6 +320,28 @@ def ask_with(
 
 
 EVERYBODY = knowing(crew(*range(100)), gallery_of(100))
+
+
+@pytest.mark.parametrize("rules", [RULES, FORCE])
+def test_members_of_whom_there_is_nothing_to_do_are_only_counted(rules: Rules) -> None:
+    """The plan is otherwise the same, however slowly the server answers about some."""
+
+    def ask(member: CrewMember, version: Version) -> Answer:
+        if member.crew_id in ("3", "40"):
+            time.sleep(0.2)
+        return {"7": Answer(ANSWER_CHANGED), "8": Answer(ANSWER_UNREACHABLE, detail="tarda")}.get(member.crew_id, SAME)
+
+    records = {number: seen(number) for number in range(100)}
+    records |= {number: replace(records[number], checked_at=NOW) for number in range(50, 90)}  # not asked about
+    records |= {95: seen(95, improvable="Sharpness"), 96: seen(96, code="no_face")}
+    survey = knowing(crew(*range(98, -1, -1), 100), gallery_of(100), records)
+    whole, short = (plan_of(survey, ask, rules, settle=settle) for settle in (False, True))
+    kept = {member.crew_id for member, _ in short.settled}
+    assert short.decisions == [each for each in whole.decisions if each.member.crew_id not in kept]
+    assert [(each.member, each.reason) for each in whole.decisions if each.member.crew_id in kept] == [*short.settled]
+    assert (short.counts, short.asked, short.unchecked) == (whole.counts, whole.asked, whole.unchecked)
+    assert sorted(dict(short.versions)) == sorted(dict(whole.versions))
+    assert len(short.decisions) == (101 if rules.force else 6)  # 7, 8, 95, 96, 99 departed and 100 new
 
 
 @pytest.mark.parametrize("kind", [ANSWER_UNREACHABLE, ANSWER_FORBIDDEN])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import orjson
 import pytest
@@ -13,6 +14,7 @@ from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.records import CrewMember, Failed
 from app.reports import plan_report
+from app.reports.document import write_document
 from app.reports.plan_report import UNKNOWN_TIME, WORDS, plan_document, plan_lines, plan_notices
 
 RULES = Rules("Facenet512", "c1", 512, "j1", datetime(2026, 11, 22), timedelta(hours=20))
@@ -85,7 +87,7 @@ def test_of_each_kind_only_so_many_rows_are_shown_and_the_rest_is_counted(monkey
         "… y 3 más nuevos (con --json salen todos)",
         "… y 3 más por reintentar (con --json salen todos)",
     ]
-    assert len(plan_document(plan)["plan"]["members"]) == 15
+    assert len(list(plan_document(plan)["plan"]["members"])) == 15
 
 
 def test_nothing_is_wider_than_the_terminal() -> None:
@@ -122,19 +124,19 @@ def test_of_an_empty_roster_nothing_is_counted() -> None:
     assert plan_lines(Plan([]), RULES)[2:4] == ["No hay nadie en el padrón.", ""]
 
 
-def test_the_document_has_every_kind_and_every_decision() -> None:
+def test_the_document_has_every_kind_and_everybody(tmp_path: Path) -> None:
     member = CrewMember("\udcff", "a.jpg", "Ana")
     plan = Plan(
         [Decision("new", "no tiene", Case(member, "u")), decision("known_failure", "2", "no ha cambiado")],
         blocked=["demasiados"],
         seconds_each=2.5,
         passed_over=["1/\udcff.xmp"],
+        settled=[(CrewMember("3", "a.jpg", "Eva"), "la foto no ha cambiado")],
     )
-    document = plan_document(plan)
-    orjson.dumps(document)
-    assert document == {
+    write_document(plan_document(plan), str(tmp_path / "plan.json"))
+    assert orjson.loads((tmp_path / "plan.json").read_bytes()) == {
         "plan": {
-            "counts": dict.fromkeys(KINDS, 0) | {"new": 1, "known_failure": 1},
+            "counts": dict.fromkeys(KINDS, 0) | {"new": 1, "known_failure": 1, "unchanged": 1},
             "seconds": 2.5,
             "blocked": ["demasiados"],
             "unchecked": {},
@@ -147,6 +149,13 @@ def test_the_document_has_every_kind_and_every_decision() -> None:
                     "action": "known_failure",
                     "reason": "no ha cambiado",
                     "code": "no_face",
+                },
+                {
+                    "crew_id": "3",
+                    "full_name": "Eva",
+                    "action": "unchanged",
+                    "reason": "la foto no ha cambiado",
+                    "code": None,
                 },
             ],
         }

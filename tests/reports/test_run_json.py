@@ -68,8 +68,11 @@ def test_the_document_holds_nothing_that_a_terminal_obeys_and_reads_back_as_it_w
 )
 def test_items_that_are_written_one_by_one_read_as_a_list_does(tmp_path: Path, items: list[object]) -> None:
     one_by_one, at_once = tmp_path / "a.json", tmp_path / "b.json"
-    write_document({"first": {"a": [1, 2]}, "members": iter(items), "last": []}, str(one_by_one))
-    document = {"first": {"a": [1, 2]}, "members": items, "last": []}
+    document = {"first": {"a": [1, 2]}, "members": items, "plan": {"in it": items, "Ñ": {}}, "last": []}
+    write_document(
+        document | {"members": iter(items), "plan": {"in it": iter(items), "Ñ": {}}},
+        str(one_by_one),
+    )
     write_document(document, str(at_once))
     assert one_by_one.read_bytes() == at_once.read_bytes()
     assert at_once.read_bytes() == orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +22,15 @@ from app.records import (
     Version,
 )
 from app.reports.run_json import describe
-from app.runs.outcomes import Outcomes
+from app.runs.outcomes import AT_ONCE, Outcomes
 
 ANA, EVA, ZOE = (CrewMember(each, f"{each}.jpg") for each in ("1", "2", "3"))
 ALL: list[Outcome] = [Stored(ANA, 7), Skipped(EVA, "current"), Failed(ZOE, "detect", "no_face")]
+
+
+@pytest.fixture(autouse=True)
+def _on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.runs.outcomes.AT_ONCE", 1)
 
 
 def seen(number: int) -> Stored:
@@ -72,15 +79,38 @@ def test_what_was_seen_of_a_photo_comes_back_whole_while_more_outcomes_come(tmp_
     assert list(tmp_path.iterdir()) == []  # the file has no name that a dead run could leave behind
 
 
-def test_what_is_stored_takes_little_memory() -> None:
+def same(number: int) -> Skipped:
+    """Return the outcome of a member whom the run has nothing to do with."""
+    return Skipped(CrewMember(f"{number:06}", f"{number}.jpg", "Ana Peña"), "current")
+
+
+@pytest.mark.parametrize("make", [seen, same])
+def test_what_is_no_failure_takes_little_memory(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Outcome]
+) -> None:
+    monkeypatch.setattr("app.runs.outcomes.AT_ONCE", AT_ONCE)
     outcomes = Outcomes()
     tracemalloc.start()
     try:
-        outcomes.extend(map(seen, range(2_000)))
+        outcomes.extend(map(make, range(10_000)))
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert kept / 2_000 < 400  # bytes; with the outcomes themselves 5,000
+    assert kept / 10_000 < 160  # bytes; with the outcomes themselves 5,000 and 400
+
+
+def test_the_numbers_are_those_of_the_outcomes() -> None:
+    fetched = Skipped(EVA, "same_file", {"download": 2.0}, photo=seen(2).photo)
+    outcomes = Outcomes(
+        [replace(seen(9), member=ANA), fetched, Failed(ZOE, "detect", "no_face", "", {"download": 4.0})]
+    )
+    tally = outcomes.tally
+    assert (tally.stored, +tally.skipped, +tally.fetched) == (1, {"same_file": 1}, {"same_file": 1})
+    assert ({**tally.taken_ms}, +tally.reached) == ({"download": 15.0, "store": 2.5}, {"download": 3, "store": 1})
+    outcomes.replace(Failed(ANA, "detect", "shared_photo", "", {"download": 9.0}))
+    outcomes.append(Skipped(CrewMember("4", ""), "current"))
+    assert (tally.stored, +tally.skipped, +tally.fetched) == (0, {"same_file": 1, "current": 1}, {"same_file": 1})
+    assert ({**tally.taken_ms}, +tally.reached) == ({"download": 15.0, "store": 0.0}, {"download": 3})
 
 
 @pytest.mark.parametrize("room", [None, 0, 40])

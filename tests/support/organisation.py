@@ -19,6 +19,7 @@ from sqlalchemy import inspect
 from app.core.config import Settings
 from app.core.database import Database
 from app.gallery.run_history import RunEnd
+from app.planning.decisions import UNCHANGED
 from app.planning.rules import Request
 from app.records import Failed
 from app.runs.result import RunResult
@@ -68,7 +69,9 @@ class Ran:
     @property
     def kinds(self) -> dict[str, str]:
         assert self.result.plan is not None, self.result.error
-        return {each.member.crew_id: each.kind for each in self.result.plan.decisions}
+        plan = self.result.plan
+        settled = {member.crew_id: UNCHANGED for member, _ in plan.settled}
+        return settled | {each.member.crew_id: each.kind for each in plan.decisions}
 
     @property
     def codes(self) -> dict[str, str]:
