@@ -38,7 +38,7 @@ class TempFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._token = secrets.token_hex(4)
-        self._lock = FileLock(folder / f".run_{self._token}.lock", mode=OWNER_ONLY_FILE)
+        self._lock = FileLock(_lock_path(folder, self._token), mode=OWNER_ONLY_FILE)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_FOLDER)
             self._lock.acquire()
@@ -47,7 +47,7 @@ class TempFolder:
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
         self._closed = False
-        self._remove_orphans()
+        remove_orphans(folder, self._token)
 
     def write(self, crew_id: str, content: bytes, ending: str = ".jpg") -> Path:
         """Write one file. Raises NotWritable, which ends the run, since no photo is at fault; FileNotFoundError after
@@ -74,31 +74,35 @@ class TempFolder:
             for path in self._folder.glob(f"crew_*_{self._token}_*"):
                 _remove_if_allowed(path)
         self._lock.release()
-        _remove_if_allowed(self._lock_path(self._token))
+        _remove_if_allowed(_lock_path(self._folder, self._token))
 
-    def _remove_orphans(self) -> None:
-        for path in self._folder.glob("crew_*"):
-            match = OURS.fullmatch(path.name)  # the folder may hold other programs' files
-            if match and match["owner"] != self._token and self._is_dead(match["owner"]):
-                _remove_if_allowed(path)
-                log.info("Archivo temporal de una ejecución anterior eliminado: %s", path.name)
-        for path in self._folder.glob(".run_*.lock"):
-            owner = path.stem.removeprefix(".run_")
-            if owner != self._token and self._is_dead(owner):
-                _remove_if_allowed(path)
 
-    def _is_dead(self, token: str) -> bool:
-        path = self._lock_path(token)
-        if not path.exists():
+def remove_orphans(folder: Path, owner: str = "") -> None:
+    """Remove what runs that died have left in the folder; `owner` is the token of the run that asks."""
+    for path in folder.glob("crew_*"):
+        match = OURS.fullmatch(path.name)  # the folder may hold other programs' files
+        if match and match["owner"] != owner and _is_dead(folder, match["owner"]):
+            _remove_if_allowed(path)
+            log.info("Archivo temporal de una ejecución anterior eliminado: %s", path.name)
+    for path in folder.glob(".run_*.lock"):
+        token = path.stem.removeprefix(".run_")
+        if token != owner and _is_dead(folder, token):
+            _remove_if_allowed(path)
+
+
+def _is_dead(folder: Path, token: str) -> bool:
+    path = _lock_path(folder, token)
+    if not path.exists():
+        return True
+    try:
+        with FileLock(path, timeout=0):
             return True
-        try:
-            with FileLock(path, timeout=0):
-                return True
-        except (Timeout, PermissionError):  # alive, or the run of another user, who cleans up after it
-            return False
+    except (Timeout, PermissionError):  # alive, or the run of another user, who cleans up after it
+        return False
 
-    def _lock_path(self, token: str) -> Path:
-        return self._folder / f".run_{token}.lock"
+
+def _lock_path(folder: Path, token: str) -> Path:
+    return folder / f".run_{token}.lock"
 
 
 def _remove_if_allowed(path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from app.errors import Retry, RunError, Stuck, TookTooLong, kind_of
+from app.photos.temp_folder import remove_orphans
 from app.pipeline.work_item import Processed
 from app.planning.decisions import PROCESSED
 from app.planning.plan import Plan
@@ -47,6 +48,7 @@ class Execution:
         if self._pending:
             self._process()
         else:
+            remove_orphans(self._context.settings.TEMP_DIR)  # a run that processes photos does so itself
             self._changes.carry_out()
         if self._result.error is not None:
             raise self._result.error

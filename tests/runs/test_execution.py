@@ -113,3 +113,18 @@ def test_a_night_without_a_change_looks_at_no_vector_for_rows_of_another_model(n
         event.remove(Engine, "before_cursor_execute", note)
     assert asked
     assert [each for each in asked if "coalesce(face_embeddings.modelo" in each] == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_run_with_nothing_to_process_removes_what_a_dead_one_left(new_home: NewHome) -> None:
+    """As one leaves that dies after its last vector was written: photos of people."""
+    home = new_home()
+    home.hire(*CREW)
+    home.run()
+    left = [home.settings.TEMP_DIR / name for name in ("crew_P01_0123abcd_1.jpg", ".run_0123abcd.lock")]
+    for path in left:
+        path.write_bytes(b"x")
+    assert set(home.run(plan_only=True).result.plan.counts) == {"unchanged"}
+    assert all(path.exists() for path in left), "a plan changes nothing"
+    assert set(home.run().codes.values()) == {"current"}
+    assert list(home.settings.TEMP_DIR.iterdir()) == []
