@@ -13,10 +13,11 @@ from benchmarks.field_album import Album, Case, Floats
 
 MAX_DISTANCE = 0.07  # cosine distance from the right vector; other people's begin at about 0.08
 FIT_SHARE = 0.95  # of the fit files that must be stored
-STORED, REFUSED, LOST, WRONG_CODE, WRONG_VECTOR = RESULTS = (
+STORED, REFUSED, LOST, UNMARKED, WRONG_CODE, WRONG_VECTOR = RESULTS = (
     "stored right",
     "refused right",
     "lost",
+    "unmarked",  # the right vector, without the warning that HR should see
     "wrong code",
     "wrong vector",
 )
@@ -67,7 +68,7 @@ class Row:
 
     @property
     def fit_stored(self) -> int:
-        return sum(verdict.fit and verdict.result == STORED for verdict in self.verdicts)
+        return sum(verdict.fit and verdict.result in (STORED, UNMARKED) for verdict in self.verdicts)
 
     @property
     def farthest(self) -> float | None:
@@ -81,6 +82,8 @@ class Row:
             found.append("wrong vectors")
         if self.fit_stored < (1.0 if self.kind == "untouched" else FIT_SHARE) * self.fit:
             found.append("too few stored")
+        if self.counts[UNMARKED] > (1 - FIT_SHARE) * len(self.verdicts):
+            found.append("too many unmarked")
         return found
 
 
@@ -95,7 +98,8 @@ def judge(case: Case, seen: Seen, album: Album) -> Verdict:
 
 def _judge_stored(case: Case, seen: Seen, vector: Floats, album: Album) -> Verdict:
     right = case.photo and is_right(vector, case.photo, album)
-    result = STORED if right and (seen.improvable or not case.flagged) else WRONG_VECTOR
+    is_marked = seen.improvable or not case.flagged
+    result = WRONG_VECTOR if not right else STORED if is_marked else UNMARKED
     source = case.photo or case.drawn_from  # how far a drawing's vector is says how wrong it is
     distance = cosine_distance(vector, album.vectors[source]) if source else None
     reported = f"nearest to {nearest(vector, album)}"
@@ -130,7 +134,7 @@ def bad_lines(rows: Iterable[Row], shown: int) -> list[str]:
     """Describe the first `shown` files of each kind that went wrong."""
     lines = []
     for row in rows:
-        bad = [each for each in row.verdicts if each.result in (LOST, WRONG_CODE, WRONG_VECTOR)]
+        bad = [each for each in row.verdicts if each.result in (LOST, UNMARKED, WRONG_CODE, WRONG_VECTOR)]
         for each in bad[:shown]:
             distance = "" if each.distance is None else f" at {each.distance:.3f}"
             lines.append(f"{row.kind}: {each.file}: {each.result}{distance} ({each.reported})")

@@ -15,7 +15,7 @@ from benchmarks.field_album import Album, Case, Portrait, as_jpeg, may_store, mu
 from benchmarks.field_damage import DAMAGES, damaged
 from benchmarks.field_formats import interlaced_png, transparency
 from benchmarks.field_geometry import encode_oriented, tight_crops
-from benchmarks.field_judge import LOST, REFUSED, STORED, WRONG_CODE, WRONG_VECTOR, Row, Seen, Verdict, judge
+from benchmarks.field_judge import LOST, REFUSED, STORED, UNMARKED, WRONG_CODE, WRONG_VECTOR, Row, Seen, Verdict, judge
 from benchmarks.field_runs import without_metadata
 from benchmarks.field_scenes import badges_and_forms, others_faces, roomy
 from tests.support.pictures import package_file, read_picture
@@ -59,7 +59,8 @@ def cases_about(album: Album) -> Iterator[tuple[Case, Seen, str]]:
     yield spare, right, STORED
     yield spare, Seen(code="invalid_image"), REFUSED
     yield spare, Seen(code="no_face"), WRONG_CODE
-    yield flagged, right, WRONG_VECTOR
+    yield flagged, right, UNMARKED
+    yield flagged, Seen(VECTORS["grace.jpg"]), WRONG_VECTOR
     yield flagged, Seen(VECTORS["ada.jpg"], improvable=True), STORED
     yield refuse, right, WRONG_VECTOR
     yield refuse, Seen(code="no_face", detail="ninguna CARA"), REFUSED
@@ -77,6 +78,8 @@ def test_the_judge_distinguishes_every_outcome(album: Album) -> None:
         ("any", [STORED] * 95 + [LOST] * 5, 0.0, []),
         ("any", [STORED] * 94 + [REFUSED] * 6, 0.0, ["too few stored"]),
         ("untouched", [STORED] * 99 + [LOST], 0.0, ["too few stored"]),
+        ("any", [STORED] * 95 + [UNMARKED] * 5, 0.0, []),
+        ("any", [STORED] * 94 + [UNMARKED] * 6, 0.0, ["too many unmarked"]),
         ("any", [STORED] * 99 + [WRONG_VECTOR], 0.0, ["wrong vectors"]),
         ("any", [STORED] * 98 + [WRONG_VECTOR] * 2, 0.02, []),
         ("any", [STORED] * 97 + [WRONG_VECTOR] * 3, 0.02, ["wrong vectors"]),

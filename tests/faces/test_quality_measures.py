@@ -88,6 +88,24 @@ def test_the_proportions_show_how_far_a_picture_is_stretched(real_face: FaceView
     assert changed == pytest.approx(across ** (-2.5 * 0.73), rel=0.05)  # the eyes' distance and 1.5 times the box's
 
 
+def tilted(view: FaceView, degrees: float) -> FaceView:
+    """Tilt the head in a picture that is large enough to hold it; the box stays the same square around the face."""
+    assert view.landmarks is not None
+    height, width = view.image.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    marks = np.asarray(cv2.transform(view.landmarks[None], turn)[0], np.float32)
+    return replace(view, image=np.asarray(cv2.warpAffine(view.image, turn, (width, height)), np.uint8), landmarks=marks)
+
+
+@pytest.mark.parametrize("degrees", [-30, -20, 20, 30])
+@pytest.mark.parametrize(("across", "lowest", "highest"), [(1, 0.84, 1.19), (0.6, 1.2, 3), (1.7, 0.3, 0.83)])
+def test_a_tilted_head_shows_by_its_landmarks_how_far_a_picture_is_stretched(
+    real_face: FaceView, degrees: float, across: float, lowest: float, highest: float
+) -> None:
+    """Whatever the box's proportions are. The limit of the warning is 1.2."""
+    assert lowest < values(stretched(tilted(real_face, degrees), across))["PixelAspectRatio"] < highest
+
+
 @pytest.mark.parametrize(
     ("method", "highest"),
     [(cv2.INTER_NEAREST, 20), (cv2.INTER_LINEAR, 20), (cv2.INTER_CUBIC, 20), (cv2.INTER_LANCZOS4, 20)],
