@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Connection, case, delete, insert, or_, select, update
 
 from app.core.database import Database
-from app.gallery.reading import change_rows_of, read_folded, read_rows, read_rows_of
+from app.gallery.reading import change_rows_of, read_folded, read_rows_of
 from app.gallery.tables import MAX_ID_CHARACTERS, PHOTOS
 from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
 
@@ -96,8 +96,8 @@ class PhotoRecords:
         """Return the last seen pictures of the members that failed with one of these codes, by crew id."""
         columns = PHOTOS.c
         pictures = select(columns.crew_id, columns.perceptual_hash, columns.grey)
-        rows = read_rows(self._database, pictures.where(columns.code.in_(codes), columns.grey.is_not(None)))
-        return {str(row.crew_id): read_picture(row.perceptual_hash, row.grey) for row in rows}
+        rejected = pictures.where(columns.code.in_(codes), columns.grey.is_not(None))
+        return read_folded(self._database, rejected, read_pictures)
 
     def illustrations(self, crew_ids: Collection[str]) -> dict[str, PhotoAnalysis]:
         """Return, by crew id, what the report shows of photos that this run did not look at: size, box, thumbnail."""
@@ -214,6 +214,11 @@ def picture_columns(picture: Picture | None) -> dict[str, Any]:
 
 def read_picture(perceptual_hash: str, grey: str) -> Picture:
     return Picture(int(perceptual_hash, 16), bytes.fromhex(grey))
+
+
+def read_pictures(rows: Iterable[Sequence[Any]]) -> dict[str, Picture]:
+    """Return the pictures by crew id, from rows of crew id and both columns."""
+    return {crew_id: read_picture(perceptual_hash, grey) for crew_id, perceptual_hash, grey in rows}
 
 
 def _analysis_columns(analysis: PhotoAnalysis) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import orjson
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from app.core.database import Database
-from app.gallery.photo_records import has_room, picture_columns, read_picture, storable
-from app.gallery.reading import read_rows, read_rows_of
+from app.gallery.photo_records import has_room, picture_columns, read_picture, read_pictures, storable
+from app.gallery.reading import read_folded, read_rows, read_rows_of
 from app.gallery.tables import CONTRACTS, VECTORS
 from app.records import Embedding, EmbeddingSpec, Photo, Picture
 
@@ -85,8 +85,7 @@ class Provenance:
             .join_from(table, VECTORS, columns.embedding_id == rows.id)
             .where(rows.active, columns.grey.is_not(None))
         )
-        found = read_rows(self._database, query)
-        return {row.crew_id: read_picture(row.perceptual_hash, row.grey) for row in found}
+        return read_folded(self._database, query, read_pictures)
 
     def _row(self, embedding: Embedding, row_id: int) -> dict[str, Any]:
         return {
