@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, inspect
+from sqlalchemy import Column, Integer, MetaData, Row, Table, Text, insert, inspect, select
 
 from app.core.database import Database
 from app.errors import DatabaseUnavailable
 from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
 from app.gallery.provenance import known_spec
+from app.gallery.reading import read_folded
 from app.gallery.tables import METADATA, PHOTOS, VERSION, open_own_tables
 from app.records import EmbeddingSpec
 from tests.conftest import OpenDatabase
 from tests.support.databases import run_sql
+from tests.support.mariadb import MariaDb
 
 SPEC = EmbeddingSpec("Facenet512", "a1", "mtcnn", "aligned", "base", "bgr", 1)
 NOW = datetime(2026, 3, 1, 2)
@@ -99,3 +103,27 @@ def test_a_long_table_is_read_whole_and_in_order(database: Database) -> None:
     enrolments = gallery.enrolments()
     assert list(enrolments) == crew_ids
     assert [each.row_id for each in enrolments.values()] == sorted({each.row_id for each in enrolments.values()})
+
+
+def test_a_connection_lost_among_the_rows_is_made_anew_and_all_rows_read_once(
+    mariadb: MariaDb, mariadb_database: Database
+) -> None:
+    run_sql(mariadb_database, "CREATE TABLE largo (id INT PRIMARY KEY, texto TEXT)")
+    run_sql(mariadb_database, "INSERT INTO largo SELECT seq, REPEAT('x', 2000) FROM seq_1_to_20000")
+    long, begun = Table("largo", MetaData(), Column("id", Integer), Column("texto", Text)), []
+
+    def fold(rows: Iterator[Row[Any]]) -> list[int]:
+        begun.append(1)
+        found = []
+        for row in rows:
+            found.append(row.id)
+            if len(found) == 1000 and len(begun) == 1:  # 40 MB are more than the network's buffers take
+                sending = (
+                    "SELECT id FROM information_schema.processlist WHERE info LIKE '%largo%' AND id <> CONNECTION_ID()"
+                )
+                for (connection,) in mariadb.execute(sending):
+                    mariadb.execute(f"KILL {connection}")
+        return found
+
+    assert read_folded(mariadb_database, select(long).order_by(long.c.id), fold) == list(range(1, 20_001))
+    assert len(begun) == 2
