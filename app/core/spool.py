@@ -14,12 +14,13 @@ from typing import IO, Any, Generic, TypeVar
 Item = TypeVar("Item")
 
 AT_ONCE = 128  # items that are written together, and so wait in memory
+RESERVE_BYTES = 200_000_000  # of the disk that are left to others, downloads for one
 PARTS = 32  # of 100,000 members: 3,000 in each
 
 
 class SpoolFile:
-    """A file without a name in `folder` (the system's, if none is given), gone when this object is. Not for several
-    threads."""
+    """A file without a name in `folder` (the system's, if none is given or it is not there), gone when this object is.
+    Not for several threads."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
@@ -30,14 +31,22 @@ class SpoolFile:
         """Write a value; return where `get` finds it. None if it could not be written: the caller has to keep it."""
         pickled = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # as long as this object lives
-                weakref.finalize(self, self._file.close)
-            start, written = self._end, os.pwrite(self._file.fileno(), pickled, self._end)
+            file = self._opened()
+            disk = os.fstatvfs(file.fileno())
+            if disk.f_bavail * disk.f_frsize < RESERVE_BYTES + len(pickled):
+                return None
+            start, written = self._end, os.pwrite(file.fileno(), pickled, self._end)
         except OSError:
             return None
         self._end += written  # also of a part: what was there may be in the buffer that is read from
         return start if written == len(pickled) else None
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            folder = self._folder if self._folder and self._folder.is_dir() else None
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # as long as this object lives
+            weakref.finalize(self, self._file.close)
+        return self._file
 
     def get(self, start: int) -> Any:
         """Read the value that `put` has written there."""
@@ -80,7 +89,7 @@ class Partition(Generic[Item]):
         self._parts = [Spool[Item](file) for _ in range(PARTS)]
 
     def add(self, crew_id: str, item: Item) -> None:
-        """Add an item of a member. An id that is no text has the part of the one that the gallery stores for it."""
+        """Add an item of a member, whose id may hold bytes that are no text."""
         self._parts[zlib.crc32(crew_id.encode("utf-8", "replace")) % PARTS].add(item)
 
     def __len__(self) -> int:

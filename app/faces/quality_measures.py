@@ -30,10 +30,11 @@ MAX_ROLL_DEGREES = 15.0
 STRETCH_SEEN = 0.73  # exponent fitted on photos stretched to 0.6 to 1.7 times their width
 # A tilted head's box does not follow the proportions; its landmarks do, and a stretch also turns the line from the eyes
 # to the mouth out of its right angle. The likeliest stretch is found among STRETCHES (logarithms) with the spread of
-# each over 60 photos turned by 10 to 30 degrees; of these themselves none is found stretched by more than 0.13.
+# each over 30 photos turned by 10 to 30 degrees; of these themselves none is found stretched by more than 0.13.
 STRETCHES = np.linspace(-0.8, 0.8, 161)
 TILTED_FACE, PROPORTION_SPREAD, ANGLE_SPREAD, STRETCH_SPREAD = 0.06, 0.1, 0.1, 0.6
 TILTED_STRETCH_SEEN = 1.3  # so that both estimates have the same limits
+MAX_TILTED_STRETCH = 0.26  # marked, never refused: a head that is tilted, turned and bent may look stretched 1.37 times
 
 WORKING_SIDE_PX = 160  # of the face when light and sharpness are measured: about what the networks see
 CHEEK_SIDE = 0.3  # of the squares on the cheeks, in distances between the eyes
@@ -118,7 +119,8 @@ def _stretch(axes: _Axes, view: FaceView) -> float:
     if x < 0 or y < 0 or x + w > width or y + h > height:
         return math.nan
     if view.landmarks is not None and abs(axes.across[1]) > math.sin(math.radians(MAX_ROLL_DEGREES)):
-        return math.exp(_tilted_stretch(view.landmarks) * TILTED_STRETCH_SEEN)
+        stretch = _tilted_stretch(view.landmarks) * TILTED_STRETCH_SEEN
+        return math.exp(min(max(stretch, -MAX_TILTED_STRETCH), MAX_TILTED_STRETCH))
     seen = math.log(axes.eye_mouth / axes.inter_eye) + BOX_WEIGHT * math.log(max(1, h) / max(1, w))
     return math.exp((seen - AVERAGE_FACE) * STRETCH_SEEN)
 

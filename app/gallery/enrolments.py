@@ -56,7 +56,7 @@ class EnrolmentRow(NamedTuple):
 
 def read_enrolments(database: Database, table: Table, crew_id: str | None = None) -> dict[str, Enrolment]:
     """Return the enrolments of all members, or of one, by crew id. Raises DatabaseUnavailable."""
-    return enrolments_of(database, table, fold_rows(database, table, list, crew_id))
+    return _completed(database, table, fold_rows(database, table, _by_member, crew_id))
 
 
 def fold_rows(
@@ -88,7 +88,10 @@ def fold_rows(
 def enrolments_of(database: Database, table: Table, rows: Iterable[EnrolmentRow]) -> dict[str, Enrolment]:
     """Return the enrolments by crew id, from all rows of their members in the order of their ids. Raises
     DatabaseUnavailable."""
-    enrolments = _by_member(rows)
+    return _completed(database, table, _by_member(rows))
+
+
+def _completed(database: Database, table: Table, enrolments: dict[str, Enrolment]) -> dict[str, Enrolment]:
     unknown = [enrolment.row_id for enrolment in enrolments.values() if enrolment.active and not enrolment.known]
     lengths = _dimensions(database, table, unknown)
     return {

@@ -78,7 +78,7 @@ class PhotoRecords:
 
     def read_all(self) -> dict[str, PhotoRecord]:
         """Return all records by crew id."""
-        return records_of(self.fold_rows(list))
+        return self.fold_rows(records_of)
 
     def fold_rows(self, fold: Callable[[Iterator[Sequence[Any]]], Rows], settled_since: datetime | None = None) -> Rows:
         """Return what `fold` makes of all rows, for `records_of`, in the order of the crew ids, which they begin with.

@@ -97,7 +97,7 @@ def _is_dead(folder: Path, token: str) -> bool:
     try:
         with FileLock(path, timeout=0):
             return True
-    except (Timeout, PermissionError):  # alive, or the run of another user, who cleans up after it
+    except (Timeout, OSError):  # alive, or the run of another user, who cleans up after it, or the disk is read-only
         return False
 
 

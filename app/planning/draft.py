@@ -60,13 +60,15 @@ class Draft:
             self._decisions.append((place, decision))
 
     def plan(self, implausible: ImplausibleRun | None, seconds_each: float | None, passed_over: Sequence[str]) -> Plan:
-        """Return the plan, with the decisions in the roster's order and then those about the departed."""
+        """Return the plan, with the decisions in the roster's order and then those about the departed, by crew id."""
         departures, blocked = self._departures, list[str]()
         if not self._rules.allow_mass_change:
             blocked = departures.hold_back(self._people, self._active, is_empty=not self._entries)
         decisions = [decision for _, decision in sorted(self._decisions, key=lambda each: each[0])]
+        assert len(decisions) + len(self._settled) == self._entries, "one decision for each member of the roster"
+        departing = sorted([*departures.leaving, *departures.purged], key=lambda each: each.member.crew_id)
         return Plan(
-            decisions=[*decisions, *departures.leaving, *departures.purged],
+            decisions=[*decisions, *departing],
             settled=self._settled,
             versions=self._versions,
             asked=self.asked,

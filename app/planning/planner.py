@@ -6,7 +6,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -29,6 +30,7 @@ NO_ANSWER = (ANSWER_UNREACHABLE, ANSWER_FORBIDDEN)
 ASKED_AT_ONCE = 256  # questions that are asked or wait for a thread
 
 Asking = tuple[int, Case]  # after the member's place in the roster
+Answered = tuple[Asking, Answer | None]
 
 
 def refuse_mixed_models(request: Request, gallery: Gallery, model: str) -> None:
@@ -145,25 +147,28 @@ class Planner:
         """Decide about these members with the server's answers. Raises ImplausibleRun, after decisions about all."""
         over = threading.Event()
         unreachable, in_a_row, why = 0, 0, ""
-        for (place, case), answer in self._answers(asking, over):
-            draft.take(place, decide(case, self.rules, answer.kind if answer else ANSWER_UNREACHABLE), answer)
-            if answer is None:  # the run is stopped, or implausible
-                continue
-            failed = answer.kind in NO_ANSWER
-            unreachable += failed
-            in_a_row = in_a_row + 1 if failed else 0
-            why = answer.detail if failed else why
-            notify(draft.asked, len(asking))
-            most = draft.asked == PROBED and unreachable >= MOST * PROBED
-            if (most or in_a_row == PROBED) and not self.rules.allow_mass_change:
-                over.set()
+        with closing(self._answers(asking, over)) as answers:
+            for (place, case), answer in answers:
+                draft.take(place, decide(case, self.rules, answer.kind if answer else ANSWER_UNREACHABLE), answer)
+                if answer is None:  # the run is stopped, or implausible
+                    continue
+                failed = answer.kind in NO_ANSWER
+                unreachable += failed
+                in_a_row = in_a_row + 1 if failed else 0
+                why = answer.detail if failed else why
+                notify(draft.asked, len(asking))
+                most = draft.asked == PROBED and unreachable >= MOST * PROBED
+                if (most or in_a_row == PROBED) and not self.rules.allow_mass_change:
+                    over.set()
         if over.is_set():
             raise ImplausibleRun(
                 f"El servidor de fotos no respondió bien {unreachable} de {draft.asked} veces (la última: {why})",
                 "Compruebe IMAGE_BASE_URL y que el servidor funcione. Los embeddings siguen como estaban.",
             )
 
-    def _answers(self, asking: Iterable[Asking], over: threading.Event) -> Iterator[tuple[Asking, Answer | None]]:
+    def _answers(
+        self, asking: Iterable[Asking], over: threading.Event
+    ) -> Generator[tuple[Asking, Answer | None], None, None]:
         """Yield each of these with the server's answer, as they come; None once the run is stopped. When it is `over`,
         no answer is waited for."""
         coming, under_way = iter(asking), dict[int, Asking]()

@@ -31,8 +31,10 @@ class Settled:
 
     def add(self, place: int, decision: Decision) -> None:
         """Add a member at this place of the roster."""
-        spool = self._spools.setdefault(place // PLACES, Spool(self._file))
-        spool.add((place, decision.member, decision.reason))
+        number = place // PLACES
+        if number not in self._spools:
+            self._spools[number] = Spool(self._file)
+        self._spools[number].add((place, decision.member, decision.reason))
 
     def __len__(self) -> int:
         return sum(map(len, self._spools.values()))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from app.core.spool import Partition, SpoolFile
 from app.gallery.crash_suspects import CrashSuspect
@@ -91,7 +91,7 @@ def _one_each(rows: Iterable[Placed]) -> Iterator[Placed]:
     return ((places[entry.crew_id], entry) for entry in one_entry_each(found))
 
 
-def _failed_only(part: Part, suspects: Mapping[str, Any]) -> Part:
+def _failed_only(part: Part, suspects: Mapping[str, CrashSuspect]) -> Part:
     """Leave only the entries of members whose photo failed, or with whom a run crashed."""
     failed = {crew_id for crew_id, photo in part.photo_records.items() if photo.code} | suspects.keys()
     entries = [(place, entry) for place, entry in part.entries if entry.crew_id in failed]

@@ -57,6 +57,8 @@ def _pieces(value: Any, line: bytes = b"\n") -> Iterator[bytes]:
     inner = line + b"  "
     if isinstance(value, Mapping) and value:
         for number, (name, each) in enumerate(value.items()):
+            if not isinstance(name, str):
+                raise TypeError(name)
             yield (b"," if number else b"{") + inner + _dumps(name, line) + b": "
             yield from _pieces(each, inner)
         yield line + b"}"

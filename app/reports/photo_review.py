@@ -191,7 +191,8 @@ def _change(failure: Failed, previous: Collection[str] | None) -> str:
 
 
 def _changes(outcomes: Outcomes, failures: Sequence[Entry], previous: Collection[str]) -> Changes:
-    fixed = [each.member for each in map(outcomes.get, previous) if _is_fine(each)]
+    in_order = (crew_id for crew_id in outcomes.crew_ids() if crew_id in previous)  # outcomes are read in groups
+    fixed = [each.member for each in map(outcomes.get, in_order) if _is_fine(each)]
     new = sum(entry.change == NEW for entry in failures)
     return Changes(tuple(sorted(map(_shown_name, fixed))), new, len(failures) - new)
 

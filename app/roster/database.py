@@ -55,7 +55,7 @@ class DatabaseRoster:
 
     def active(self) -> list[CrewMember | Failed]:
         """List all active members in the order of their ids; those without a photo to fetch as Failed."""
-        return list(one_entry_each(self.fold_rows(list)))
+        return self.fold_rows(lambda rows: list(one_entry_each(rows)))
 
     def fold_rows(self, fold: Callable[[Iterator[CrewMember]], Rows]) -> Rows:
         """Return what `fold` makes of the rows of the active members as they come, in the order of their ids, for

@@ -48,8 +48,8 @@ class Execution:
         if self._pending:
             self._process()
         else:
-            remove_orphans(self._context.settings.TEMP_DIR)  # a run that processes photos does so itself
             self._changes.carry_out()
+            remove_orphans(self._context.settings.TEMP_DIR)  # with photos to process, its TempFolder does so
         if self._result.error is not None:
             raise self._result.error
         done = len(self._result.outcomes)

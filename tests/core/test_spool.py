@@ -64,8 +64,19 @@ def test_what_the_disk_does_not_take_stays_in_memory(
     assert list(items) == MANY
 
 
-def test_without_the_folder_all_stay_in_memory(tmp_path: Path) -> None:
-    items = Spool[int](SpoolFile(tmp_path / "gone"))
+def test_without_the_folder_the_system_s_is_used_and_none_made(tmp_path: Path) -> None:
+    file = SpoolFile(tmp_path / "gone")
+    place = file.put("value")
+    assert place is not None and file.get(place) == "value"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_disk_is_not_filled_to_the_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Downloads need room in the same folder."""
+    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    monkeypatch.setattr(spool, "RESERVE_BYTES", 2 * free)
+    file, items = SpoolFile(tmp_path), Spool[int](SpoolFile(tmp_path))
+    assert file.put("value") is None
     for number in MANY:
         items.add(number)
     assert list(items) == MANY
@@ -87,8 +98,7 @@ def test_all_items_of_a_member_are_in_one_part_in_their_order(tmp_path: Path) ->
         assert 0 < len(those) < 100  # of 1000 in 32 parts
 
 
-def test_an_id_that_is_no_text_has_the_part_of_the_one_that_is_stored_for_it() -> None:
+def test_an_id_may_hold_bytes_that_are_no_text() -> None:
     parts = Partition[str](SpoolFile())
-    parts.add("\udcf1and\udcfa", "as the folder is named")
-    parts.add("?and?", "as it is stored")
-    assert [list(part) for part in parts if len(part)] == [["as the folder is named", "as it is stored"]]
+    parts.add("\udcf1and\udcfa", "a folder's name")
+    assert [list(part) for part in parts if len(part)] == [["a folder's name"]]

@@ -98,11 +98,12 @@ def tilted(view: FaceView, degrees: float) -> FaceView:
 
 
 @pytest.mark.parametrize("degrees", [-30, -20, 20, 30])
-@pytest.mark.parametrize(("across", "lowest", "highest"), [(1, 0.84, 1.19), (0.6, 1.2, 3), (1.7, 0.3, 0.83)])
+@pytest.mark.parametrize(("across", "lowest", "highest"), [(1, 0.84, 1.19), (0.6, 1.2, 1.31), (1.7, 0.3, 0.83)])
 def test_a_tilted_head_shows_by_its_landmarks_how_far_a_picture_is_stretched(
     real_face: FaceView, degrees: float, across: float, lowest: float, highest: float
 ) -> None:
-    """Whatever the box's proportions are. The limit of the warning is 1.2."""
+    """Whatever the box's proportions are. The limit of the warning is 1.2. Beyond 15 degrees nothing is refused for it:
+    a head that is also turned and bent looks stretched."""
     assert lowest < values(stretched(tilted(real_face, degrees), across))["PixelAspectRatio"] < highest
 
 

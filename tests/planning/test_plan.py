@@ -14,9 +14,10 @@ from app.errors import BadName
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.enrolments import Enrolment
 from app.gallery.photo_records import PhotoRecord
+from app.planning import planner
 from app.planning.decisions import DEACTIVATE, NEW, PURGE, SET_ASIDE, UNCHANGED, UNPROCESSABLE, Case, Decision
 from app.planning.plan import Plan
-from app.planning.planner import PROBED, Planner
+from app.planning.planner import ASKED_AT_ONCE, PROBED, Planner
 from app.planning.rules import Rules
 from app.planning.survey import Part, RosterEntry, Survey
 from app.records import (
@@ -93,8 +94,8 @@ def plan_of(
     *,
     settle: bool = False,
 ) -> Plan:
-    planner = Planner(rules, ask, url_of, stop or threading.Event(), threads=threads, settle=settle)
-    return planner.make(survey, told)
+    of_one_run = Planner(rules, ask, url_of, stop or threading.Event(), threads=threads, settle=settle)
+    return of_one_run.make(survey, told)
 
 
 def leaving(plan: Plan) -> dict[str, list[str]]:
@@ -216,7 +217,7 @@ def test_a_run_for_some_says_nothing_of_the_others() -> None:
 )
 def test_up_to_a_tenth_of_the_gallery_or_one_may_leave_at_once(gallery: int, leavers: int, allowed: bool) -> None:
     survey = knowing(crew(*range(leavers, gallery)), gallery_of(gallery))
-    everybody = [str(number) for number in range(leavers)]
+    everybody = sorted(str(number) for number in range(leavers))
     why = f"Son {leavers} de {gallery} personas, más del 10%"
     if leavers == gallery:
         why = f"El padrón llegó vacío y faltan {leavers} de {gallery} personas"
@@ -226,7 +227,7 @@ def test_up_to_a_tenth_of_the_gallery_or_one_may_leave_at_once(gallery: int, lea
     )
     plan = plan_of(survey)
     assert leaving(plan)[DEACTIVATE] == (everybody if allowed else [])
-    assert (plan.blocked, plan.departed) == (([], everybody) if allowed else ([sentence], []))
+    assert (plan.blocked, sorted(plan.departed)) == (([], everybody) if allowed else ([sentence], []))
     assert leaving(plan_of(survey, rules=ALLOWED)) == {DEACTIVATE: everybody, PURGE: []}
     assert plan_of(survey, rules=ALLOWED).blocked == []
 
@@ -322,6 +323,32 @@ def ask_with(
 EVERYBODY = knowing(crew(*range(100)), gallery_of(100))
 
 
+@pytest.fixture(params=[3, ASKED_AT_ONCE])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how many questions are handed out at once: few, as of a long roster, or all."""
+    monkeypatch.setattr(planner, "ASKED_AT_ONCE", request.param)
+    return int(request.param)
+
+
+def test_of_many_questions_few_are_handed_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would all lie in memory."""
+    monkeypatch.setattr(planner, "ASKED_AT_ONCE", 5)
+    taken = []
+
+    def told(done: int, total: int) -> None:
+        taken.append(done)
+
+    def ask(member: CrewMember, version: Version) -> Answer:
+        asked.append(member.crew_id)
+        ahead.append(len(asked) - len(taken))
+        return SAME
+
+    asked: list[str] = []
+    ahead: list[int] = []
+    assert plan_of(EVERYBODY, ask, told=told).asked == 100
+    assert max(ahead) <= 2 * 5
+
+
 @pytest.mark.parametrize("rules", [RULES, FORCE])
 def test_members_of_whom_there_is_nothing_to_do_are_only_counted(rules: Rules) -> None:
     """The plan is otherwise the same, however slowly the server answers about some."""
@@ -345,7 +372,7 @@ def test_members_of_whom_there_is_nothing_to_do_are_only_counted(rules: Rules) -
 
 
 @pytest.mark.parametrize("kind", [ANSWER_UNREACHABLE, ANSWER_FORBIDDEN])
-def test_a_server_that_leaves_three_of_the_first_four_questions_unanswered_is_down(kind: str) -> None:
+def test_a_server_that_leaves_three_of_the_first_four_questions_unanswered_is_down(kind: str, at_once: int) -> None:
     ask, _ = ask_with(set(range(1, 16)), kind)
     leaving_one = knowing(crew(*range(1, 100)), gallery_of(100))
     plan = plan_of(leaving_one, ask, threads=1)
@@ -362,7 +389,7 @@ def test_a_server_that_answers_enough_of_the_first_questions_is_asked_all(unreac
     assert (len(asked), plan.counts, len(plan.versions)) == (100, {UNCHANGED: 100}, 100 - len(unreachable))
 
 
-def test_a_server_that_stops_answering_later_is_asked_no_further() -> None:
+def test_a_server_that_stops_answering_later_is_asked_no_further(at_once: int) -> None:
     ask, _ = ask_with(set(range(41, 101)))
     plan = plan_of(EVERYBODY, ask, threads=1)
     assert str(plan.implausible) == "El servidor de fotos no respondió bien 20 de 60 veces (la última: tarda)"
@@ -378,7 +405,7 @@ def test_with_mass_changes_allowed_nothing_is_implausible() -> None:
     assert plan_of(EVERYBODY, ask, ALLOWED).counts == {UNCHANGED: 100}
 
 
-def test_a_question_that_a_stop_breaks_off_is_no_failed_check() -> None:
+def test_a_question_that_a_stop_breaks_off_is_no_failed_check(at_once: int) -> None:
     stop = threading.Event()
 
     def ask(member: CrewMember, version: Version) -> Answer:
@@ -389,7 +416,7 @@ def test_a_question_that_a_stop_breaks_off_is_no_failed_check() -> None:
     assert (plan.asked, plan.unchecked) == (0, {})
 
 
-def test_told_to_stop_it_asks_no_further() -> None:
+def test_told_to_stop_it_asks_no_further(at_once: int) -> None:
     stop, asked = threading.Event(), []
 
     def ask(member: CrewMember, version: Version) -> Answer:

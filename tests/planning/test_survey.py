@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Select, insert
 
 from app.core import spool
 from app.core.config import RosterSettings
 from app.core.database import Database
 from app.gallery.embeddings_table import open_table
 from app.gallery.gallery import Gallery, open_for_writing
+from app.gallery.reading import read_folded
 from app.gallery.tables import PHOTOS
 from app.planning.rules import Request
 from app.planning.survey import Part, Survey, take_survey
@@ -77,12 +80,22 @@ def test_nobody_is_in_two_parts(gallery: Gallery, tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir() if each.suffix != ".db"] == []
 
 
-def test_of_one_member_only_the_own_rows_are_read(gallery: Gallery, tmp_path: Path) -> None:
+def test_of_one_member_only_the_own_rows_are_read(
+    gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def ask(database: Database, query: Select[Any], fold: Callable[..., Any]) -> Any:
+        asked.append(str(query.whereclause))
+        return read_folded(database, query, fold)
+
+    monkeypatch.setattr("app.gallery.enrolments.read_folded", ask)
     create_roster(gallery.database, [(each, "Ana", "Peña", "a.jpg", 1) for each in HIRED])
     found, parts = survey(gallery, tmp_path, Request(crew_id=HIRED[600]))
     entries = [entry for part in parts for entry in part.entries]
     assert (entries, found.whole) == ([(0, CrewMember(HIRED[600], "a.jpg", "Ana Peña"))], False)
     assert [list(part.enrolments) for part in parts if part.enrolments] == [[HIRED[600]]]
+    assert len(asked) == 1 and "crew_id = " in asked[0]
 
 
 def test_only_members_whose_photo_failed_are_tried_again(gallery: Gallery, tmp_path: Path) -> None:

@@ -135,5 +135,5 @@ def test_where_the_file_cannot_be_written_outcomes_stay_in_memory(
     assert [each.embedding_id for each in outcomes.of(Stored)] == [1, 2, 3]
 
 
-def test_without_the_folder_outcomes_stay_in_memory(tmp_path: Path) -> None:
+def test_outcomes_need_no_folder(tmp_path: Path) -> None:
     assert list(Outcomes(ALL, tmp_path / "gone")) == ALL
