@@ -129,9 +129,7 @@ class Database:
             raise MissingDependency.of(error) from error
         except (TypeError, ValueError) as error:
             raise SettingsError(*BAD_OPTION) from error
-        if self.is_mysql:
-            # SQLAlchemy leaves it off for this driver "until bugs.mysql.com/117548". With its pure Python code, as here, it
-            # was tried: lost connections, errors among the rows, slow readers, numbers of rows about a buffer's.
+        if self.is_mysql:  # SQLAlchemy leaves it off (bugs.mysql.com/117548); docs/architecture.md says what was tried
             self.engine.dialect.supports_server_side_cursors = True
         event.listen(self.engine, "do_connect", self._connect)
         event.listen(self.engine, "connect", self._prepare_connection)

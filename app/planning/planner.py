@@ -166,9 +166,7 @@ class Planner:
                 "Compruebe IMAGE_BASE_URL y que el servidor funcione. Los embeddings siguen como estaban.",
             )
 
-    def _answers(
-        self, asking: Iterable[Asking], over: threading.Event
-    ) -> Generator[tuple[Asking, Answer | None], None, None]:
+    def _answers(self, asking: Iterable[Asking], over: threading.Event) -> Generator[Answered, None, None]:
         """Yield each of these with the server's answer, as they come; None once the run is stopped. When it is `over`,
         no answer is waited for."""
         coming, under_way = iter(asking), dict[int, Asking]()
