@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+from sqlalchemy import inspect
 
 from app.errors import EXIT_BY_SIGNAL
 from tests.chaos.scene import Scene
@@ -57,4 +58,5 @@ def in_good_order(scene: Scene, exit_code: int, printed: str, number: signal.Sig
         assert said in NOT_BEGUN, said
         assert exit_code in (EXIT_BY_SIGNAL + number, -number)
     scene.nothing_is_left_lying()
-    assert run_sql(scene.home.database, UNENDED) == []
+    if inspect(scene.home.database.engine).has_table("face_runs"):  # the signal may come before the tables are made
+        assert run_sql(scene.home.database, UNENDED) == []
