@@ -102,7 +102,7 @@ def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
         "HeadPoseRoll": math.degrees(math.atan2(axes.across[1], axes.across[0])),
         "HeadPoseYaw": math.degrees(yaw),
         "HeadPosePitch": math.degrees(pitch),
-        "PixelAspectRatio": _stretch(axes, view),
+        "PixelAspectRatio": _stretch(axes, landmarks, view),
         "HeadSize": chin / height,
         "LeftwardCropOfTheFaceImage": float(landmarks[0, 0]) / axes.inter_eye,
         "RightwardCropOfTheFaceImage": (width - float(landmarks[1, 0])) / axes.inter_eye,
@@ -111,15 +111,15 @@ def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
     }
 
 
-def _stretch(axes: _Axes, view: FaceView) -> float:
+def _stretch(axes: _Axes, landmarks: Floats, view: FaceView) -> float:
     """Estimate how many times higher than wide the photo's pixels are, a proxy: 1 for an average face in an unchanged
     photo. NaN for a face that the border cuts."""
     x, y, w, h = view.box
     height, width = view.image.shape[:2]
     if x < 0 or y < 0 or x + w > width or y + h > height:
         return math.nan
-    if view.landmarks is not None and abs(axes.across[1]) > math.sin(math.radians(MAX_ROLL_DEGREES)):
-        stretch = _tilted_stretch(view.landmarks) * TILTED_STRETCH_SEEN
+    if abs(axes.across[1]) > math.sin(math.radians(MAX_ROLL_DEGREES)):
+        stretch = _tilted_stretch(landmarks) * TILTED_STRETCH_SEEN
         return math.exp(min(max(stretch, -MAX_TILTED_STRETCH), MAX_TILTED_STRETCH))
     seen = math.log(axes.eye_mouth / axes.inter_eye) + BOX_WEIGHT * math.log(max(1, h) / max(1, w))
     return math.exp((seen - AVERAGE_FACE) * STRETCH_SEEN)

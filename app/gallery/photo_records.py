@@ -76,10 +76,6 @@ class PhotoRecords:
         self._rules_digest = rules_digest
         self._now = now
 
-    def read_all(self) -> dict[str, PhotoRecord]:
-        """Return all records by crew id."""
-        return self.fold_rows(records_of)
-
     def fold_rows(self, fold: Callable[[Iterator[Sequence[Any]]], Rows], settled_since: datetime | None = None) -> Rows:
         """Return what `fold` makes of all rows, for `records_of`, in the order of the crew ids, which they begin with.
         Those of a photo in the gallery that was checked later than `settled_since` hold only what is needed without

@@ -116,8 +116,8 @@ class Planner:
         If the server hardly answers, the plan is `implausible`; it still deactivates the departed, without photos.
         Raises DatabaseUnavailable, while the survey is gone through.
         """
-        draft = Draft(self.rules, SpoolFile(self.folder), settle=self.settle)
-        asking = Spool[Asking](SpoolFile(self.folder))
+        file = SpoolFile(self.folder)
+        draft, asking = Draft(self.rules, file, settle=self.settle), Spool[Asking](file)
         for part in survey.parts:
             draft.look_at(part, whole=survey.whole)
             for place, entry in part.entries:

@@ -12,6 +12,7 @@ from app.core.database import Database
 from app.gallery.embeddings_table import open_table
 from app.gallery.erasure import erase
 from app.gallery.gallery import Gallery, open_for_writing
+from app.gallery.photo_records import records_of
 from app.records import CrewMember, EmbeddingSpec, Photo, Version
 from tests.support.databases import Row, run_sql
 
@@ -104,14 +105,14 @@ def test_more_rows_than_one_statement_takes_are_deactivated(gallery: Gallery) ->
 def test_who_left_and_who_returned_is_dated_by_the_exact_id(gallery: Gallery) -> None:
     gallery.photo_records.mark_departed(["A1", "3", "nueva"])
     gallery.photo_records.mark_returned(["3"])
-    left = {crew_id: seen.left_at for crew_id, seen in gallery.photo_records.read_all().items()}
+    left = {crew_id: seen.left_at for crew_id, seen in gallery.photo_records.fold_rows(records_of).items()}
     assert left == {"a1": None, "A1": NOW, "3": None, "5": None, "nueva": NOW}
 
 
 def test_a_cleared_failure_is_recorded_no_more(gallery: Gallery) -> None:
     run_sql(gallery.database, "UPDATE face_photos SET code = 'no_face'")
     gallery.photo_records.clear_failures(["A1"])
-    codes = {crew_id: seen.code for crew_id, seen in gallery.photo_records.read_all().items()}
+    codes = {crew_id: seen.code for crew_id, seen in gallery.photo_records.fold_rows(records_of).items()}
     assert codes == {"a1": "no_face", "A1": "", "3": "no_face", "5": "no_face"}
 
 
@@ -125,7 +126,7 @@ def test_a_kept_row_has_the_new_address_and_its_provenance_knows_the_file(galler
     assert sums == [(row_id, "digest", "cd" if row_id in (2, 5) else "ab", None) for row_id in range(1, 6)]
     seen = {
         crew_id: (each.url, each.sha256, each.version.etag)
-        for crew_id, each in gallery.photo_records.read_all().items()
+        for crew_id, each in gallery.photo_records.fold_rows(records_of).items()
     }
     assert seen == {
         **{"a1": ("u", "ab", ""), "3": ("u", "ab", "")},
@@ -137,7 +138,7 @@ def test_a_url_too_long_for_its_column_leaves_the_row_s_url(gallery: Gallery) ->
     long = "w" * 256
     gallery.writer.keep({1: kept("a1", long), 2: kept("A1", "w" * 255)})
     assert rows(gallery) == [ROWS[0], (2, "A1", "Facenet512", "w" * 255, True), *ROWS[2:]]
-    assert gallery.photo_records.read_all()["a1"].url == long
+    assert gallery.photo_records.fold_rows(records_of)["a1"].url == long
 
 
 # --------------------------------------------------------------------------------------------------------- deleted
@@ -195,7 +196,7 @@ def test_an_erased_person_is_named_by_no_other_member_s_failure(gallery: Gallery
         update = "UPDATE face_photos SET code = :a, detail = :b WHERE crew_id = :c"
         fill(gallery.database, update, (code, detail, crew_id))
     erase(gallery.database, gallery.table, ["3"])
-    found = {crew_id: (seen.code, seen.detail) for crew_id, seen in gallery.photo_records.read_all().items()}
+    found = {crew_id: (seen.code, seen.detail) for crew_id, seen in gallery.photo_records.fold_rows(records_of).items()}
     assert found == details | {"A1": ("placeholder_photo", "")}
 
 

@@ -61,7 +61,7 @@ def move(database: Database, photo_records: PhotoRecords, *entries: NewPhotoReco
 
 
 def codes(photo_records: PhotoRecords) -> dict[str, str]:
-    return {crew_id: seen.code for crew_id, seen in photo_records.read_all().items()}
+    return {crew_id: seen.code for crew_id, seen in photo_records.fold_rows(records_of).items()}
 
 
 def whole_row(database: Database, crew_id: str) -> Row:
@@ -107,7 +107,7 @@ def test_what_was_recorded_is_remembered(database: Database) -> None:
         photo_records,
         [stored("1"), failed("2", "several_faces", photo=photo_of("2"), analysis=SEEN), failed("3")],
     )
-    assert photo_records.read_all() == {
+    assert photo_records.fold_rows(records_of) == {
         "1": PhotoRecord(
             *("u", VERSION, "ab" * 32),
             **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
@@ -122,7 +122,7 @@ def test_what_was_recorded_is_remembered(database: Database) -> None:
 def test_of_a_photo_in_the_gallery_that_is_not_asked_about_only_what_decides_is_read(database: Database) -> None:
     photo_records = open_records(database)
     record(database, photo_records, [stored("1"), failed("2", "several_faces", photo=photo_of("2"), analysis=SEEN)])
-    whole = photo_records.read_all()
+    whole = photo_records.fold_rows(records_of)
     assert records_of(photo_records.fold_rows(list, settled_since=NOW)) == whole, "both are to be asked about again"
     settled = PhotoRecord("", sha256="ab" * 32, checked_at=NOW, improvable="Sharpness")
     assert records_of(photo_records.fold_rows(list, NOW - timedelta(seconds=1))) == {"1": settled, "2": whole["2"]}
@@ -133,14 +133,14 @@ def test_a_failure_replaces_what_was_known_and_a_success_the_failure(database: D
     record(database, photo_records, [stored("1"), failed("2")])
     record(database, photo_records, [failed("1"), stored("2")])
     assert codes(photo_records) == {"1": "no_face", "2": ""}
-    assert photo_records.read_all()["1"].sha256 == ""
+    assert photo_records.fold_rows(records_of)["1"].sha256 == ""
 
 
 def test_a_failure_is_cleared_when_the_vector_is_current(database: Database) -> None:
     photo_records = open_records(database)
     record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=SEEN), failed("2"), stored("3")])
     photo_records.clear_failures(["1", "3"])
-    remembered = photo_records.read_all()
+    remembered = photo_records.fold_rows(records_of)
     assert codes(photo_records) == {"1": "", "2": "no_face", "3": ""}
     assert remembered["1"] == remembered["3"]
 
@@ -149,7 +149,7 @@ def test_only_the_named_members_records_are_deleted(database: Database) -> None:
     photo_records = open_records(database)
     record(database, photo_records, [stored("a1"), stored("A1"), stored("2")])
     database.in_chunks(["A1"], photo_records.delete)
-    assert sorted(photo_records.read_all()) == ["2", "a1"]
+    assert sorted(photo_records.fold_rows(records_of)) == ["2", "a1"]
 
 
 # ------------------------------------------------------------------------------------------------------ odd ids
@@ -160,7 +160,10 @@ def test_ids_that_differ_in_case_only_are_two_people(database: Database) -> None
     record(database, photo_records, [failed("a1"), failed("A1", "no_photo")])
     record(database, photo_records, [stored("a1")])
     move(database, photo_records, stored("A1", url="v"))
-    assert {crew_id: seen.url for crew_id, seen in photo_records.read_all().items()} == {"A1": "v", "a1": "u"}
+    assert {crew_id: seen.url for crew_id, seen in photo_records.fold_rows(records_of).items()} == {
+        "A1": "v",
+        "a1": "u",
+    }
 
 
 def test_one_id_twice_ids_too_long_and_bytes_that_are_no_text_do_no_harm(database: Database) -> None:
@@ -177,7 +180,7 @@ def test_one_id_twice_ids_too_long_and_bytes_that_are_no_text_do_no_harm(databas
 def test_more_failures_than_one_statement_takes_are_all_kept(database: Database) -> None:
     photo_records = open_records(database)
     record(database, photo_records, [failed(str(number)) for number in range(1201)])
-    assert len(photo_records.read_all()) == 1201
+    assert len(photo_records.fold_rows(records_of)) == 1201
 
 
 # ---------------------------------------------------------------------------------- the same photo somewhere else
@@ -190,7 +193,7 @@ def test_a_photo_that_moved_keeps_what_was_seen_of_it(database: Database) -> Non
     elsewhere = Version('"b2"', "", 99)
     move(database, photo_records, stored("1", None, url="v", sha256="cd" * 32, version=elsewhere))
     assert whole_row(database, "1") == ("1", "v", '"b2"', None, 99, "cd" * 32, *before[6:])
-    assert photo_records.read_all()["1"].tried_at == LATER
+    assert photo_records.fold_rows(records_of)["1"].tried_at == LATER
 
 
 def test_what_its_server_no_longer_says_of_a_photo_is_not_kept(database: Database) -> None:
@@ -198,7 +201,7 @@ def test_what_its_server_no_longer_says_of_a_photo_is_not_kept(database: Databas
     photo_records = open_records(database)
     record(database, photo_records, [stored("1")])
     move(database, photo_records, stored("1", None, version=Version()))
-    assert photo_records.read_all()["1"].version == Version()
+    assert photo_records.fold_rows(records_of)["1"].version == Version()
 
 
 def test_a_kept_vector_s_record_has_no_failure_and_no_departure(database: Database) -> None:
@@ -206,7 +209,7 @@ def test_a_kept_vector_s_record_has_no_failure_and_no_departure(database: Databa
     record(database, photo_records, [failed("1", photo=photo_of("1"), analysis=SEEN, times=4)])
     photo_records.mark_departed(["1"])
     move(database, photo_records, stored("1", None, url="v"))
-    assert photo_records.read_all() == {
+    assert photo_records.fold_rows(records_of) == {
         "1": PhotoRecord(
             *("v", VERSION, "ab" * 32),
             **{"tried_at": NOW, "checked_at": NOW, "improvable": "Sharpness"},
@@ -218,7 +221,7 @@ def test_a_failed_photo_that_moved_has_failed_all_the_same(database: Database) -
     record(database, open_records(database), [failed("1", photo=photo_of("1"), analysis=SEEN, times=2)])
     photo_records = open_records(database, LATER)
     move(database, photo_records, failed("1", photo=photo_of("1", version=Version('"b2"')), times=2))
-    assert photo_records.read_all() == {
+    assert photo_records.fold_rows(records_of) == {
         "1": PhotoRecord(
             *("u", Version('"b2"'), "ab" * 32, "no_face", "detect", "qué pasó", "reglas", 2, LATER, LATER),
         )
@@ -228,7 +231,9 @@ def test_a_failed_photo_that_moved_has_failed_all_the_same(database: Database) -
 def test_of_whom_nothing_was_remembered_a_moved_photo_makes_a_row(database: Database) -> None:
     photo_records = open_records(database)
     move(database, photo_records, stored("1", None))
-    assert photo_records.read_all() == {"1": PhotoRecord("u", VERSION, "ab" * 32, tried_at=NOW, checked_at=NOW)}
+    assert photo_records.fold_rows(records_of) == {
+        "1": PhotoRecord("u", VERSION, "ab" * 32, tried_at=NOW, checked_at=NOW)
+    }
 
 
 # ------------------------------------------------------------------------------------------- asked, left, returned
@@ -238,7 +243,7 @@ def test_a_checked_photo_has_the_date_and_the_version_that_the_server_sent(datab
     record(database, open_records(database), [stored(str(number)) for number in range(1, 5)])
     sent = Version('"b2"', "", None)
     open_records(database, LATER).mark_checked({"1": VERSION, "2": sent, "4": Version(), "nadie": sent}.items())
-    remembered = open_records(database).read_all()
+    remembered = open_records(database).fold_rows(records_of)
     assert {crew_id: (seen.version, seen.checked_at, seen.tried_at) for crew_id, seen in remembered.items()} == {
         "1": (VERSION, LATER, NOW),
         "2": (sent, LATER, NOW),
@@ -263,7 +268,7 @@ def test_however_many_were_asked_about_no_statement_names_more_than_it_takes_wel
     open_records(database, LATER).mark_checked(dict.fromkeys(crew_ids, VERSION).items())
     event.remove(database.engine, "before_cursor_execute", count)
     assert max(lengths) <= 501
-    assert {seen.checked_at for seen in photo_records.read_all().values()} == {LATER}
+    assert {seen.checked_at for seen in photo_records.fold_rows(records_of).values()} == {LATER}
 
 
 def test_a_departed_member_keeps_the_first_date_until_the_return(database: Database) -> None:
@@ -271,11 +276,11 @@ def test_a_departed_member_keeps_the_first_date_until_the_return(database: Datab
     record(database, first, [stored("1"), stored("2"), failed("3")])
     first.mark_departed(["1"])
     second.mark_departed(["1", "2", "nueva"])
-    left = {crew_id: seen.left_at for crew_id, seen in first.read_all().items()}
+    left = {crew_id: seen.left_at for crew_id, seen in first.fold_rows(records_of).items()}
     assert left == {"1": NOW, "2": LATER, "3": None, "nueva": LATER}
-    assert first.read_all()["nueva"] == PhotoRecord("", left_at=LATER)
+    assert first.fold_rows(records_of)["nueva"] == PhotoRecord("", left_at=LATER)
     second.mark_returned(["1", "3", "nadie"])
-    left = {crew_id: seen.left_at for crew_id, seen in first.read_all().items()}
+    left = {crew_id: seen.left_at for crew_id, seen in first.fold_rows(records_of).items()}
     assert left == {"1": None, "2": LATER, "3": None, "nueva": LATER}
 
 
@@ -301,7 +306,9 @@ def test_two_runs_may_find_the_same_people_gone_at_once(database: Database) -> N
         for thread in threads:
             thread.join()
     assert errors == []
-    assert sorted(records[0].read_all()) == sorted(f"{turn}{letter}" for turn in range(5) for letter in "abc")
+    assert sorted(records[0].fold_rows(records_of)) == sorted(
+        f"{turn}{letter}" for turn in range(5) for letter in "abc"
+    )
 
 
 # --------------------------------------------------------------------------------------- pictures and thumbnails

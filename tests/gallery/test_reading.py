@@ -14,6 +14,7 @@ from app.core.database import Database
 from app.errors import DatabaseUnavailable
 from app.gallery.embeddings_table import find_table, open_table
 from app.gallery.gallery import Gallery, open_for_reading, open_for_writing
+from app.gallery.photo_records import records_of
 from app.gallery.provenance import known_spec
 from app.gallery.reading import read_folded
 from app.gallery.tables import METADATA, PHOTOS, VERSION, open_own_tables
@@ -34,7 +35,7 @@ def everything(gallery: Gallery) -> tuple[object, ...]:
         gallery.people(),
         gallery.majority_incompatible_models(None),
         gallery.incompatible_rows(),
-        gallery.photo_records.read_all(),
+        gallery.photo_records.fold_rows(records_of),
         gallery.photo_records.rejected_pictures({"shared_photo"}),
         gallery.provenance.meanings(),
         gallery.provenance.active_pictures(gallery.table),
@@ -99,7 +100,7 @@ def test_a_long_table_is_read_whole_and_in_order(database: Database) -> None:
     database.transaction(
         lambda connection: connection.execute(insert(PHOTOS), [{"crew_id": each} for each in crew_ids])
     )
-    assert list(gallery.photo_records.read_all()) == crew_ids
+    assert list(gallery.photo_records.fold_rows(records_of)) == crew_ids
     enrolments = gallery.enrolments()
     assert list(enrolments) == crew_ids
     assert [each.row_id for each in enrolments.values()] == sorted({each.row_id for each in enrolments.values()})

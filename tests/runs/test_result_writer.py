@@ -15,7 +15,7 @@ from app.errors import DatabaseUnavailable, RunError
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.embeddings_table import open_table
 from app.gallery.gallery import Gallery, open_for_writing
-from app.gallery.photo_records import PhotoRecord
+from app.gallery.photo_records import PhotoRecord, records_of
 from app.planning.decisions import NEW, Case, Decision
 from app.records import CrewMember, Failed, Photo, Skipped, Stored, Version
 from app.runs.result_writer import AT_ONCE, ResultWriter
@@ -129,10 +129,10 @@ def test_a_few_outcomes_wait_and_many_are_written(gallery: Gallery) -> None:
     for number in range(AT_ONCE - 1):
         books.note(no_face(number))
     books.write_full()
-    assert gallery.photo_records.read_all() == {}
+    assert gallery.photo_records.fold_rows(records_of) == {}
     books.note(no_face(AT_ONCE - 1))
     books.write_full()
-    assert len(gallery.photo_records.read_all()) == AT_ONCE
+    assert len(gallery.photo_records.fold_rows(records_of)) == AT_ONCE
 
 
 def test_a_member_with_an_outcome_is_unmarked_and_an_interrupted_one_is_not(gallery: Gallery) -> None:
@@ -142,7 +142,7 @@ def test_a_member_with_an_outcome_is_unmarked_and_an_interrupted_one_is_not(gall
         books.note(outcome)
     books.write()
     assert [row[0] for row in attempts(gallery)] == ["2"]
-    assert list(gallery.photo_records.read_all()) == ["0"]
+    assert list(gallery.photo_records.fold_rows(records_of)) == ["0"]
 
 
 FAILED = PhotoRecord(
@@ -157,7 +157,7 @@ def write(gallery: Gallery, known: Case, *outcomes: Failed | Skipped) -> dict[st
     for outcome in outcomes:
         books.note(outcome)
     books.write()
-    return gallery.photo_records.read_all()
+    return gallery.photo_records.fold_rows(records_of)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_recalled_failure_counts_no_further_and_is_noted_where_the_photo_was_l
         "VALUES ('1', :url, 'bb', 'no_face', 'detect', 'ninguna cara', 'rules1', 2, 640, 480)",
         {"url": url_of(1)},
     )
-    before = gallery.photo_records.read_all()["1"]
+    before = gallery.photo_records.fold_rows(records_of)["1"]
     known = case(1, photo_record=before)
     assert write(gallery, known, no_face(1, recalled=True)) == {"1": before}
     assert write(gallery, known, no_face(1, recalled=True, photo=photo(1))) == {"1": replace(FAILED, failures=2)}
