@@ -61,9 +61,9 @@ class Draft:
 
     def plan(self, implausible: ImplausibleRun | None, seconds_each: float | None, passed_over: Sequence[str]) -> Plan:
         """Return the plan, with the decisions in the roster's order and then those about the departed, by crew id."""
-        departures, blocked = self._departures, list[str]()
+        departures = self._departures
         if not self._rules.allow_mass_change:
-            blocked = departures.hold_back(self._people, self._active, is_empty=not self._entries)
+            departures.hold_back(self._people, self._active, is_empty=not self._entries)
         decisions = [decision for _, decision in sorted(self._decisions, key=lambda each: each[0])]
         assert len(decisions) + len(self._settled) == self._entries, "one decision for each member of the roster"
         departing = sorted([*departures.leaving, *departures.purged], key=lambda each: each.member.crew_id)
@@ -73,10 +73,12 @@ class Draft:
             versions=self._versions,
             asked=self.asked,
             unchecked=self._unchecked,
-            blocked=blocked,
+            blocked=departures.blocked,
+            held_back=departures.held_back,
             departed=departures.departed,
             gallery_size=self._active,
             adopted=_adopted(decisions, self._rules),
+            returned=_returned(decisions, self._rules),
             implausible=implausible,
             seconds_each=seconds_each,
             passed_over=passed_over,
@@ -89,6 +91,12 @@ def _adopted(decisions: Iterable[Decision], rules: Rules) -> dict[int, str]:
     rows = ((each.case.enrolment, each.member.crew_id) for each in decisions)
     foreign = ((row, crew_id) for row, crew_id in rows if row and row.active and not row.known)
     return {row.row_id: crew_id for row, crew_id in foreign if not is_stale(row, rules)}
+
+
+def _returned(decisions: Iterable[Decision], rules: Rules) -> dict[int, str]:
+    back = ((each.case.enrolment, each.member.crew_id) for each in decisions if each.case.came_back)
+    resting = ((row, crew_id) for row, crew_id in back if row and not row.active)
+    return {row.row_id: crew_id for row, crew_id in resting if not is_stale(row, rules)}
 
 
 def _is_uniform(enrolments: Iterable[Enrolment], rules: Rules) -> bool:

@@ -20,11 +20,12 @@ class Plan:
 
     `versions`: what the photo server reported of the photos it was asked about, with crew ids; `asked`: how many these
     were; `failed_before`: the crew ids whose recorded photo failed, None if there is no record at all;
-    `unchecked`: why it gave no answer, by crew id; `blocked`: what the caps on mass
-    changes held back; `departed`: known people missing in the roster, unless the roster is implausible; `adopted`: rows
-    (id -> crew id) that another program wrote and that count as current; `implausible`: why the run must not process
-    photos; `seconds_each`: what a member took in the last run; `passed_over`: as in the survey; `uniform`: all active
-    rows are of this spec, so that no other model's can be left.
+    `unchecked`: why it gave no answer, by crew id; `blocked`: what the caps on mass changes held back, and `held_back`
+    the crew ids; `departed`: known people missing in the roster, unless the roster is implausible; `adopted`: rows
+    (id -> crew id) that another program wrote and that count as current; `returned`: inactive rows (id -> crew id) of
+    members who are back in the roster, to be activated whatever comes of their photo; `implausible`: why the run must
+    not process photos; `seconds_each`: what a member took in the last run; `passed_over`: as in the survey; `uniform`:
+    all active rows are of this spec, so that no other model's can be left.
     """
 
     decisions: Sequence[Decision]
@@ -33,9 +34,11 @@ class Plan:
     asked: int = 0
     unchecked: Mapping[str, str] = field(default_factory=dict)
     blocked: Sequence[str] = ()
+    held_back: Sequence[str] = ()
     departed: Sequence[str] = ()
     gallery_size: int = 0
     adopted: Mapping[int, str] = field(default_factory=dict)
+    returned: Mapping[int, str] = field(default_factory=dict)
     implausible: ImplausibleRun | None = None
     seconds_each: float | None = None
     passed_over: Sequence[str] = ()

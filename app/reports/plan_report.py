@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from app.core.spanish import inflect, say_about, say_some
@@ -41,9 +41,9 @@ ROSTER_NOTICES = {
     decisions.SET_ASIDE: "⏸️  # persona[s] apartada[s]: al procesar su foto se cerró el programa (--retry-failed "
     "la[s] intenta de nuevo).",
     decisions.DEACTIVATE: "👋 # persona[s] ya no está[n] activa[s] en el padrón: se desactivará[n].",
-    decisions.REACTIVATE: "↩️  # persona[s] [volvió|volvieron] al padrón: se reactivará[n].",
     decisions.PURGE: "🗑️  # persona[s] hace tiempo que falta[n] en el padrón: se borrará todo lo suyo.",
 }
+RETURNED = "↩️  # persona[s] [volvió|volvieron] al padrón: se reactivará[n] con el vector que tenía[n]."
 UNCHECKED = "# foto[s] no se [pudo|pudieron] comprobar en el servidor, y su[s] embedding[s] queda[n] como estaba[n]"
 ADOPTED = (
     "# fila[s] hecha[s] por otro programa cuenta[n] como al día (mismo modelo y longitud); con --force se hace[n] de "
@@ -54,7 +54,7 @@ ADOPTED = (
 def plan_lines(plan: Plan, rules: Rules, width: int | None = None, *, migrating: bool = False) -> list[str]:
     """Return what a run would do, in lines of `width` characters; None: every decision on one line."""
     title = f"QUÉ HARÍA ESTA EJECUCIÓN (modelo {printable(rules.model)})"
-    rows = list(_rows(plan))
+    rows = list(_rows(plan, set(plan.returned.values())))
     notices = _notices(plan, rules, migrating=migrating)
     return [
         title,
@@ -74,14 +74,17 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     stable."""
     counts = dict.fromkeys(decisions.KINDS, 0) | plan.counts
     unchecked = describe_unchecked(plan.unchecked)
-    known = {"counts": counts, "seconds": plan.seconds, "blocked": [*plan.blocked], "unchecked": unchecked}
-    passed_over = [*map(as_utf8, plan.passed_over)]
-    return {"plan": known | {"passed_over": passed_over, "members": _members(plan)}}
+    lists = {"blocked": plan.blocked, "held_back": plan.held_back, "passed_over": plan.passed_over}
+    shown = {name: [*map(as_utf8, texts)] for name, texts in lists.items()}
+    known = {"counts": counts, "seconds": plan.seconds, "unchecked": unchecked}
+    return {"plan": known | shown | {"members": _members(plan)}}
 
 
 def _members(plan: Plan) -> Iterator[dict[str, Any]]:
+    returned = set(plan.returned.values())
     for each in plan.decisions:
-        yield _describe(each.member, each.kind, each.reason, each.failure.code if each.failure else None)
+        code = each.failure.code if each.failure else None
+        yield _describe(each.member, each.kind, _reason(each, returned), code)
     for member, reason in plan.settled:
         yield _describe(member, decisions.UNCHANGED, reason, None)
 
@@ -112,15 +115,23 @@ def _count_lines(plan: Plan) -> list[str]:
     return lines or ["No hay nadie en el padrón."]
 
 
-def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
+def _rows(plan: Plan, returned: Container[str]) -> Iterator[tuple[str, str, str, str]]:
     for kind in decisions.KINDS:
         for decision in plan.of(kind)[:SHOWN_DECISIONS] if kind != decisions.UNCHANGED else ():
             member = decision.member
-            yield printable(member.crew_id), printable(member.full_name), WORDS[kind][1], printable(_why(decision))
+            why = printable(_why(decision, returned))
+            yield printable(member.crew_id), printable(member.full_name), WORDS[kind][1], why
 
 
-def _why(decision: Decision) -> str:
-    return f"{kind_of(decision.failure.code).title} ({decision.reason})" if decision.failure else decision.reason
+def _why(decision: Decision, returned: Container[str]) -> str:
+    reason = _reason(decision, returned)
+    return f"{kind_of(decision.failure.code).title} ({reason})" if decision.failure else reason
+
+
+def _reason(decision: Decision, returned: Container[str]) -> str:
+    """Return the decision's reason. Of a returned member it says so, too, when there is more to do than that."""
+    is_more = decision.member.crew_id in returned and decision.kind != decisions.REACTIVATE
+    return f"volvió al padrón y se reactiva; {decision.reason}" if is_more else decision.reason
 
 
 def _left_out(plan: Plan) -> Iterator[str]:
@@ -142,8 +153,10 @@ def _notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
     passed_over = [printable(say_passed_over(plan.passed_over))] if plan.passed_over else []
     adopted = [inflect(len(plan.adopted), ADOPTED)] if plan.adopted else []
     blocked = [f"⚠️  {printable(each)}" for each in plan.blocked]
+    returned = [inflect(len(plan.returned), RETURNED)] if plan.returned else []
     unchecked = [say_unchecked(plan)] if plan.unchecked else []
-    return [*passed_over, *_stale_notices(plan, rules, migrating=migrating), *adopted, *unchecked, *blocked]
+    stale = _stale_notices(plan, rules, migrating=migrating)
+    return [*passed_over, *stale, *adopted, *returned, *unchecked, *blocked]
 
 
 def say_unchecked(plan: Plan) -> str:

@@ -17,7 +17,6 @@ from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.records import (
     SKIPPED_INTERRUPTED,
-    SKIPPED_REACTIVATED,
     SKIPPED_SAME_FILE,
     SKIPPED_UNCHECKED,
     CrewMember,
@@ -80,8 +79,8 @@ class RunCounts:
 class RunResult:
     """How a run went. `plan` and `rules` are None if it ended before there was a plan.
 
-    `outcomes`: one for each member of the roster; `deactivated` and `purged`: crew ids; `rows_left`: of the deleted
-    people. `reported`: members in the gallery whose photo another member has, with a sentence. `switched`:
+    `outcomes`: one for each member of the roster; `deactivated`, `reactivated` and `purged`: crew ids; `rows_left`: of
+    the deleted people. `reported`: members in the gallery whose photo another member has, with a sentence. `switched`:
     new vectors that `--migrate` put into use; `unswitched`: it ended before. `previous`: the crew ids that had failed
     at the end of the run before, None if there was none. `retired` rows of other models were deactivated, `mixed` ones
     are still active since they are too many. `out_of_time`: stopped by --max-minutes; `spent`: the limit of the
@@ -91,6 +90,7 @@ class RunResult:
 
     outcomes: Outcomes = field(default_factory=Outcomes)
     deactivated: list[str] = field(default_factory=list)
+    reactivated: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
     rows_left: int | None = None
     switched: int | None = None
@@ -158,7 +158,7 @@ class RunResult:
         changes = {
             "deactivated": len(self.deactivated),
             "purged": len(self.purged),
-            "reactivated": tally.skipped[SKIPPED_REACTIVATED],
+            "reactivated": len(self.reactivated),
             "retired": self.retired,
             "mixed": self.mixed,
             "blocked": len(self.blocked),

@@ -18,7 +18,6 @@ from app.planning.decisions import (
     UNCHANGED,
     UNPROCESSABLE,
     Decision,
-    is_stale,
 )
 from app.planning.plan import Plan
 from app.records import SKIPPED_CURRENT, SKIPPED_REACTIVATED, SKIPPED_UNCHECKED, Failed, Outcome, Skipped
@@ -48,7 +47,7 @@ class RosterChanges:
         gallery.provenance.adopt(plan.adopted)
         self._deactivate_departed()
         self._leave_one_row()
-        self._reactivate_returned()
+        self._activate_returned()
         failed_before = [each for each in plan.of(UNCHANGED) if each.case.recorded_code]
         gallery.photo_records.clear_failures([each.member.crew_id for each in failed_before])
         cleared = plan.of(UNCHANGED, REACTIVATE, KNOWN_FAILURE)  # their processing did not crash the run
@@ -81,14 +80,12 @@ class RosterChanges:
         further = [row_id for each in enrolments for row_id in each.active_ids[:-1]]
         self.context.gallery.writer.set_active(further, active=False)
 
-    def _reactivate_returned(self) -> None:
-        """Reactivate the rows of members who are back in the roster, even if their photo changed or now fails. Rows of
-        another embedding spec stay inactive."""
-        gallery, rules = self.context.gallery, self.context.rules
-        back = [each.case for each in self.plan.in_roster if each.case.came_back]
-        rows = (case.enrolment for case in back if case.enrolment and not case.enrolment.active)
-        gallery.writer.set_active([row.row_id for row in rows if not is_stale(row, rules)], active=True)
-        gallery.photo_records.mark_returned([case.member.crew_id for case in back])
+    def _activate_returned(self) -> None:
+        gallery, plan = self.context.gallery, self.plan
+        gallery.writer.set_active(list(plan.returned), active=True)
+        self.result.reactivated = list(plan.returned.values())
+        back = [each.member.crew_id for each in plan.in_roster if each.case.came_back]
+        gallery.photo_records.mark_returned(back)
 
     def _deactivate_departed(self) -> None:
         plan, gallery, result = self.plan, self.context.gallery, self.result

@@ -76,3 +76,29 @@ def test_who_has_something_else_than_a_photo_is_told_so(world: World, photos: Pa
 
 def test_one_persons_run_tells_of_that_persons_folder_alone(world: World, photos: Path) -> None:
     assert run(world, photos, "--crew-id", "2").document["summary"]["passed_over"] == PASSED_OVER[3:]
+
+
+def test_who_is_back_is_said_also_where_the_new_photo_fails(world: World, photos: Path, astronaut: Image) -> None:
+    run(world, photos)
+    aside = (photos / "2").rename(photos.parent / "2")
+    assert run(world, photos).document["summary"]["deactivated"] == ["2"]
+    aside.rename(photos / "2")
+    (photos / "2" / "b.jpg").write_bytes(encode_picture(astronaut)[:-2000])
+    planned, done = run(world, photos, "--plan"), run(world, photos)
+    assert "↩️  1 persona volvió al padrón: se reactivará con el vector que tenía." in planned.stdout
+    assert "volvió al padrón y se reactiva; " in planned.stdout
+    assert (done.document["summary"]["reactivated"], done.codes["2"]) == (["2"], "failed:invalid_image")
+    assert "↩️  1 persona volvió al padrón: reactivada" in done.stdout
+    assert "1 reactivada" in run(world, photos, "--history").stdout
+
+
+def test_who_is_missing_too_often_is_named_and_stays(world: World, photos: Path) -> None:
+    run(world, photos)
+    for crew_id in ("1", "2"):
+        (photos / crew_id).rename(photos.parent / crew_id)
+    (photos / "3").mkdir()
+    planned, done = run(world, photos, "--plan"), run(world, photos)
+    named = "Son 2 de 2 personas, más del 10% (1, 2): revíselo"
+    assert planned.document["plan"]["held_back"] == done.document["summary"]["held_back"] == ["1", "2"]
+    assert named in planned.stdout
+    assert named in done.stdout

@@ -64,6 +64,11 @@ def seen(number: int, **values: object) -> PhotoRecord:
     return replace(PhotoRecord(url, SAID, "aa", checked_at=NOW - RECHECK), **values)  # type: ignore[arg-type]
 
 
+def named(crew_ids: Sequence[str]) -> str:
+    """The ids as a sentence names them: ten at most."""
+    return ", ".join(crew_ids[:10]) + (f" y {len(crew_ids) - 10} más" if len(crew_ids) > 10 else "")
+
+
 def left(number: int, ago: timedelta) -> PhotoRecord:
     return seen(number, left_at=NOW - ago)
 
@@ -186,6 +191,24 @@ def test_the_time_is_that_of_those_to_be_processed(each: float | None, seconds: 
     assert replace(plan, seconds_each=each).seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("rows", "photo", "returned"),
+    [
+        (row(1, active=False), left(1, MONTH), {101: "1"}),
+        (row(1, active=False), replace(left(1, MONTH), code="no_face", stage="detect"), {101: "1"}),  # it failed, then
+        (replace(row(1, active=False), url="http://fotos/otra.jpg"), left(1, MONTH), {101: "1"}),  # with a new photo
+        (replace(row(1, active=False), spec_digest="other"), left(1, MONTH), {}),  # of another model
+        (row(1, active=False), seen(1), {}),  # retired by another program, not by a departure
+        (row(1), left(1, MONTH), {}),
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_rows_of_members_who_are_back_are_used_again_whatever_their_photo_is(
+    rows: Enrolment, photo: PhotoRecord, returned: dict[int, str], whole: bool
+) -> None:
+    assert plan_of(knowing(crew(1, 2), {1: rows, 2: row(2)}, {1: photo}, whole=whole)).returned == returned
+
+
 # --------------------------------------------------------------------------------------------------------- leavers
 
 
@@ -222,10 +245,11 @@ def test_up_to_a_tenth_of_the_gallery_or_one_may_leave_at_once(gallery: int, lea
     if leavers == gallery:
         why = f"El padrón llegó vacío y faltan {leavers} de {gallery} personas"
     sentence = (
-        f"No se desactivó a quien falta en el padrón. {why}: revíselo; "
+        f"No se desactivó a quien falta en el padrón. {why} ({named(everybody)}): revíselo; "
         "si de verdad se fueron, repita con --allow-mass-change."
     )
     plan = plan_of(survey)
+    assert plan.held_back == ([] if allowed else everybody)
     assert leaving(plan)[DEACTIVATE] == (everybody if allowed else [])
     assert (plan.blocked, sorted(plan.departed)) == (([], everybody) if allowed else ([sentence], []))
     assert leaving(plan_of(survey, rules=ALLOWED)) == {DEACTIVATE: everybody, PURGE: []}
@@ -236,7 +260,7 @@ def test_inactive_rows_are_no_part_of_the_gallery_that_people_leave() -> None:
     enrolments = gallery_of(20) | {number: row(number, active=False) for number in range(20, 100)}
     plan = plan_of(knowing(crew(*range(3, 20)), enrolments))
     assert plan.blocked == [
-        "No se desactivó a quien falta en el padrón. Son 3 de 20 personas, más del 10%: revíselo; "
+        "No se desactivó a quien falta en el padrón. Son 3 de 20 personas, más del 10% (0, 1, 2): revíselo; "
         "si de verdad se fueron, repita con --allow-mass-change."
     ]
 
@@ -247,7 +271,7 @@ def test_a_roster_that_comes_back_empty_is_not_believed() -> None:
     plan = plan_of(survey, rules=PURGING)
     assert plan.decisions == []
     assert plan.blocked == [
-        "No se desactivó a quien falta en el padrón. El padrón llegó vacío y faltan 1 de 1 personas: revíselo; "
+        "No se desactivó a quien falta en el padrón. El padrón llegó vacío y faltan 1 de 1 personas (0): revíselo; "
         "si de verdad se fueron, repita con --allow-mass-change."
     ]
     allowed = plan_of(survey, rules=replace(PURGING, allow_mass_change=True))
@@ -297,9 +321,10 @@ def test_up_to_a_twentieth_or_one_may_be_deleted_at_once(known: int, purged: int
     everybody = [str(number) for number in range(purged)]
     plan = plan_of(survey, rules=PURGING)
     sentence = (
-        f"No se borró a quien falta en el padrón. Son {purged} de {known} personas, más del 5%: revíselo; "
-        "si de verdad se fueron, repita con --allow-mass-change."
+        f"No se borró a quien falta en el padrón. Son {purged} de {known} personas, más del 5% ({named(everybody)}): "
+        "revíselo; si de verdad se fueron, repita con --allow-mass-change."
     )
+    assert plan.held_back == ([] if allowed else everybody)
     assert (leaving(plan)[PURGE], plan.blocked) == ((everybody, []) if allowed else ([], [sentence]))
     assert leaving(plan_of(survey, rules=replace(PURGING, allow_mass_change=True)))[PURGE] == everybody
 

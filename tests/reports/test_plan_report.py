@@ -128,7 +128,8 @@ def test_the_document_has_every_kind_and_everybody(tmp_path: Path) -> None:
     member = CrewMember("\udcff", "a.jpg", "Ana")
     plan = Plan(
         [Decision("new", "no tiene", Case(member, "u")), decision("known_failure", "2", "no ha cambiado")],
-        blocked=["demasiados"],
+        blocked=["demasiados: \udcff"],
+        held_back=["\udcff"],
         seconds_each=2.5,
         passed_over=["1/\udcff.xmp"],
         settled=[(CrewMember("3", "a.jpg", "Eva"), "la foto no ha cambiado")],
@@ -138,7 +139,8 @@ def test_the_document_has_every_kind_and_everybody(tmp_path: Path) -> None:
         "plan": {
             "counts": dict.fromkeys(KINDS, 0) | {"new": 1, "known_failure": 1, "unchanged": 1},
             "seconds": 2.5,
-            "blocked": ["demasiados"],
+            "blocked": ["demasiados: \\udcff"],
+            "held_back": ["\\udcff"],
             "unchecked": {},
             "passed_over": ["1/\\udcff.xmp"],
             "members": [
@@ -161,6 +163,26 @@ def test_the_document_has_every_kind_and_everybody(tmp_path: Path) -> None:
         }
     }
     assert plan_document(Plan([]))["plan"]["seconds"] is None
+
+
+def test_who_is_back_is_told_beside_what_else_there_is_to_do() -> None:
+    decisions = [
+        decision("changed", "1", "la foto cambió en el servidor"),
+        decision("known_failure", "2", "la foto falló y no ha cambiado"),
+        decision("reactivate", "3", "volvió al padrón; la foto no ha cambiado"),
+        decision("changed", "4", "la foto cambió en el servidor"),
+    ]
+    plan = Plan(decisions, returned={11: "1", 12: "2", 13: "3"})
+    reasons = [member["reason"] for member in plan_document(plan)["plan"]["members"]]
+    assert reasons == [
+        "volvió al padrón y se reactiva; la foto cambió en el servidor",
+        "volvió al padrón y se reactiva; la foto falló y no ha cambiado",
+        "volvió al padrón; la foto no ha cambiado",
+        "la foto cambió en el servidor",
+    ]
+    lines = "\n".join(plan_lines(plan, RULES))
+    assert "↩️  3 personas volvieron al padrón: se reactivarán con el vector que tenían." in lines
+    assert all(reason in lines for reason in reasons)
 
 
 def test_a_run_without_anything_particular_begins_without_a_word() -> None:
@@ -220,18 +242,19 @@ def test_inactive_rows_are_no_mixture() -> None:
 
 
 def test_everything_else_that_is_to_be_known_is_told_once_each() -> None:
-    kinds = ("set_aside", "deactivate", "reactivate", "purge")
-    one = plan_notices(Plan([*map(decision, kinds)], adopted={7: "2"}, blocked=["Se borrarían 9"]), RULES)
+    kinds = ("set_aside", "deactivate", "purge")
+    plan = Plan([*map(decision, kinds)], adopted={7: "2"}, returned={8: "3"}, blocked=["Se borrarían 9"])
+    one = plan_notices(plan, RULES)
     assert one == [
         "1 fila hecha por otro programa cuenta como al día (mismo modelo y longitud); con --force se hace de nuevo.",
+        "↩️  1 persona volvió al padrón: se reactivará con el vector que tenía.",
         "⚠️  Se borrarían 9",
         "⏸️  1 persona apartada: al procesar su foto se cerró el programa (--retry-failed la intenta de nuevo).",
         "👋 1 persona ya no está activa en el padrón: se desactivará.",
-        "↩️  1 persona volvió al padrón: se reactivará.",
         "🗑️  1 persona hace tiempo que falta en el padrón: se borrará todo lo suyo.",
     ]
     many = plan_notices(Plan([decision(kind, str(n)) for kind in kinds for n in range(12)]), RULES)
-    assert [line.split()[1:3] for line in many] == [["12", "personas"]] * 4
+    assert [line.split()[1:3] for line in many] == [["12", "personas"]] * 3
 
 
 def test_several_rows_of_another_program_are_counted() -> None:

@@ -56,13 +56,13 @@ def test_what_an_implausible_run_saw_is_not_listed_as_errors() -> None:
 
 
 def test_members_who_came_back_are_shown_and_counted() -> None:
-    result = RunResult(Outcomes([BACK, Skipped(ANA, "current")]))
+    result = RunResult(Outcomes([BACK, Skipped(ANA, "current")]), reactivated=["2"])
     assert "↩️  1 persona volvió al padrón: reactivada" in told(result)
     assert counts_of(result)["reactivated"] == 1
 
 
 def test_the_history_gets_only_the_particulars_that_there_are() -> None:
-    result = RunResult(Outcomes([BACK]), switched=3, mixed=2, plan=Plan([], blocked=["a", "b"]))
+    result = RunResult(Outcomes([BACK]), reactivated=["2"], switched=3, mixed=2, plan=Plan([], blocked=["a", "b"]))
     assert {"switched": 3, "reactivated": 1, "blocked": 2, "mixed": 2}.items() <= counts_of(result).items()
     for plain in (RunResult(), RunResult(Outcomes([FAILED]), switched=0, plan=Plan([]))):
         assert counts_of(plain).keys().isdisjoint({"switched", "reactivated", "blocked", "mixed"})
