@@ -15,7 +15,8 @@ from tests.support.pictures import encode_picture
 
 TURNS = {0: None, 90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 UNDECIDED = ("unclear_orientation", "low_quality")
-TILTS_DEGREES = (-15, -8, 8, 15)
+TILTS_DEGREES, SQUEEZED_TILTS = (-15, -8, 8, 15), (-20, -10, 10, 20)
+BEHIND = (128, 128, 128)  # BGR, in the corners of a tilted photo
 # The transposition that undoes each EXIF orientation (TIFF 6.0, tag 274).
 TO_FILE = {
     2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
@@ -57,8 +58,8 @@ def turned(album: Album) -> Iterator[Case]:
             yield _turned(portrait, portrait.image, degrees, "colour")
         grey = np.asarray(cv2.cvtColor(portrait.image, cv2.COLOR_BGR2GRAY), np.uint8)
         yield _turned(portrait, grey, 90 * (number % 4), "grey")
-        tilt = TILTS_DEGREES[number // 4 % 4]
-        yield _turned(portrait, _tilted(portrait.image, tilt), 90 * ((number + 2) % 4), f"tilted{tilt}")
+        degrees = TILTS_DEGREES[number // 4 % 4]
+        yield _turned(portrait, tilt(portrait.image, degrees), 90 * ((number + 2) % 4), f"tilted{degrees}")
 
 
 def _turned(portrait: Portrait, image: Image, degrees: int, what: str) -> Case:
@@ -67,10 +68,22 @@ def _turned(portrait: Portrait, image: Image, degrees: int, what: str) -> Case:
     return must_store(f"{portrait.file}-{what}-{degrees}.jpg", as_jpeg(pixels), portrait, UNDECIDED)
 
 
-def _tilted(image: Image, degrees: float) -> Image:
+def tilt(image: Image, degrees: float) -> Image:
+    """Turn the photo counterclockwise, in a picture that is large enough to hold all of it."""
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
-    return np.asarray(cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    cosine, sine = np.abs(matrix[0, :2])
+    wide, high = round(width * cosine + height * sine), round(width * sine + height * cosine)
+    matrix[:, 2] += (wide - width) / 2, (high - height) / 2
+    return np.asarray(cv2.warpAffine(image, matrix, (wide, high), borderValue=BEHIND), np.uint8)
+
+
+def tilted(album: Album) -> Iterator[Case]:
+    """Tilt each photo, as a scanner or a hand does."""
+    for portrait in album.portraits:
+        for degrees in SQUEEZED_TILTS:
+            content = as_jpeg(tilt(portrait.image, degrees))
+            yield must_store(f"{portrait.file}-tilted{degrees}.jpg", content, portrait, UNDECIDED)
 
 
 def exif(album: Album) -> Iterator[Case]:
@@ -144,10 +157,25 @@ def squeezed(album: Album) -> Iterator[Case]:
     """Change the width but not the height, as some web forms do."""
     for number, portrait in enumerate(album.portraits):
         for factor in (SQUEEZES[number % 4], SQUEEZES[(number + 1) % 4]):
-            image = np.asarray(
-                cv2.resize(portrait.image, None, fx=factor, fy=1, interpolation=cv2.INTER_AREA), np.uint8
-            )
-            yield may_store(f"{portrait.file}-x{factor}.jpg", as_jpeg(image), portrait, {"low_quality"}, flagged=True)
+            yield _squeezed(portrait, portrait.image, factor, "")
+
+
+def tilted_squeezed(album: Album) -> Iterator[Case]:
+    """Change the width of tilted photos."""
+    for number, portrait in enumerate(album.portraits):
+        for step, factor in enumerate(SQUEEZES):
+            degrees = SQUEEZED_TILTS[(number + step) % 4]
+            yield _squeezed(portrait, tilt(portrait.image, degrees), factor, f"-tilted{degrees}")
+
+
+def _squeezed(portrait: Portrait, image: Image, factor: float, what: str) -> Case:
+    name, codes = f"{portrait.file}{what}-x{factor}.jpg", {"low_quality", "no_face"}
+    return may_store(name, as_jpeg(squeeze(image, factor)), portrait, codes, flagged=True)
+
+
+def squeeze(image: Image, width: float) -> Image:
+    """Make the picture that many times as wide."""
+    return np.asarray(cv2.resize(image, None, fx=width, fy=1, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def enlarged(album: Album) -> Iterator[Case]:

@@ -6,7 +6,18 @@ from benchmarks.field_album import Kind
 from benchmarks.field_damage import damaged, damaged_others
 from benchmarks.field_drawings import avatars, drawn, grey_and_brown, poor
 from benchmarks.field_formats import odd_files, phones, sound, tiff_pages, transparency
-from benchmarks.field_geometry import enlarged, exif, small_in_large, squeezed, strips, tight_crops, turned, untouched
+from benchmarks.field_geometry import (
+    enlarged,
+    exif,
+    small_in_large,
+    squeezed,
+    strips,
+    tight_crops,
+    tilted,
+    tilted_squeezed,
+    turned,
+    untouched,
+)
 from benchmarks.field_scenes import badges_and_forms, others_faces, roomy, template
 
 DAMAGED_SHARE = 0.02  # of damaged files that may get a wrong vector, since some damage cannot be noticed: issue 13
@@ -14,6 +25,7 @@ DAMAGED_SHARE = 0.02  # of damaged files that may get a wrong vector, since some
 KINDS = (
     Kind("untouched", untouched),
     Kind("turned", turned),
+    Kind("tilted", tilted),
     Kind("exif", exif),
     Kind("damaged-jpeg", damaged, share=DAMAGED_SHARE),
     Kind("damaged-other", damaged_others, share=DAMAGED_SHARE),
@@ -30,6 +42,7 @@ KINDS = (
     Kind("small-in-large", small_in_large),
     Kind("strips", strips),
     Kind("squeezed", squeezed),
+    Kind("tilted-squeezed", tilted_squeezed),
     Kind("enlarged", enlarged),
     Kind("avatars", avatars),
     Kind("drawn", drawn),

@@ -23,18 +23,9 @@ Floats = NDArray[np.float32]
 CHIN_TO_MOUTH = 1.79  # from the eyes to the chin, in distances from the eyes to the mouth
 NOSE_PROTRUSION = 0.4  # of the tip of the nose from the plane of eyes and mouth, in distances between the eyes
 NOSE_HEIGHT = 0.6  # of the tip of the nose, on the way from the eyes to the mouth
-# AVERAGE_FACE: median over the photos of ln(eyes to mouth / between the eyes) + BOX_WEIGHT ln(height / width of MTCNN's
-# box); all keep within 0.24 of it. The box follows the proportions more steadily than the landmarks: it weighs more.
-BOX_WEIGHT, AVERAGE_FACE = 1.5, 0.53
-MAX_ROLL_DEGREES = 15.0
-STRETCH_SEEN = 0.73  # exponent fitted on photos stretched to 0.6 to 1.7 times their width
-# A tilted head's box does not follow the proportions; its landmarks do, and a stretch also turns the line from the eyes
-# to the mouth out of its right angle. The likeliest stretch is found among STRETCHES (logarithms) with the spread of
-# each over 30 photos turned by 10 to 30 degrees; of these themselves none is found stretched by more than 0.13.
-STRETCHES = np.linspace(-0.8, 0.8, 161)
-TILTED_FACE, PROPORTION_SPREAD, ANGLE_SPREAD, STRETCH_SPREAD = 0.06, 0.1, 0.1, 0.6
-TILTED_STRETCH_SEEN = 1.3  # so that both estimates have the same limits
-MAX_TILTED_STRETCH = 0.26  # marked, never refused: a head that is tilted, turned and bent may look stretched 1.37 times
+# Of `stretch_signs`, for the logarithm of the stretch; `benchmarks.fit_stretch` fits them.
+STRETCH_WEIGHTS = np.array([-0.437, 0.392, 1.306, 0.899, -1.84, -0.166, 1.621])
+MAX_LEAN = 0.13  # a head that is turned and bent leans in the picture, too: that alone must not refuse it
 
 WORKING_SIDE_PX = 160  # of the face when light and sharpness are measured: about what the networks see
 CHEEK_SIDE = 0.3  # of the squares on the cheeks, in distances between the eyes
@@ -92,17 +83,16 @@ def measure(view: FaceView) -> Values:
 def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
     """Measure pose (degrees), sizes and margins. Yaw, pitch (both by the tip of the nose) and the chin are proxies."""
     axes = _Axes(landmarks)
-    nose = landmarks[2] - axes.eyes
-    yaw = math.atan2(nose @ axes.across, NOSE_PROTRUSION * axes.inter_eye)
-    pitch = math.atan2(NOSE_HEIGHT * axes.eye_mouth - nose @ axes.down, NOSE_PROTRUSION * axes.eye_mouth)
+    nose_height = float((landmarks[2] - axes.eyes) @ axes.down)
+    pitch = math.atan2(NOSE_HEIGHT * axes.eye_mouth - nose_height, NOSE_PROTRUSION * axes.eye_mouth)
     height, width = view.image.shape[:2]
     chin = CHIN_TO_MOUTH * axes.eye_mouth
     return {
-        "InterEyeDistance": view.reduction * axes.inter_eye / math.cos(yaw),
+        "InterEyeDistance": view.reduction * axes.inter_eye / math.cos(axes.yaw),
         "HeadPoseRoll": math.degrees(math.atan2(axes.across[1], axes.across[0])),
-        "HeadPoseYaw": math.degrees(yaw),
+        "HeadPoseYaw": math.degrees(axes.yaw),
         "HeadPosePitch": math.degrees(pitch),
-        "PixelAspectRatio": _stretch(axes, landmarks, view),
+        "PixelAspectRatio": _stretch(landmarks, view),
         "HeadSize": chin / height,
         "LeftwardCropOfTheFaceImage": float(landmarks[0, 0]) / axes.inter_eye,
         "RightwardCropOfTheFaceImage": (width - float(landmarks[1, 0])) / axes.inter_eye,
@@ -111,34 +101,27 @@ def measure_geometry(view: FaceView, landmarks: Floats) -> dict[str, float]:
     }
 
 
-def _stretch(axes: _Axes, landmarks: Floats, view: FaceView) -> float:
+def _stretch(landmarks: Floats, view: FaceView) -> float:
     """Estimate how many times higher than wide the photo's pixels are, a proxy: 1 for an average face in an unchanged
     photo. NaN for a face that the border cuts."""
     x, y, w, h = view.box
     height, width = view.image.shape[:2]
     if x < 0 or y < 0 or x + w > width or y + h > height:
         return math.nan
-    if abs(axes.across[1]) > math.sin(math.radians(MAX_ROLL_DEGREES)):
-        stretch = _tilted_stretch(landmarks) * TILTED_STRETCH_SEEN
-        return math.exp(min(max(stretch, -MAX_TILTED_STRETCH), MAX_TILTED_STRETCH))
-    seen = math.log(axes.eye_mouth / axes.inter_eye) + BOX_WEIGHT * math.log(max(1, h) / max(1, w))
-    return math.exp((seen - AVERAGE_FACE) * STRETCH_SEEN)
+    return math.exp(stretch_signs(landmarks, w, h) @ STRETCH_WEIGHTS)
 
 
-def _tilted_stretch(landmarks: Floats) -> float:
-    """Return the logarithm of the stretch that explains a tilted head's landmarks best."""
-    undone = np.exp(STRETCHES)
-    across_x, across_y = (landmarks[1] - landmarks[0]).astype(np.float64)
-    down_x, down_y = (landmarks[3:].mean(axis=0) - landmarks[:2].mean(axis=0)).astype(np.float64)
-    across = np.hypot(across_x * undone, across_y)
-    along = (down_x * across_x * undone**2 + down_y * across_y) / across  # of the way to the mouth, from eye to eye
-    down = np.maximum((down_y * across_x - down_x * across_y) * undone / across, 1e-6)
-    unlikely = (
-        ((np.log(down / across) - TILTED_FACE) / PROPORTION_SPREAD) ** 2
-        + (along / down / ANGLE_SPREAD) ** 2
-        + (STRETCHES / STRETCH_SPREAD) ** 2
-    )
-    return float(STRETCHES[unlikely.argmin()])
+def stretch_signs(landmarks: Floats, width: int, height: int) -> NDArray[np.float64]:
+    """Measure where a stretch shows: in the proportions of a face and of MTCNN's box around it, `width` and `height`
+    pixels large, and in a tilted head, since it turns the line from the eyes to the mouth out of its right angle: the
+    lean. Tilt and turn change the proportions, too. Return (7,): 1, the logarithms of both proportions, sin^2 of the
+    roll alone and times the box's, sin^2 of the yaw, and the lean."""
+    axes = _Axes(landmarks)
+    cosine, sine = map(float, axes.across)
+    proportions, box = math.log(axes.eye_mouth / axes.inter_eye), math.log(max(1, height) / max(1, width))
+    lean = 2 * sine * cosine * float((landmarks[3:].mean(axis=0) - axes.eyes) @ axes.across) / axes.eye_mouth
+    lean = min(max(lean, -MAX_LEAN), MAX_LEAN)
+    return np.array([1.0, proportions, box, sine**2, box * sine**2, math.sin(axes.yaw) ** 2, lean])
 
 
 def measure_detail(face: Image, landmarks: Floats) -> float:
@@ -169,7 +152,8 @@ def _loss(grey: Floats, scale: float) -> float:
 
 
 class _Axes:
-    """The face's own directions (unit vectors) and distances (pixels); `eyes` is the middle between the eyes."""
+    """The face's own directions (unit vectors), distances (pixels) and yaw (radians, by the tip of the nose); `eyes` is
+    the middle between the eyes."""
 
     def __init__(self, landmarks: Floats) -> None:
         between = landmarks[1] - landmarks[0]
@@ -178,6 +162,8 @@ class _Axes:
         self.across = between / self.inter_eye
         self.down = np.array([-self.across[1], self.across[0]], np.float32)
         self.eye_mouth = max(1.0, float((landmarks[3:].mean(axis=0) - self.eyes) @ self.down))
+        aside = float((landmarks[2] - self.eyes) @ self.across)
+        self.yaw = math.atan2(aside, NOSE_PROTRUSION * self.inter_eye)
 
 
 def linear_luminance(face: Image) -> NDArray[np.uint8]:

@@ -41,9 +41,14 @@ def turned(landmarks: Any, degrees: float) -> Any:
 
 @pytest.fixture(scope="module")
 def real_face(astronaut: Image) -> FaceView:
-    (face,) = BoundedMtcnn(DetectionOptions(), Mtcnn()).detect_faces(astronaut)
+    return seen_in(astronaut)
+
+
+def seen_in(image: Image) -> FaceView:
+    """Find the only face."""
+    (face,) = BoundedMtcnn(DetectionOptions(), Mtcnn()).detect_faces(image)
     points = [face.right_eye, face.left_eye, face.nose, face.mouth_right, face.mouth_left]
-    return FaceView(astronaut, (face.x, face.y, face.w, face.h), np.array(points, np.float32))
+    return FaceView(image, (face.x, face.y, face.w, face.h), np.array(points, np.float32))
 
 
 def spoilt(view: FaceView, image: Any) -> dict[str, float]:
@@ -72,39 +77,55 @@ def test_the_distance_between_the_eyes_is_in_pixels_of_the_original() -> None:
     assert values(replace(FRONTAL, reduction=4))["InterEyeDistance"] == pytest.approx(240)
 
 
-def stretched(view: FaceView, across: float) -> FaceView:
-    """Stretch the picture, its box and its landmarks to that many times the width."""
-    wide = np.asarray(cv2.resize(view.image, None, fx=across, fy=1, interpolation=cv2.INTER_AREA), np.uint8)
-    x, y, width, height = view.box
-    assert view.landmarks is not None
-    marks = np.asarray(view.landmarks * (across, 1), np.float32)
-    return replace(view, image=wide, box=(round(x * across), y, round(width * across), height), landmarks=marks)
-
-
-@pytest.mark.parametrize("across", [0.6, 0.75, 1.4, 1.7])
-def test_the_proportions_show_how_far_a_picture_is_stretched(real_face: FaceView, across: float) -> None:
-    assert values(real_face)["PixelAspectRatio"] == pytest.approx(1, abs=0.2)
-    changed = values(stretched(real_face, across))["PixelAspectRatio"] / values(real_face)["PixelAspectRatio"]
-    assert changed == pytest.approx(across ** (-2.5 * 0.73), rel=0.05)  # the eyes' distance and 1.5 times the box's
-
-
-def tilted(view: FaceView, degrees: float) -> FaceView:
-    """Tilt the head in a picture that is large enough to hold it; the box stays the same square around the face."""
-    assert view.landmarks is not None
-    height, width = view.image.shape[:2]
+def tilted(image: Image, degrees: float, across: float = 1) -> FaceView:
+    """Turn a picture in a larger one, make that so many times as wide, and find the face again."""
+    height, width = image.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
-    marks = np.asarray(cv2.transform(view.landmarks[None], turn)[0], np.float32)
-    return replace(view, image=np.asarray(cv2.warpAffine(view.image, turn, (width, height)), np.uint8), landmarks=marks)
+    turn[:, 2] += width / 2, height / 2
+    larger = cv2.warpAffine(image, turn, (2 * width, 2 * height), borderValue=(128, 128, 128))
+    changed = np.asarray(cv2.resize(larger, None, fx=across, fy=1, interpolation=cv2.INTER_AREA), np.uint8)
+    return seen_in(changed)
 
 
-@pytest.mark.parametrize("degrees", [-30, -20, 20, 30])
-@pytest.mark.parametrize(("across", "lowest", "highest"), [(1, 0.84, 1.19), (0.6, 1.2, 1.31), (1.7, 0.3, 0.83)])
-def test_a_tilted_head_shows_by_its_landmarks_how_far_a_picture_is_stretched(
-    real_face: FaceView, degrees: float, across: float, lowest: float, highest: float
+TILTS = (-30, -20, -10, 0, 10, 20, 30)
+
+
+@pytest.mark.parametrize(
+    ("across", "least", "most"), [(0.6, 0.28, 0.6), (0.75, 0.15, 0.45), (1.4, -0.5, -0.1), (1.7, -0.6, -0.19)]
+)
+def test_the_proportions_show_how_far_a_picture_was_stretched(
+    astronaut: Image, across: float, least: float, most: float
 ) -> None:
-    """Whatever the box's proportions are. The limit of the warning is 1.2. Beyond 15 degrees nothing is refused for it:
-    a head that is also turned and bent looks stretched."""
-    assert lowest < values(stretched(tilted(real_face, degrees), across))["PixelAspectRatio"] < highest
+    """However the head is tilted. In logarithms; against the same face unstretched, since hers is a broad one."""
+    for degrees in TILTS:
+        before, after = (values(tilted(astronaut, degrees, each))["PixelAspectRatio"] for each in (1, across))
+        assert least < math.log(after / before) < most, degrees
+
+
+def test_a_tilted_head_hardly_looks_stretched(astronaut: Image) -> None:
+    seen = [math.log(values(tilted(astronaut, degrees))["PixelAspectRatio"]) for degrees in TILTS]
+    assert max(seen) - min(seen) < 0.15
+    assert max(map(abs, seen)) < 0.27  # the limit of the rejection
+
+
+@pytest.mark.parametrize("sideways", [-60.0, 60.0])
+def test_a_mouth_far_aside_alone_rejects_no_tilted_head(astronaut: Image, sideways: float) -> None:
+    """In the picture of a head that is turned and bent, the mouth is not below the middle between the eyes either."""
+    view = tilted(astronaut, -30)
+    assert view.landmarks is not None
+    aside, across = view.landmarks.copy(), view.landmarks[1] - view.landmarks[0]
+    aside[3:] += sideways * across / np.hypot(*across)
+    change = math.log(values(replace(view, landmarks=aside))["PixelAspectRatio"] / values(view)["PixelAspectRatio"])
+    assert 0.1 < abs(change) < 0.27
+
+
+def test_a_turned_head_counts_as_narrower(astronaut: Image) -> None:
+    view = seen_in(astronaut)
+    assert view.landmarks is not None
+    turned = view.landmarks.copy()
+    turned[2, 0] += 0.3 * (turned[1, 0] - turned[0, 0])  # the tip of the nose
+    change = values(replace(view, landmarks=turned))["PixelAspectRatio"] / values(view)["PixelAspectRatio"]
+    assert 0.85 < change < 0.97
 
 
 @pytest.mark.parametrize(
