@@ -195,4 +195,5 @@ class Planner:
 
 
 def _unprocessable(case: Case, failure: Failed) -> Decision:
-    return Decision(UNPROCESSABLE, failure.detail or "no hay foto que procesar", case, failure)
+    known = dataclasses.replace(failure, recalled=failure.code == case.recorded_code)
+    return Decision(UNPROCESSABLE, failure.detail or "no hay foto que procesar", case, known)

@@ -57,22 +57,23 @@ class RosterChanges:
     def _give_outcomes(self) -> None:
         plan, observer = self.plan, self.context.observer
         unprocessable = _failures(plan.of(UNPROCESSABLE))
+        news = [each for each in unprocessable if not each.recalled]
         unchecked = [each.member for each in plan.of(UNCHANGED) if each.member.crew_id in plan.unchecked]
         current = [each.member for each in plan.of(UNCHANGED) if each.member.crew_id not in plan.unchecked]
         quiet: list[Outcome] = [Skipped(member, SKIPPED_CURRENT) for member in current]
         quiet += [Skipped(member, SKIPPED_UNCHECKED) for member in unchecked]
         quiet += [Skipped(each.member, SKIPPED_REACTIVATED) for each in plan.of(REACTIVATE)]
-        quiet += [*_failures(plan.of(KNOWN_FAILURE)), *_failures(plan.of(SET_ASIDE))]
-        observer.begin(len(plan.of(*PROCESSED)) + len(unprocessable), len(plan.settled) + len(current))
-        for failure in unprocessable:
+        quiet += _failures(plan.of(KNOWN_FAILURE, SET_ASIDE))
+        observer.begin(len(plan.of(*PROCESSED)) + len(news), len(plan.settled) + len(current))
+        for failure in news:
             detail = Personal(failure.detail)
             run_log.info("%s %s: %s %s", failure.crew_id, failure.stage, failure.code, detail)
             observer.outcome(failure)
         self.result.outcomes.extend(Skipped(member, SKIPPED_CURRENT) for member, _ in plan.settled)
         self.result.outcomes.extend([*quiet, *unprocessable])
         decided = plan.of(UNPROCESSABLE, SET_ASIDE)
-        news = [each.failure for each in decided if each.failure and each.failure.code != each.case.recorded_code]
-        self.writer.record_failures([dataclasses.replace(each, recalled=False) for each in news])
+        unknown = [each.failure for each in decided if each.failure and each.failure.code != each.case.recorded_code]
+        self.writer.record_failures([dataclasses.replace(each, recalled=False) for each in unknown])
 
     def _leave_one_row(self) -> None:
         """Keep the newest of a member's active rows; another program may have written several."""

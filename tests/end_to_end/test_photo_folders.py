@@ -69,6 +69,12 @@ def test_who_has_something_else_than_a_photo_is_told_so(world: World, photos: Pa
     done = run(world, photos)
     assert (done.exit_code, done.codes["2"]) == (1, "failed:no_photo")
     assert "Sin foto registrada: solo hay antes/, b.jpg.part, lista.txt" in done.stdout
+    assert "❌ Error al extraer embedding para 2" in done.stdout
+    again = run(world, photos)
+    assert (again.exit_code, again.codes["2"]) == (1, "failed:no_photo")
+    assert (again.document["summary"]["recalled"], again.document["report"]["changes"]["open"]) == (1, 1)
+    assert "❌ Error al extraer" not in again.stdout
+    assert "(de ellos, 1 ya conocido: nada nuevo desde entonces)" in again.stdout
     one = run(world, photos, "--crew-id", "2")
     assert one.exit_code == 1
     assert "El tripulante 2 no tiene foto en su carpeta: solo hay antes/, b.jpg.part, lista.txt" in one.stdout

@@ -145,6 +145,13 @@ def test_each_entry_has_one_decision_in_the_rosters_order() -> None:
     assert (plan.blocked, plan.departed, plan.gallery_size) == ([], [], 2)
 
 
+def test_who_has_still_no_usable_photo_failed_before() -> None:
+    unusable = [Failed(member, "roster", "no_photo") for member in crew(1, 2, 3)]
+    records = {1: seen(1, code="no_photo"), 2: seen(2, code="no_face")}
+    plan = plan_of(knowing(unusable, {}, records))
+    assert [each.failure and each.failure.recalled for each in plan.decisions] == [True, False, False]
+
+
 def test_only_those_whose_decision_depends_on_it_are_asked_about_each_once_with_what_is_remembered() -> None:
     asked: list[tuple[str, Version]] = []
 
