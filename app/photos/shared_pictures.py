@@ -79,14 +79,14 @@ class SharedPictures:
         self._lock = threading.Lock()
         for crew_id, picture in (*stored.items(), *rejected.items()):  # a member may have one of each
             self._add(crew_id, picture)
-        self._registered: set[Picture] = set()
+        self._reportable = set(rejected.values())  # and the pictures that this run registers
 
     def register(self, crew_id: str, picture: Picture) -> SamePhotoGroup | None:
         """Record a member's new picture. Returns the others with it; None when there are none, or when the gallery
         has the member with this picture already."""
         with self._lock:
             self._replace(crew_id, picture)
-            self._registered.add(picture)
+            self._reportable.add(picture)
             alike = self._pictures_like(picture)
             group, is_stored = self._group_among(alike, crew_id), self._is_stored(crew_id)
             if group is not None:
@@ -115,9 +115,10 @@ class SharedPictures:
             return late
 
     def groups_to_report(self, crew_ids: Iterable[str]) -> Iterator[tuple[str, SamePhotoGroup]]:
-        """Yield those of the members whose picture others have, too, if this run registered that picture."""
+        """Yield those of the members whose picture others have, too, if this run registered that picture or an earlier
+        one rejected it."""
         with self._lock:
-            in_company = self._registered - self._alone.keys()
+            in_company = self._reportable - self._alone.keys()
             shown = {alike for picture in in_company for alike in self._pictures_like(picture)}
             for crew_id in crew_ids:
                 group = self._find_group(crew_id) if self._picture_of.get(crew_id) in shown else None

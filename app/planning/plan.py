@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.core.spool import Spool
-from app.errors import ImplausibleRun
+from app.errors import ImplausibleRun, Retry, kind_of
 from app.planning.decisions import DEACTIVATE, PROCESSED, PURGE, UNCHANGED, Decision
 from app.planning.settled import Settled
 from app.records import CrewMember, Version
@@ -53,6 +53,12 @@ class Plan:
     def in_roster(self) -> list[Decision]:
         """The decisions about members of the roster who are not settled."""
         return [decision for decision in self.decisions if decision.kind not in (DEACTIVATE, PURGE)]
+
+    @property
+    def shared(self) -> list[Decision]:
+        """The decisions about members who stay rejected because others have their photo."""
+        failed = [each for each in self.decisions if each.failure]
+        return [each for each in failed if each.failure and kind_of(each.failure.code).retry is Retry.UNSHARED]
 
     @property
     def counts(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from app.core.spool import Spool, SpoolFile
-from app.errors import BadName, ImplausibleRun, MixedModels, Retry, codes_with, kind_of
+from app.errors import BadName, ImplausibleRun, MixedModels, Retry, codes_with
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
 from app.photos.shared_pictures import SharedPictures
@@ -86,7 +86,7 @@ def no_longer_shared(
 
 def retry_no_longer_shared(plan: Plan, gallery: Gallery) -> Plan:
     """Retry members rejected for a shared photo when no other member has that photo any more."""
-    if not any(each.failure and kind_of(each.failure.code).retry is Retry.UNSHARED for each in plan.decisions):
+    if not plan.shared:
         return plan  # without reading any picture
     alone = no_longer_shared(plan.decisions, *known_pictures(gallery, plan.departed))
     decisions = [

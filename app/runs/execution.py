@@ -50,6 +50,8 @@ class Execution:
         else:
             self._changes.carry_out()
             remove_orphans(self._context.settings.TEMP_DIR)  # with photos to process, its TempFolder does so
+            if self._plan.shared:  # else without reading any picture
+                self._result.reported = list(self._shared_photo_check().reported(self._result.outcomes))
         if self._result.error is not None:
             raise self._result.error
         done = len(self._result.outcomes)

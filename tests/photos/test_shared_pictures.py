@@ -103,6 +103,11 @@ def test_members_rejected_in_an_earlier_run_still_count() -> None:
     assert pictures.register("2", ONE) == SamePhotoGroup(1, ("1",))
 
 
+def test_whose_picture_an_earlier_run_rejected_elsewhere_is_reported() -> None:
+    pictures = SharedPictures({"1": ONE, "3": OTHER}, {"2": ONE})
+    assert dict(pictures.groups_to_report("123")) == {"1": SamePhotoGroup(1, ("2",)), "2": SamePhotoGroup(1, ("1",))}
+
+
 def test_a_group_counts_all_members_and_names_three() -> None:
     pictures = fresh()
     for number in range(20):

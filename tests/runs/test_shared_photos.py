@@ -35,7 +35,7 @@ from app.runs.outcomes import Outcomes
 from app.runs.shared_photos import SharedPhotoCheck
 from tests.conftest import OpenWorld
 from tests.support.pictures import encode_picture
-from tests.support.program import World
+from tests.support.program import Result, World
 
 SIDE = 48
 IMAGES = [
@@ -318,6 +318,11 @@ def saved_anew(image: Image) -> bytes:
     return encode_picture(cv2.resize(image, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA), quality=60)
 
 
+def listed(result: Result) -> dict[str, str]:
+    """The codes of HR's list."""
+    return {entry["crew_id"]: entry["code"] for entry in result.document["report"]["entries"]}
+
+
 def active(world: World) -> list[str]:
     return sorted(row.crew_id for row in world.rows() if row.active)
 
@@ -371,9 +376,24 @@ def test_a_member_stored_by_an_earlier_run_stays_and_is_reported(world: World, a
     result = world.run("--all")
     assert result.codes == {"1": "skipped:current", "2": "failed:shared_photo"}
     assert active(world) == ["1"]
-    entries = {entry["crew_id"]: entry["code"] for entry in result.document["report"]["entries"]}
-    assert entries == {"1": "shared_photo", "2": "shared_photo"}
+    assert listed(result) == {"1": "shared_photo", "2": "shared_photo"}
     assert world.run("--all", "--force").codes == {"1": "stored", "2": "failed:shared_photo"}
+
+
+def test_both_stay_in_the_list_until_one_of_them_has_another_photo(
+    world: World, astronaut: Image, admiral: Image
+) -> None:
+    both = {"1": "shared_photo", "2": "shared_photo"}
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.run("--all")
+    world.hire("2", "b.jpg", saved_anew(astronaut))
+    world.run("--all")
+    assert listed(world.run("--all")) == both  # without any photo to process
+    world.hire("3", "c.jpg", b"no photo")
+    assert listed(world.run("--all")) == both | {"3": "invalid_image"}
+    world.rename_photo("2", "mine.jpg")
+    world.web.photos["2/mine.jpg"] = encode_picture(admiral)
+    assert listed(world.run("--all")) == {"3": "invalid_image"}
 
 
 def test_one_whose_photo_is_corrected_is_stored_and_the_other_too(
