@@ -99,9 +99,10 @@ class VectorWriter:
 
         self._database.transaction(write)
 
-    def withdraw(self, crew_id: str, row_id: int) -> None:
+    def withdraw(self, crew_id: str, row_id: int) -> bool:
         """Undo the save of a member whose photo another member has, too: restore what the row held before this run, or
-        deactivate a new row, and delete the member's photo record."""
+        deactivate a new row, and delete the member's photo record. Return whether it has its former vector
+        again."""
         packed, provenance = self._replaced.get(crew_id, (b"", None))
         values = orjson.loads(zlib.decompress(packed)) if packed else {"active": False}
 
@@ -114,6 +115,7 @@ class VectorWriter:
 
         self._database.transaction(write)
         self._replaced.pop(crew_id, None)
+        return bool(packed)
 
     def keep(self, photos: Mapping[int, Photo]) -> None:
         """Update URL and file of rows (by id) whose vector stays although the photo was fetched. Leaves `active` alone:

@@ -28,7 +28,10 @@ SECTIONS = (
     (IMPROVE, "Fotos mejorables", "Estas personas ya son reconocidas; una foto mejor lo hará más seguro."),
     (TECHNICAL, "Para el equipo técnico", "Nada que corregir en estas fotos: envíe esta lista a sistemas."),
 )
-COLUMNS = ("grupo", "identificador", "nombre", "foto", "motivo", "detalle", "qué hacer", "cambio", "código")
+COLUMNS = (
+    *("grupo", "identificador", "nombre", "foto", "motivo", "detalle", "qué hacer", "cambio", "código"),
+    "reconocible",
+)
 GROUPS = {
     RETAKE: "por corregir",
     SHARED: "foto compartida",
@@ -120,4 +123,5 @@ def harmless(cell: str) -> str:
 
 def _row(entry: Entry) -> tuple[str, ...]:
     who = (entry.crew_id, entry.full_name, entry.photo_name)
-    return (GROUPS[entry.kind], *who, entry.title, entry.detail, entry.advice, CHANGES[entry.change], entry.code)
+    words = (entry.title, entry.detail, entry.advice, CHANGES[entry.change], entry.code)
+    return (GROUPS[entry.kind], *who, *words, "sí" if entry.recognised else "no")

@@ -28,8 +28,8 @@ Box = tuple[float, float, float, float]  # x, y, width, height as fractions of t
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One person's photo: its defect in plain words and what to do. `change` is NEW, OPEN or empty; `thumbnail` is
-    a JPEG, perhaps empty."""
+    """One person's photo: its defect in plain words and what to do. `change` is NEW, OPEN or empty; `recognised`: a
+    vector of the person is in use, of a failed one that of an earlier photo; `thumbnail` is a JPEG, perhaps empty."""
 
     crew_id: str
     full_name: str
@@ -40,6 +40,7 @@ class Entry:
     detail: str
     advice: str
     change: str = ""
+    recognised: bool = True
     thumbnail: bytes = b""
     box: Box | None = None
 
@@ -139,6 +140,7 @@ def _fractions(seen: PhotoAnalysis) -> Box | None:
 
 
 def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], result: RunResult) -> Iterator[Entry]:
+    enrolled = result.still_enrolled
     for outcome, grades in graded:
         if isinstance(outcome, Failed):
             rejected = _worst_first(grades, REJECT) if outcome.code == LowQuality.code else []
@@ -148,7 +150,8 @@ def _failures(graded: Iterable[tuple[Outcome, list[Grade]]], result: RunResult) 
             if outcome.recalled and not (seen and seen.thumbnail):
                 seen = result.illustrations.get(outcome.member.crew_id, seen)
             entry = _entry(outcome.member, _kind(outcome.code), outcome.code, words, seen)
-            yield replace(entry, change=_change(outcome, result.previous))
+            recognised = outcome.crew_id in enrolled
+            yield replace(entry, change=_change(outcome, result.previous), recognised=recognised)
 
 
 def _improvables(graded: Iterable[tuple[Outcome, list[Grade]]]) -> Iterator[Entry]:

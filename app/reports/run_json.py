@@ -57,7 +57,10 @@ def describe_review(review: Review) -> dict[str, Any]:
         "started_at": review.started_at.isoformat(timespec="seconds"),
         "sentence": review.sentence,
         "changes": None if review.changes is None else dataclasses.asdict(review.changes),
-        "entries": [{name: as_utf8(getattr(entry, name)) for name in names} for entry in review.entries],
+        "entries": [
+            {name: as_utf8(getattr(entry, name)) for name in names} | {"recognised": entry.recognised}
+            for entry in review.entries
+        ],
     }
 
 

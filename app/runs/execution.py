@@ -129,7 +129,8 @@ class Execution:
 
     def _withdraw_late(self, shared: SharedPhotoCheck) -> None:
         for stored in shared.take_late(self._result.outcomes):
-            self._context.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id)
+            if not self._context.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id):
+                self._result.withdrawn.append(stored.member.crew_id)
             self._result.outcomes.replace(shared_failure(stored))
             self._context.observer.withdrawn(stored)
 

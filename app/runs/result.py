@@ -13,6 +13,7 @@ from app.gallery.gallery import Gallery
 from app.gallery.photo_records import PhotoRecord
 from app.gallery.run_history import PastRun, RunEnd
 from app.photos.sources import Source
+from app.planning.decisions import is_stale
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.records import (
@@ -79,19 +80,21 @@ class RunCounts:
 class RunResult:
     """How a run went. `plan` and `rules` are None if it ended before there was a plan.
 
-    `outcomes`: one for each member of the roster; `deactivated`, `reactivated` and `purged`: crew ids; `rows_left`: of
-    the deleted people. `reported`: members in the gallery whose photo another member has, with a sentence. `switched`:
-    new vectors that `--migrate` put into use; `unswitched`: it ended before. `previous`: the crew ids that had failed
-    at the end of the run before, None if there was none. `retired` rows of other models were deactivated, `mixed` ones
-    are still active since they are too many. `out_of_time`: stopped by --max-minutes; `spent`: the limit of the
-    database's account that stopped it; `died_before`: the run before, if it did not come to its end; `illustrations`:
-    by crew id, what an earlier run saw of photos that this one did not look at.
+    `outcomes`: one for each member of the roster; `deactivated`, `reactivated`, `purged` and `withdrawn` (without a
+    vector, since another has the same photo): crew ids; `rows_left`: of the deleted people. `reported`: members in
+    the gallery whose photo another member has, with a sentence. `switched`: new vectors that `--migrate` put into use;
+    `unswitched`: it ended before. `previous`: the crew ids that had failed at the end of the run before, None if there
+    was none. `retired` rows of other models were deactivated, `mixed` ones are still active since they are too many.
+    `out_of_time`: stopped by --max-minutes; `spent`: the limit of the database's account that stopped it;
+    `died_before`: the run before, if it did not come to its end; `illustrations`: by crew id, what an earlier run saw
+    of photos that this one did not look at.
     """
 
     outcomes: Outcomes = field(default_factory=Outcomes)
     deactivated: list[str] = field(default_factory=list)
     reactivated: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     rows_left: int | None = None
     switched: int | None = None
     unswitched: bool = False
@@ -134,6 +137,18 @@ class RunResult:
         cases = [each.case for each in self.plan.decisions] if self.plan else []
         warned = [(case.member, case.photo_record.improvable) for case in cases if case.photo_record]
         return [(member, flaw) for member, flaw in warned if flaw and _stays_unseen(self.outcomes.get(member.crew_id))]
+
+    @property
+    def still_enrolled(self) -> frozenset[str]:
+        """The crew ids of failed members whose vector of an earlier photo is still in use."""
+        if self.plan is None or self.rules is None:
+            return frozenset()
+        back, failed = set(self.reactivated), {each.crew_id for each in self.outcomes.of(Failed)}
+        failed -= set(self.withdrawn)
+        cases = ((each.member.crew_id, each.case.enrolment) for each in self.plan.in_roster)
+        rows = [(crew_id, row) for crew_id, row in cases if row and crew_id in failed]
+        rows = [(crew_id, row) for crew_id, row in rows if row.active or crew_id in back]
+        return frozenset(crew_id for crew_id, row in rows if not is_stale(row, self.rules))
 
     @property
     def blocked(self) -> list[str]:

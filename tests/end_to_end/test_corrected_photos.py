@@ -71,6 +71,16 @@ def test_a_photo_that_became_worse_is_in_the_list(world: World, astronaut: Image
     assert entries(world.run("--all")) == []
 
 
+def test_whose_new_photo_fails_is_told_from_who_was_never_registered(world: World, astronaut: Image) -> None:
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.run("--all")
+    world.web.photos["1/a.jpg"] = encode_picture(astronaut)[:-2000]
+    world.hire("2", "b.jpg", encode_picture(astronaut)[:-2000])
+    for _ in range(2):  # also where it is known
+        listed = world.run("--all").document["report"]["entries"]
+        assert {each["crew_id"]: each["recognised"] for each in listed} == {"1": True, "2": False}
+
+
 def test_photos_that_were_saved_again_without_a_change_leave_every_row_as_it_is(
     world: World, astronaut: Image, admiral: Image
 ) -> None:

@@ -34,7 +34,7 @@ def entry(crew_id: str, name: str, kind: str = "retake", title: str = "Sin rostr
 
 
 ENTRIES = (
-    entry("20", "Zoë Ibáñez", change="new"),
+    entry("20", "Zoë Ibáñez", change="new", recognised=False),
     entry("3", "Ángel Núñez", change="open"),
     entry("100", f"Bea {SCRIPT}", title='Foto <b>"oscura"</b>', change="open"),
     entry("7", "Carla Paz", "improve", "Algo borrosa"),
@@ -109,6 +109,11 @@ def test_everything_is_there_with_what_could_be_better_folded(opened: Chrome) ->
     assert opened.find_element(By.TAG_NAME, "h1").text == REVIEW.sentence
     opened.find_element(By.CSS_SELECTOR, ".improve summary").click()
     assert shown(opened) == ["20", "3", "100", "7", "9"]
+
+
+def test_who_failed_and_is_recognised_all_the_same_is_marked(opened: Chrome) -> None:
+    marked = "//li[.//p[text()='Sigue siendo reconocible']]//*[@class='id']"
+    assert [each.text for each in opened.find_elements(By.XPATH, marked)] == ["3", "100", "9"]
 
 
 @pytest.mark.parametrize(

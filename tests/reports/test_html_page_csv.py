@@ -24,11 +24,11 @@ def entry(**values: str) -> Entry:
 
 
 def test_the_listing_reads_back_as_it_was_with_the_mark_by_which_excel_knows_utf8() -> None:
-    content = listing(review_of(entry(detail='dice «;» y «"»')))
+    content = listing(review_of(entry(recognised=False, detail='dice «;» y «"»')))
     assert content.startswith(b"\xef\xbb\xbf")
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=";"))
     cells = ["por corregir", "1001", "Íñigo Núñez", "a.jpg", "No se detectaron rostros", 'dice «;» y «"»']
-    assert rows == [list(COLUMNS), [*cells, "Tome la foto de nuevo.", "nueva", "no_face"]]
+    assert rows == [list(COLUMNS), [*cells, "Tome la foto de nuevo.", "nueva", "no_face", "no"]]
 
 
 @pytest.mark.parametrize(

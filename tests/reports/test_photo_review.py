@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,13 +10,15 @@ import pytest
 
 from app.errors import DatabaseUnavailable, item_errors, kind_of
 from app.faces.quality import COMPONENTS
+from app.gallery.enrolments import Enrolment
 from app.gallery.photo_records import PhotoRecord
-from app.planning.decisions import UNCHANGED, Case, Decision
+from app.planning.decisions import CHANGED, UNCHANGED, Case, Decision
 from app.planning.plan import Plan
 from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored
 from app.reports.photo_review import Changes, Entry, Review, build_review
 from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult
+from tests.planning.test_decisions import OTHER_WEIGHTS, RESTING, ROW, RULES
 
 WHEN = datetime(2026, 11, 22, 6, 0)
 ALL_SKIPPED = ("current", "renamed", "same_file", "reencoded", "reactivated", "interrupted")
@@ -51,7 +54,29 @@ def test_a_failure_is_told_in_the_words_of_its_error_with_the_photo_and_the_face
     found = review(Failed(ANA, "detect", "several_faces", "se ven 3", analysis=analysis())).entries
     kind = kind_of("several_faces")
     words = ("several_faces", kind.title, "se ven 3", kind.advice)
-    assert found == (Entry("1", "Ana Peña", "1.jpg", "retake", *words, "", b"jpeg", (0.25, 0.25, 0.2, 0.5)),)
+    assert found == (Entry("1", "Ana Peña", "1.jpg", "retake", *words, "", False, b"jpeg", (0.25, 0.25, 0.2, 0.5)),)
+
+
+@pytest.mark.parametrize(
+    ("row", "facts", "recognised"),
+    [
+        (ROW, {}, True),
+        (ROW, {"withdrawn": ["1"]}, False),  # another member has the photo that replaced the one of the row
+        (RESTING, {}, False),
+        (RESTING, {"reactivated": ["1"]}, True),
+        (OTHER_WEIGHTS, {}, False),
+        (None, {}, False),
+    ],
+)
+def test_who_failed_is_recognised_while_a_vector_of_an_earlier_photo_is_in_use(
+    row: Enrolment | None, facts: dict[str, Any], recognised: bool
+) -> None:
+    plan = Plan([Decision(CHANGED, "", Case(ANA, "", row)), Decision(UNCHANGED, "", Case(ZOE, "", ROW))])
+    result = RunResult(
+        Outcomes([Failed(ANA, "detect", "no_face"), Skipped(ZOE, "current")]), plan=plan, rules=RULES, **facts
+    )
+    assert [entry.recognised for entry in build_review(result, LENIENT).entries] == [recognised]
+    assert not any(entry.recognised for entry in build_review(replace(result, plan=None, rules=None), LENIENT).entries)
 
 
 def test_a_photo_of_low_quality_is_told_in_the_words_of_its_worst_component() -> None:

@@ -356,6 +356,8 @@ def test_the_first_is_withdrawn_when_it_was_stored_before_its_twin_came(
     assert "Embedding de 1 retirado: otra persona tiene la misma foto" in result.stdout
     assert "1" not in active(world)
     assert "❌ Errores: 2" in result.stdout
+    recognised = {entry["crew_id"]: entry["recognised"] for entry in result.document["report"]["entries"]}
+    assert (recognised["1"], recognised["6"]) == (False, False)
 
 
 def test_a_picture_of_many_is_a_placeholder_also_where_no_face_was_found(world: World, admiral: Image) -> None:
