@@ -74,7 +74,7 @@ def _outcomes(counts: RunCounts) -> dict[str, float]:
         "stored": counts.stored,
         "failed": counts.failed - counts.recalled,
         "failed_before": counts.recalled,
-        "skipped": counts.current,
+        "skipped": counts.current + counts.returned,
         "unchecked": counts.unchecked,
         "interrupted": counts.interrupted,
     }

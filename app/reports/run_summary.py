@@ -153,13 +153,14 @@ def say_what_happened(counts: RunCounts, error: RunError | None) -> str:
     parts = [
         (counts.stored, "#{} [quedó|quedaron] registrada[s]"),
         (counts.failed, "#{} no se [pudo|pudieron] registrar"),
+        (counts.returned, "#{} [volvió|volvieron] al padrón"),
         (counts.current, "#{} ya estaba[n] al día"),
         (counts.unchecked, "de #{} no se pudo comprobar la foto"),
     ]
     clauses = [(number, clause) for number, clause in parts if number]
     if not clauses:
         return "No se procesó a nadie." if error or counts.interrupted else "No había ninguna persona por procesar."
-    nouns = (" persona[s]", "", "", "")  # only the first clause says what the numbers are of
+    nouns = (" persona[s]", *[""] * len(parts))  # only the first clause says what the numbers are of
     named = [(number, clause.format(noun)) for (number, clause), noun in zip(clauses, nouns, strict=False)]
     return f"{say_all([inflect(number, clause) for number, clause in named])}."
 

@@ -18,6 +18,7 @@ from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.records import (
     SKIPPED_INTERRUPTED,
+    SKIPPED_REACTIVATED,
     SKIPPED_SAME_FILE,
     SKIPPED_UNCHECKED,
     CrewMember,
@@ -38,10 +39,10 @@ class RunCounts:
     """The numbers of one run, counted once for console, page, JSON, metrics and history.
 
     Of `failed`, `recalled` failed in an earlier run and were not tried again; of `skipped`, `interrupted` were not
-    reached, and of `unchecked` the server did not say whether their photo changed. `stages_ms`: the mean of each stage
-    over the members that reached it. `changes`: people or rows by what the run did with them; `plan`: members by kind
-    of decision; `checks`: photos that the server was asked about, by whether it answered, and those that it took for
-    changed and that were not.
+    reached, of `unchecked` the server did not say whether their photo changed, and `returned` are back in the roster.
+    `stages_ms`: the mean of each stage over the members that reached it. `changes`: people or rows by what the run did
+    with them; `plan`: members by kind of decision; `checks`: photos that the server was asked about, by whether it
+    answered, and those that it took for changed and that were not.
     """
 
     stored: int
@@ -55,6 +56,7 @@ class RunCounts:
     changes: Mapping[str, int] = field(default_factory=dict)
     plan: Mapping[str, int] = field(default_factory=dict)
     unchecked: int = 0
+    returned: int = 0
     checks: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -63,8 +65,8 @@ class RunCounts:
 
     @property
     def current(self) -> int:
-        """The members whose embedding is up to date."""
-        return self.skipped - self.interrupted - self.unchecked
+        """The members whose embedding was up to date."""
+        return self.skipped - self.interrupted - self.unchecked - self.returned
 
     @property
     def processed(self) -> int:
@@ -190,6 +192,7 @@ class RunResult:
             changes=changes,
             plan=self.plan.counts if self.plan else {},
             unchecked=tally.skipped[SKIPPED_UNCHECKED],
+            returned=tally.skipped[SKIPPED_REACTIVATED],
             checks=self._count_checks(failures),
         )
 
