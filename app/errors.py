@@ -83,7 +83,9 @@ class ItemError(Exception):
 class NoPhoto(ItemError):
     stage, code = "roster", "no_photo"
     title = "Sin foto registrada"
-    advice = "Suba la foto de la persona y anote su nombre de archivo en el padrón."
+    advice = (
+        "Suba la foto de la persona y anote su nombre de archivo en el padrón; con --photos, póngala en su carpeta."
+    )
 
 
 class DuplicateMember(ItemError):
@@ -107,7 +109,7 @@ class BadName(ItemError):
 class PhotoNotFound(ItemError):
     stage, code = "download", "photo_not_found"
     title = "Imagen no encontrada"
-    advice = "Compruebe que la foto esté en el servidor con ese nombre exacto y que sea pública."
+    advice = "Compruebe que la foto esté en su sitio con ese nombre exacto y, si es un servidor, que sea pública."
 
 
 class PhotoForbidden(ItemError):
@@ -124,7 +126,10 @@ class PhotoForbidden(ItemError):
 class PhotoUnavailable(ItemError):
     stage, code = "download", "photo_unavailable"
     title = "Imagen no disponible"
-    advice = "El servidor de fotos no respondió bien. Vuelva a ejecutar más tarde; si sigue, avise a su administrador."
+    advice = (
+        "El servidor de fotos no respondió bien, o la carpeta no se deja leer. Vuelva a ejecutar más tarde; si sigue, "
+        "avise a su administrador."
+    )
     retry = Retry.EVERY_RUN
     audience = Audience.TECHNICIAN
 

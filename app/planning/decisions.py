@@ -142,8 +142,8 @@ def _by_answer(case: Case, rules: Rules, answer: str) -> Decision:
     if not _is_due(case.photo_record, rules):
         return _leave(case, "se comprobó hace poco")
     changed = {
-        ANSWER_CHANGED: "la foto cambió en el servidor",
-        ANSWER_GONE: "la foto ya no está en el servidor",
+        ANSWER_CHANGED: "la foto cambió",
+        ANSWER_GONE: "la foto ya no está",
         ANSWER_FORBIDDEN: "el servidor ya no deja ver la foto",
     }
     if answer in changed:

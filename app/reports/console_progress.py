@@ -68,7 +68,7 @@ class ConsoleProgress:
             self._bar.update(self._checking, visible=False)
         if plan.asked > len(plan.unchecked) and not self._console.is_terminal:
             answered = plan.asked - len(plan.unchecked)
-            self._print(inflect(answered, "🔎 # foto[s] comprobada[s] en el servidor"))
+            self._print(inflect(answered, "🔎 # foto[s] comprobada[s]"))
         for line in plan_notices(plan, rules, migrating=self._migrating) if self._notices else ():
             self._print(line)
 

@@ -44,7 +44,7 @@ ROSTER_NOTICES = {
     decisions.PURGE: "🗑️  # persona[s] hace tiempo que falta[n] en el padrón: se borrará todo lo suyo.",
 }
 RETURNED = "↩️  # persona[s] [volvió|volvieron] al padrón: se reactivará[n] con el vector que tenía[n]."
-UNCHECKED = "# foto[s] no se [pudo|pudieron] comprobar en el servidor, y su[s] embedding[s] queda[n] como estaba[n]"
+UNCHECKED = "# foto[s] no se [pudo|pudieron] comprobar, y su[s] embedding[s] queda[n] como estaba[n]"
 ADOPTED = (
     "# fila[s] hecha[s] por otro programa cuenta[n] como al día (mismo modelo y longitud); con --force se hace[n] de "
     "nuevo."

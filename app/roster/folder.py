@@ -16,6 +16,7 @@ Rows = TypeVar("Rows")
 
 FOLDER_DATABASE = "embeddings.db"  # the gallery, beside the members' folders
 SHOWN_FILES = 3  # of those that are no photos
+NOTHING_LEFT = "no hay ningún archivo que pueda serlo"  # in a folder without files but those that systems leave
 PASSED_OVER = "# archivo[s] o carpeta[s] de la carpeta de fotos no cuenta[n] como foto"
 
 
@@ -51,8 +52,8 @@ class FolderRoster:
             )
         entry = self._entry(folders[crew_id])
         if isinstance(entry, Failed) and entry.code == NoPhoto.code:
-            found = f": {entry.detail}" if entry.detail else ""
-            raise MemberNotProcessable(f"El tripulante {crew_id} no tiene foto en su carpeta{found}", NoPhoto.advice)
+            words = f"El tripulante {crew_id} no tiene foto en su carpeta: {entry.detail}"
+            raise MemberNotProcessable(words, NoPhoto.advice)
         return entry
 
     def _read(self) -> tuple[list[Path], list[Path]]:
@@ -73,7 +74,7 @@ class FolderRoster:
         member = CrewMember(folder.name, photos[0] if photos else "")
         if not photos:
             left = say_some([_shown(path) for path in others], SHOWN_FILES)
-            return Failed(member, NoPhoto.stage, NoPhoto.code, f"solo hay {left}" if left else "")
+            return Failed(member, NoPhoto.stage, NoPhoto.code, f"solo hay {left}" if left else NOTHING_LEFT)
         if len(photos) > 1:
             return Failed(member, SeveralPhotos.stage, SeveralPhotos.code, ", ".join(photos))
         return member

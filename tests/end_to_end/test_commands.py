@@ -89,7 +89,7 @@ def test_a_plan_gives_the_reasons_and_writes_nothing(staffed: World, admiral: Im
     dismiss(staffed, "2")
     result = staffed.run("--plan")
     assert {each["crew_id"]: (each["action"], each["reason"]) for each in result.document["plan"]["members"]} == {
-        "1": ("changed", "la foto cambió en el servidor"),
+        "1": ("changed", "la foto cambió"),
         "2": ("deactivate", "ya no está activo en el padrón"),
         "3": ("known_failure", result.document["plan"]["members"][1]["reason"]),
     }

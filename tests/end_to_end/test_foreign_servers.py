@@ -155,7 +155,7 @@ def test_where_some_do_not_answer_they_are_named_and_the_others_done(nights: Nig
     result = nights.run("--quiet")
     assert (result.exit_code, result.codes["flaky"], result.codes["9"]) == (1, "skipped:unchecked", "stored")
     assert nights.records()["flaky"] == before
-    words = "⚠️  1 foto no se pudo comprobar en el servidor, y su embedding queda como estaba: flaky (la última: "
+    words = "⚠️  1 foto no se pudo comprobar, y su embedding queda como estaba: flaky (la última: "
     assert f"{words}el servidor respondió 503)" in result.stdout
     assert result.document["report"]["sentence"] == (
         "1 persona quedó registrada, 5 ya estaban al día y de 1 no se pudo comprobar la foto."

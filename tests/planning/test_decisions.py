@@ -161,9 +161,9 @@ BY_ANSWER = [
         case(ROW, SEEN),
         {
             ANSWER_SAME: (UNCHANGED, "la foto no ha cambiado"),
-            ANSWER_CHANGED: (CHANGED, "la foto cambió en el servidor"),
+            ANSWER_CHANGED: (CHANGED, "la foto cambió"),
             ANSWER_UNKNOWN: (UNCHANGED, NO_VOICE),
-            ANSWER_GONE: (CHANGED, "la foto ya no está en el servidor"),
+            ANSWER_GONE: (CHANGED, "la foto ya no está"),
             ANSWER_FORBIDDEN: (CHANGED, "el servidor ya no deja ver la foto"),
             ANSWER_UNREACHABLE: (UNCHANGED, NO_ANSWER),
         },
@@ -172,9 +172,9 @@ BY_ANSWER = [
         case(RESTING, BACK),
         {
             ANSWER_SAME: (REACTIVATE, "volvió al padrón; la foto no ha cambiado"),
-            ANSWER_CHANGED: (CHANGED, "la foto cambió en el servidor"),
+            ANSWER_CHANGED: (CHANGED, "la foto cambió"),
             ANSWER_UNKNOWN: (REACTIVATE, f"volvió al padrón; {NO_VOICE}"),
-            ANSWER_GONE: (CHANGED, "la foto ya no está en el servidor"),
+            ANSWER_GONE: (CHANGED, "la foto ya no está"),
             ANSWER_FORBIDDEN: (CHANGED, "el servidor ya no deja ver la foto"),
             ANSWER_UNREACHABLE: (REACTIVATE, f"volvió al padrón; {NO_ANSWER}"),
         },

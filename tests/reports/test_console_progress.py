@@ -16,8 +16,8 @@ from app.reports.console_progress import ConsoleProgress
 RULES = Rules("Facenet512", "c1", 512, "j1", datetime(2026, 11, 22), timedelta(hours=20))
 ANA = CrewMember("1\n", "a.jpg", "Ana")
 LEAVING = Plan([Decision("deactivate", "se fue", Case(ANA, "u"))])
-UNCHECKED = "no se pudieron comprobar en el servidor, y sus embeddings quedan como estaban"
-UNCHECKED_ONE = "no se pudo comprobar en el servidor, y su embedding queda como estaba"
+UNCHECKED = "no se pudieron comprobar, y sus embeddings quedan como estaban"
+UNCHECKED_ONE = "no se pudo comprobar, y su embedding queda como estaba"
 WHY = "(la última: ya no)"
 GOODBYE = "👋 1 persona ya no está activa en el padrón: se desactivará."
 
@@ -49,12 +49,12 @@ def told(console: Console, *outcomes: Outcome) -> list[str]:
 @pytest.mark.parametrize(
     ("asked", "unchecked", "lines"),
     [
-        (3, {}, ["🔎 3 fotos comprobadas en el servidor"]),
-        (1, {}, ["🔎 1 foto comprobada en el servidor"]),
+        (3, {}, ["🔎 3 fotos comprobadas"]),
+        (1, {}, ["🔎 1 foto comprobada"]),
         (
             3,
             {"7": "tarda", "8": "ya no"},
-            ["🔎 1 foto comprobada en el servidor", f"⚠️  2 fotos {UNCHECKED}: 7, 8 {WHY}"],
+            ["🔎 1 foto comprobada", f"⚠️  2 fotos {UNCHECKED}: 7, 8 {WHY}"],
         ),
         (1, {"7": "ya no"}, [f"⚠️  1 foto {UNCHECKED_ONE}: 7 {WHY}"]),
         (0, {}, []),

@@ -167,18 +167,18 @@ def test_the_document_has_every_kind_and_everybody(tmp_path: Path) -> None:
 
 def test_who_is_back_is_told_beside_what_else_there_is_to_do() -> None:
     decisions = [
-        decision("changed", "1", "la foto cambió en el servidor"),
+        decision("changed", "1", "la foto cambió"),
         decision("known_failure", "2", "la foto falló y no ha cambiado"),
         decision("reactivate", "3", "volvió al padrón; la foto no ha cambiado"),
-        decision("changed", "4", "la foto cambió en el servidor"),
+        decision("changed", "4", "la foto cambió"),
     ]
     plan = Plan(decisions, returned={11: "1", 12: "2", 13: "3"})
     reasons = [member["reason"] for member in plan_document(plan)["plan"]["members"]]
     assert reasons == [
-        "volvió al padrón y se reactiva; la foto cambió en el servidor",
+        "volvió al padrón y se reactiva; la foto cambió",
         "volvió al padrón y se reactiva; la foto falló y no ha cambiado",
         "volvió al padrón; la foto no ha cambiado",
-        "la foto cambió en el servidor",
+        "la foto cambió",
     ]
     lines = "\n".join(plan_lines(plan, RULES))
     assert "↩️  3 personas volvieron al padrón: se reactivarán con el vector que tenían." in lines

@@ -9,6 +9,8 @@ from app.errors import MemberNotProcessable, NoPhoto
 from app.records import CrewMember, Failed
 from app.roster.folder import FolderRoster
 
+NOTHING_LEFT = "no hay ningún archivo que pueda serlo"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -29,7 +31,7 @@ def test_each_folder_is_a_member_with_exactly_one_photo(folder: Path) -> None:
         CrewMember("789124", "año #1.jpg"),
         Failed(CrewMember("789125", "a.jpg"), "roster", "several_photos", "a.jpg, b.jpg"),
         Failed(CrewMember("789126", ""), "roster", "no_photo", "solo hay más/"),
-        Failed(CrewMember("789127", ""), "roster", "no_photo"),
+        Failed(CrewMember("789127", ""), "roster", "no_photo", NOTHING_LEFT),
     ]
 
 
@@ -67,7 +69,10 @@ COMPANIONS = (
 def test_what_systems_leave_beside_a_photo_is_ignored(tmp_path: Path, name: str) -> None:
     assert passed_over_and_entries(tmp_path, "7/a.jpg", f"7/{name}") == ([], [CrewMember("7", "a.jpg")])
     shutil.rmtree(tmp_path / "7")
-    assert passed_over_and_entries(tmp_path, f"7/{name}") == ([], [Failed(CrewMember("7", ""), "roster", "no_photo")])
+    assert passed_over_and_entries(tmp_path, f"7/{name}") == (
+        [],
+        [Failed(CrewMember("7", ""), "roster", "no_photo", NOTHING_LEFT)],
+    )
 
 
 @pytest.mark.parametrize("name", COMPANIONS)
@@ -140,6 +145,8 @@ def test_an_unknown_member_is_reported_as_unknown(folder: Path, crew_id: str) ->
 
 
 def test_a_member_without_photo_is_reported_as_such(folder: Path) -> None:
-    with pytest.raises(MemberNotProcessable, match=r"^El tripulante 789127 no tiene foto en su carpeta$") as caught:
+    with pytest.raises(
+        MemberNotProcessable, match=rf"^El tripulante 789127 no tiene foto en su carpeta: {NOTHING_LEFT}$"
+    ) as caught:
         FolderRoster(folder).find("789127")
     assert caught.value.advice == NoPhoto.advice
