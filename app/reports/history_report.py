@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from rich.cells import cell_len
+
 from app.core.spanish import inflect, say_exactly
 from app.core.text import as_utf8, printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_AVAILABLE, EXIT_NOT_STARTED, EXIT_OK, EXIT_SOME_FAILED
 from app.gallery.run_history import PastRun
-from app.reports.console import in_columns
+from app.reports.console import WIDEST, in_columns
 
 HEADINGS = (" N.º", "Empezó", "Duró", "Hechas", "Errores", "Saltadas", "Qué se pidió", "Cómo terminó")
 COUNTED = ("stored", "failed", "skipped")
@@ -45,7 +47,8 @@ def history_lines(runs: Sequence[PastRun], width: int | None = None) -> list[str
     """Return one row for each run, in lines of `width` characters; None: each on one line."""
     rows = [HEADINGS, *map(_row, runs)]
     lines = in_columns(rows[0], rows[1:], width)
-    if width is not None and max(map(len, lines)) > width:
+    is_cut = max(cell_len(row[-2]) for row in rows) > WIDEST
+    if width is not None and (is_cut or max(map(cell_len, lines)) > width):
         joined = [(*row[:-2], ": ".join(row[-2:])) for row in rows]
         lines = in_columns(joined[0], joined[1:], width)
     return lines if runs else [NO_RUNS]

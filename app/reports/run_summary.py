@@ -102,7 +102,7 @@ def summary_lines(counts: RunCounts) -> list[str]:
         f"⏭️  Saltados: {counts.skipped}",
         f"📋 Total procesados: {counts.total}",
         f"⏱️  Tiempo total: {counts.seconds:.2f} segundos",
-        f"⚡ Promedio: {counts.seconds_each:.2f} seg/tripulante",
+        *([f"⚡ Promedio: {counts.seconds_each:.2f} seg/tripulante"] if counts.processed else []),
     ]
 
 

@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_written_is_refused_with_the_setting_to_change(t
     (tmp_path / "logs").touch()
     with pytest.raises(SettingsError) as caught:
         configure_logs(LogOptions(tmp_path / "logs", 10_000, 2))
-    assert str(caught.value) == f"No se puede escribir en {tmp_path / 'logs'}: File exists"
+    assert str(caught.value) == f"No se puede escribir en {tmp_path / 'logs'}: ya existe y no es una carpeta"
     assert caught.value.advice == "Revise LOG_DIR y los permisos de esa carpeta."
 
 

@@ -159,5 +159,5 @@ def test_a_folder_that_cannot_be_written_is_refused_with_the_setting_to_change(f
     folder.touch()
     with pytest.raises(SettingsError) as caught:
         TempFolder(folder)
-    assert str(caught.value) == f"No se puede escribir en {folder}: File exists"
+    assert str(caught.value) == f"No se puede escribir en {folder}: ya existe y no es una carpeta"
     assert caught.value.advice == "Revise TEMP_DIR y los permisos de esa carpeta."

@@ -139,6 +139,14 @@ def test_nothing_is_wider_than_the_terminal() -> None:
         assert max(map(len, history_lines([run], width))) <= width
 
 
+@pytest.mark.parametrize("width", [80, 120, 140])
+def test_all_options_are_shown_however_many(width: int) -> None:
+    asked = {"crew_id": "1001", "force": True, "allow_mass_change": True}
+    lines = history_lines([replace(RUN, options=asked), RUN], width)
+    assert "una persona (1001) --force --allow-mass-change: con errores" in " ".join(map(str.strip, lines))
+    assert max(map(len, lines)) <= width
+
+
 def test_where_there_is_little_room_what_was_asked_for_stands_with_its_end() -> None:
     run = replace(RUN, options={"purge_after_days": 90}, counts={}, rows_left=None)
     assert history_lines([run], 80) == [

@@ -30,6 +30,11 @@ def test_old_news_is_told_beneath_the_errors(number: int, words: str) -> None:
     assert lines[place + 1] == f"   (de ellos, {words}: nada nuevo desde entonces)"
 
 
+def test_where_no_photo_was_processed_there_is_no_mean() -> None:
+    lines = summary_lines(RunResult(Outcomes(OLD), seconds=9.0).count())
+    assert lines[-1] == "⏱️  Tiempo total: 9.00 segundos"
+
+
 def test_without_old_news_the_summary_has_no_such_line() -> None:
     assert summary_lines(RunResult(Outcomes([NEW]), seconds=2.0).count()) == [
         "📊 RESUMEN FINAL",
