@@ -38,7 +38,15 @@ from sqlalchemy.types import TypeEngine
 from app.core.database import Database, holding_off_others, unavailable
 from app.core.shown_text import show_as_text
 from app.gallery.reading import advising_the_denied
-from app.gallery.tables import ENGINE, MYSQL, NO_TRANSACTIONS, TABLE, create_statement, tables_without_transactions
+from app.gallery.tables import (
+    ENGINE,
+    MAX_ID_CHARACTERS,
+    MYSQL,
+    NO_TRANSACTIONS,
+    TABLE,
+    create_statement,
+    tables_without_transactions,
+)
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +77,14 @@ class PlainText(TypeDecorator[str]):
 
 
 def define_table(*, mysql: bool) -> Table:
-    """Define `face_embeddings` as this program creates it."""
+    """Define `face_embeddings` as this program creates it: in MySQL as the recognition service does, with short ids; in
+    SQLite, which no other program writes, with ids as long as folders' names are."""
     now = "CURRENT_TIMESTAMP"
     return Table(
         TABLE,
         MetaData(),
         Column("id", Integer, primary_key=True, autoincrement=True),
-        Column("crew_id", String(10), nullable=False),
+        Column("crew_id", String(10 if mysql else MAX_ID_CHARACTERS), nullable=False),
         Column("embedding", Text().with_variant(LONGTEXT(), *MYSQL), nullable=False),
         Column("modelo", String(50), server_default="Facenet512"),
         # In quotes: what SQLAlchemy makes of a bare number, (1.00), is an error in MySQL before 8.0.13.

@@ -26,6 +26,7 @@ from app.records import Embedding, Photo
 CONFIDENCE_DECIMALS = 2  # the column is DECIMAL(3,2)
 UNMOVED = 0.002  # cosine distance up to which a vector counts as the same; other photos of the person begin at 0.01
 UPDATED_COLUMNS = ("embedding", "modelo", "confidence", "imagen_path")
+TEXTS = ("embedding", "modelo", "imagen_path")
 INSERTED_BYTES = MIN_PACKET_BYTES // 2  # of vectors in one statement
 
 
@@ -143,14 +144,23 @@ class VectorWriter:
             "confidence": round(embedding.analysis.confidence, CONFIDENCE_DECIMALS),
             "imagen_path": embedding.photo.url,
         }
-        crew_id, column = str(row["crew_id"]), self._table.c.crew_id
-        if isinstance(column.type, ShownText) and not column.type.keeps(crew_id):
-            raise RowRefused(f"crew_id es {column.type.stored} y no puede guardar «{crew_id}» tal cual")
-        for name, value in row.items():  # a text that is too long: SQLite would keep it
-            length = getattr(self._table.c[name].type, "length", None)
-            if isinstance(value, str) and length is not None and len(value) > length:
-                raise RowRefused(f"{name} tiene {len(value)} caracteres y caben {length}")
+        reasons = [self.refusal(embedding.member.crew_id), *(self._too_long(name, str(row[name])) for name in TEXTS)]
+        if any(reasons):
+            raise RowRefused(next(filter(None, reasons)))
         return row
+
+    def refusal(self, crew_id: str) -> str:
+        """Return why the table can hold no row of this member (Spanish), or nothing."""
+        column = self._table.c.crew_id
+        if isinstance(column.type, ShownText) and not column.type.keeps(crew_id):
+            return f"crew_id es {column.type.stored} y no puede guardar «{crew_id}» tal cual"
+        return self._too_long("crew_id", crew_id)
+
+    def _too_long(self, name: str, text: str) -> str:
+        """Return that the column is too short for the text: SQLite would keep it."""
+        length = getattr(self._table.c[name].type, "length", None)
+        is_too_long = length is not None and len(text) > length
+        return f"{name} tiene {len(text)} caracteres y caben {length}" if is_too_long else ""
 
     def _write(self, embeddings: Sequence[Embedding], put: PutRows, *, staged: bool = False) -> list[SavedRow]:
         rows = [self._columns(embedding) for embedding in embeddings]

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from app.core.spool import Spool, SpoolFile
-from app.errors import BadName, ImplausibleRun, MixedModels, Retry, codes_with
+from app.errors import BadName, ImplausibleRun, MixedModels, Retry, RowRefused, codes_with
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
 from app.photos.shared_pictures import SharedPictures
@@ -98,12 +98,14 @@ def retry_no_longer_shared(plan: Plan, gallery: Gallery) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Makes one plan. `ask` sends a question to the photo server and returns whatever happens as an answer. What a long
-    roster's plan does not keep in memory lies in a file in `folder`. Without `settle` each member has a decision."""
+    """Makes one plan. `ask` sends a question to the photo server and returns whatever happens as an answer; `refusal`
+    says why the table can hold no row of a crew id, if so. What a long roster's plan does not keep in memory lies in a
+    file in `folder`. Without `settle` each member has a decision."""
 
     rules: Rules
     ask: Callable[[CrewMember, Version], Answer]
     url_of: Callable[[CrewMember], str]
+    refusal: Callable[[str], str]
     stop: threading.Event
     threads: int
     folder: Path | None = None
@@ -141,6 +143,9 @@ class Planner:
             url = self.url_of(entry)
         except BadName as error:
             return _unprocessable(Case(entry, "", *known), Failed(entry, error.stage, error.code, error.detail))
+        reason = self.refusal(entry.crew_id)
+        if reason:
+            return _unprocessable(Case(entry, url, *known), Failed(entry, RowRefused.stage, RowRefused.code, reason))
         return decide(Case(entry, url, *known, suspects.get(entry.crew_id)), self.rules)
 
     def _ask_about(self, asking: Spool[Asking], notify: Callable[[int, int], None], draft: Draft) -> None:

@@ -29,7 +29,7 @@ WORDS = {
     decisions.REACTIVATE: ("por reactivar", "reactivar"),
     decisions.DEACTIVATE: ("por desactivar", "desactivar"),
     decisions.PURGE: ("por borrar", "borrar"),
-    decisions.UNPROCESSABLE: ("sin foto que procesar", "sin foto que procesar"),
+    decisions.UNPROCESSABLE: ("que no se pueden procesar", "no se puede procesar"),
     decisions.SET_ASIDE: ("apartados", "apartado"),
     decisions.KNOWN_FAILURE: ("con error ya conocido", "error ya conocido"),
     decisions.UNCHANGED: ("sin cambios", "sin cambios"),

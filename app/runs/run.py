@@ -245,6 +245,7 @@ def _make_plan(context: RunContext, survey: Survey) -> Plan:
         context.rules,
         context.source.check,
         url_of,
+        gallery.writer.refusal,
         context.stop,
         settings.DOWNLOAD_THREADS,
         settings.TEMP_DIR,

@@ -138,7 +138,7 @@ def test_missing_sqlite_file_is_announced_as_created_by_the_first_run(
 def test_in_sqlite_the_advice_for_long_ids_and_urls_is_to_shorten_them(
     tmp_path: Path, make_settings: MakeSettings
 ) -> None:
-    folder = tmp_path / "x" / ("7" * 60)
+    folder = tmp_path / "x" / ("7" * 192)
     folder.mkdir(parents=True)
     (folder / "a.jpg").write_bytes(b"")
     values = {"DB_URL": f"sqlite:///{tmp_path / 'nueva.db'}", "IMAGE_BASE_URL": "http://127.0.0.1:9/" + "a" * 500}

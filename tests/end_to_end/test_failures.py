@@ -142,8 +142,8 @@ CASES = {
     "long id": Case(
         "store",
         "row_refused",
-        "La base de datos rechazó la fila: crew_id tiene 11",
-        "12345678901",
+        "La base de datos rechazó la fila: crew_id tiene 192",
+        "x" * 192,
         content=encode_picture,
     ),
 }

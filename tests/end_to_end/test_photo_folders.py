@@ -55,6 +55,11 @@ def test_only_photos_are_photos_and_only_people_are_people(world: World, photos:
     assert (again.exit_code, again.codes) == (0, {"1": "skipped:current", "2": "skipped:current"})
 
 
+def test_folders_may_have_names_of_people(world: World, photos: Path) -> None:
+    (photos / "1").rename(photos / "María Fernández López")
+    assert run(world, photos).codes == {"María Fernández López": "stored", "2": "stored"}
+
+
 def test_what_is_no_photo_is_said_by_the_run_the_plan_and_the_check(world: World, photos: Path) -> None:
     planned, checked, done = (run(world, photos, *words) for words in (["--plan"], ["--check"], []))
     assert all(SAID in each.stdout for each in (planned, checked, done))

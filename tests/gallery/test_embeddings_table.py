@@ -59,14 +59,14 @@ def test_the_key_by_member_is_added_and_nothing_is_unique_but_the_id(
     assert keys == [("crew_active", "crew_id", 1), ("crew_active", "active", 1), ("PRIMARY", "id", 0)]
 
 
-def test_sqlite_gets_the_same_table(sqlite_database: Database) -> None:
+def test_sqlite_gets_the_same_table_with_ids_as_long_as_names_of_folders(sqlite_database: Database) -> None:
     open_table(sqlite_database)
     columns = run_sql(
         sqlite_database, "SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info('face_embeddings')"
     )
     assert columns == [
         ("id", "INTEGER", 1, None),
-        ("crew_id", "VARCHAR(10)", 1, None),
+        ("crew_id", "VARCHAR(191)", 1, None),
         ("embedding", "TEXT", 1, None),
         ("modelo", "VARCHAR(50)", 0, "'Facenet512'"),
         ("confidence", "NUMERIC(3, 2)", 0, "1.00"),

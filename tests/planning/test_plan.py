@@ -58,6 +58,10 @@ def row(number: int, *, active: bool = True) -> Enrolment:
     return replace(ROW, row_id=ids[0], url=url, active_ids=ids if active else (), all_ids=ids)
 
 
+def refusal(crew_id: str) -> str:
+    return "es demasiado largo" if len(crew_id) > 10 else ""
+
+
 def seen(number: int, **values: object) -> PhotoRecord:
     """Its photo, to be asked about again."""
     url = url_of(CrewMember(str(number), "a.jpg"))
@@ -99,7 +103,7 @@ def plan_of(
     *,
     settle: bool = False,
 ) -> Plan:
-    of_one_run = Planner(rules, ask, url_of, stop or threading.Event(), threads=threads, settle=settle)
+    of_one_run = Planner(rules, ask, url_of, refusal, stop or threading.Event(), threads=threads, settle=settle)
     return of_one_run.make(survey, told)
 
 
@@ -143,6 +147,17 @@ def test_each_entry_has_one_decision_in_the_rosters_order() -> None:
     ]
     assert plan.counts == {NEW: 1, UNCHANGED: 1, UNPROCESSABLE: 2, SET_ASIDE: 1}
     assert (plan.blocked, plan.departed, plan.gallery_size) == ([], [], 2)
+
+
+def test_whose_id_the_table_cannot_hold_is_not_processed() -> None:
+    plan = plan_of(knowing([CrewMember("x" * 11, "a.jpg"), CrewMember("x" * 10, "a.jpg")], {}))
+    assert [(each.kind, each.reason) for each in plan.decisions] == [
+        (UNPROCESSABLE, "es demasiado largo"),
+        (NEW, "no tiene embedding activo"),
+    ]
+    assert plan.decisions[0].failure == Failed(
+        CrewMember("x" * 11, "a.jpg"), "store", "row_refused", "es demasiado largo"
+    )
 
 
 def test_who_has_still_no_usable_photo_failed_before() -> None:
