@@ -79,7 +79,7 @@ def test_quiet_speaks_of_what_is_new_and_of_nothing_else(world: World) -> None:
 
 
 def test_quiet_does_not_repeat_what_fails_as_before_with_the_same_photo(world: World, portrait_jpeg: bytes) -> None:
-    world.hire("D4", f"{'x' * 240}.jpg", portrait_jpeg)  # whose address is too long for the row
+    world.hire("D4", f"{'ñ' * 60}.jpg", portrait_jpeg)  # whose address is too long for the row
     first, again = world.run("--quiet"), world.run("--retry-failed", "--quiet")
     assert (first.codes["D4"], again.codes["D4"]) == ("failed:row_refused",) * 2
     assert ("D4" in first.stdout, again.stdout) == (True, "")
