@@ -131,14 +131,22 @@ class FrontDoor:
         self, *words: str, program: Sequence[str] = PROGRAM, tree: Path = PROJECT_DIR, **settings: object
     ) -> ProgramRun:
         """Run the program of a source tree with these arguments. Raises RuntimeError when the run failed as a whole."""
-        document, output = self._folder / "run.json", self._folder / "run.txt"
+        document = self._folder / "run.json"
         for left in (document, self._log):
             left.unlink(missing_ok=True)
-        environment = self._environment | {name: str(value) for name, value in settings.items()}
-        finished = run_process([*program, *words, "--json", str(document)], environment, output, tree)
-        if finished.exit_code not in (EXIT_OK, EXIT_SOME_FAILED) or not document.exists():
-            raise RuntimeError(f"{words}: {tail(output)}")
+        finished = self.start(*words, "--json", str(document), program=program, tree=tree, **settings)
         return ProgramRun(finished, json.loads(document.read_text()), self._stored_at_s())
+
+    def start(
+        self, *words: str, program: Sequence[str] = PROGRAM, tree: Path = PROJECT_DIR, **settings: object
+    ) -> Finished:
+        """Do the same for any command, without its document."""
+        output = self._folder / "run.txt"
+        environment = self._environment | {name: str(value) for name, value in settings.items()}
+        finished = run_process([*program, *words], environment, output, tree)
+        if finished.exit_code not in (EXIT_OK, EXIT_SOME_FAILED):
+            raise RuntimeError(f"{words}: {tail(output)}")
+        return finished
 
     @property
     def database_url(self) -> str:
