@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 NEEDED_COLUMNS = ("id", "crew_id", "embedding", "modelo", "confidence", "imagen_path", "active")
 COLUMNS_ADVICE = "Añada las columnas (docs/tabla.md trae la tabla), o renombre esa tabla para que se cree otra."
+MAX_PATH_CHARACTERS = 3 * 4096  # the longest path of Linux, percent-encoded
 FOUND = "found"  # the key of a column's information that holds its type in the database
 BINARIES = (BINARY, VARBINARY, LargeBinary, TINYBLOB, MEDIUMBLOB, LONGBLOB)
 
@@ -77,8 +78,8 @@ class PlainText(TypeDecorator[str]):
 
 
 def define_table(*, mysql: bool) -> Table:
-    """Define `face_embeddings` as this program creates it: in MySQL as the recognition service does, with short ids; in
-    SQLite, which no other program writes, with ids as long as folders' names are."""
+    """Define `face_embeddings` as this program creates it: in MySQL as the recognition service does; in SQLite, which
+    no other program writes, with room for the names and the paths of folders."""
     now = "CURRENT_TIMESTAMP"
     return Table(
         TABLE,
@@ -89,7 +90,7 @@ def define_table(*, mysql: bool) -> Table:
         Column("modelo", String(50), server_default="Facenet512"),
         # In quotes: what SQLAlchemy makes of a bare number, (1.00), is an error in MySQL before 8.0.13.
         Column("confidence", Numeric(3, 2), server_default=text("'1.00'" if mysql else "1.00")),
-        Column("imagen_path", String(255)),
+        Column("imagen_path", String(255 if mysql else MAX_PATH_CHARACTERS)),
         Column("active", Boolean, server_default=true()),
         Column("created_at", TIMESTAMP, nullable=True, server_default=text(now)),
         Column("updated_at", TIMESTAMP, nullable=True, server_default=text(f"{now} ON UPDATE {now}" if mysql else now)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from app.core.files import why
 from app.core.spanish import inflect, say_some
-from app.errors import MemberNotProcessable, NoPhoto, PhotoUnavailable, SettingsError, SeveralPhotos
+from app.errors import BadName, MemberNotProcessable, NoPhoto, PhotoUnavailable, SettingsError, SeveralPhotos
 from app.records import CrewMember, Failed
 from app.roster.litter import choose_photos, is_litter
 
@@ -35,7 +36,8 @@ class FolderRoster:
         """List all members by id; those without exactly one photo as Failed. Raises SettingsError."""
         folders, others = self._read()
         self.passed_over = [_shown(path) for path in others if not path.name.startswith(FOLDER_DATABASE)]
-        return [self._entry(path) for path in folders]
+        names = Counter(path.name.strip() for path in folders)
+        return [_padded(path.name, names) or self._entry(path) for path in folders]
 
     def fold_rows(self, fold: Callable[[Iterator[CrewMember | Failed]], Rows]) -> Rows:
         """Return what `fold` makes of all members, as `DatabaseRoster.fold_rows`. Raises SettingsError."""
@@ -50,7 +52,9 @@ class FolderRoster:
                 f"El tripulante {crew_id} no existe: no hay carpeta {self._folder / crew_id}",
                 "Revise el identificador.",
             )
-        entry = self._entry(folders[crew_id])
+        entry = _padded(crew_id, Counter(map(str.strip, folders))) or self._entry(folders[crew_id])
+        if isinstance(entry, Failed) and entry.code == BadName.code:
+            raise MemberNotProcessable(entry.detail, BadName.advice)
         if isinstance(entry, Failed) and entry.code == NoPhoto.code:
             words = f"El tripulante {crew_id} no tiene foto en su carpeta: {entry.detail}"
             raise MemberNotProcessable(words, NoPhoto.advice)
@@ -78,6 +82,17 @@ class FolderRoster:
         if len(photos) > 1:
             return Failed(member, SeveralPhotos.stage, SeveralPhotos.code, ", ".join(photos))
         return member
+
+
+def _padded(name: str, names: Counter[str]) -> Failed | None:
+    """Return the failure of a folder whose name begins or ends with a space: the database's ids have none, so that its
+    member would be another one every night. `names`: of all folders, without such spaces; the member has that as its id
+    where it is one folder's only."""
+    bare = name.strip()
+    if name == bare:
+        return None
+    member = CrewMember(bare if names[bare] == 1 else name, "")
+    return Failed(member, BadName.stage, BadName.code, f"la carpeta «{name}» empieza o termina con un espacio")
 
 
 def say_passed_over(names: Sequence[str]) -> str:

@@ -141,7 +141,7 @@ def test_in_sqlite_the_advice_for_long_ids_and_urls_is_to_shorten_them(
     folder = tmp_path / "x" / ("7" * 192)
     folder.mkdir(parents=True)
     (folder / "a.jpg").write_bytes(b"")
-    values = {"DB_URL": f"sqlite:///{tmp_path / 'nueva.db'}", "IMAGE_BASE_URL": "http://127.0.0.1:9/" + "a" * 500}
+    values = {"DB_URL": f"sqlite:///{tmp_path / 'nueva.db'}", "IMAGE_BASE_URL": "http://127.0.0.1:9/" + "a" * 12_300}
     Database(make_settings(**values)).connect().close()  # a file without tables
     found = look(make_settings(**values), folder=FolderRoster(tmp_path / "x"))
     findings = [found[f"roster.{name}"] for name in ("id_length", "url_length")]

@@ -70,7 +70,7 @@ def test_sqlite_gets_the_same_table_with_ids_as_long_as_names_of_folders(sqlite_
         ("embedding", "TEXT", 1, None),
         ("modelo", "VARCHAR(50)", 0, "'Facenet512'"),
         ("confidence", "NUMERIC(3, 2)", 0, "1.00"),
-        ("imagen_path", "VARCHAR(255)", 0, None),
+        ("imagen_path", "VARCHAR(12288)", 0, None),
         ("active", "BOOLEAN", 0, "1"),
         ("created_at", "TIMESTAMP", 0, "CURRENT_TIMESTAMP"),
         ("updated_at", "TIMESTAMP", 0, "CURRENT_TIMESTAMP"),

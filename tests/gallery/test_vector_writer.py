@@ -263,7 +263,7 @@ def test_text_with_any_character_is_stored_as_it_is(database: Database) -> None:
     ("values", "detail"),
     [
         ({"crew_id": "x" * 192}, "crew_id tiene 192 caracteres y caben {room}"),
-        ({"url": "http://h/" + "x" * 247}, "imagen_path tiene 256 caracteres y caben 255"),
+        ({"url": "http://h/" + "x" * 12280}, "imagen_path tiene 12289 caracteres y caben {path}"),
         ({"model": "x" * 51}, "modelo tiene 51 caracteres y caben 50"),
     ],
 )
@@ -273,7 +273,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
     store = open_store(database)
     with pytest.raises(RowRefused) as caught:
         save(store, [embedding("1"), embedding(**{"crew_id": "2"} | values)])
-    assert caught.value.detail == detail.format(room=10 if database.is_mysql else 191)
+    assert caught.value.detail == detail.format(**{"room": 10, "path": 255} if database.is_mysql else {"room": 191, "path": 12288})
     assert rows(database) == []
 
 

@@ -150,3 +150,19 @@ def test_a_member_without_photo_is_reported_as_such(folder: Path) -> None:
     ) as caught:
         FolderRoster(folder).find("789127")
     assert caught.value.advice == NoPhoto.advice
+
+
+def test_a_name_with_outer_spaces_is_refused_under_an_id_of_its_own(tmp_path: Path) -> None:
+    for name in ("1", "2 ", " 3", "3", "4\u00a0", " 5", "5 "):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").touch()
+    entries = FolderRoster(tmp_path).active()
+    refused = {entry.crew_id: (entry.code, entry.detail) for entry in entries if isinstance(entry, Failed)}
+    because = {
+        bare: ("bad_name", f"la carpeta «{name}» empieza o termina con un espacio")
+        for bare, name in {"2": "2 ", " 3": " 3", "4": "4\u00a0", " 5": " 5", "5 ": "5 "}.items()
+    }
+    assert refused == because
+    assert [entry.crew_id for entry in entries if not isinstance(entry, Failed)] == ["1", "3"]
+    with pytest.raises(MemberNotProcessable, match="empieza o termina con un espacio"):
+        FolderRoster(tmp_path).find("2 ")
