@@ -103,10 +103,13 @@ class SharedPictures:
             self._end_being_alone(self._pictures_like(picture))
 
     def group_of(self, crew_id: str) -> SamePhotoGroup | None:
-        """Return what `register` would return by now, when more members may have registered."""
+        """Return what `register` would return by now, when more members may have registered; None for a member without
+        a picture."""
         with self._lock:
-            is_alone = self._alone.get(self._picture_of[crew_id]) == crew_id
-            return None if is_alone or self._is_stored(crew_id) else self._find_group(crew_id)
+            picture = self._picture_of.get(crew_id)
+            if picture is None or self._alone.get(picture) == crew_id or self._is_stored(crew_id):
+                return None
+            return self._find_group(crew_id)
 
     def take_late(self) -> list[str]:
         """Return once the members of this run that had registered alone before another had the same picture."""

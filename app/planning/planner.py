@@ -18,7 +18,7 @@ from app.errors import BadName, ImplausibleRun, MixedModels, Retry, RowRefused, 
 from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
 from app.photos.shared_pictures import SharedPictures
-from app.planning.decisions import ASK, PROCESSED, RETRY, STALE, UNPROCESSABLE, Case, Decision, decide
+from app.planning.decisions import ASK, NEW, PROCESSED, RETRY, STALE, UNPROCESSABLE, Case, Decision, decide
 from app.planning.draft import Draft
 from app.planning.plan import Plan
 from app.planning.rules import Request, Rules
@@ -82,6 +82,28 @@ def no_longer_shared(
     waiting = [each.member.crew_id for each in decisions if each.failure and each.failure.code in shared]
     pictures = open_pictures(in_gallery, rejected, pending, force=False)
     return {crew_id for crew_id in waiting if crew_id in rejected and pictures.group_of(crew_id) is None}
+
+
+def keep_out_twins(plan: Plan, gallery: Gallery) -> Plan:
+    """Process the photo of those who are back and whose picture another member has by now, as if they were new: their
+    row must not be used again beside the other's."""
+    if not plan.returned:
+        return plan  # without reading any picture
+    of_rows = gallery.provenance.pictures(list(plan.returned))
+    back = {crew_id: of_rows[row_id] for row_id, crew_id in plan.returned.items() if row_id in of_rows}
+    in_gallery, _ = known_pictures(gallery, plan.departed)
+    twins = {crew_id for crew_id, _ in SharedPictures(in_gallery, back).groups_to_report(back)}
+    decisions = [_as_new(each) if each.member.crew_id in twins else each for each in plan.decisions]
+    returned = {row_id: crew_id for row_id, crew_id in plan.returned.items() if crew_id not in twins}
+    return dataclasses.replace(plan, decisions=decisions, returned=returned)
+
+
+def _as_new(decision: Decision) -> Decision:
+    record = decision.case.photo_record
+    case = dataclasses.replace(decision.case, photo_record=record and dataclasses.replace(record, left_at=None))
+    if decision.failure:
+        return dataclasses.replace(decision, case=case)
+    return Decision(NEW, "volvió al padrón, y otra persona tiene su foto de antes", case)
 
 
 def retry_no_longer_shared(plan: Plan, gallery: Gallery) -> Plan:

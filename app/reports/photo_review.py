@@ -68,7 +68,7 @@ class Changes:
 @dataclass(frozen=True, slots=True)
 class Review:
     """What the report shows. `changes` is None when there was no run to compare with; `error` says why the run
-    ended early, empty when it did not."""
+    ended early, empty when it did not; `held_back`: the mass changes that were not made, in sentences."""
 
     started_at: datetime
     sentence: str
@@ -77,6 +77,7 @@ class Review:
     entries: tuple[Entry, ...]
     changes: Changes | None
     distributions: tuple[Distribution, ...]
+    held_back: tuple[str, ...] = ()
 
 
 def build_review(result: RunResult, limits: Limits) -> Review:
@@ -103,6 +104,7 @@ def build_review(result: RunResult, limits: Limits) -> Review:
         tuple(entries),
         changes,
         tuple(distributions),
+        tuple(map(printable, result.blocked)),
     )
 
 

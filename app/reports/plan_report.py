@@ -44,6 +44,7 @@ ROSTER_NOTICES = {
     decisions.PURGE: "🗑️  # persona[s] hace tiempo que falta[n] en el padrón: se borrará todo lo suyo.",
 }
 RETURNED = "↩️  # persona[s] [volvió|volvieron] al padrón: se reactivará[n] con el vector que tenía[n]."
+EACH_IN_ITS_FOLDER = "⚠️  Ninguna persona: cada foto va en la carpeta de su persona, DIR/identificador/foto.jpg."
 UNCHECKED = "# foto[s] no se [pudo|pudieron] comprobar, y su[s] embedding[s] queda[n] como estaba[n]"
 ADOPTED = (
     "# fila[s] hecha[s] por otro programa cuenta[n] como al día (mismo modelo y longitud); con --force se hace[n] de "
@@ -151,6 +152,7 @@ def _say_time(plan: Plan) -> str:
 
 def _notices(plan: Plan, rules: Rules, *, migrating: bool) -> list[str]:
     passed_over = [printable(say_passed_over(plan.passed_over))] if plan.passed_over else []
+    passed_over += [EACH_IN_ITS_FOLDER] if plan.passed_over and not plan.counts else []
     adopted = [inflect(len(plan.adopted), ADOPTED)] if plan.adopted else []
     blocked = [f"⚠️  {printable(each)}" for each in plan.blocked]
     returned = [inflect(len(plan.returned), RETURNED)] if plan.returned else []

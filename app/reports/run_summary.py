@@ -153,7 +153,7 @@ def say_what_happened(counts: RunCounts, error: RunError | None) -> str:
     parts = [
         (counts.stored, "#{} [quedó|quedaron] registrada[s]"),
         (counts.failed, "#{} no se [pudo|pudieron] registrar"),
-        (counts.returned, "#{} [volvió|volvieron] al padrón"),
+        (counts.returned, "#{} [volvió|volvieron] al padrón con la misma foto"),
         (counts.current, "#{} ya estaba[n] al día"),
         (counts.unchecked, "de #{} no se pudo comprobar la foto"),
     ]

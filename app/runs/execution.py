@@ -51,7 +51,9 @@ class Execution:
             self._changes.carry_out()
             remove_orphans(self._context.settings.TEMP_DIR)  # with photos to process, its TempFolder does so
             if self._plan.shared:  # else without reading any picture
-                self._result.reported = list(self._shared_photo_check().reported(self._result.outcomes))
+                shared = self._shared_photo_check()
+                shared.settle(self._result.outcomes)
+                self._result.reported = list(shared.reported(self._result.outcomes))
         if self._result.error is not None:
             raise self._result.error
         done = len(self._result.outcomes)

@@ -30,7 +30,7 @@ from app.photos.urls import photo_url
 from app.planning.decisions import STALE
 from app.planning.mass_change import MASS_DEACTIVATION, mass
 from app.planning.plan import Plan
-from app.planning.planner import Planner, refuse_mixed_models, retry_no_longer_shared
+from app.planning.planner import Planner, keep_out_twins, refuse_mixed_models, retry_no_longer_shared
 from app.planning.rules import Request, make_rules
 from app.planning.survey import Survey, take_survey
 from app.records import EmbeddingSpec, Failed
@@ -252,6 +252,8 @@ def _make_plan(context: RunContext, survey: Survey) -> Plan:
         settle=not context.request.migrate,  # the switch looks at everybody once more
     )
     plan = planner.make(survey, context.observer.checking, gallery.history.seconds_each())
+    if settings.SHARED_PHOTOS == "reject":
+        plan = keep_out_twins(plan, gallery)
     plan = retry_no_longer_shared(plan, gallery)
     if not context.request.migrate:
         return plan

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from app.errors import PlaceholderPhoto, SharedPhoto
+from app.errors import PlaceholderPhoto, Retry, SharedPhoto, kind_of
 from app.photos.shared_pictures import SamePhotoGroup, SharedPictures
 from app.pipeline.work_item import Processed, log_stage
 from app.planning.decisions import Case
@@ -80,7 +80,8 @@ class SharedPhotoCheck:
             self._late.remove(crew_id)  # only now: if the withdrawal fails, the next call tries again
 
     def settle(self, outcomes: Outcomes) -> None:
-        """Replace each failure whose picture others have by one that says how many have it in the end."""
+        """Replace each failure whose picture others have by one that says who has it in the end."""
+        self._retell(outcomes)
         failures = [(each, each.analysis) for each in outcomes.of(Failed)]
         analyses = {each.member.crew_id: seen for each, seen in failures if seen is not None and seen.thumbnail}
         for outcome, seen in failures if self._reject else ():
@@ -98,6 +99,15 @@ class SharedPhotoCheck:
                 outcome, stage=kind.stage, code=kind.code, detail=_same_as(group), analysis=shown
             )
             outcomes.replace(settled)
+
+    def _retell(self, outcomes: Outcomes) -> None:
+        """Name in known failures those who have the picture now: of those that an earlier run named, one may have
+        another by now."""
+        for outcome in outcomes.of(Failed) if self._reject else ():
+            if outcome.recalled and kind_of(outcome.code).retry is Retry.UNSHARED:
+                group = self._pictures.group_of(outcome.crew_id)
+                if group is not None:
+                    outcomes.replace(dataclasses.replace(outcome, detail=_same_as(group)))
 
     def reported(self, outcomes: Outcomes) -> Iterator[tuple[CrewMember, str]]:
         """Yield the members in the gallery whose picture other members have, with a sentence that names these."""

@@ -55,6 +55,14 @@ def test_only_photos_are_photos_and_only_people_are_people(world: World, photos:
     assert (again.exit_code, again.codes) == (0, {"1": "skipped:current", "2": "skipped:current"})
 
 
+def test_where_all_photos_lie_loose_the_folders_are_explained(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "sueltas"
+    folder.mkdir()
+    (folder / "ana.jpg").write_bytes(b"")
+    explained = "cada foto va en la carpeta de su persona, DIR/identificador/foto.jpg"
+    assert all(explained in run(world, folder, *words).stdout for words in (["--plan"], []))
+
+
 def test_folders_may_have_names_of_people(world: World, photos: Path) -> None:
     (photos / "1").rename(photos / "María Fernández López")
     assert run(world, photos).codes == {"María Fernández López": "stored", "2": "stored"}

@@ -273,7 +273,8 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
     store = open_store(database)
     with pytest.raises(RowRefused) as caught:
         save(store, [embedding("1"), embedding(**{"crew_id": "2"} | values)])
-    assert caught.value.detail == detail.format(**{"room": 10, "path": 255} if database.is_mysql else {"room": 191, "path": 12288})
+    room, path = (10, 255) if database.is_mysql else (191, 12288)
+    assert caught.value.detail == detail.format(room=room, path=path)
     assert rows(database) == []
 
 

@@ -258,6 +258,8 @@ def test_a_run_without_failures_says_so(browser: Chrome, tmp_path: Path) -> None
 
 def test_a_run_that_was_cut_short_is_announced() -> None:
     assert 'class="alert"' not in render(REVIEW, thumbnails=True)
+    held_back = replace(REVIEW, held_back=("No se desactivó a <nadie>",))
+    assert '<p class="alert">No se desactivó a &lt;nadie&gt;</p>' in render(held_back, thumbnails=True)
     text = render(replace(REVIEW, error="No hay conexión & ya."), thumbnails=True)
     assert "La ejecución se detuvo antes de terminar.</strong> No hay conexión &amp; ya.</p>" in text
 

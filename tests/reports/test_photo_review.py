@@ -212,7 +212,7 @@ def test_a_notice_is_listed_although_nothing_failed() -> None:
          "1 persona quedó registrada, 1 no se pudo registrar y 1 ya estaba al día."),
         ([Skipped(ANA, "interrupted")], "No se procesó a nadie."),
         ([Skipped(CrewMember(code, "a.jpg"), code) for code in ALL_SKIPPED],
-         "1 persona volvió al padrón y 4 ya estaban al día."),
+         "1 persona volvió al padrón con la misma foto y 4 ya estaban al día."),
     ],
 )  # fmt: skip
 def test_one_sentence_says_what_happened(outcomes: list[Outcome], sentence: str) -> None:

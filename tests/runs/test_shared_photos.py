@@ -398,6 +398,41 @@ def test_both_stay_in_the_list_until_one_of_them_has_another_photo(
     assert listed(world.run("--all")) == {"3": "invalid_image"}
 
 
+def test_the_list_names_those_who_have_the_photo_now(world: World, astronaut: Image, admiral: Image) -> None:
+    def named(result: Result) -> dict[str, str]:
+        return {entry["crew_id"]: entry["detail"] for entry in result.document["report"]["entries"]}
+
+    for crew_id in ("1", "2", "3"):
+        world.hire(crew_id, "a.jpg", encode_picture(astronaut))
+    assert named(world.run("--all"))["1"] in ("la misma foto que 2, 3", "la misma foto que 3, 2")
+    world.rename_photo("3", "mine.jpg")
+    world.web.photos["3/mine.jpg"] = encode_picture(admiral)
+    now = {"1": "la misma foto que 2", "2": "la misma foto que 1"}
+    assert named(world.run("--all")) == now
+    assert named(world.run("--all")) == now  # without any photo to process
+
+
+@pytest.mark.parametrize("words", [("--all",), ("--crew-id", "1")])
+def test_who_is_back_is_not_used_again_beside_another_with_the_same_photo(
+    world: World, astronaut: Image, admiral: Image, words: tuple[str, ...]
+) -> None:
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.hire("3", "c.jpg", encode_picture(admiral))
+    world.run("--all")
+    world.set_active("1", active=False)
+    world.hire("2", "b.jpg", saved_anew(astronaut))
+    assert world.run("--all").codes == {"2": "stored", "3": "skipped:current"}
+    world.set_active("1", active=True)
+    planned, done = world.run("--plan", *words), world.run(*words)
+    assert "volvió al padrón, y otra persona tiene su foto de antes" in planned.stdout
+    assert (done.codes["1"], done.document["summary"]["reactivated"]) == ("failed:shared_photo", [])
+    assert active(world) == ["2", "3"]
+    assert listed(world.run("--all")) == {"1": "shared_photo", "2": "shared_photo"}
+    world.rename_photo("2", "mine.jpg")
+    world.web.photos["2/mine.jpg"] = encode_picture(np.ascontiguousarray(admiral[:, ::-1]))
+    assert world.run("--all").codes == {"1": "stored", "2": "stored", "3": "skipped:current"}
+
+
 def test_one_whose_photo_is_corrected_is_stored_and_the_other_too(
     world: World, astronaut: Image, admiral: Image
 ) -> None:

@@ -69,6 +69,11 @@ class World:
         with self.engine.begin() as connection:
             connection.execute(update(CREW).where(CREW.c.crew_id == crew_id).values(imagen=photo))
 
+    def set_active(self, crew_id: str, *, active: bool) -> None:
+        """Let a member leave the crew, or come back."""
+        with self.engine.begin() as connection:
+            connection.execute(update(CREW).where(CREW.c.crew_id == crew_id).values(estatus=int(active)))
+
     def dismiss_all(self) -> None:
         with self.engine.begin() as connection:
             connection.execute(delete(CREW))
