@@ -216,7 +216,7 @@ class SeveralFaces(ItemError):
 class LowQuality(ItemError):
     stage, code = "detect", "low_quality"
     title = "La foto no sirve para reconocer a la persona"
-    advice = "Tome la foto de nuevo: de frente, de cerca, enfocada y con luz pareja."
+    advice = "Corrija lo que dice el detalle: por lo general, tómela de nuevo de frente, de cerca, enfocada, con luz pareja y sin estirarla."
     retry = Retry.OTHER_PHOTO
 
 

@@ -166,7 +166,7 @@ def _after_failure(case: Case, photo_record: PhotoRecord, rules: Rules, answer: 
     retry = kind_of(photo_record.code).retry
     waits_for_photo = retry in (Retry.OTHER_PHOTO, Retry.UNSHARED)
     reasons = (
-        (photo_record.url != case.url, "falló, y ahora tiene otra foto"),
+        (photo_record.url != case.url, "falló, y ahora tiene otra foto o está en otra dirección"),
         (rules.insist, "falló, y se pidió reintentar"),
         (retry is Retry.EVERY_RUN, "el servidor de fotos no respondió la última vez"),
         (photo_record.judged_by != rules.judged_by, "falló con otra configuración u otro modelo"),

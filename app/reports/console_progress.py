@@ -19,7 +19,7 @@ from app.reports.run_summary import reason
 LOOKED_AT = {
     records.SKIPPED_RENAMED: "solo se anotó su dirección nueva",
     records.SKIPPED_SAME_FILE: "es el mismo archivo",
-    records.SKIPPED_REENCODED: "el archivo cambió y el rostro da el mismo vector: la fila se queda",
+    records.SKIPPED_REENCODED: "la foto da el mismo vector y la fila se queda",
     records.SKIPPED_REACTIVATED: "volvió al padrón y su embedding está activo de nuevo",
 }
 
@@ -88,7 +88,7 @@ class ConsoleProgress:
         if isinstance(outcome, Stored):
             self._print(f"✅ Embedding generado exitosamente para {crew_id} (ID: {outcome.embedding_id})")
         elif isinstance(outcome, Skipped):
-            self._print(f"⏭️  Sin cambios en la foto de {crew_id}: {LOOKED_AT[outcome.code]}")
+            self._print(f"⏭️  Sin cambios para {crew_id}: {LOOKED_AT[outcome.code]}")
         else:
             self._print(f"❌ Error al extraer embedding para {crew_id}: {reason(outcome)}")
         if self._members is not None:

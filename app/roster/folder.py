@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.core.files import why
-from app.core.spanish import inflect, say_some
+from app.core.spanish import inflect, say_some, suggest
 from app.errors import BadName, MemberNotProcessable, NoPhoto, PhotoUnavailable, SettingsError, SeveralPhotos
 from app.records import CrewMember, Failed
 from app.roster.litter import choose_photos, is_litter
@@ -50,7 +50,7 @@ class FolderRoster:
         if crew_id not in folders:
             raise MemberNotProcessable(
                 f"El tripulante {crew_id} no existe: no hay carpeta {self._folder / crew_id}",
-                "Revise el identificador.",
+                f"Revise el identificador.{suggest(crew_id, folders)}",
             )
         entry = _padded(crew_id, Counter(map(str.strip, folders))) or self._entry(folders[crew_id])
         if isinstance(entry, Failed) and entry.code == BadName.code:

@@ -125,7 +125,12 @@ BEFORE_ASKING = [
     (case(None, NO_FACE), RULES, ASK, ""),
     (case(ROW, NO_FACE), RULES, ASK, ""),  # an older photo's row stays
     (case(None, replace(NO_FACE, checked_at=RECENT.checked_at)), RULES, KNOWN_FAILURE, BAD_JUST_CHECKED),
-    (case(None, replace(NO_FACE, url=OLD_URL)), RULES, RETRY, "falló, y ahora tiene otra foto"),
+    (
+        case(None, replace(NO_FACE, url=OLD_URL)),
+        RULES,
+        RETRY,
+        "falló, y ahora tiene otra foto o está en otra dirección",
+    ),
     (case(None, NO_FACE), INSIST, RETRY, "falló, y se pidió reintentar"),
     (case(None, replace(NO_FACE, judged_by="rules0")), RULES, RETRY, "falló con otra configuración u otro modelo"),
     (case(None, NO_FACE), FULL, RETRY, FULLY),

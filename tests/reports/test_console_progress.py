@@ -119,10 +119,10 @@ def test_each_outcome_counts_and_has_its_sentence(console: Console) -> None:
     assert lines[::2] == [f"[{n}/6] Procesando 1\\n..." for n in range(1, 7)]
     assert lines[1::2] == [
         "✅ Embedding generado exitosamente para 1\\n (ID: 7)",
-        "⏭️  Sin cambios en la foto de 1\\n: solo se anotó su dirección nueva",
-        "⏭️  Sin cambios en la foto de 1\\n: es el mismo archivo",
-        "⏭️  Sin cambios en la foto de 1\\n: el archivo cambió y el rostro da el mismo vector: la fila se queda",
-        "⏭️  Sin cambios en la foto de 1\\n: volvió al padrón y su embedding está activo de nuevo",
+        "⏭️  Sin cambios para 1\\n: solo se anotó su dirección nueva",
+        "⏭️  Sin cambios para 1\\n: es el mismo archivo",
+        "⏭️  Sin cambios para 1\\n: la foto da el mismo vector y la fila se queda",
+        "⏭️  Sin cambios para 1\\n: volvió al padrón y su embedding está activo de nuevo",
         "❌ Error al extraer embedding para 1\\n: No se detectaron rostros",
     ]
 

@@ -166,3 +166,13 @@ def test_a_name_with_outer_spaces_is_refused_under_an_id_of_its_own(tmp_path: Pa
     assert [entry.crew_id for entry in entries if not isinstance(entry, Failed)] == ["1", "3"]
     with pytest.raises(MemberNotProcessable, match="empieza o termina con un espacio"):
         FolderRoster(tmp_path).find("2 ")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "folder"), [("101", "000101"), ("angela", "Ángela"), ("A\u0301ngela", "\u00c1ngela")]
+)
+def test_an_id_like_that_of_a_folder_is_proposed(tmp_path: Path, wanted: str, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    with pytest.raises(MemberNotProcessable) as caught:
+        FolderRoster(tmp_path).find(wanted)
+    assert caught.value.advice == f"Revise el identificador. ¿Quiso decir {folder}?"
