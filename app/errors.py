@@ -217,8 +217,8 @@ class LowQuality(ItemError):
     stage, code = "detect", "low_quality"
     title = "La foto no sirve para reconocer a la persona"
     advice = (
-        "Corrija lo que dice el detalle: por lo general, tómela de nuevo de frente, de cerca, enfocada, con luz pareja y "
-        "sin estirarla."
+        "Corrija lo que dice el detalle: por lo general, tómela de nuevo de frente, de cerca, enfocada, con luz pareja "
+        "y sin estirarla."
     )
     retry = Retry.OTHER_PHOTO
 

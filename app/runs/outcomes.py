@@ -19,12 +19,12 @@ AT_ONCE = 64  # outcomes that are written together; what is Stored takes 3 kB an
 
 @dataclass(slots=True)
 class Tally:
-    """The numbers of the outcomes. `skipped`, and those of them whose photo was `fetched`: by code. `taken_ms`, and how
-    many members `reached` it: by stage."""
+    """The numbers of the outcomes. `skipped`, and those of them whose photo was `downloaded`: by code. `taken_ms`, and
+    how many members `reached` it: by stage."""
 
     stored: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
-    fetched: Counter[str] = field(default_factory=Counter)
+    downloaded: Counter[str] = field(default_factory=Counter)
     taken_ms: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     reached: Counter[str] = field(default_factory=Counter)
 
@@ -34,7 +34,7 @@ class Tally:
             self.stored += by
         elif isinstance(outcome, Skipped):
             self.skipped[outcome.code] += by
-            self.fetched[outcome.code] += by * (outcome.photo is not None)
+            self.downloaded[outcome.code] += by * (outcome.photo is not None and outcome.photo.temporary)
         for stage, milliseconds in outcome.timings_ms.items():
             self.taken_ms[stage] += by * milliseconds
             self.reached[stage] += by

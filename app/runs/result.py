@@ -210,8 +210,9 @@ class RunResult:
         """Count the photos that were downloaded because they might have changed, and had not."""
         if self.rules is not None and self.rules.compare:
             return 0
-        failed_again = sum(failure.recalled and failure.photo is not None for failure in failures)
-        return self.outcomes.tally.fetched[SKIPPED_SAME_FILE] + failed_again
+        again = (failure.photo for failure in failures if failure.recalled)
+        failed_again = sum(photo is not None and photo.temporary for photo in again)
+        return self.outcomes.tally.downloaded[SKIPPED_SAME_FILE] + failed_again
 
     def end(self, counts: RunCounts, exit_code: int) -> RunEnd:
         """Return what the history keeps of the run's end."""

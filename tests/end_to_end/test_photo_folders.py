@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,13 @@ def test_only_photos_are_photos_and_only_people_are_people(world: World, photos:
     first, again = run(world, photos), run(world, photos)
     assert (first.exit_code, first.codes) == (0, {"1": "stored", "2": "stored"})
     assert (again.exit_code, again.codes) == (0, {"1": "skipped:current", "2": "skipped:current"})
+
+
+def test_a_file_with_a_new_date_is_no_download_in_vain(world: World, photos: Path) -> None:
+    run(world, photos)
+    os.utime(photos / "2" / "b.jpg", (1, 1))
+    done = run(world, photos)
+    assert (done.document["summary"]["checks"]["downloaded_again"], "Descargadas" in done.stdout) == (0, False)
 
 
 def test_where_all_photos_lie_loose_the_folders_are_explained(world: World, tmp_path: Path) -> None:

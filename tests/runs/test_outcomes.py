@@ -105,11 +105,11 @@ def test_the_numbers_are_those_of_the_outcomes() -> None:
         [replace(seen(9), member=ANA), fetched, Failed(ZOE, "detect", "no_face", "", {"download": 4.0})]
     )
     tally = outcomes.tally
-    assert (tally.stored, +tally.skipped, +tally.fetched) == (1, {"same_file": 1}, {"same_file": 1})
+    assert (tally.stored, +tally.skipped, +tally.downloaded) == (1, {"same_file": 1}, {"same_file": 1})
     assert ({**tally.taken_ms}, +tally.reached) == ({"download": 15.0, "store": 2.5}, {"download": 3, "store": 1})
     outcomes.replace(Failed(ANA, "detect", "shared_photo", "", {"download": 9.0}))
     outcomes.append(Skipped(CrewMember("4", ""), "current"))
-    assert (tally.stored, +tally.skipped, +tally.fetched) == (0, {"same_file": 1, "current": 1}, {"same_file": 1})
+    assert (tally.stored, +tally.skipped, +tally.downloaded) == (0, {"same_file": 1, "current": 1}, {"same_file": 1})
     assert ({**tally.taken_ms}, +tally.reached) == ({"download": 15.0, "store": 0.0}, {"download": 3})
 
 
