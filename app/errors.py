@@ -103,7 +103,10 @@ class SeveralPhotos(ItemError):
 class BadName(ItemError):
     stage, code = "roster", "bad_name"
     title = "Nombre no permitido"
-    advice = "Quite del identificador o del nombre de archivo las barras, «..» y caracteres de control; use UTF-8."
+    advice = (
+        "Quite del identificador o del nombre de archivo las barras, «..», los caracteres de control y los espacios "
+        "del principio y del final; use UTF-8."
+    )
 
 
 class PhotoNotFound(ItemError):

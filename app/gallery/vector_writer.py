@@ -100,10 +100,9 @@ class VectorWriter:
 
         self._database.transaction(write)
 
-    def withdraw(self, crew_id: str, row_id: int) -> bool:
+    def withdraw(self, crew_id: str, row_id: int) -> None:
         """Undo the save of a member whose photo another member has, too: restore what the row held before this run, or
-        deactivate a new row, and delete the member's photo record. Return whether it has its former vector
-        again."""
+        deactivate a new row, and delete the member's photo record."""
         packed, provenance = self._replaced.get(crew_id, (b"", None))
         values = orjson.loads(zlib.decompress(packed)) if packed else {"active": False}
 
@@ -116,7 +115,6 @@ class VectorWriter:
 
         self._database.transaction(write)
         self._replaced.pop(crew_id, None)
-        return bool(packed)
 
     def keep(self, photos: Mapping[int, Photo]) -> None:
         """Update URL and file of rows (by id) whose vector stays although the photo was fetched. Leaves `active` alone:

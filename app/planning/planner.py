@@ -160,15 +160,22 @@ class Planner:
     def _decide_at_first(self, entry: RosterEntry, part: Part, suspects: Mapping[str, CrashSuspect]) -> Decision:
         known = part.enrolments.get(entry.crew_id), part.photo_records.get(entry.crew_id)
         if isinstance(entry, Failed):
-            return _unprocessable(Case(entry.member, "", *known), entry)
+            return self._unprocessable(Case(entry.member, "", *known), entry)
         try:
             url = self.url_of(entry)
         except BadName as error:
-            return _unprocessable(Case(entry, "", *known), Failed(entry, error.stage, error.code, error.detail))
+            return self._unprocessable(Case(entry, "", *known), Failed(entry, error.stage, error.code, error.detail))
         reason = self.refusal(entry.crew_id)
         if reason:
-            return _unprocessable(Case(entry, url, *known), Failed(entry, RowRefused.stage, RowRefused.code, reason))
+            failure = Failed(entry, RowRefused.stage, RowRefused.code, reason)
+            return self._unprocessable(Case(entry, url, *known), failure)
         return decide(Case(entry, url, *known, suspects.get(entry.crew_id)), self.rules)
+
+    def _unprocessable(self, case: Case, failure: Failed) -> Decision:
+        """Return the decision. The failure is known if an earlier run saw it, unless somebody asks for it anew."""
+        is_known = failure.code == case.recorded_code and not (self.rules.insist or self.rules.force)
+        reason = failure.detail or "no hay foto que procesar"
+        return Decision(UNPROCESSABLE, reason, case, dataclasses.replace(failure, recalled=is_known))
 
     def _ask_about(self, asking: Spool[Asking], notify: Callable[[int, int], None], draft: Draft) -> None:
         """Decide about these members with the server's answers. Raises ImplausibleRun, after decisions about all."""
@@ -219,8 +226,3 @@ class Planner:
         answer = self.ask(case.member, version)
         was_stopped = answer.kind == ANSWER_UNREACHABLE and self.stop.is_set()  # a stop ends waits and retries
         return place, None if was_stopped else answer
-
-
-def _unprocessable(case: Case, failure: Failed) -> Decision:
-    known = dataclasses.replace(failure, recalled=failure.code == case.recorded_code)
-    return Decision(UNPROCESSABLE, failure.detail or "no hay foto que procesar", case, known)

@@ -91,7 +91,7 @@ def _padded(name: str, names: Counter[str]) -> Failed | None:
     bare = name.strip()
     if name == bare:
         return None
-    member = CrewMember(bare if names[bare] == 1 else name, "")
+    member = CrewMember(bare if bare and names[bare] == 1 else name, "")
     return Failed(member, BadName.stage, BadName.code, f"la carpeta «{name}» empieza o termina con un espacio")
 
 

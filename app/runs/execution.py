@@ -62,12 +62,13 @@ class Execution:
     def _process(self) -> None:
         context = self._context
         faces = context.load_faces()  # first: without the nets the run writes nothing
-        shared, guard = self._shared_photo_check(), self._abort_guard()
+        guard = self._abort_guard()
         enrolments = ((each.member.crew_id, each.case.enrolment) for each in self._pending)
         context.gallery.writer.expect({crew_id: row.row_id for crew_id, row in enrolments if row and row.active})
-        storing = Storing(guard, shared, context.store, self._give_up, context.stop)
         with closing(faces), open_engine(context, faces) as engine:
             self._changes.carry_out()
+            shared = self._shared_photo_check()  # only now: rows of members who are back count
+            storing = Storing(guard, shared, context.store, self._give_up, context.stop)
             with self._settling(shared):
                 for results in self._results(engine):
                     for outcome in storing.outcomes(results):
@@ -131,8 +132,7 @@ class Execution:
 
     def _withdraw_late(self, shared: SharedPhotoCheck) -> None:
         for stored in shared.take_late(self._result.outcomes):
-            if not self._context.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id):
-                self._result.withdrawn.append(stored.member.crew_id)
+            self._context.gallery.writer.withdraw(stored.member.crew_id, stored.embedding_id)
             self._result.outcomes.replace(shared_failure(stored))
             self._context.observer.withdrawn(stored)
 

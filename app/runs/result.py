@@ -82,21 +82,19 @@ class RunCounts:
 class RunResult:
     """How a run went. `plan` and `rules` are None if it ended before there was a plan.
 
-    `outcomes`: one for each member of the roster; `deactivated`, `reactivated`, `purged` and `withdrawn` (without a
-    vector, since another has the same photo): crew ids; `rows_left`: of the deleted people. `reported`: members in
-    the gallery whose photo another member has, with a sentence. `switched`: new vectors that `--migrate` put into use;
-    `unswitched`: it ended before. `previous`: the crew ids that had failed at the end of the run before, None if there
-    was none. `retired` rows of other models were deactivated, `mixed` ones are still active since they are too many.
-    `out_of_time`: stopped by --max-minutes; `spent`: the limit of the database's account that stopped it;
-    `died_before`: the run before, if it did not come to its end; `illustrations`: by crew id, what an earlier run saw
-    of photos that this one did not look at.
+    `outcomes`: one for each member of the roster; `deactivated`, `reactivated` and `purged`: crew ids; `rows_left`: of
+    the deleted people. `reported`: members in the gallery whose photo another member has, with a sentence. `switched`:
+    new vectors that `--migrate` put into use; `unswitched`: it ended before. `previous`: the crew ids that had failed
+    at the end of the run before, None if there was none. `retired` rows of other models were deactivated, `mixed` ones
+    are still active since they are too many. `out_of_time`: stopped by --max-minutes; `spent`: the limit of the
+    database's account that stopped it; `died_before`: the run before, if it did not come to its end; `illustrations`:
+    by crew id, what an earlier run saw of photos that this one did not look at.
     """
 
     outcomes: Outcomes = field(default_factory=Outcomes)
     deactivated: list[str] = field(default_factory=list)
     reactivated: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
-    withdrawn: list[str] = field(default_factory=list)
     rows_left: int | None = None
     switched: int | None = None
     unswitched: bool = False
@@ -146,7 +144,6 @@ class RunResult:
         if self.plan is None or self.rules is None:
             return frozenset()
         back, failed = set(self.reactivated), {each.crew_id for each in self.outcomes.of(Failed)}
-        failed -= set(self.withdrawn)
         cases = ((each.member.crew_id, each.case.enrolment) for each in self.plan.in_roster)
         rows = [(crew_id, row) for crew_id, row in cases if row and crew_id in failed]
         rows = [(crew_id, row) for crew_id, row in rows if row.active or crew_id in back]

@@ -32,7 +32,7 @@ from app.records import (
     Failed,
     Version,
 )
-from tests.planning.test_decisions import FORCE, NOW, RECHECK, ROW, RULES, SECOND
+from tests.planning.test_decisions import FORCE, INSIST, NOW, RECHECK, ROW, RULES, SECOND
 
 MONTH = timedelta(days=30)
 SAID = Version('"a"', "", 7)
@@ -165,6 +165,9 @@ def test_who_has_still_no_usable_photo_failed_before() -> None:
     records = {1: seen(1, code="no_photo"), 2: seen(2, code="no_face")}
     plan = plan_of(knowing(unusable, {}, records))
     assert [each.failure and each.failure.recalled for each in plan.decisions] == [True, False, False]
+    for asked in (FORCE, INSIST):  # somebody wants to be told what it is
+        anew = plan_of(knowing(unusable, {}, records), rules=asked)
+        assert not any(each.failure and each.failure.recalled for each in anew.decisions)
 
 
 def test_only_those_whose_decision_depends_on_it_are_asked_about_each_once_with_what_is_remembered() -> None:

@@ -256,6 +256,14 @@ def test_a_run_without_failures_says_so(browser: Chrome, tmp_path: Path) -> None
     assert browser.get_log("browser") == []
 
 
+def test_who_is_back_has_a_figure_of_its_own() -> None:
+    assert "De vuelta" not in render(REVIEW, thumbnails=True)
+    counts = replace(REVIEW.counts, skipped=5, returned=2)
+    text = render(replace(REVIEW, counts=counts), thumbnails=True)
+    assert "<dt>De vuelta, misma foto</dt><dd>2</dd>" in text
+    assert "<dt>Ya al día</dt><dd>3</dd>" in text
+
+
 def test_a_run_that_was_cut_short_is_announced() -> None:
     assert 'class="alert"' not in render(REVIEW, thumbnails=True)
     held_back = replace(REVIEW, held_back=("No se desactivó a <nadie>",))

@@ -16,7 +16,7 @@ from app.runs.result import RunCounts
 COUNTS = RunCounts(
     stored=7, failed=3, skipped=5, interrupted=1, seconds=2.5, by_code={"no_face": 2, "bad_name": 1},
     stages_ms={"download": 12.5, "embed": 40}, recalled=2, changes={"deactivated": 2},
-    unchecked=2, checks={"answered": 5, "failed": 3, "downloaded_again": 1},
+    unchecked=2, returned=1, checks={"answered": 5, "failed": 3, "downloaded_again": 1},
 )  # fmt: skip
 ENDED = 1_790_000_000.5
 

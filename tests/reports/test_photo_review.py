@@ -61,7 +61,6 @@ def test_a_failure_is_told_in_the_words_of_its_error_with_the_photo_and_the_face
     ("row", "facts", "recognised"),
     [
         (ROW, {}, True),
-        (ROW, {"withdrawn": ["1"]}, False),  # another member has the photo that replaced the one of the row
         (RESTING, {}, False),
         (RESTING, {"reactivated": ["1"]}, True),
         (OTHER_WEIGHTS, {}, False),

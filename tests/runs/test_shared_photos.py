@@ -412,6 +412,22 @@ def test_the_list_names_those_who_have_the_photo_now(world: World, astronaut: Im
     assert named(world.run("--all")) == now  # without any photo to process
 
 
+@pytest.mark.parametrize("words", [("--all",), ("--all", "--force")])
+def test_who_is_back_is_the_first_with_a_photo_that_comes_the_same_night(
+    world: World, astronaut: Image, admiral: Image, words: tuple[str, ...]
+) -> None:
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.hire("3", "c.jpg", encode_picture(admiral))
+    world.run("--all")
+    world.set_active("1", active=False)
+    world.run("--all")
+    world.set_active("1", active=True)
+    world.hire("2", "b.jpg", saved_anew(astronaut))
+    done = world.run(*words)
+    assert done.codes["2"] == "failed:shared_photo"
+    assert (active(world), listed(done)) == (["1", "3"], {"1": "shared_photo", "2": "shared_photo"})
+
+
 @pytest.mark.parametrize("words", [("--all",), ("--crew-id", "1")])
 def test_who_is_back_is_not_used_again_beside_another_with_the_same_photo(
     world: World, astronaut: Image, admiral: Image, words: tuple[str, ...]
