@@ -140,7 +140,7 @@ class FrontDoor:
     def start(
         self, *words: str, program: Sequence[str] = PROGRAM, tree: Path = PROJECT_DIR, **settings: object
     ) -> Finished:
-        """Do the same for any command, without its document."""
+        """Run any command of a source tree's program; no document is read. Raises RuntimeError when it failed."""
         output = self._folder / "run.txt"
         environment = self._environment | {name: str(value) for name, value in settings.items()}
         finished = run_process([*program, *words], environment, output, tree)

@@ -143,8 +143,9 @@ class VectorWriter:
             "imagen_path": embedding.photo.url,
         }
         reasons = [self.refusal(embedding.member.crew_id), *(self._too_long(name, str(row[name])) for name in TEXTS)]
-        if any(reasons):
-            raise RowRefused(next(filter(None, reasons)))
+        reason = next(filter(None, reasons), "")
+        if reason:
+            raise RowRefused(reason)
         return row
 
     def refusal(self, crew_id: str) -> str:

@@ -145,8 +145,9 @@ class RunResult:
             return frozenset()
         back, failed = set(self.reactivated), {each.crew_id for each in self.outcomes.of(Failed)}
         cases = ((each.member.crew_id, each.case.enrolment) for each in self.plan.in_roster)
-        rows = [(crew_id, row) for crew_id, row in cases if row and crew_id in failed]
-        rows = [(crew_id, row) for crew_id, row in rows if row.active or crew_id in back]
+        rows = (
+            (crew_id, row) for crew_id, row in cases if row and crew_id in failed and (row.active or crew_id in back)
+        )
         return frozenset(crew_id for crew_id, row in rows if not is_stale(row, self.rules))
 
     @property

@@ -111,9 +111,11 @@ class SharedPhotoCheck:
 
     def reported(self, outcomes: Outcomes) -> Iterator[tuple[CrewMember, str]]:
         """Yield the members in the gallery whose picture other members have, with a sentence that names these."""
-        for crew_id, group in self._pictures.groups_to_report(outcomes.crew_ids()):
+        failed = {each.crew_id for each in outcomes.of(Failed)}
+        others = (crew_id for crew_id in outcomes.crew_ids() if crew_id not in failed)
+        for crew_id, group in self._pictures.groups_to_report(others):
             outcome = outcomes.get(crew_id)
-            if outcome is not None and not isinstance(outcome, Failed):
+            if outcome is not None:
                 yield outcome.member, _same_as(group)
 
     def _illustrated(self, result: Embedding | Failed) -> Embedding | Failed:

@@ -323,6 +323,14 @@ def listed(result: Result) -> dict[str, str]:
     return {entry["crew_id"]: entry["code"] for entry in result.document["report"]["entries"]}
 
 
+def hire_one_who_leaves(world: World, astronaut: Image, admiral: Image) -> None:
+    """Store members 1 and 3; then let 1 leave the crew, before the next run."""
+    world.hire("1", "a.jpg", encode_picture(astronaut))
+    world.hire("3", "c.jpg", encode_picture(admiral))
+    world.run("--all")
+    world.set_active("1", active=False)
+
+
 def active(world: World) -> list[str]:
     return sorted(row.crew_id for row in world.rows() if row.active)
 
@@ -416,10 +424,7 @@ def test_the_list_names_those_who_have_the_photo_now(world: World, astronaut: Im
 def test_who_is_back_is_the_first_with_a_photo_that_comes_the_same_night(
     world: World, astronaut: Image, admiral: Image, words: tuple[str, ...]
 ) -> None:
-    world.hire("1", "a.jpg", encode_picture(astronaut))
-    world.hire("3", "c.jpg", encode_picture(admiral))
-    world.run("--all")
-    world.set_active("1", active=False)
+    hire_one_who_leaves(world, astronaut, admiral)
     world.run("--all")
     world.set_active("1", active=True)
     world.hire("2", "b.jpg", saved_anew(astronaut))
@@ -432,10 +437,7 @@ def test_who_is_back_is_the_first_with_a_photo_that_comes_the_same_night(
 def test_who_is_back_is_not_used_again_beside_another_with_the_same_photo(
     world: World, astronaut: Image, admiral: Image, words: tuple[str, ...]
 ) -> None:
-    world.hire("1", "a.jpg", encode_picture(astronaut))
-    world.hire("3", "c.jpg", encode_picture(admiral))
-    world.run("--all")
-    world.set_active("1", active=False)
+    hire_one_who_leaves(world, astronaut, admiral)
     world.hire("2", "b.jpg", saved_anew(astronaut))
     assert world.run("--all").codes == {"2": "stored", "3": "skipped:current"}
     world.set_active("1", active=True)
