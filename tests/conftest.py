@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import logging
@@ -18,12 +19,14 @@ import pytest
 from app.core.config import Settings, load_settings
 from app.core.database import Database
 from app.core.logs import APP_LOGGER, RUN_LOGGER, close_handlers
+from app.faces import embedder
 from app.records import Image
 from tests.support.mariadb import MariaDb, given_server, missing_programs, running_mariadb
 from tests.support.models import prepare_home
 from tests.support.organisation import Organisation
 from tests.support.pictures import encode_picture, package_file, read_picture
 from tests.support.program import World, live_in
+from tests.support.remembering import RememberingNetwork, write_without_waiting
 from tests.support.webserver import PhotoServer, serving_photos
 
 DIALECTS = ("sqlite", "mariadb")
@@ -56,6 +59,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if target := os.environ.get("CHAOS_FIGURES"):
         lines = (json.dumps({"name": name, "value": value}) for name, value in figures)
         Path(target).write_text("".join(f"{line}\n" for line in lines))
+
+
+def pytest_sessionstart() -> None:
+    """Spare the tests the disk's word for each transaction."""
+    write_without_waiting()
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from what stays to the end: the tests and their modules."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -217,6 +230,7 @@ def open_world(
     with ExitStack() as left_at_the_end:
 
         def open_one(url: str, **settings: object) -> World:
+            monkeypatch.setattr(embedder, "DeepFaceNetwork", RememberingNetwork)
             world = World(url, web, tmp_path, capsys)
             values = {"FACE_MODEL": "Dlib", "DEEPFACE_HOME": weights_home} | settings
             return left_at_the_end.enter_context(live_in(world, monkeypatch, **values))

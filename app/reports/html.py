@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,20 @@ TEMPLATES = Path(__file__).parent
 
 def render_page(template: str, styles: tuple[str, ...], script: str = "", **values: Any) -> str:
     """Return a page's HTML. All values are escaped. `styles` and `script` are files beside this one."""
-    environment = Environment(
+    style, code = Markup("").join(map(_own, styles)), _own(script) if script else Markup("")
+    page = _environment().get_template(template)
+    return page.render(policy=_policy(style, code), style=style, script=code, **values)
+
+
+@cache  # with it, Jinja keeps the compiled templates
+def _environment() -> Environment:
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, code = Markup("").join(map(_own, styles)), _own(script) if script else Markup("")
-    page = environment.get_template(template)
-    return page.render(policy=_policy(style, code), style=style, script=code, **values)
 
 
 def _own(name: str) -> Markup:
