@@ -3,7 +3,11 @@
 
 OLDEST="3.10"
 TOO_NEW="3.14" # no TensorFlow for it yet
-IMPORTED="import app.cli, mysql.connector.constants, sqlalchemy.dialects.mysql.mysqlconnector
+IMPORTED="import importlib, pkgutil, app
+for module in pkgutil.walk_packages(app.__path__, 'app.'):
+    importlib.import_module(module.name)
+import mysql.connector.constants, sqlalchemy.dialects.mysql.mysqlconnector, pydantic.plugin._loader
+import mysql.connector.plugins.mysql_native_password, mysql.connector.plugins.caching_sha2_password
 import deepface.models.facial_recognition.onnx.Facenet"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import PROJECT_DIR
+from tests.conftest import OpenWorld
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")  # others may run it, unlike one in somebody's home
 NO_MOUNT = 77  # the exit code by which automake tells a test that cannot be run
@@ -19,6 +21,18 @@ STRANGER = 12345  # a user id without an account
 LEFT_OUT = shutil.ignore_patterns("__pycache__")
 NO_PACKAGES = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": "/dev/null"}
 CHMOD = "Como el dueño de esa carpeta, ejecute dentro de ella: chmod a+rX . && chmod -R a+rX app *.py *.sh *.txt"
+RUN = """
+from generate_face_embeddings import main
+assert main(["--all"]) == 0
+"""
+# Python's own modules come compiled.
+LOADED = f"""
+import sys
+from pathlib import Path
+files = {{name: getattr(each, "__file__", None) or "" for name, each in sys.modules.items()}}
+ours = [name for name, file in files.items() if file.startswith({str(PROJECT_DIR)!r})]
+Path(sys.argv[1]).write_text(" ".join(ours))
+"""
 Done = subprocess.CompletedProcess[str]
 
 pytestmark = pytest.mark.skipif(not SYSTEM_PYTHON.exists(), reason="no Python of the system")
@@ -196,3 +210,23 @@ def test_what_nobody_foresaw_has_a_sentence_too(project: Path) -> None:
     assert done.returncode == 3
     advice = "Corrija lo que dice el mensaje de arriba y vuelva a ejecutar."
     assert done.stderr.endswith(complaint(f"No se pudo preparar venv/ en {project}", advice))
+
+
+def test_what_a_run_imports_was_compiled_with_the_installation(
+    open_world: OpenWorld, database_url: str, portrait_jpeg: bytes
+) -> None:
+    """Cron may run as somebody who cannot write to the folder, and would compile it anew every night."""
+    world = open_world(database_url, FACE_MODEL="Facenet512")
+    world.hire("1", "a.jpg", portrait_jpeg)
+    for name, script in (("compiled", f"{_imported()}\n{LOADED}"), ("run", RUN + LOADED)):
+        command = [sys.executable, "-c", script, str(world.folder / name)]
+        done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+    compiled, used = ((world.folder / name).read_text().split() for name in ("compiled", "run"))
+    assert len(world.rows()) == 1
+    assert set(used) - set(compiled) - {"generate_face_embeddings"} == set()
+
+
+def _imported() -> str:
+    words = ["bash", "-c", 'source ./environment.sh; echo "$IMPORTED"']
+    return subprocess.check_output(words, cwd=PROJECT_DIR, text=True)
