@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 source ./environment.sh
+unset PYTHONDONTWRITEBYTECODE # where it is set, each of the hundreds of processes would compile its modules anew
 
 # The server's programs alone, without the package that would also start it as a service.
 MARIADB_PACKAGES=(mariadb-server-core mariadb-client-core)

@@ -29,6 +29,7 @@ from tests.support.program import World, live_in
 from tests.support.remembering import RememberingNetwork, write_without_waiting
 from tests.support.webserver import PhotoServer, serving_photos
 
+SCALE = Path(__file__).parent / "scale"
 DIALECTS = ("sqlite", "mariadb")
 NOT_OURS = {"DEEPFACE_HOME", "WEIGHTS_MIRROR"}  # the machine says where its weights are
 MakeSettings = Callable[..., Settings]
@@ -62,13 +63,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Spare the tests the disk's word for each transaction."""
+    """Spare the tests the disk's word for each transaction, and their collection that of garbage: there is none yet."""
     write_without_waiting()
+    gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first, those of Ray: one worker of pytest-xdist then does them all on one cluster, and the
+    suite does not end with one of them while the other workers have nothing left."""
+    items.sort(key=lambda item: SCALE not in item.path.parents)
 
 
 def pytest_collection_finish() -> None:
     """Keep the collector of garbage from what stays to the end: the tests and their modules."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

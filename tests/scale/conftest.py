@@ -1,4 +1,4 @@
-"""A Ray cluster of three nodes on this machine for all tests of a session, and an organisation that uses it."""
+"""A Ray cluster of three nodes on this machine for all tests of this folder, and an organisation that uses it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NODES = 3
 NewCustomer = Callable[..., Organisation]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     """Start a cluster of NODES nodes with one core each; `cluster.address` is for --ray-address."""
     with running_cluster(NODES) as nodes:
