@@ -58,10 +58,12 @@ prepare_browser() {
 }
 
 only=()
+workers=4 # more than the cores of a small machine, since many tests wait
 if [[ "${1:-}" == --chaos ]]; then
   shift
   export CHAOS=1
   only=(-m chaos)
+  workers=3 # these measure how long things take
 fi
 
 prepare requirements.txt
@@ -74,4 +76,5 @@ prepare_browser
 venv/bin/ruff check
 venv/bin/ruff format --check
 venv/bin/mypy
-exec venv/bin/python -m pytest -n 3 --dist worksteal ${only[@]+"${only[@]}"} "$@"
+# With one thread each for matrices: more would only spin.
+OPENBLAS_NUM_THREADS=1 exec venv/bin/python -m pytest -n "$workers" --dist worksteal ${only[@]+"${only[@]}"} "$@"

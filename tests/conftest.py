@@ -19,14 +19,14 @@ import pytest
 from app.core.config import Settings, load_settings
 from app.core.database import Database
 from app.core.logs import APP_LOGGER, RUN_LOGGER, close_handlers
-from app.faces import embedder
+from app.faces import embedder, weights
 from app.records import Image
 from tests.support.mariadb import MariaDb, given_server, missing_programs, running_mariadb
 from tests.support.models import prepare_home
 from tests.support.organisation import Organisation
 from tests.support.pictures import encode_picture, package_file, read_picture
 from tests.support.program import World, live_in
-from tests.support.remembering import RememberingNetwork, write_without_waiting
+from tests.support.remembering import RememberingNetwork, remembered_sha256, write_without_waiting
 from tests.support.webserver import PhotoServer, serving_photos
 
 SCALE = Path(__file__).parent / "scale"
@@ -240,6 +240,7 @@ def open_world(
 
         def open_one(url: str, **settings: object) -> World:
             monkeypatch.setattr(embedder, "DeepFaceNetwork", RememberingNetwork)
+            monkeypatch.setattr(weights, "sha256_of", remembered_sha256)
             world = World(url, web, tmp_path, capsys)
             values = {"FACE_MODEL": "Dlib", "DEEPFACE_HOME": weights_home} | settings
             return left_at_the_end.enter_context(live_in(world, monkeypatch, **values))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import det_curve, roc_curve
 
 from app.recognition.distances import UnitTemplates
 from app.recognition.genuine import STRANGER, Genuine, Probes, Searched, rate_probes
@@ -42,6 +41,8 @@ def values(estimates: list[Estimate | None]) -> list[float]:
 
 def test_fnmr_and_fmr_are_those_of_scikit_learn(rated: Genuine) -> None:
     """At thresholds, since its curves leave points out."""
+    from sklearn.metrics import det_curve, roc_curve  # a second, which each worker of pytest-xdist would take
+
     mated = np.zeros(LOOP.shape, bool)
     mated[np.arange(GENUINE), LABELS[:GENUINE]] = True
     scores, labels = -LOOP.ravel(), mated.ravel()

@@ -11,7 +11,8 @@ from app.scale.cluster import STORE_BYTES, import_ray
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-NODE = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
+# The program asks Ray for no lines of its workers, which a process on each node would wait for.
+NODE = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_log_monitor": False}
 
 
 @contextmanager
