@@ -3,12 +3,16 @@
 
 OLDEST="3.10"
 TOO_NEW="3.14" # no TensorFlow for it yet
-IMPORTED="import importlib, pkgutil, app
+# What has to load once the packages are installed; and what else a run loads of them, if it is still called so.
+IMPORTED="import contextlib, importlib, pkgutil, app
 for module in pkgutil.walk_packages(app.__path__, 'app.'):
     importlib.import_module(module.name)
-import mysql.connector.constants, sqlalchemy.dialects.mysql.mysqlconnector, pydantic.plugin._loader
-import mysql.connector.plugins.mysql_native_password, mysql.connector.plugins.caching_sha2_password
-import deepface.models.facial_recognition.onnx.Facenet"
+import mysql.connector.constants, sqlalchemy.dialects.mysql.mysqlconnector
+import deepface.models.facial_recognition.onnx.Facenet
+plugins = 'mysql.connector.plugins.'
+for name in plugins + 'mysql_native_password', plugins + 'caching_sha2_password', 'pydantic.plugin._loader':
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 refuse() { # refuse CODE SENTENCE ADVICE

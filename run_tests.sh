@@ -57,13 +57,15 @@ prepare_browser() {
   fi
 }
 
-only=()
-workers=4 # more than the cores of a small machine, since many tests wait
 if [[ "${1:-}" == --chaos ]]; then
   shift
   export CHAOS=1
   only=(-m chaos)
   workers=3 # these measure how long things take
+else
+  only=()
+  workers=4                     # more than the cores of a small machine, since many tests wait ...
+  export OPENBLAS_NUM_THREADS=1 # ... and more threads for matrices would only spin
 fi
 
 prepare requirements.txt
@@ -76,5 +78,4 @@ prepare_browser
 venv/bin/ruff check
 venv/bin/ruff format --check
 venv/bin/mypy
-# With one thread each for matrices: more would only spin.
-OPENBLAS_NUM_THREADS=1 exec venv/bin/python -m pytest -n "$workers" --dist worksteal ${only[@]+"${only[@]}"} "$@"
+exec venv/bin/python -m pytest -n "$workers" --dist worksteal ${only[@]+"${only[@]}"} "$@"

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -63,21 +63,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Spare the tests the disk's word for each transaction, and their collection that of garbage: there is none yet."""
+    """Spare the tests the disk's word for each transaction."""
     write_without_waiting()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the collector of garbage from the tests and their modules, which stay to the end."""
     gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest tests first, those of Ray: one worker of pytest-xdist then does them all on one cluster, and the
-    suite does not end with one of them while the other workers have nothing left."""
+    """Put the longest tests first, those of Ray: usually one worker of pytest-xdist then does them all on one cluster,
+    and the suite does not end with one of them while the other workers have nothing left."""
     items.sort(key=lambda item: SCALE not in item.path.parents)
-
-
-def pytest_collection_finish() -> None:
-    """Keep the collector of garbage from what stays to the end: the tests and their modules."""
-    gc.freeze()
-    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -236,11 +240,11 @@ def open_world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[OpenWorld]:
     """Make a World, a customer whose runs take place in this process, from the database's URL and settings."""
+    monkeypatch.setattr(embedder, "DeepFaceNetwork", RememberingNetwork)
+    monkeypatch.setattr(weights, "sha256_of", remembered_sha256)
     with ExitStack() as left_at_the_end:
 
         def open_one(url: str, **settings: object) -> World:
-            monkeypatch.setattr(embedder, "DeepFaceNetwork", RememberingNetwork)
-            monkeypatch.setattr(weights, "sha256_of", remembered_sha256)
             world = World(url, web, tmp_path, capsys)
             values = {"FACE_MODEL": "Dlib", "DEEPFACE_HOME": weights_home} | settings
             return left_at_the_end.enter_context(live_in(world, monkeypatch, **values))

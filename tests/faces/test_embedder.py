@@ -104,8 +104,9 @@ def test_dlib_runs_through_deepfaces_client(store: WeightsStore) -> None:
     network = load_network("Dlib", store.ensure)
     batch = np.random.default_rng(0).random((2, *network.input_size, 3)).astype(np.float32)
     assert (network.input_size, network.dimensions) == ((150, 150), 128)
-    assert network.forward(batch).shape == (2, 128)
-    assert network.forward(batch[:1]).shape == (1, 128)
+    together, alone = network.forward(batch), np.concatenate([network.forward(batch[:1]), network.forward(batch[1:])])
+    assert (together.shape, alone.shape) == ((2, 128), (2, 128))
+    np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
 def test_a_model_whose_package_is_missing_is_said_with_the_line_that_installs_it(

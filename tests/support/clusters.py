@@ -11,8 +11,7 @@ from app.scale.cluster import STORE_BYTES, import_ray
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-# The program asks Ray for no lines of its workers, which a process on each node would wait for.
-NODE = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_log_monitor": False}
+NODE = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
 
 
 @contextmanager

@@ -10,13 +10,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mysql.connector.errorcode import ER_NO_SUCH_THREAD
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError
 
@@ -106,8 +107,11 @@ class MariaDb:
 
     def _cut(self, name: str) -> None:
         for (number,) in self.execute("SELECT id FROM information_schema.processlist WHERE user = %(name)s", name=name):
-            with suppress(DatabaseError):  # it has gone by itself meanwhile
+            try:
                 self.execute(f"KILL {number}")
+            except DatabaseError as error:
+                if getattr(error.orig, "errno", None) != ER_NO_SUCH_THREAD:  # it has gone by itself meanwhile
+                    raise
 
     def let_in(self, name: str) -> None:
         """Undo `lock_out`."""
