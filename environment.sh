@@ -3,7 +3,8 @@
 
 OLDEST="3.10"
 TOO_NEW="3.14" # no TensorFlow for it yet
-# What has to load once the packages are installed; and what else a run loads of them, if it is still called so.
+# Imported after an installation, which checks that the packages load and compiles them. A run also loads the modules in
+# the last lines, by the libraries' own choice; a version without them is no fault.
 IMPORTED="import contextlib, importlib, pkgutil, app
 for module in pkgutil.walk_packages(app.__path__, 'app.'):
     importlib.import_module(module.name)

@@ -61,11 +61,11 @@ if [[ "${1:-}" == --chaos ]]; then
   shift
   export CHAOS=1
   only=(-m chaos)
-  workers=3 # these measure how long things take
+  workers=3 # these tests measure times, so that they get more of the machine
 else
   only=()
-  workers=4                     # more than the cores of a small machine, since many tests wait ...
-  export OPENBLAS_NUM_THREADS=1 # ... and more threads for matrices would only spin
+  workers=4                     # more than the two cores of a small machine, since many tests wait
+  export OPENBLAS_NUM_THREADS=1 # with so many workers, further threads of OpenBLAS only wait for a core
 fi
 
 prepare requirements.txt

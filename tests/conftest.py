@@ -63,13 +63,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Spare the tests the disk's word for each transaction."""
+    """Switch off the fsync of SQLite before the first test."""
     write_without_waiting()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Keep the collector of garbage from the tests and their modules, which stay to the end."""
+    """Exclude the tests and their modules from garbage collection, since they stay in memory to the end."""
     gc.disable()
     try:
         return (yield)

@@ -120,7 +120,7 @@ def test_connections_that_are_killed_cost_no_row(
         program = scene.start()
         while program.is_running:
             scene.wait(scene.random.uniform(0.05, 0.4))
-            killed += kill_connections(mariadb, mariadb_name)
+            killed += mariadb.kill_connections("db", mariadb_name)
         ended = program.end()
         in_good_order(ended)
         assert ended.exit_code != EXIT_NOT_AVAILABLE, ended.printed
@@ -128,19 +128,6 @@ def test_connections_that_are_killed_cost_no_row(
         assert run_sql(scene.home.database, UNENDED) == [(0,)]
         the_next_run_makes_up_for_it(scene)
     figure("connections killed: rounds, connections, galleries equal", (total, killed, total))
-
-
-def kill_connections(server: MariaDb, name: str) -> int:
-    """Kill all connections to the database, and return how many."""
-    asked = f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"  # noqa: S608
-    killed = 0
-    for (number,) in server.execute(asked):
-        try:
-            server.execute(f"KILL {number}")
-            killed += 1
-        except DBAPIError:  # the connection has ended by itself
-            continue
-    return killed
 
 
 def test_writers_on_the_same_rows_costs_no_row(

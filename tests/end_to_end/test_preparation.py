@@ -27,7 +27,6 @@ assert main(["--all"]) == 0
 """
 # Without Python's own modules, which come compiled.
 LOADED = f"""
-
 import sys
 from pathlib import Path
 files = {{name: getattr(each, "__file__", None) or "" for name, each in sys.modules.items()}}

@@ -98,20 +98,26 @@ class MariaDb:
         how = "GRANT USAGE ON *.* TO" if self.version.startswith("5.6") else "ALTER USER"
         self.execute(f"{how} {name}@'%' WITH {limits}")
         self.execute("FLUSH USER_RESOURCES")
-        self._cut(name)
+        self.kill_connections("user", name)
 
     def lock_out(self, name: str) -> None:
         """Cut a user's connections, and let no more in. (ACCOUNT LOCK came with MySQL 5.7.)"""
         self.execute(f"RENAME USER {name}@'%' TO fuera@'%'")
-        self._cut(name)
+        self.kill_connections("user", name)
 
-    def _cut(self, name: str) -> None:
-        for (number,) in self.execute("SELECT id FROM information_schema.processlist WHERE user = %(name)s", name=name):
+    def kill_connections(self, column: str, value: str) -> int:
+        """Kill the connections that have this value in a column of the process list (`user`, `db`), and return how
+        many. One that ends by itself meanwhile does not count."""
+        asked = f"SELECT id FROM information_schema.processlist WHERE {column} = %(value)s"  # noqa: S608
+        killed = 0
+        for (number,) in self.execute(asked, value=value):
             try:
                 self.execute(f"KILL {number}")
+                killed += 1
             except DatabaseError as error:
-                if getattr(error.orig, "errno", None) != ER_NO_SUCH_THREAD:  # it has gone by itself meanwhile
+                if getattr(error.orig, "errno", None) != ER_NO_SUCH_THREAD:
                     raise
+        return killed
 
     def let_in(self, name: str) -> None:
         """Undo `lock_out`."""

@@ -1,5 +1,5 @@
-"""Spare the tests what they would do hundreds of times over: the vector of a face that was computed before, the hash of
-weights that are still the same file, and the disk's word that it has written a database file."""
+"""What the tests would repeat hundreds of times is done once per process, or left out: computing the vector of the same
+face, hashing the same weights, waiting until the disk has written a SQLite file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class RememberingNetwork(DeepFaceNetwork):
 
 
 def remembered_sha256(path: Path) -> str:
-    """Return what sha256_of does, which for Dlib's weights takes 15 ms and for Facenet512's 60."""
+    """Return the SHA-256 of a file, read again only after the file has changed. Reading takes 15 ms for Dlib's weights
+    and 60 for Facenet512's."""
     state = path.stat()
     return _sha256(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
@@ -48,8 +49,8 @@ def _sha256(path: Path, *_state: int) -> str:
 
 
 def write_without_waiting() -> None:
-    """Let the SQLite files of this process be written as the server of tests/support/mariadb.py writes its own: they
-    need not survive a power failure."""
+    """Make SQLite in this process write its files without fsync, as tests/support/mariadb.py does for its server: the
+    data need not survive a power failure."""
     event.listen(Engine, "connect", _without_waiting)
 
 
