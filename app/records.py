@@ -1,4 +1,4 @@
-"""Define the values that flow through the program: small, frozen, each with its `member`."""
+"""Define the values that flow through the program: small and frozen. An outcome carries its `member`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]  # BGR, (h, w, 3)
 DIGEST_DIGITS = 16
 NOTHING_TIMED: Mapping[str, float] = {}  # one for all: on most nights nearly every member is skipped
+QUARANTINED_AFTER = 2  # runs that died
 SPACE = ("model", "weights_sha256", "normalisation", "colour_order")  # the parts that comparable vectors share
 
 
@@ -38,6 +40,8 @@ class Version:
     size_bytes: int | None = None
 
 
+NO_VERSION = Version()
+
 ANSWER_SAME, ANSWER_CHANGED, ANSWER_UNKNOWN = "same", "changed", "unknown"
 ANSWER_GONE, ANSWER_FORBIDDEN, ANSWER_UNREACHABLE = "gone", "forbidden", "unreachable"
 
@@ -48,13 +52,72 @@ class Answer:
     `detail` (Spanish) says why there was no answer about a version."""
 
     kind: str
-    version: Version = Version()
+    version: Version = NO_VERSION
     detail: str = field(default="", compare=False)
 
     @property
     def says_something(self) -> bool:
         """Tell whether the photo is there and may be the same: then it counts as checked."""
         return self.kind in (ANSWER_SAME, ANSWER_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A member's rows of `face_embeddings`. All fields but the ids describe the newest active row, or the newest when
+    none is active.
+
+    `known`: this program made or adopted it. `spec_digest`: of its embedding spec, None when unknown.
+    `dimensions`: only of active rows that are not known. `sha256`: of its photo, empty when unknown.
+    """
+
+    row_id: int
+    model: str
+    url: str
+    active_ids: tuple[int, ...] = ()
+    all_ids: tuple[int, ...] = ()
+    known: bool = False
+    spec_digest: str | None = None
+    dimensions: int | None = None
+    sha256: str = ""
+
+    @property
+    def active(self) -> bool:
+        return bool(self.active_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRecord:
+    """What an earlier run recorded of a member's photo. Times in UTC.
+
+    `code`, `stage` and `detail` are of its failure, empty when the photo is in the gallery; `failures` in a row;
+    `judged_by` is the digest of the rules that it failed by. `improvable`: the quality component that could be better,
+    empty when there was no warning.
+    """
+
+    url: str
+    version: Version = NO_VERSION
+    sha256: str = ""
+    code: str = ""
+    stage: str = ""
+    detail: str = ""
+    judged_by: str = ""
+    failures: int = 0
+    tried_at: datetime | None = None
+    checked_at: datetime | None = None
+    left_at: datetime | None = None
+    improvable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CrashSuspect:
+    """The photo of a member who was under way when runs died, and how many did (the crash count)."""
+
+    url: str
+    deaths: int
+
+    @property
+    def is_quarantined(self) -> bool:
+        return self.deaths >= QUARANTINED_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +130,7 @@ class Photo:
     path: Path
     temporary: bool = True
     sha256: str = ""
-    version: Version = Version()
+    version: Version = NO_VERSION
     suspect: bool = False
 
 

@@ -18,7 +18,8 @@ from sqlalchemy import Connection, text
 from app.checkup.finding import BROKEN, DATABASE, OK, WARNING, Finding
 from app.core.account_limits import Limit, read_limits
 from app.core.config import Settings
-from app.core.database import Database, describe_url
+from app.core.database import Database
+from app.core.database_url import describe_url
 
 # What the tests were run on: the oldest version of each, and all of them in words.
 OLDEST_TRIED = {"MySQL": (5, 6), "MariaDB": (10, 11)}

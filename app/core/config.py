@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -19,12 +19,13 @@ from pydantic import (
     field_validator,
 )
 from pydantic.config import JsonDict
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from app.core.files import why
 from app.core.redaction import secrets_of
 from app.errors import SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 ENV_FILE = PROJECT_DIR / ".env"
@@ -32,7 +33,6 @@ MAX_WORKER_THREADS = 64
 BYTES_PER_MB = 1_000_000  # in every setting that ends in _MB
 URL_SCHEMES = ("http://", "https://", "file://")
 BACKENDS = ("mysql", "mariadb", "sqlite")
-MYSQL_DRIVER = "mysql+mysqlconnector"
 URL_EXAMPLE = "mysql://usuario:clave@host/base (en la clave, @ : / # se escriben %40 %3A %2F %23)"
 MAX_SCORE = 100.0
 # Marks a setting that can reject a photo: a recorded failure is retried when such a setting changes. FACE_MODEL and
@@ -86,13 +86,25 @@ def _check_header(value: str) -> str:
     return value
 
 
+def _parse_database_url(value: SecretStr) -> URL:
+    """Parse what is not empty. Raises ValueError; its text may hold a part of the password."""
+    # Not imported above: a worker's process needs no SQLAlchemy, and would start a tenth of a second later.
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+    try:
+        return make_url(value.get_secret_value())
+    except ArgumentError as error:
+        raise ValueError(error) from None
+
+
 def _check_database_url(value: SecretStr) -> SecretStr:
     # No message repeats the URL, not even the port: it may be the end of a password.
     if not value.get_secret_value():
         return value
     try:
-        url = make_url(value.get_secret_value())
-    except (ArgumentError, ValueError):
+        url = _parse_database_url(value)
+    except ValueError:
         raise ValueError(f"no es una URL de SQLAlchemy, como {URL_EXAMPLE}") from None
     if url.get_backend_name() not in BACKENDS:
         raise ValueError(f"solo se admiten {', '.join(BACKENDS)}")
@@ -168,14 +180,6 @@ class DatabaseSettings(SettingsGroup):
         if not value and url is not None and not url.get_secret_value():
             raise ValueError("falta (o indique DB_URL)")
         return value
-
-    def database_url(self) -> URL:
-        """Return the SQLAlchemy URL, with the driver that this program ships."""
-        if not self.DB_URL.get_secret_value():
-            secret = self.DB_PASSWORD.get_secret_value()
-            return URL.create(MYSQL_DRIVER, self.DB_USER, secret, self.DB_HOST, self.DB_PORT, self.DB_NAME)
-        url = make_url(self.DB_URL.get_secret_value())
-        return url.set(drivername=MYSQL_DRIVER) if url.drivername in ("mysql", "mariadb") else url
 
 
 class PhotoSettings(SettingsGroup):
@@ -293,7 +297,7 @@ class Settings(
 
     def secrets(self) -> tuple[str, ...]:
         """Return the passwords and tokens in the settings, as they are written there."""
-        url = make_url(self.DB_URL.get_secret_value()) if self.DB_URL.get_secret_value() else None
+        url = _parse_database_url(self.DB_URL) if self.DB_URL.get_secret_value() else None
         options = [value for name, value in (url.query if url else {}).items() if name.startswith("passw")]
         in_addresses = (*secrets_of(self.IMAGE_BASE_URL), *secrets_of(self.WEIGHTS_MIRROR))
         found = [self.DB_PASSWORD.get_secret_value(), url and url.password, *options, *in_addresses]

@@ -31,6 +31,7 @@ from app.core.account_limits import (
     read_limits,
 )
 from app.core.config import DatabaseSettings
+from app.core.database_url import connect_arguments, database_url, describe_url
 from app.core.files import create_private, why
 from app.core.redaction import redacted
 from app.core.retry import RetryPolicy, call_with_retries
@@ -55,9 +56,6 @@ TRANSIENT = CONNECTION_LOST | {DEADLOCK, LOCK_WAIT_TIMEOUT, TOO_MANY_CONNECTIONS
 # of a view, a trigger, a CHECK of MySQL.
 REFUSALS = {1265, 1366, 1369, 1644, 3819}
 
-# For both servers: MariaDB does not know the connector's default, utf8mb4_0900_ai_ci.
-COLLATION = "utf8mb4_general_ci"
-SQLITE_BUSY_TIMEOUT_S = 30
 FIRST_CONTACT_S = 10.0  # a server that restarts is back by then
 # A host's limit on the time of a statement, where the server has one: DB_ANSWER_TIMEOUT_S is ours.
 NO_TIME_LIMIT = " /*!50708 , max_execution_time = 0 */ /*M!100101 , max_statement_time = 0 */"
@@ -110,17 +108,16 @@ class Database:
     """
 
     def __init__(self, settings: DatabaseSettings, stop: threading.Event | None = None) -> None:
-        self.url = settings.database_url()
+        self.url = database_url(settings)
         self._policy = RetryPolicy(attempts=50, total_s=settings.DB_RETRY_TOTAL_S)
         self._tls = settings.DB_TLS
         self._answer_timeout_s = settings.DB_ANSWER_TIMEOUT_S
         self._stop = stop
         self.used: Counter[str] = Counter()  # of the account's limits, by their names
-        arguments = _mysql_arguments(settings) if self.is_mysql else {"timeout": SQLITE_BUSY_TIMEOUT_S}
         try:
             # Parameters may be vectors of faces: no error message may carry them into a log.
             self.engine: Engine = create_engine(
-                self.url, pool_pre_ping=True, connect_args=arguments, hide_parameters=True
+                self.url, pool_pre_ping=True, connect_args=connect_arguments(settings, self.url), hide_parameters=True
             )
         except NoSuchModuleError as error:
             advice = f"Escríbala sin controlador: DB_URL={self.url.get_backend_name()}://…"
@@ -282,13 +279,6 @@ def unavailable(
     return kind(f"Conexión a base de datos: {describe_url(url)}: {text}", advice)
 
 
-def describe_url(url: URL) -> str:
-    """Say where the database is, without the password."""
-    if not url.host:
-        return f"{url.get_backend_name()} {url.database or ''}".strip()
-    return f"{url.host}:{url.port or 3306}, base {url.database}, usuario {url.username}"
-
-
 @contextmanager
 def holding_off_others(connection: Connection, what: str) -> Iterator[None]:
     """Make other runs wait at the same place until the block ends, as SQLite's transactions do; MySQL's end with every
@@ -311,25 +301,6 @@ def lock_name(what: str, database: str) -> str:
     """Return the name of a lock that ends with its connection. All databases of a server share the names, without
     regard to case; the digest keeps the name of a database within MAX_LOCK_CHARACTERS."""
     return f"{what} {hashlib.sha256(database.encode()).hexdigest()}"[:MAX_LOCK_CHARACTERS]
-
-
-def _mysql_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        # Whether the connector's C part loads depends on the machine's OpenSSL: its Python part is the same everywhere.
-        "use_pure": True,
-        "charset": "utf8mb4",
-        "collation": COLLATION,
-        "connection_timeout": settings.DB_CONNECT_TIMEOUT_S,
-        "read_timeout": settings.DB_ANSWER_TIMEOUT_S,
-        "write_timeout": settings.DB_ANSWER_TIMEOUT_S,
-    }
-    if settings.DB_TLS == "off":
-        arguments["ssl_disabled"] = True
-    if settings.DB_TLS_CA:
-        arguments["ssl_ca"] = settings.DB_TLS_CA
-    if settings.DB_TLS == "verify":
-        arguments |= {"ssl_verify_cert": True, "ssl_verify_identity": True}
-    return arguments
 
 
 def _is_refusal(error: Exception) -> bool:

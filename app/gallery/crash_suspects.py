@@ -6,7 +6,6 @@ A mark that is left after its run died makes the member a crash suspect.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -15,20 +14,7 @@ from app.core.database import Database
 from app.gallery.photo_records import has_room, storable
 from app.gallery.reading import change_rows_of, read_rows
 from app.gallery.tables import ATTEMPTS
-
-QUARANTINED_AFTER = 2  # runs that died
-
-
-@dataclass(frozen=True, slots=True)
-class CrashSuspect:
-    """The photo of a member who was under way when runs died, and how many did (the crash count)."""
-
-    url: str
-    deaths: int
-
-    @property
-    def is_quarantined(self) -> bool:
-        return self.deaths >= QUARANTINED_AFTER
+from app.records import QUARANTINED_AFTER, CrashSuspect
 
 
 class CrashSuspects:

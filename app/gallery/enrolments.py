@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Row, Table, case, func, select, true
@@ -13,31 +13,9 @@ from app.core.database import Database
 from app.gallery.photo_records import storable
 from app.gallery.reading import read_folded, read_rows_of
 from app.gallery.tables import VECTORS
+from app.records import Enrolment
 
 Rows = TypeVar("Rows", bound=Sized)
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolment:
-    """A member's rows. All fields but the ids describe the newest active row, or the newest when none is active.
-
-    `known`: this program made or adopted it. `spec_digest`: of its embedding spec, None when unknown.
-    `dimensions`: only of active rows that are not known. `sha256`: of its photo, empty when unknown.
-    """
-
-    row_id: int
-    model: str
-    url: str
-    active_ids: tuple[int, ...] = ()
-    all_ids: tuple[int, ...] = ()
-    known: bool = False
-    spec_digest: str | None = None
-    dimensions: int | None = None
-    sha256: str = ""
-
-    @property
-    def active(self) -> bool:
-        return bool(self.active_ids)
 
 
 class EnrolmentRow(NamedTuple):

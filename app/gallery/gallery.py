@@ -13,7 +13,7 @@ from sqlalchemy import Table, func, select
 from app.core.database import Database
 from app.gallery.crash_suspects import CrashSuspects
 from app.gallery.embeddings_table import define_table
-from app.gallery.enrolments import Enrolment, EnrolmentRow, Rows, enrolments_of, fold_rows, read_enrolments
+from app.gallery.enrolments import EnrolmentRow, Rows, enrolments_of, fold_rows, read_enrolments
 from app.gallery.golden_vector import GoldenVector
 from app.gallery.photo_records import PhotoRecords
 from app.gallery.provenance import Provenance
@@ -21,7 +21,7 @@ from app.gallery.reading import read_rows, read_rows_of
 from app.gallery.run_history import RunHistory
 from app.gallery.tables import VECTORS, check_version, open_own_tables
 from app.gallery.vector_writer import VectorWriter
-from app.records import EmbeddingSpec
+from app.records import EmbeddingSpec, Enrolment
 
 
 class Gallery:

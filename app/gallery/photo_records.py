@@ -13,12 +13,11 @@ from sqlalchemy import Connection, case, delete, insert, or_, select, update
 from app.core.database import Database
 from app.gallery.reading import change_rows_of, read_folded, read_rows_of
 from app.gallery.tables import MAX_ID_CHARACTERS, PHOTOS
-from app.records import Failed, Photo, PhotoAnalysis, Picture, Version
+from app.records import NO_VERSION, Failed, Photo, PhotoAnalysis, PhotoRecord, Picture, Version
 
 Rows = TypeVar("Rows")
 
 HASH_DIGITS = 16
-NO_VERSION = Version()
 # What a decision needs. Pictures and thumbnails are read for the members that are processed or reported.
 DECISIVE = (
     *("crew_id", "url", "etag", "last_modified", "size_bytes", "sha256"),
@@ -27,29 +26,6 @@ DECISIVE = (
 FAILURE = ("code", "stage", "detail", "judged_by", "failures")
 # What only a failure, or a question about the photo, needs.
 SPARED = ("url", "etag", "last_modified", "size_bytes", "tried_at")
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoRecord:
-    """What an earlier run recorded of a member's photo. Times in UTC.
-
-    `code`, `stage` and `detail` are of its failure, empty when the photo is in the gallery; `failures` in a row;
-    `judged_by` is the digest of the rules that it failed by. `improvable`: the quality component that could be better,
-    empty when there was no warning.
-    """
-
-    url: str
-    version: Version = NO_VERSION
-    sha256: str = ""
-    code: str = ""
-    stage: str = ""
-    detail: str = ""
-    judged_by: str = ""
-    failures: int = 0
-    tried_at: datetime | None = None
-    checked_at: datetime | None = None
-    left_at: datetime | None = None
-    improvable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

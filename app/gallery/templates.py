@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from app.core.database import ITEMS_AT_ONCE
-from app.gallery.enrolments import Enrolment
 from app.gallery.gallery import Gallery
 from app.gallery.reading import read_rows_of
 from app.gallery.vector_writer import from_json
+from app.records import Enrolment
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from app.errors import Quarantined, Retry, kind_of
-from app.gallery.crash_suspects import CrashSuspect
-from app.gallery.enrolments import Enrolment
-from app.gallery.photo_records import PhotoRecord
 from app.planning.rules import Rules
 from app.records import (
     ANSWER_CHANGED,
@@ -17,8 +14,11 @@ from app.records import (
     ANSWER_SAME,
     ANSWER_UNKNOWN,
     ANSWER_UNREACHABLE,
+    CrashSuspect,
     CrewMember,
+    Enrolment,
     Failed,
+    PhotoRecord,
 )
 
 # What a run does about a member.

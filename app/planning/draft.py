@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from app.core.spool import Spool, SpoolFile
 from app.errors import ImplausibleRun
-from app.gallery.enrolments import Enrolment
 from app.planning.decisions import Decision, is_stale
 from app.planning.mass_change import Departures
 from app.planning.plan import Plan
 from app.planning.rules import Rules
 from app.planning.settled import Settled, is_settled
 from app.planning.survey import Part
-from app.records import ANSWER_UNREACHABLE, Answer, Version
+from app.records import ANSWER_UNREACHABLE, Answer, Enrolment, Version
 
 
 class Draft:

@@ -15,7 +15,6 @@ from queue import SimpleQueue
 
 from app.core.spool import Spool, SpoolFile
 from app.errors import BadName, ImplausibleRun, MixedModels, Retry, RowRefused, codes_with
-from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
 from app.photos.shared_pictures import SharedPictures
 from app.planning.decisions import ASK, NEW, PROCESSED, RETRY, STALE, UNPROCESSABLE, Case, Decision, decide
@@ -23,7 +22,7 @@ from app.planning.draft import Draft
 from app.planning.plan import Plan
 from app.planning.rules import Request, Rules
 from app.planning.survey import Part, RosterEntry, Survey
-from app.records import ANSWER_FORBIDDEN, ANSWER_UNREACHABLE, Answer, CrewMember, Failed, Picture, Version
+from app.records import ANSWER_FORBIDDEN, ANSWER_UNREACHABLE, Answer, CrashSuspect, CrewMember, Failed, Picture, Version
 
 PROBED, MOST = 20, 0.75  # the server is down if it does not answer this share of so many questions
 NO_ANSWER = (ANSWER_UNREACHABLE, ANSWER_FORBIDDEN)

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.core.spool import Partition, SpoolFile
-from app.gallery.crash_suspects import CrashSuspect
-from app.gallery.enrolments import Enrolment
 from app.gallery.gallery import Gallery
-from app.gallery.photo_records import PhotoRecord, records_of
+from app.gallery.photo_records import records_of
 from app.planning.rules import Request, Rules
-from app.records import CrewMember, Failed
+from app.records import CrashSuspect, CrewMember, Enrolment, Failed, PhotoRecord
 from app.roster.database import DatabaseRoster, one_entry_each
 from app.roster.folder import FolderRoster
 

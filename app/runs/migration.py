@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ItemError, NotSwitched
-from app.gallery.enrolments import Enrolment
 from app.gallery.gallery import Gallery
 from app.photos.temp_folder import TempFolder
 from app.planning.decisions import PROCESSED, UNCHANGED, Decision, is_stale
 from app.planning.mass_change import MASS_DEACTIVATION, mass
 from app.planning.plan import Plan
-from app.records import CrewMember, Embedding
+from app.records import CrewMember, Embedding, Enrolment
 from app.runs.context import RunContext
 from app.runs.execution import Execution
 from app.runs.result import RunResult

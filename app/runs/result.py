@@ -10,7 +10,6 @@ from datetime import datetime
 from app.core.account_limits import Limit
 from app.errors import AlreadyRunning, RunError
 from app.gallery.gallery import Gallery
-from app.gallery.photo_records import PhotoRecord
 from app.gallery.run_history import PastRun, RunEnd
 from app.photos.sources import Source
 from app.planning.decisions import is_stale
@@ -25,6 +24,7 @@ from app.records import (
     Failed,
     Outcome,
     PhotoAnalysis,
+    PhotoRecord,
     Skipped,
     is_interrupted,
 )

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.errors import Quarantined, RunError
-from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.gallery import Gallery
 from app.gallery.photo_records import NewPhotoRecord
 from app.planning.decisions import Decision
-from app.records import SKIPPED_SAME_FILE, Failed, Outcome, Photo, Skipped, Version, is_interrupted
+from app.records import SKIPPED_SAME_FILE, CrashSuspect, Failed, Outcome, Photo, Skipped, Version, is_interrupted
 
 AT_ONCE = 32
 

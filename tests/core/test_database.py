@@ -26,9 +26,9 @@ from app.core.database import (
     TLS_ADVICE,
     UNKNOWN_DATABASE,
     Database,
-    describe_url,
     holding_off_others,
 )
+from app.core.database_url import describe_url
 from app.errors import DatabaseUnavailable, MissingDependency, SettingsError, ValueRefused
 from tests.conftest import OpenDatabase
 from tests.support.databases import run_sql

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app.core.database import Database
-from app.gallery.crash_suspects import CrashSuspect, CrashSuspects
+from app.gallery.crash_suspects import CrashSuspects
 from app.gallery.tables import open_own_tables
+from app.records import CrashSuspect
 from tests.support.databases import Row, run_sql
 
 FIRST, SECOND, THIRD = 1, 2, 3

@@ -8,8 +8,9 @@ import pytest
 
 from app.core.database import Database
 from app.gallery.embeddings_table import open_table
-from app.gallery.enrolments import Enrolment, read_enrolments
+from app.gallery.enrolments import read_enrolments
 from app.gallery.tables import open_own_tables
+from app.records import Enrolment
 from tests.support.databases import run_sql
 
 

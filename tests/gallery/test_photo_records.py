@@ -12,9 +12,9 @@ import numpy as np
 from sqlalchemy import event
 
 from app.core.database import Database
-from app.gallery.photo_records import NewPhotoRecord, PhotoRecord, PhotoRecords, records_of
+from app.gallery.photo_records import NewPhotoRecord, PhotoRecords, records_of
 from app.gallery.tables import open_own_tables
-from app.records import CrewMember, Failed, Photo, PhotoAnalysis, Picture, QualityNote, Version
+from app.records import CrewMember, Failed, Photo, PhotoAnalysis, PhotoRecord, Picture, QualityNote, Version
 from tests.support.databases import Row, run_sql
 
 NOW, LATER = datetime(2026, 3, 1, 2, 0, 0), datetime(2026, 3, 2, 2, 0, 0)

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.gallery.enrolments import Enrolment
-from app.gallery.photo_records import PhotoRecord
 from app.photos.shared_pictures import GREY_SIDE
 from app.pipeline.known_photos import recognise, skip_unmoved
 from app.planning.decisions import CHANGED, Case, Decision
 from app.planning.rules import Rules
-from app.records import Embedding, Failed, Outcome, Photo, PhotoAnalysis, Picture, Skipped
+from app.records import Embedding, Enrolment, Failed, Outcome, Photo, PhotoAnalysis, PhotoRecord, Picture, Skipped
 from tests.planning.test_decisions import (
     ANA,
     BACK,

@@ -8,9 +8,6 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.errors import Retry, codes_with
-from app.gallery.crash_suspects import CrashSuspect
-from app.gallery.enrolments import Enrolment
-from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import (
     ASK,
     CHANGED,
@@ -37,8 +34,11 @@ from app.records import (
     ANSWER_SAME,
     ANSWER_UNKNOWN,
     ANSWER_UNREACHABLE,
+    CrashSuspect,
     CrewMember,
+    Enrolment,
     Failed,
+    PhotoRecord,
 )
 
 NOW = datetime(2026, 3, 2, 3, 0)

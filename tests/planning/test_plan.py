@@ -11,9 +11,6 @@ from datetime import timedelta
 import pytest
 
 from app.errors import BadName
-from app.gallery.crash_suspects import CrashSuspect
-from app.gallery.enrolments import Enrolment
-from app.gallery.photo_records import PhotoRecord
 from app.planning import planner
 from app.planning.decisions import DEACTIVATE, NEW, PURGE, SET_ASIDE, UNCHANGED, UNPROCESSABLE, Case, Decision
 from app.planning.plan import Plan
@@ -28,8 +25,11 @@ from app.records import (
     ANSWER_UNKNOWN,
     ANSWER_UNREACHABLE,
     Answer,
+    CrashSuspect,
     CrewMember,
+    Enrolment,
     Failed,
+    PhotoRecord,
     Version,
 )
 from tests.planning.test_decisions import FORCE, INSIST, NOW, RECHECK, ROW, RULES, SECOND

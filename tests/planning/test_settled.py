@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.core.spool import SpoolFile
-from app.gallery.crash_suspects import CrashSuspect
-from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import KNOWN_FAILURE, REACTIVATE, UNCHANGED, Case, Decision
 from app.planning.settled import PLACES, Settled, is_settled
-from app.records import CrewMember
+from app.records import CrashSuspect, CrewMember, PhotoRecord
 from tests.planning.test_decisions import NOW, ROW
 
 ANA = CrewMember("1", "a.jpg", "Ana Peña")

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 from rich.console import Console
 
-from app.gallery.enrolments import Enrolment
 from app.planning.decisions import Case, Decision
 from app.planning.plan import Plan
 from app.planning.rules import Rules
-from app.records import CrewMember, Failed, Outcome, Skipped, Stored
+from app.records import CrewMember, Enrolment, Failed, Outcome, Skipped, Stored
 from app.reports.console_progress import ConsoleProgress
 
 RULES = Rules("Facenet512", "c1", 512, "j1", datetime(2026, 11, 22), timedelta(hours=20))

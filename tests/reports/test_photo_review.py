@@ -10,11 +10,9 @@ import pytest
 
 from app.errors import DatabaseUnavailable, item_errors, kind_of
 from app.faces.quality import COMPONENTS
-from app.gallery.enrolments import Enrolment
-from app.gallery.photo_records import PhotoRecord
 from app.planning.decisions import CHANGED, UNCHANGED, Case, Decision
 from app.planning.plan import Plan
-from app.records import CrewMember, Failed, Outcome, PhotoAnalysis, Skipped, Stored
+from app.records import CrewMember, Enrolment, Failed, Outcome, PhotoAnalysis, PhotoRecord, Skipped, Stored
 from app.reports.photo_review import Changes, Entry, Review, build_review
 from app.runs.outcomes import Outcomes
 from app.runs.result import RunResult

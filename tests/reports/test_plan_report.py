@@ -7,12 +7,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from app.gallery.enrolments import Enrolment
 from app.planning import decisions as reconcile
 from app.planning.decisions import KINDS, Case, Decision
 from app.planning.plan import Plan
 from app.planning.rules import Rules
-from app.records import CrewMember, Failed
+from app.records import CrewMember, Enrolment, Failed
 from app.reports import plan_report
 from app.reports.document import write_document
 from app.reports.plan_report import UNKNOWN_TIME, WORDS, plan_document, plan_lines, plan_notices

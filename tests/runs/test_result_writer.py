@@ -12,12 +12,11 @@ import pytest
 
 from app.core.database import Database
 from app.errors import DatabaseUnavailable, RunError
-from app.gallery.crash_suspects import CrashSuspect
 from app.gallery.embeddings_table import open_table
 from app.gallery.gallery import Gallery, open_for_writing
-from app.gallery.photo_records import PhotoRecord, records_of
+from app.gallery.photo_records import records_of
 from app.planning.decisions import NEW, Case, Decision
-from app.records import CrewMember, Failed, Photo, Skipped, Stored, Version
+from app.records import CrashSuspect, CrewMember, Failed, Photo, PhotoRecord, Skipped, Stored, Version
 from app.runs.result_writer import AT_ONCE, ResultWriter
 from tests.conftest import OpenDatabase
 from tests.faces.test_embedding_spec import SPEC

@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from app.errors import InvalidImage, ItemError, NoFace, Retry, SharedPhoto, codes_with
-from app.gallery.enrolments import Enrolment
 from app.photos.shared_pictures import SamePhotoGroup, SharedPictures, describe_picture, same_pictures
 from app.pipeline.stages import Stages, with_picture
 from app.pipeline.work_item import Processed
@@ -20,6 +19,7 @@ from app.planning.planner import no_longer_shared, open_pictures
 from app.records import (
     CrewMember,
     Embedding,
+    Enrolment,
     Face,
     Failed,
     Image,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import pickle
+import subprocess
+import sys
 import threading
 from typing import Any
 
+from app.core.config import PROJECT_DIR
 from app.scale.child import Feed, Outbox
 from app.scale.messages import BEGUN, ENDED, Assignment
 from app.scale.supervisor import USELESS_STARTS, Supervisor
@@ -85,3 +88,11 @@ def test_an_error_of_the_pipeline_ends_the_feed_though_the_pipe_stays_open() -> 
     feed.stop.set()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_a_child_that_starts_again_after_each_crash_imports_no_database() -> None:
+    script = "import sys, app.scale.child; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    command = [sys.executable, "-c", script]
+    said = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout.split()
+    assert {"onnxruntime", "cv2", "pydantic"} <= set(said)
+    assert {"sqlalchemy", "mysql", "rich", "tensorflow", "ray"} & set(said) == set()
