@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 
 # After this long without a new face a batch is embedded although it is not full: the processor would idle.
 BATCH_WAIT_S = 0.05
-STALL_S = 0.5  # most downloads take a tenth of it
+# Five times what a download takes in a local network. Where all take longer, DownloadPool waits longer.
+STALL_S = 0.1
 # Forty times what the largest photo allowed takes (100 megapixels, progressive: 8 s on a busy core): for weak machines,
 # and for DeepFace's slow detectors, which take one photo at a time.
 PHOTO_LIMIT_S = 300.0
