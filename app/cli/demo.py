@@ -27,8 +27,8 @@ from app.core.files import write_private
 from app.errors import EXIT_OK, EXIT_SOME_FAILED, MissingDependency, SettingsError, WeightsUnavailable
 from app.faces.embedder import load_network
 from app.faces.weights import WeightsStore, describe_weights
+from app.pipeline.face_loading import LoadFaces
 from app.records import Image
-from app.runs.run import LoadFaces
 
 DEMO_DIR = PROJECT_DIR / "demo"
 FALLBACK_MODEL = "Dlib"

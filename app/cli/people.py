@@ -26,6 +26,7 @@ from app.gallery.obstacles import require_readable
 from app.gallery.provenance import known_spec
 from app.gallery.templates import Templates, read_templates
 from app.pipeline.face_extractor import open_face_extractor
+from app.pipeline.face_loading import LoadFaces
 from app.pipeline.face_pictures import fetch_faces
 from app.pipeline.probe_photos import ProbePhoto, read_probes
 from app.recognition.distances import last_distance
@@ -33,7 +34,6 @@ from app.recognition.match import accepted_distance
 from app.records import CrewMember, Picture
 from app.roster.database import DatabaseRoster
 from app.roster.folder import FolderRoster
-from app.runs.run import LoadFaces
 
 SHOWN_IDS = 5
 

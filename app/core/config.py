@@ -87,7 +87,7 @@ def _check_header(value: str) -> str:
 
 
 def _parse_database_url(value: SecretStr) -> URL:
-    """Parse what is not empty. Raises ValueError; its text may hold a part of the password."""
+    """Parse DB_URL, which must not be empty. Raises ValueError, whose text may hold a part of the password."""
     # Not imported above: a worker's process needs no SQLAlchemy, and would start a tenth of a second later.
     from sqlalchemy.engine import make_url  # noqa: PLC0415
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415

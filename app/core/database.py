@@ -31,7 +31,7 @@ from app.core.account_limits import (
     read_limits,
 )
 from app.core.config import DatabaseSettings
-from app.core.database_url import connect_arguments, database_url, describe_url
+from app.core.database_url import build_connect_arguments, build_url, describe_url
 from app.core.files import create_private, why
 from app.core.redaction import redacted
 from app.core.retry import RetryPolicy, call_with_retries
@@ -108,16 +108,17 @@ class Database:
     """
 
     def __init__(self, settings: DatabaseSettings, stop: threading.Event | None = None) -> None:
-        self.url = database_url(settings)
+        self.url = build_url(settings)
         self._policy = RetryPolicy(attempts=50, total_s=settings.DB_RETRY_TOTAL_S)
         self._tls = settings.DB_TLS
         self._answer_timeout_s = settings.DB_ANSWER_TIMEOUT_S
         self._stop = stop
         self.used: Counter[str] = Counter()  # of the account's limits, by their names
+        arguments = build_connect_arguments(settings, self.url)
         try:
             # Parameters may be vectors of faces: no error message may carry them into a log.
             self.engine: Engine = create_engine(
-                self.url, pool_pre_ping=True, connect_args=connect_arguments(settings, self.url), hide_parameters=True
+                self.url, pool_pre_ping=True, connect_args=arguments, hide_parameters=True
             )
         except NoSuchModuleError as error:
             advice = f"Escríbala sin controlador: DB_URL={self.url.get_backend_name()}://…"

@@ -14,8 +14,8 @@ COLLATION = "utf8mb4_general_ci"
 SQLITE_BUSY_TIMEOUT_S = 30
 
 
-def database_url(settings: DatabaseSettings) -> URL:
-    """Return the database's URL, with the driver that this program ships."""
+def build_url(settings: DatabaseSettings) -> URL:
+    """Build the database's URL, with the driver that this program ships."""
     if not settings.DB_URL.get_secret_value():
         secret = settings.DB_PASSWORD.get_secret_value()
         return URL.create(MYSQL_DRIVER, settings.DB_USER, secret, settings.DB_HOST, settings.DB_PORT, settings.DB_NAME)
@@ -23,8 +23,8 @@ def database_url(settings: DatabaseSettings) -> URL:
     return url.set(drivername=MYSQL_DRIVER) if url.drivername in ("mysql", "mariadb") else url
 
 
-def connect_arguments(settings: DatabaseSettings, url: URL) -> dict[str, Any]:
-    """Return what the driver's `connect` takes beside the URL: time limits, TLS, characters."""
+def build_connect_arguments(settings: DatabaseSettings, url: URL) -> dict[str, Any]:
+    """Collect what the driver's `connect` takes beside the URL: time limits, TLS, characters."""
     if url.get_backend_name() == "sqlite":
         return {"timeout": SQLITE_BUSY_TIMEOUT_S}
     arguments: dict[str, Any] = {

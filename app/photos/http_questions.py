@@ -14,7 +14,7 @@ import requests
 from app.errors import ItemError
 from app.photos.http_server import HttpServer, TransientFailure, check_status
 from app.photos.source_rules import compare_versions
-from app.records import ANSWER_CHANGED, ANSWER_SAME, ANSWER_UNKNOWN, Answer, Version
+from app.records import ANSWER_CHANGED, ANSWER_SAME, ANSWER_UNKNOWN, NO_VERSION, Answer, Version
 
 MAX_VALIDATOR_CHARACTERS = 1000  # a longer ETag or date makes no sense, and fits no column
 MAX_LENGTH_DIGITS = 15
@@ -100,6 +100,6 @@ def _hear(response: requests.Response, version: Version) -> _Heard:
         return _Heard(Answer(ANSWER_CHANGED, current), is_sure=False)
     # A server may send its ETag with the photo only: a remembered one is kept, so that a later request can use it.
     validated = bool(current.etag or current.last_modified)
-    answer = Answer(verdict, current if validated or version == Version() else version)
+    answer = Answer(verdict, current if validated or version == NO_VERSION else version)
     compared = validated or (verdict != ANSWER_UNKNOWN and not conditions)
     return _Heard(answer, is_sure=compared and current.size_bytes != 0)

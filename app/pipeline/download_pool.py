@@ -1,20 +1,21 @@
 """A pool for downloads in which one that takes far longer than the others holds up none of them.
 
 A download that stalls frees its slot for the next one and goes on beside it. It stalls when it has taken twice the
-usual time: if 15 of 200 hang, each holds a slot for two turns, which is 15 % of all turns. If all downloads are slow,
-because of the line or a busy server, twice the usual time is long, and only the slots are used.
+usual time, in which nine of ten arrive: if 15 of 200 hang, each holds a slot for two turns, which is 15 % of all turns.
+If all downloads are slow, or every fifth, because of the line or a busy server, twice the usual time is long, and only
+the slots are used.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from statistics import median
 
 from app.core.worker_threads import Task, WorkerPool
 
 USUAL_TIMES = 2
-USUAL_OF = 31  # the usual time is that of so many last downloads
+USUAL_PART = 0.9  # of the last downloads, that the usual time was enough for
+USUAL_OF = 31  # last downloads
 # Beside the slots: what a dozen visitors' browsers would open. It is reached only after as many photos arrived; of a
 # server that has sent none yet the run requests at most twice the slots.
 MAX_STALLED = 64
@@ -40,7 +41,8 @@ class DownloadPool(WorkerPool):
     def make_room(self) -> int:
         """Free the slots of downloads that stall; return how many go on beside the slots."""
         with self._took_lock:
-            patience_s = max(self._stall_s, USUAL_TIMES * median(self._took_s or (0.0,)))
+            took_s = sorted(self._took_s) or [0.0]
+        patience_s = max(self._stall_s, USUAL_TIMES * took_s[int(USUAL_PART * len(took_s))])
         self._stalled = [task for task in self._stalled if not task.is_done]
         for task in self.slow(patience_s):
             if len(self._stalled) < self._allowed and self.replace(task):

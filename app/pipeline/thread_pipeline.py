@@ -4,9 +4,9 @@
                 (download threads)
                          (worker threads) (worker threads, in batches)
 
-At most a fixed number of members is under way, whatever the roster's length. One thread for each core takes the next
-photo or batch. A download that stalls lets the others pass; a photo in which a thread hangs costs that member alone.
-The caller stores the vectors; meanwhile no new member begins.
+At most a fixed number of members is under way, and beside them the downloads that stall, whatever the roster's length.
+One thread for each core takes the next photo or batch. A download that stalls lets the others pass; a photo in which a
+thread hangs costs that member alone. The caller stores the vectors; meanwhile no new member begins.
 """
 
 from __future__ import annotations

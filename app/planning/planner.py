@@ -22,7 +22,17 @@ from app.planning.draft import Draft
 from app.planning.plan import Plan
 from app.planning.rules import Request, Rules
 from app.planning.survey import Part, RosterEntry, Survey
-from app.records import ANSWER_FORBIDDEN, ANSWER_UNREACHABLE, Answer, CrashSuspect, CrewMember, Failed, Picture, Version
+from app.records import (
+    ANSWER_FORBIDDEN,
+    ANSWER_UNREACHABLE,
+    NO_VERSION,
+    Answer,
+    CrashSuspect,
+    CrewMember,
+    Failed,
+    Picture,
+    Version,
+)
 
 PROBED, MOST = 20, 0.75  # the server is down if it does not answer this share of so many questions
 NO_ANSWER = (ANSWER_UNREACHABLE, ANSWER_FORBIDDEN)
@@ -221,7 +231,7 @@ class Planner:
     def _question(self, place: int, case: Case) -> tuple[int, Answer | None]:
         if self.stop.is_set():
             return place, None
-        version = case.photo_record.version if case.photo_record else Version()
+        version = case.photo_record.version if case.photo_record else NO_VERSION
         answer = self.ask(case.member, version)
         was_stopped = answer.kind == ANSWER_UNREACHABLE and self.stop.is_set()  # a stop ends waits and retries
         return place, None if was_stopped else answer

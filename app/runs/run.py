@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Table
 
@@ -27,6 +27,7 @@ from app.gallery.provenance import known_spec
 from app.gallery.run_history import RunEnd
 from app.photos.sources import open_source
 from app.photos.urls import photo_url
+from app.pipeline.face_loading import LoadFaces, open_faces
 from app.planning.decisions import STALE
 from app.planning.mass_change import MASS_DEACTIVATION, mass
 from app.planning.plan import Plan
@@ -45,15 +46,7 @@ if TYPE_CHECKING:  # the nets' libraries take longer to import than all the rest
     from app.pipeline.face_extractor import FaceExtractor
 
 log = logging.getLogger(__name__)
-LoadFaces = Callable[..., "FaceExtractor"]
 HoldLock = Callable[[Database, datetime, Callable[[RunError], None]], AbstractContextManager[None]]
-
-
-def open_faces(*arguments: Any, **options: Any) -> FaceExtractor:
-    """Load the real nets, by `open_face_extractor`."""
-    from app.pipeline.face_extractor import open_face_extractor  # noqa: PLC0415  # see above
-
-    return open_face_extractor(*arguments, **options)
 
 
 def run_batch(

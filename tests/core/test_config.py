@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.core.config import PROJECT_DIR, Settings, load_settings
-from app.core.database_url import database_url, describe_url
+from app.core.database_url import build_url, describe_url
 from app.core.redaction import Redactor, without_credentials
 from app.errors import EXIT_NOT_STARTED, SettingsError
 
@@ -35,7 +35,7 @@ def problems(**values: str) -> list[str]:
 
 def test_the_file_is_read(tmp_path: Path) -> None:
     settings = load_settings(write_env(tmp_path / ".env", **NEEDED, DB_PASSWORD=f"'{PASSWORD} #1'", DB_PORT="3307"))
-    url = database_url(settings)
+    url = build_url(settings)
     assert url.render_as_string(hide_password=False).startswith("mysql+mysqlconnector://ana:")
     assert (url.username, url.password, url.host, url.port, url.database) == (
         *("ana", f"{PASSWORD} #1", "localhost"),
@@ -60,7 +60,7 @@ def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("DB_HOST", "")
     assert load_settings(write_env(tmp_path / ".env", **NEEDED, DB_PORT="")).DB_PORT == 3306
     assert load_settings(None, **NEEDED).DB_HOST == "localhost"
-    assert database_url(load_settings(None, **NEEDED)).password == ""
+    assert build_url(load_settings(None, **NEEDED)).password == ""
 
 
 def test_the_recognition_thresholds_have_the_agreed_names_and_defaults() -> None:
@@ -133,7 +133,7 @@ def test_what_windows_writes_before_and_after_the_lines_does_no_harm(tmp_path: P
     values = {name: "primera"} | NEEDED | {name: "primera"}
     text = "".join(f"{key}={value}\r\n" for key, value in values.items())
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    url = database_url(load_settings(tmp_path / ".env"))
+    url = build_url(load_settings(tmp_path / ".env"))
     assert "primera" in (url.username, url.password)
 
 
@@ -148,7 +148,7 @@ def test_what_windows_writes_before_and_after_the_lines_does_no_harm(tmp_path: P
 )
 def test_a_database_url_stands_for_all_and_gets_the_driver_that_is_shipped(url: str, driver: str) -> None:
     settings = load_settings(None, DB_URL=url, IMAGE_BASE_URL="file:///fotos", DB_HOST="otro")
-    assert (database_url(settings).drivername, database_url(settings).host) == (
+    assert (build_url(settings).drivername, build_url(settings).host) == (
         driver,
         None if "sqlite" in url else "h",
     )
@@ -174,9 +174,9 @@ def test_a_database_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
 @pytest.mark.parametrize("values", [{"DB_PASSWORD": PASSWORD}, {"DB_URL": f"mysql://ana:{PASSWORD}@h/b"}])
 def test_the_password_is_never_shown(values: dict[str, str]) -> None:
     settings = load_settings(None, **NEEDED | values)
-    shown = f"{settings!r} {settings} {database_url(settings)} {settings.model_dump()} {settings.model_dump_json()}"
+    shown = f"{settings!r} {settings} {build_url(settings)} {settings.model_dump()} {settings.model_dump_json()}"
     assert PASSWORD not in shown
-    assert database_url(settings).password == PASSWORD
+    assert build_url(settings).password == PASSWORD
     assert all(PASSWORD not in line for line in problems(**NEEDED | values, DB_PORT="x"))
 
 
@@ -234,7 +234,7 @@ def test_an_at_sign_too_many_is_not_said_to_be_in_the_password(url: str) -> None
     (line,) = problems(**NEEDED, DB_URL=url)
     assert line.startswith("DB_URL: hay más de una @ en la dirección: escriba %40 en el usuario, la clave o las opc")
     found = load_settings(None, **NEEDED, DB_URL=url.replace("a@b", "a%40b").replace("user@host", "user%40host"))
-    assert "@" in f"{database_url(found).query.get('ssl_ca')} {database_url(found).username}"
+    assert "@" in f"{build_url(found).query.get('ssl_ca')} {build_url(found).username}"
 
 
 def test_folders_are_the_project_s_wherever_the_program_is_run_from(
@@ -330,7 +330,7 @@ def test_a_password_in_an_address_is_refused_or_all_of_it_is_taken_for_one(secre
             assert MARK not in str(error)
             continue
         shown = (
-            describe_url(database_url(found)),
+            describe_url(build_url(found)),
             *map(without_credentials, (found.IMAGE_BASE_URL, found.WEIGHTS_MIRROR)),
         )
         assert MARK not in f"{shown} {found!r} {Redactor(found.secrets())(f'<{address}> <{secret}>')}"

@@ -78,8 +78,15 @@ def test_where_all_are_slow_none_of_them_stalls(line: Line) -> None:
     assert line.begun == [0, 1]
 
 
+def test_where_every_fifth_is_slow_those_do_not_stall(line: Line) -> None:
+    for number in range(31):
+        line.downloads.went_well(100.0 if number % 5 == 0 else 0.001)
+    assert line.watch_for(0.3) == 0
+    assert line.begun == [0, 1]
+
+
 def test_what_is_usual_is_told_by_the_last_downloads_and_not_by_the_odd_one(line: Line) -> None:
-    for seconds in [100.0] * 31 + [0.001] * 16 + [1000.0] * 15:
+    for seconds in [100.0] * 31 + [0.001] * 28 + [1000.0] * 3:
         line.downloads.went_well(seconds)
     line.watch(lambda: len(line.begun) > PLACES)
 

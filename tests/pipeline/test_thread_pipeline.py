@@ -206,7 +206,7 @@ def test_a_fixed_number_is_under_way_whatever_the_rosters_length() -> None:
             handed_out += 1
             yield member
 
-    for done, _ in enumerate(outcomes_of(recorder.stages(), members(), OPTIONS)):
+    for done, _ in enumerate(outcomes_of(recorder.stages(), members(), replace(OPTIONS, stall_s=60))):
         most = max(most, handed_out - done)
     assert most <= OPTIONS.in_flight
 

@@ -15,6 +15,7 @@ from app.core.config import Settings
 from app.core.signals import stopping_on_signals
 from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, SettingsError
+from app.pipeline.face_loading import LoadFaces
 from app.pipeline.probe_photos import ProbePhoto, list_photos
 from app.recognition.distances import UnitTemplates
 from app.recognition.match import Candidate, MatchRules, match, measure_strangers
@@ -22,7 +23,6 @@ from app.reports.console import fitting_width
 from app.reports.faces_page import render_faces
 from app.reports.match_report import Answers, match_document, match_lines, match_page
 from app.roster.folder import say_passed_over
-from app.runs.run import LoadFaces
 
 PAGE = "match.html"
 

@@ -17,6 +17,7 @@ from app.core.signals import stopping_on_signals
 from app.core.text import printable
 from app.errors import EXIT_BY_SIGNAL, EXIT_OK, EXIT_SOME_FAILED, EmptyGallery, SettingsError
 from app.gallery.templates import Templates
+from app.pipeline.face_loading import LoadFaces
 from app.pipeline.probe_photos import ProbePhoto, list_labelled
 from app.recognition.audit import audit_gallery
 from app.recognition.distances import Floats, UnitTemplates
@@ -35,7 +36,6 @@ from app.reports.operating_point_report import (
     operating_point_lines,
 )
 from app.roster.folder import say_passed_over, unreadable
-from app.runs.run import LoadFaces
 
 PAGE = "operating_point.html"
 USUAL_WISH = 0.01

@@ -16,6 +16,7 @@ from app.core.files import why
 from app.core.signals import Stopper, stopping_on_signals
 from app.core.text import printable_lines
 from app.errors import EXIT_BY_SIGNAL, EXIT_NOT_AVAILABLE, EXIT_OK, EXIT_SOME_FAILED, ImplausibleRun, Interrupted
+from app.pipeline.face_loading import LoadFaces, open_faces
 from app.planning.rules import Request
 from app.reports.console import complain, fitting_width
 from app.reports.console_progress import ConsoleProgress
@@ -27,7 +28,7 @@ from app.roster.folder import FolderRoster
 from app.runs.context import Observers
 from app.runs.progress_log import ProgressLog
 from app.runs.result import RunCounts, RunResult
-from app.runs.run import LoadFaces, close_run, open_faces, run_batch
+from app.runs.run import close_run, run_batch
 
 SECONDS_PER_MINUTE = 60
 PARTIAL_REPORT = "report_individual"  # a run for some people only leaves the page of all the others as it is

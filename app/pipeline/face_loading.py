@@ -1,0 +1,21 @@
+"""Load the real nets when they are needed: their libraries take longer to import than all the rest of the program.
+
+A worker's process unpickles `open_faces`, so that this module imports nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.pipeline.face_extractor import FaceExtractor
+
+LoadFaces = Callable[..., "FaceExtractor"]
+
+
+def open_faces(*arguments: Any, **options: Any) -> FaceExtractor:
+    """Load the nets by `open_face_extractor`, which see."""
+    from app.pipeline.face_extractor import open_face_extractor  # noqa: PLC0415  # see above
+
+    return open_face_extractor(*arguments, **options)
