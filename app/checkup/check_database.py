@@ -51,10 +51,15 @@ class Server:
     grants: Sequence[str]
 
 
-def check_database(settings: Settings, stop: threading.Event) -> Generator[Finding, None, Database | None]:
-    """Connect and return the database; an SQLite file may not exist yet. Raises DatabaseUnavailable."""
+def check_database(
+    settings: Settings, stop: threading.Event, *, may_be_new: bool
+) -> Generator[Finding, None, Database | None]:
+    """Connect and return the database. With `may_be_new`, an SQLite file may not exist yet. Raises
+    DatabaseUnavailable."""
     database = Database(settings, stop)
     if not database.is_mysql:
+        if not may_be_new:
+            database.require_file()
         yield from _check_sqlite_file(database)
         return database
     server = database.transaction(_read_server, retry=False)

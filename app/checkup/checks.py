@@ -66,7 +66,7 @@ def _check_areas(
         return
     yield from _guarded(SETTINGS, check_settings(env_file, None))
     yield from _guarded(MACHINE, check_machine(settings))
-    reached = yield from _guarded(DATABASE, check_database(settings, stop))
+    reached = yield from _guarded(DATABASE, check_database(settings, stop, may_be_new=folder is not None))
     database = reached if reached is not None and reached.exists else None
     if database is None:
         shape = None

@@ -34,6 +34,7 @@ BYTES_PER_MB = 1_000_000  # in every setting that ends in _MB
 URL_SCHEMES = ("http://", "https://", "file://")
 BACKENDS = ("mysql", "mariadb", "sqlite")
 URL_EXAMPLE = "mysql://usuario:clave@host/base (en la clave, @ : / # se escriben %40 %3A %2F %23)"
+MAX_PORT = 65535
 MAX_SCORE = 100.0
 # Marks a setting that can reject a photo: a recorded failure is retried when such a setting changes. FACE_MODEL and
 # FACE_DETECTOR need no mark: they are parts of the embedding spec, which is compared, too.
@@ -105,14 +106,18 @@ def _check_database_url(value: SecretStr) -> SecretStr:
     try:
         url = _parse_database_url(value)
     except ValueError:
-        raise ValueError(f"no es una URL de SQLAlchemy, como {URL_EXAMPLE}") from None
+        raise ValueError(f"no es una dirección, o su puerto no es un número; es como {URL_EXAMPLE}") from None
     if url.get_backend_name() not in BACKENDS:
-        raise ValueError(f"solo se admiten {', '.join(BACKENDS)}")
+        raise ValueError(f"solo se admiten {', '.join(BACKENDS)}, en minúsculas")
     # What follows the first @ would be taken for host and database, and shown.
     if url.get_backend_name() != "sqlite" and value.get_secret_value().count("@") > 1:
         text = "hay más de una @ en la dirección: escriba %40 en el usuario, la clave o las opciones"
         raise ValueError(f"{text}, como {URL_EXAMPLE}")
     _check_host(url.host or "")
+    if url.port is not None and not 1 <= url.port <= MAX_PORT:
+        raise ValueError(f"el puerto debe ser un número de 1 a {MAX_PORT}")
+    if url.get_backend_name() == "sqlite" and url.host:
+        raise ValueError("faltan barras: sqlite:///base.db, o con cuatro una ruta completa, sqlite:////carpeta/base.db")
     return value
 
 
@@ -163,7 +168,7 @@ class DatabaseSettings(SettingsGroup):
 
     DB_URL: DatabaseUrl = SecretStr("")
     DB_HOST: Host = "localhost"
-    DB_PORT: int = Field(default=3306, ge=1, le=65535)
+    DB_PORT: int = Field(default=3306, ge=1, le=MAX_PORT)
     DB_USER: str = Field(default="", validate_default=True)
     DB_PASSWORD: SecretStr = SecretStr("")
     DB_NAME: str = Field(default="", validate_default=True)

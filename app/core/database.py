@@ -75,6 +75,7 @@ NO_MYSQL = "lo que hay en ese puerto no contesta como MySQL"
 NOT_UNDERSTOOD = "el programa no entiende lo que contestó la base"
 NO_DRIVER = "el programa no trae el controlador que pide DB_URL"
 BAD_OPTION = ("DB_URL: el programa no conoce una opción de las que siguen al signo ?, o su valor", "Quítela de DB_URL.")
+FILE_ADVICE = "Revise la ruta de DB_URL: tras sqlite: lleva tres barras, o cuatro si está completa (/…)."
 GRANT_ADVICE = "docs/security.md trae el GRANT necesario."
 BAD_VALUE = "la base no puede guardar o calcular un valor"
 CAUSES = {
@@ -160,6 +161,11 @@ class Database:
         except OSError as error:
             advice = "Revise los permisos de esa carpeta, o ejecute con el usuario que los tiene."
             raise unavailable(self.url, f"no se puede entrar en su carpeta: {why(error)}", advice) from error
+
+    def require_file(self) -> None:
+        """Raise DatabaseUnavailable for an SQLite file that does not exist: the first statement would create it."""
+        if not self.exists:
+            raise unavailable(self.url, "no existe el archivo", FILE_ADVICE)
 
     def __repr__(self) -> str:
         return f"Database({describe_url(self.url)})"

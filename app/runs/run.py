@@ -72,6 +72,8 @@ def run_batch(
         if request.ray:
             import_ray()
         database = Database(settings, stop)
+        if request.folder is None:  # a file would hold the roster
+            database.require_file()
         with nullcontext() if request.plan_only else hold(database, request.now, lose):
             try:
                 context = _open_context(settings, request, observer, stop, load_faces, database)

@@ -254,9 +254,29 @@ def test_settings_do_not_change() -> None:
     assert settings.FACE_MODEL == "Facenet512"
 
 
-@pytest.mark.parametrize("url", ["postgresql://ana:x@h/b", "mysqll://ana:x@h/b", "oracle+oracledb://h/b"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://ana:x@h/b", "mysqll://ana:x@h/b", "MYSQL://h/b", "oracle+oracledb://h/b"]
+)
 def test_a_database_of_another_kind_is_refused(url: str) -> None:
-    assert problems(**NEEDED, DB_URL=url) == ["DB_URL: solo se admiten mysql, mariadb, sqlite"]
+    assert problems(**NEEDED, DB_URL=url) == ["DB_URL: solo se admiten mysql, mariadb, sqlite, en minúsculas"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://ana:x@h:33o6/b", "o su puerto no es un número; es como mysql://"),
+        ("mysql:/ana:x@h/b", "no es una dirección, o "),
+        ("mysql://ana:x@h:0/b", "el puerto debe ser un número de 1 a 65535"),
+        ("mysql://ana:x@h:65536/b", "el puerto debe ser un número de 1 a 65535"),
+        ("mysql://ana:x@h:-1/b", "el puerto debe ser un número de 1 a 65535"),
+        ("sqlite://carpeta/base.db", "faltan barras: sqlite:///base.db, o con cuatro una ruta completa"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_said_before_connecting(url: str, said: str) -> None:
+    (line,) = problems(**NEEDED, DB_URL=url)
+    assert line.startswith("DB_URL: ")
+    assert said in line
+    assert not re.search(r"SQLAlchemy|33o6|:0|65536|-1", line)
 
 
 def example_values() -> dict[str, str]:

@@ -272,6 +272,20 @@ def test_what_ends_a_run(name: str, world: World, portrait_jpeg: bytes, monkeypa
     assert "secreta" not in printed
 
 
+@pytest.mark.parametrize(
+    ("words", "exit_code"), [(["--plan"], NOT_AVAILABLE), (["--all"], NOT_AVAILABLE), (["--check"], NOT_STARTED)]
+)
+def test_an_sqlite_file_that_should_hold_the_roster_and_is_missing_is_said_and_not_created(
+    words: list[str], exit_code: int, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "errata.db"
+    monkeypatch.setenv("DB_URL", f"sqlite:///{missing}")
+    result = world.run(*words)
+    assert (result.exit_code, missing.exists()) == (exit_code, False), result.stdout
+    assert "no existe el archivo" in " ".join(result.stdout.split())
+    assert "Todo listo" not in result.stdout
+
+
 def run_script(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=120)
