@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]  # BGR, (h, w, 3)
 DIGEST_DIGITS = 16
 NOTHING_TIMED: Mapping[str, float] = {}  # one for all: on most nights nearly every member is skipped
-QUARANTINED_AFTER = 2  # runs that died
+QUARANTINED_AFTER = 2  # runs that died with the member under way
 SPACE = ("model", "weights_sha256", "normalisation", "colour_order")  # the parts that comparable vectors share
 
 

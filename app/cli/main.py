@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -22,6 +21,7 @@ from app.core.redaction import redacted
 from app.core.streams import STDOUT, without_native_chatter
 from app.core.text import printable_lines
 from app.errors import EXIT_INTERRUPTED, Defect, MissingDependency, RunError, SettingsError
+from app.pipeline.face_loading import LoadFaces
 from app.reports.console import complain, open_console
 
 # A long roster's objects live until the end: Python's usual 700 would look through all of them again and again.
@@ -40,7 +40,6 @@ COMMANDS = {
 }
 INTERRUPTED = "Interrumpido"
 WITHOUT_ONE = "app.cli.commands.run"
-LoadFaces = Callable[..., Any]  # without the type of the nets, whose import takes a second
 
 log = logging.getLogger(__name__)
 

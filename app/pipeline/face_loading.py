@@ -15,7 +15,7 @@ LoadFaces = Callable[..., "FaceExtractor"]
 
 
 def open_faces(*arguments: Any, **options: Any) -> FaceExtractor:
-    """Load the nets by `open_face_extractor`, which see."""
-    from app.pipeline.face_extractor import open_face_extractor  # noqa: PLC0415  # see above
+    """Import what the real nets need, and load them; the arguments are those of `open_face_extractor`."""
+    from app.pipeline.face_extractor import open_face_extractor  # noqa: PLC0415  # takes a second
 
     return open_face_extractor(*arguments, **options)

@@ -72,7 +72,7 @@ def run_batch(
         if request.ray:
             import_ray()
         database = Database(settings, stop)
-        if request.folder is None:  # a file would hold the roster
+        if request.folder is None:  # the roster is in the database, so that an SQLite file has to exist already
             database.require_file()
         with nullcontext() if request.plan_only else hold(database, request.now, lose):
             try:
