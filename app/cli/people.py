@@ -90,6 +90,8 @@ def _say_missing(missing: int, wanted: int) -> str:
 def open_people(options: argparse.Namespace, settings: Settings) -> People:
     """Read the templates and who they are of; creates nothing. Raises EmptyGallery, DatabaseUnavailable, OSError."""
     database = Database(settings)
+    if not options.photos:
+        database.require_file()  # it would hold the roster
     # Weights that are not downloaded yet have no digest: then the spec that was used last is the gallery's.
     spec = known_spec(database, describe_spec(settings.FACE_MODEL, settings.FACE_DETECTOR, open_weights(settings)))
     table = find_table(database)

@@ -273,7 +273,12 @@ def test_what_ends_a_run(name: str, world: World, portrait_jpeg: bytes, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("words", "exit_code"), [(["--plan"], NOT_AVAILABLE), (["--all"], NOT_AVAILABLE), (["--check"], NOT_STARTED)]
+    ("words", "exit_code"),
+    [
+        *[([word], NOT_AVAILABLE) for word in ("--plan", "--all", "--audit")],
+        (["--forget", "7"], NOT_AVAILABLE),
+        (["--check"], NOT_STARTED),
+    ],
 )
 def test_an_sqlite_file_that_should_hold_the_roster_and_is_missing_is_said_and_not_created(
     words: list[str], exit_code: int, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

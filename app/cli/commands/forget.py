@@ -36,6 +36,7 @@ def run(options: argparse.Namespace, console: Console, _load_faces: object) -> i
     settings, crew_id = read_settings(options), options.forget
     open_logs(options, settings)
     database = Database(settings)
+    database.require_file()  # of a mistyped one nobody may be told that nothing is left
     vectors, rows_left = erase_with_proof(database, crew_id, utc_now())
     still_active = False
     with suppress(RunError):  # not in the roster, or no roster to be asked
