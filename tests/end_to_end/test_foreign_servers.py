@@ -18,7 +18,8 @@ from tests.conftest import OpenWorld
 from tests.core.test_database import write_certificate
 from tests.end_to_end.test_secrets import left_behind
 from tests.support.program import Result, World
-from tests.support.tiny_faces import TinyLoader, draw
+from tests.support.tiny_faces import TinyLoader
+from tests.support.tiny_pictures import draw
 from tests.support.webserver import HOST, RESET, PhotoServer, serving_photos
 
 REFUSED = (400, 403, 404, 405, 500, 501, 503, RESET)

@@ -23,7 +23,8 @@ from app.runs.run import LoadFaces
 from tests.conftest import OpenWorld
 from tests.support.mariadb import MariaDb
 from tests.support.program import World
-from tests.support.tiny_faces import TinyLoader, draw
+from tests.support.tiny_faces import TinyLoader
+from tests.support.tiny_pictures import draw
 
 PASSWORD = "p@ss:/w%rd'QZ7x"  # all that URLs, logs and reprs treat in ways of their own
 ENCODED = quote(PASSWORD, safe="")

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy.stats import binom, chi2, t
+import scipy  # it loads scipy.stats, which takes half a second, at its first use
 
 from app.recognition.distances import UnitTemplates
 from app.recognition.rates import (
@@ -55,8 +55,8 @@ def test_fmr_of_one_pair_in_66() -> None:
     effect = variance * 66 / (1 / 66 * 65 / 66)
     assert effect == pytest.approx(2.23, abs=0.01)
     found = estimate_fmr(scan_gallery(FEW, NEAR, [NEAR]).degrees_at(NEAR))
-    low = chi2.ppf(0.025, 2 / effect) / (2 * 66 / effect)
-    high = chi2.ppf(0.975, 2 / effect + 2) / (2 * 66 / effect)
+    low = scipy.stats.chi2.ppf(0.025, 2 / effect) / (2 * 66 / effect)
+    high = scipy.stats.chi2.ppf(0.975, 2 / effect + 2) / (2 * 66 / effect)
     assert (found.value, found.low, found.high) == pytest.approx((1 / 66, low, high))
 
 
@@ -67,12 +67,12 @@ def test_fmr_of_many_pairs_has_students_correction() -> None:
     variance = brute_variance(distances, lambda rest: (rest <= 0.3).mean() * len(rest) / (len(rest) - 1))
     share = within / pairs
     effect = max(1, variance * pairs / (share * (1 - share)))
-    effect *= (t.ppf(0.975, degrees.sum() ** 2 / (degrees**2).sum() - 1) / Z) ** 2
+    effect *= (scipy.stats.t.ppf(0.975, degrees.sum() ** 2 / (degrees**2).sum() - 1) / Z) ** 2
     found = estimate_fmr(degrees)
     assert within > 20
     assert found.value == pytest.approx(share)
-    assert found.low == pytest.approx(chi2.ppf(0.025, 2 * within / effect) / (2 * pairs / effect))
-    assert found.high == pytest.approx(chi2.ppf(0.975, 2 * within / effect + 2) / (2 * pairs / effect))
+    assert found.low == pytest.approx(scipy.stats.chi2.ppf(0.025, 2 * within / effect) / (2 * pairs / effect))
+    assert found.high == pytest.approx(scipy.stats.chi2.ppf(0.975, 2 * within / effect + 2) / (2 * pairs / effect))
 
 
 @pytest.mark.parametrize(("beyond", "upper"), [(0.025, 2 * 3.689), (ONE_SIDE, 2 * 2.996)])
@@ -103,7 +103,7 @@ def test_one_member_has_no_rate(members: int) -> None:
 def test_an_interval_has_wilsons_upper_end_and_the_exact_lower_one() -> None:
     low, high = share_interval(6 / 50, 50)
     assert high - 0.12 == pytest.approx(Z * (high * (1 - high) / 50) ** 0.5, rel=1e-6)
-    assert binom.sf(5, 50, low) == pytest.approx(0.025)
+    assert scipy.stats.binom.sf(5, 50, low) == pytest.approx(0.025)
     assert (share_interval(0, 10)[0], share_interval(1, 10)[1]) == (0, 1)
     assert share_interval(1, 10)[0] == pytest.approx(0.025**0.1)
 

@@ -3,7 +3,6 @@
 import faiss
 import numpy as np
 import pytest
-from sklearn.neighbors import NearestNeighbors
 
 from app.recognition.distances import UnitTemplates
 from app.recognition.search import nearest
@@ -11,6 +10,8 @@ from tests.recognition.galleries import float64_distances, plant, random_vectors
 
 
 def test_candidates_are_those_of_the_double_loop_scikit_learn_and_faiss() -> None:
+    from sklearn.neighbors import NearestNeighbors  # a third of a second, in each worker of pytest-xdist
+
     probes, gallery = random_vectors(60, seed=1), random_vectors(1_500, seed=2)
     found = nearest(UnitTemplates.of(probes), UnitTemplates.of(gallery), 5)
     loop = float64_distances(probes, gallery)

@@ -41,7 +41,8 @@ from tests.scale.test_faults import meanwhile, wait_until
 from tests.support.clusters import NODE
 from tests.support.mariadb import MariaDb
 from tests.support.program import World
-from tests.support.tiny_faces import TinyLoader, draw, vector_by_hand
+from tests.support.tiny_faces import TinyLoader, vector_by_hand
+from tests.support.tiny_pictures import draw
 from tests.support.webserver import PhotoServer
 
 SCRIPT = PROJECT_DIR / "generate_face_embeddings.py"

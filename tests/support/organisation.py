@@ -25,7 +25,9 @@ from app.records import Failed
 from app.runs.result import RunResult
 from app.runs.run import close_run, run_batch
 from tests.support.databases import Row, create_roster, run_sql
-from tests.support.tiny_faces import KILLED, QUALITY, Silent, TinyLoader, close_to, draw
+from tests.support.dying_run import KILLED
+from tests.support.tiny_faces import Silent, TinyLoader, close_to
+from tests.support.tiny_pictures import QUALITY, draw
 from tests.support.webserver import PhotoServer
 
 FIRST_DAY = datetime(2026, 1, 5, 3)
@@ -199,7 +201,7 @@ class Organisation:
         self.publish()
         values = self.settings.model_dump(mode="json") | {"DB_URL": self.settings.DB_URL.get_secret_value()}
         given = json.dumps({"settings": values, "now": self.now.isoformat(), "stage": stage, "crew_id": crew_id})
-        command = [sys.executable, "-m", "tests.support.tiny_faces"]
+        command = [sys.executable, "-m", "tests.support.dying_run"]
         done = subprocess.run(command, input=given, text=True, capture_output=True, check=False)
         assert done.returncode == KILLED, f"{done.returncode} {done.stdout}{done.stderr}"
 

@@ -1,47 +1,39 @@
-"""A finder and an embedder so small that their vectors can be computed by hand, and the pictures for them.
+"""A finder and an embedder so small that their vectors can be computed by hand.
 
 A person's picture is 8 x 8 flat grey blocks made from a number; a picture without a face is the same in blue. The
 vector is the blocks' brightness, each averaged with its mirror image's, repeated to the model's length and multiplied
-by the number of letters of the model's name.
+by the number of letters of the model's name; `tiny_pictures` draws the pictures.
 
-`python -m tests.support.tiny_faces` is a run that kills itself: see `organisation.Organisation.die`.
+The children of a worker of Ray import this a hundred times, so that it imports neither SQLAlchemy nor what draws.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, event
 
-from app.core.config import Settings, load_settings
 from app.errors import NoFace
 from app.faces.embedding_spec import DIMENSIONS
 from app.photos.decoding import DecodeOptions
 from app.photos.portrait import load_portrait
 from app.photos.sandbox import Sandbox
-from app.planning.rules import Request
 from app.records import Embedding, Face, Photo, Portrait
-from app.runs.run import run_batch
-from tests.support.pictures import encode_picture
+
+if TYPE_CHECKING:
+    from app.core.config import Settings
 
 BLOCKS, BLOCK_PX = 8, 16
 DARKEST, BRIGHTEST = 30, 226  # away from black and white, where JPEG clips
 COLOURLESS = 20  # levels of green; a picture with less has no face
-QUALITY = 95
 CONFIDENCE = 0.9
-KILLED = 86  # exit code of a run that kills itself
 Hook = Callable[[str, str], None]  # called with (stage, crew id) when a member comes to a stage
 
 
@@ -49,14 +41,6 @@ Hook = Callable[[str, str], None]  # called with (stage, crew id) when a member 
 def blocks_of(number: int) -> NDArray[np.uint8]:
     """Return grey levels (8, 8); successive numbers give unlike pictures."""
     return np.random.default_rng(number).integers(DARKEST, BRIGHTEST, (BLOCKS, BLOCKS), np.uint8)
-
-
-@lru_cache(maxsize=1024)
-def draw(number: int, *, face: bool = True, quality: int = QUALITY, padding: int = 0) -> bytes:
-    """Draw the picture as a JPEG file; `padding` bytes are added at its end to change its size."""
-    grey = np.kron(blocks_of(number), np.ones((BLOCK_PX, BLOCK_PX), np.uint8))
-    image = np.stack([grey, *[grey if face else np.zeros_like(grey)] * 2], axis=2)
-    return encode_picture(image, quality=quality) + b"." * padding
 
 
 def vector_by_hand(number: int, model: str) -> NDArray[np.float32]:
@@ -192,31 +176,3 @@ class Silent:
     def withdrawn(self, outcome: object) -> None: ...
     def download(self, name: str, done: int, total: int) -> None: ...
     def notice(self, line: str) -> None: ...
-
-
-def _die(*_: object) -> NoReturn:
-    os._exit(KILLED)
-
-
-def _main() -> None:
-    given = json.load(sys.stdin)
-    stage, crew_id = given["stage"], given["crew_id"]
-
-    def at_file(name: str, arguments: tuple[Any, ...]) -> None:
-        if stage == "download" and name == "open" and f"crew_{crew_id}_" in str(arguments[0]):
-            _die()
-
-    @event.listens_for(Engine, "after_cursor_execute")
-    def at_statement(*arguments: Any) -> None:
-        if stage == "store" and "INSERT INTO face_embeddings" in arguments[2] and f"'{crew_id}'" in str(arguments[3]):
-            _die()
-
-    sys.addaudithook(at_file)
-    hook = TinyLoader(lambda *came: _die() if came == (stage, crew_id) else None)
-    stop = threading.Event()
-    request = Request(now=datetime.fromisoformat(given["now"]))
-    run_batch(load_settings(None, **given["settings"]), request, Silent(stop), stop, hook)
-
-
-if __name__ == "__main__":
-    _main()
