@@ -21,7 +21,7 @@ from benchmarks.scale import PHOTO, write_small_portrait
 from benchmarks.weights import facenet_home, link_into
 from tests.support.clusters import running_cluster
 from tests.support.mariadb import running_mariadb
-from tests.support.tiny_faces import draw
+from tests.support.tiny_pictures import draw
 from tests.support.webserver import Handler, serving_photos
 
 STAND_INS = ("-m", "benchmarks.ray_stand_ins")
