@@ -84,14 +84,15 @@ CAUSES = {
     NO_DEFINER: "una vista o un disparador es de un usuario (DEFINER) que ya no existe",
 }
 MEND_VIEW = "Pida a quien administra la base que repare esa vista"
+OR_URL = " (o DB_URL, si la usa)"
 ADVICE = {
     INVALID_VIEW: f"{MEND_VIEW}, o indique otra tabla en ROSTER_TABLE.",
     NO_DEFINER: f"{MEND_VIEW} (o disparador): debe crearse de nuevo con un DEFINER que exista.",
-    ACCESS_DENIED: "Revise DB_USER y DB_PASSWORD en .env.",
-    ACCESS_DENIED_DATABASE: f"Revise DB_NAME en .env, o dé permiso al usuario: {GRANT_ADVICE}",
-    UNKNOWN_DATABASE: "Revise DB_NAME en .env (o ROSTER_TABLE, si nombra una base), o cree la base.",
-    UNKNOWN_HOST: "Revise DB_HOST en .env: ese nombre no existe en la red.",
-    CANNOT_CONNECT: "Compruebe que MySQL esté en marcha y que DB_HOST y DB_PORT sean correctos.",
+    ACCESS_DENIED: f"Revise DB_USER y DB_PASSWORD en .env{OR_URL}.",
+    ACCESS_DENIED_DATABASE: f"Revise DB_NAME en .env{OR_URL}, o dé permiso al usuario: {GRANT_ADVICE}",
+    UNKNOWN_DATABASE: f"Revise DB_NAME en .env{OR_URL}, o ROSTER_TABLE, si nombra una base; o cree la base.",
+    UNKNOWN_HOST: f"Revise DB_HOST en .env{OR_URL}: ese nombre no existe en la red.",
+    CANNOT_CONNECT: f"Compruebe que MySQL esté en marcha y que DB_HOST y DB_PORT sean correctos{OR_URL}.",
     TABLE_DENIED: "Al usuario le falta ese permiso, o la tabla no existe: revise ROSTER_TABLE y el GRANT de "
     "docs/security.md.",
     COLUMN_DENIED: f"Al usuario le falta permiso en esa columna: {GRANT_ADVICE}",

@@ -269,6 +269,8 @@ def test_a_database_of_another_kind_is_refused(url: str) -> None:
         ("mysql://ana:x@h:0/b", "el puerto debe ser un número de 1 a 65535"),
         ("mysql://ana:x@h:65536/b", "el puerto debe ser un número de 1 a 65535"),
         ("mysql://ana:x@h:-1/b", "el puerto debe ser un número de 1 a 65535"),
+        ("mysql://ana:x@h", "falta el nombre de la base, al final; es como mysql://"),
+        ("mariadb://ana:x@h:3306/", "falta el nombre de la base, al final; es como mysql://"),
         ("sqlite://carpeta/base.db", "faltan barras: sqlite:///base.db, o con cuatro una ruta completa"),
     ],
 )
