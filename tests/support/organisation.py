@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect, text
 
 from app.core.config import Settings
 from app.core.database import Database
@@ -212,12 +212,16 @@ class Organisation:
 
     def dump(self, *without: str) -> dict[str, list[Row]]:
         """Read every table, except these columns of `face_photos`."""
-        found = {}
-        for table in sorted(inspect(self.database.engine).get_table_names()):
-            columns = [column["name"] for column in inspect(self.database.engine).get_columns(table)]
+
+        def read(connection: Connection, table: str) -> list[Row]:
+            result = connection.execute(text(f"SELECT * FROM {table}"))  # noqa: S608
+            columns = tuple(result.keys())
             kept = [name for name in columns if table != "face_photos" or name not in without]
-            found[table] = sorted(run_sql(self.database, f"SELECT {', '.join(kept)} FROM {table}"), key=repr)  # noqa: S608
-        return found
+            return sorted(map(tuple, result.columns(*kept)), key=repr)
+
+        return self.database.transaction(
+            lambda connection: {each: read(connection, each) for each in sorted(inspect(connection).get_table_names())}
+        )
 
     def active_rows(self) -> list[Row]:
         """Read the active rows (crew id, URL, model, vector, SHA-256 of the photo, spec's digest), by crew id."""
@@ -289,12 +293,13 @@ class Oracle:
 
     def check(self, home: Organisation) -> None:
         """Assert that the gallery holds exactly the expected active rows, each with the right vector."""
-        found = [(*row[:3], row[4]) for row in home.active_rows()]
+        rows = home.active_rows()
+        found = [(*row[:3], row[4]) for row in rows]
         wanted = [(each, row.url, row.model, row.sha256) for each, row in sorted(self.held.items()) if row.active]
         assert found == wanted
         wrong = [
             row[0]
-            for row in home.active_rows()
+            for row in rows
             if not close_to(np.array(json.loads(row[3]), np.float32), self.held[row[0]].picture, row[2])
         ]
         assert wrong == []
