@@ -117,7 +117,7 @@ def _check_database_url(value: SecretStr) -> SecretStr:
     if url.port is not None and not 1 <= url.port <= MAX_PORT:
         raise ValueError(f"el puerto debe ser un número de 1 a {MAX_PORT}")
     if url.get_backend_name() != "sqlite" and not url.database:
-        raise ValueError(f"falta el nombre de la base, al final; es como {URL_EXAMPLE}")
+        raise ValueError(f"falta el nombre de la base, detrás del servidor; es como {URL_EXAMPLE}")
     if url.get_backend_name() == "sqlite" and url.host:
         raise ValueError("faltan barras: sqlite:///base.db, o con cuatro una ruta completa, sqlite:////carpeta/base.db")
     return value

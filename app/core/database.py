@@ -90,7 +90,7 @@ ADVICE = {
     NO_DEFINER: f"{MEND_VIEW} (o disparador): debe crearse de nuevo con un DEFINER que exista.",
     ACCESS_DENIED: f"Revise DB_USER y DB_PASSWORD en .env{OR_URL}.",
     ACCESS_DENIED_DATABASE: f"Revise DB_NAME en .env{OR_URL}, o dé permiso al usuario: {GRANT_ADVICE}",
-    UNKNOWN_DATABASE: f"Revise DB_NAME en .env{OR_URL}, o ROSTER_TABLE, si nombra una base; o cree la base.",
+    UNKNOWN_DATABASE: f"Revise DB_NAME en .env{OR_URL}, y ROSTER_TABLE si nombra una base; o cree la base.",
     UNKNOWN_HOST: f"Revise DB_HOST en .env{OR_URL}: ese nombre no existe en la red.",
     CANNOT_CONNECT: f"Compruebe que MySQL esté en marcha y que DB_HOST y DB_PORT sean correctos{OR_URL}.",
     TABLE_DENIED: "Al usuario le falta ese permiso, o la tabla no existe: revise ROSTER_TABLE y el GRANT de "

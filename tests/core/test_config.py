@@ -269,8 +269,10 @@ def test_a_database_of_another_kind_is_refused(url: str) -> None:
         ("mysql://ana:x@h:0/b", "el puerto debe ser un número de 1 a 65535"),
         ("mysql://ana:x@h:65536/b", "el puerto debe ser un número de 1 a 65535"),
         ("mysql://ana:x@h:-1/b", "el puerto debe ser un número de 1 a 65535"),
-        ("mysql://ana:x@h", "falta el nombre de la base, al final; es como mysql://"),
-        ("mariadb://ana:x@h:3306/", "falta el nombre de la base, al final; es como mysql://"),
+        ("mysql://ana:x@h", "falta el nombre de la base, detrás del servidor; es como mysql://"),
+        ("mariadb://ana:x@h:3306/", "falta el nombre de la base, detrás del servidor; es como mysql://"),
+        ("mysql://ana:x@h?charset=utf8", "falta el nombre de la base, detrás del servidor"),
+        ("mysql://ana:x@h/?database=b", "falta el nombre de la base, detrás del servidor"),
         ("sqlite://carpeta/base.db", "faltan barras: sqlite:///base.db, o con cuatro una ruta completa"),
     ],
 )

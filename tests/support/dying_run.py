@@ -26,21 +26,21 @@ def main() -> None:
 
     def at_file(name: str, arguments: tuple[Any, ...]) -> None:
         if stage == "download" and name == "open" and f"crew_{crew_id}_" in str(arguments[0]):
-            die()
+            _die()
 
     @event.listens_for(Engine, "after_cursor_execute")
     def at_statement(*arguments: Any) -> None:
         if stage == "store" and "INSERT INTO face_embeddings" in arguments[2] and f"'{crew_id}'" in str(arguments[3]):
-            die()
+            _die()
 
     sys.addaudithook(at_file)
-    hook = TinyLoader(lambda *came: die() if came == (stage, crew_id) else None)
+    hook = TinyLoader(lambda *came: _die() if came == (stage, crew_id) else None)
     stop = threading.Event()
     request = Request(now=datetime.fromisoformat(given["now"]))
     run_batch(load_settings(None, **given["settings"]), request, Silent(stop), stop, hook)
 
 
-def die(*_: object) -> NoReturn:
+def _die(*_: object) -> NoReturn:
     os._exit(KILLED)
 
 
