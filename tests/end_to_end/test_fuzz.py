@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.filterwarnings("ignore::UserWarning
 SEED = 20_260_106
 OPTIONS = DecodeOptions(max_megapixels=4.0, min_side_px=256)
 SIDE_PX = 64
+PROFILE_MADE_AT = slice(24, 36)  # ICC.1, 7.2: dateTimeNumber in the header
 TIME_LIMIT_S, MEMORY_LIMIT_MB = 30.0, 400
 # Numbers of damaged files that once crashed a decoder: every run includes them.
 KILLERS = {"PNG animated": (1234, 1780)}  # SIGSEGV in OpenCV 5.0.0
@@ -50,8 +51,9 @@ def encode(kind: str, image: Image) -> bytes:
     if kind == "JPEG progressive":
         return encode_picture(image, progressive=True, orientation=6)
     if kind == "PNG":  # with parts whose damage leaves the pixels as they are
-        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-        return encode_picture(image, "PNG", orientation=6, icc_profile=profile, dpi=(72, 72))
+        profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+        profile[PROFILE_MADE_AT] = bytes(12)  # with the time of this run, each run would damage another file
+        return encode_picture(image, "PNG", orientation=6, icc_profile=bytes(profile), dpi=(72, 72))
     if kind == "GIF":
         return encode_pillow(picture.quantize(), "GIF", save_all=True, append_images=[picture.rotate(90).quantize()])
     return encode_pillow(picture, kind.split(maxsplit=1)[0], **(frames if kind.endswith("animated") else {}))
