@@ -17,7 +17,7 @@ from app.gallery.reading import DENIED_ADVICE
 from app.records import Image
 from generate_face_embeddings import main
 from tests.conftest import MakeSettings, OpenWorld
-from tests.support.databases import create_roster, run_sql
+from tests.support.databases import create_roster, read_tables, run_sql
 from tests.support.mariadb import MariaDb
 from tests.support.pictures import encode_picture
 from tests.support.program import World
@@ -50,8 +50,7 @@ def staffed(world: World, astronaut: Image, admiral: Image) -> World:
 def tables(world: World) -> dict[str, list[tuple[object, ...]]]:
     """Return every row of every table."""
     with world.engine.connect() as connection:
-        names = sorted(inspect(connection).get_table_names())
-        return {name: [tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}"))] for name in names}  # noqa: S608
+        return read_tables(connection)
 
 
 def dismiss(world: World, crew_id: str) -> None:

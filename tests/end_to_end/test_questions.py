@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 
 from app.cli.arguments import parse_arguments
 from app.cli.main import run
 from app.pipeline.face_extractor import open_face_extractor
 from app.records import Image
 from tests.conftest import OpenWorld
+from tests.support.databases import read_tables
 from tests.support.mariadb import MariaDb
 from tests.support.pictures import encode_picture
 from tests.support.program import World
@@ -71,8 +72,7 @@ def interruptible() -> Iterator[None]:
 
 def everything(world: World) -> dict[str, list[tuple[object, ...]]]:
     with world.engine.connect() as connection:
-        names = sorted(inspect(connection).get_table_names())
-        return {name: [tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}"))] for name in names}  # noqa: S608
+        return read_tables(connection)
 
 
 def values_of(page: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from app.core.database import Database
 
@@ -21,6 +21,17 @@ def run_sql(database: Database, sql: str, *rows: dict[str, Any]) -> list[Row]:
         return [tuple(row) for row in result] if result.returns_rows else []
 
     return database.transaction(work)
+
+
+def read_tables(connection: Connection, *without: str) -> dict[str, list[Row]]:
+    """Read every row of every table, except these columns (`table.column`)."""
+    found = {}
+    for table in sorted(inspect(connection).get_table_names()):
+        result = connection.execute(text(f"SELECT * FROM {table}"))  # noqa: S608
+        columns = tuple(result.keys())
+        kept = [name for name in columns if f"{table}.{name}" not in without]
+        found[table] = list(map(tuple, result.columns(*kept)))
+    return found
 
 
 def run_carelessly(database: Database, sql: str) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
-from sqlalchemy import Connection, inspect, text
 
 from app.core.config import Settings
 from app.core.database import Database
@@ -24,7 +23,7 @@ from app.planning.rules import Request
 from app.records import Failed
 from app.runs.result import RunResult
 from app.runs.run import close_run, run_batch
-from tests.support.databases import Row, create_roster, run_sql
+from tests.support.databases import Row, create_roster, read_tables, run_sql
 from tests.support.dying_run import KILLED
 from tests.support.tiny_faces import Silent, TinyLoader, close_to
 from tests.support.tiny_pictures import QUALITY, draw
@@ -212,16 +211,9 @@ class Organisation:
 
     def dump(self, *without: str) -> dict[str, list[Row]]:
         """Read every table, except these columns of `face_photos`."""
-
-        def read(connection: Connection, table: str) -> list[Row]:
-            result = connection.execute(text(f"SELECT * FROM {table}"))  # noqa: S608
-            columns = tuple(result.keys())
-            kept = [name for name in columns if table != "face_photos" or name not in without]
-            return sorted(map(tuple, result.columns(*kept)), key=repr)
-
-        return self.database.transaction(
-            lambda connection: {each: read(connection, each) for each in sorted(inspect(connection).get_table_names())}
-        )
+        left_out = [f"face_photos.{name}" for name in without]
+        tables = self.database.transaction(lambda connection: read_tables(connection, *left_out))
+        return {table: sorted(rows, key=repr) for table, rows in tables.items()}
 
     def active_rows(self) -> list[Row]:
         """Read the active rows (crew id, URL, model, vector, SHA-256 of the photo, spec's digest), by crew id."""
